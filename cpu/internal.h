@@ -1,0 +1,193 @@
+/* What the host library's translation units share. Nothing here is visible outside of it. */
+#ifndef NAS_CPU_INTERNAL_H
+#define NAS_CPU_INTERNAL_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <new>
+
+#include "nas_kernels.h"
+
+namespace nas {
+
+/* ---------------------------------------------------------------- failures */
+
+/* Records the message for the calling thread and returns `status`. */
+nas_status fail(nas_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+nas_status out_of_memory(const char *function, int64_t bytes);
+
+/* Common argument checks; `function` and `name` go into the message. */
+nas_status check_pointer(const char *function, const char *name, const void *pointer,
+                         size_t alignment);
+nas_status check_stream(const char *function, const void *stream);
+
+/* rows of `width` floats at a distance of row_stride floats: sign, stride, overflow, pointer. */
+nas_status check_rows(const char *function, const char *name, const float *x, int64_t rows,
+                      int64_t row_stride, int64_t width);
+
+#define NAS_TRY(expression)                           \
+  do {                                                \
+    nas_status nas_try_status = (expression);         \
+    if (nas_try_status != NAS_OK) return nas_try_status; \
+  } while (0)
+
+/* Gives a call the default floating-point environment (round to nearest, denormals kept, nothing
+ * trapped) and the caller its own back. */
+class FloatEnvironment {
+ public:
+  FloatEnvironment();
+  ~FloatEnvironment();
+  FloatEnvironment(const FloatEnvironment &) = delete;
+  FloatEnvironment &operator=(const FloatEnvironment &) = delete;
+
+ private:
+  uint32_t saved_;
+};
+
+/* ---------------------------------------------------------------- memory */
+
+/* Uninitialised, 64-byte aligned memory. allocate() is false if there is none; count 0 is fine. */
+template <typename T>
+class Buffer {
+ public:
+  Buffer() = default;
+  ~Buffer() { free(data_); }
+  Buffer(const Buffer &) = delete;
+  Buffer &operator=(const Buffer &) = delete;
+
+  bool allocate(int64_t count) {
+    int64_t bytes;
+    free(data_);
+    data_ = nullptr;
+    if (__builtin_mul_overflow(count, (int64_t)sizeof(T), &bytes) || bytes > INT64_MAX - 64) {
+      return false;
+    }
+    bytes = (bytes + 63) / 64 * 64;
+    data_ = static_cast<T *>(aligned_alloc(64, (size_t)(bytes > 0 ? bytes : 64)));
+    return data_ != nullptr;
+  }
+  T *get() const { return data_; }
+  T &operator[](int64_t i) const { return data_[i]; }
+
+ private:
+  T *data_ = nullptr;
+};
+
+/* One T for each worker of a call. */
+template <typename T>
+class PerWorker {
+ public:
+  PerWorker() = default;
+  ~PerWorker() { delete[] items_; }
+  PerWorker(const PerWorker &) = delete;
+  PerWorker &operator=(const PerWorker &) = delete;
+
+  bool allocate(int count) {
+    items_ = new (std::nothrow) T[(size_t)count];
+    return items_ != nullptr;
+  }
+  T &operator[](int i) const { return items_[i]; }
+
+ private:
+  T *items_ = nullptr;
+};
+
+/* ---------------------------------------------------------------- threads */
+
+/* Threads that one call may use. */
+int thread_limit();
+
+using Task = void (*)(void *context, int64_t task, int worker);
+
+/* Runs task(context, t, worker) for t = 0..tasks-1, in any order, on at most `workers` threads, the
+ * caller's included; worker is 0..workers-1 and no two tasks run with the same one at a time. Runs on
+ * the caller's thread alone while another call has the threads. `task` must not fail. */
+void run_tasks(int64_t tasks, int workers, Task task, void *context);
+
+template <typename F>
+void parallel(int64_t tasks, int workers, F &body) {
+  run_tasks(
+      tasks, workers,
+      [](void *context, int64_t task, int worker) { (*static_cast<F *>(context))(task, worker); },
+      &body);
+}
+
+/* ---------------------------------------------------------------- instruction tiers */
+
+/* Screening works on panels of kPanel codewords and on depth blocks of kDepth elements. */
+enum { kPanel = 32, kDepth = 256 };
+
+/* The codebook as screening wants it; see screen.cpp for the bounds. */
+struct Panels {
+  const float *codewords; /* [panel][element][kPanel]: fl(e - mean), 0 for padding */
+  const float *base;      /* [panel][kPanel], infinity for padding */
+  const float *radius;    /* [panel][kPanel] */
+  const float *spread;    /* [panel][kPanel] */
+};
+
+struct ScreenBlock {
+  const float *centred;  /* [tile of rows][depth block][rows_per_tile][kDepth]: fl(x - mean) */
+  const float *row_slack; /* [rows] */
+  int64_t rows;
+  int64_t d;
+  Panels panels;
+  int64_t first_panel, panel_count;
+  float *lower;       /* [rows][lower_stride], panel_count * kPanel of each are written */
+  int64_t lower_stride;
+  float *least_upper; /* [rows][16], 64-byte aligned: lowered to the least upper bounds seen */
+};
+
+/* One instruction tier: functions that give the same bits in each of them, except for the screening
+ * functions, which give bounds. Screening functions are NULL in a tier without screening. */
+struct Tier {
+  const char *name;
+  /* D(x, y) */
+  double (*distance)(const float *x, const float *y, int64_t d);
+  /* out[j] = D(x, y + j*d) for j = 0..count-1 */
+  void (*distances)(const float *x, const float *y, int64_t count, int64_t d, double *out);
+  bool (*all_finite)(const float *x, int64_t count);
+  /* sums[t] += (double)x[t] */
+  void (*add_row)(double *sums, const float *x, int64_t count);
+
+  int rows_per_tile;
+  /* out[t] = fl(x[t] - mean[t]); returns the float64 sum of their squares, in any order */
+  double (*centre)(const float *x, const float *mean, int64_t count, float *out);
+  void (*screen)(const ScreenBlock *block);
+  /* Writes base + t for every t with lower[t] <= threshold, ascending, at most `capacity` of them,
+   * and returns how many there are. `count` is a multiple of kPanel. */
+  int64_t (*collect)(const float *lower, int64_t count, float threshold, int32_t base, int32_t *out,
+                     int64_t capacity);
+};
+
+extern const Tier kScalarTier;
+#if defined(NAS_HAVE_X86_TIERS)
+extern const Tier kAvx2Tier;
+extern const Tier kAvx512Tier;
+#endif
+
+/* The tier in use. */
+const Tier &current_tier();
+
+}  // namespace nas
+
+/* ---------------------------------------------------------------- codebook */
+
+struct nas_codebook {
+  int64_t K = 0, d = 0;
+  nas::Buffer<float> e, m;
+  nas::Buffer<double> n;
+  nas::Buffer<int32_t> dead_steps;
+
+  /* Derived from e by nas::pack_codebook. */
+  bool screenable = false;
+  double depth_slack = 0, far_slack = 0;
+  nas::Buffer<float> mean, packed, base, radius, spread;
+  nas::Buffer<double> squared_norm;
+
+  int64_t panel_count() const { return (K + nas::kPanel - 1) / nas::kPanel; }
+};
+
+#endif

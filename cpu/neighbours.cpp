@@ -1,0 +1,154 @@
+/* Neighbour lists. */
+#include <math.h>
+
+#include <algorithm>
+
+#include "../common/distance.h"
+#include "screen.h"
+
+namespace nas {
+namespace {
+
+const int64_t kScoreBytes = 1 << 20; /* bounds of a block of codes against all codes, about */
+
+struct Neighbour {
+  double distance;
+  int32_t code;
+};
+
+struct Worker {
+  Screener screener;
+  Buffer<float> upper;
+  Buffer<int32_t> candidates;
+  Buffer<double> distances;
+  Buffer<Neighbour> neighbours;
+};
+
+struct Request {
+  const nas_codebook *codebook;
+  const Tier *tier;
+  int64_t R;
+  const uint8_t *live;
+  int32_t *out;
+
+  bool allowed(int64_t j, int64_t l) const { return l != j && (live == nullptr || live[l] != 0); }
+
+  /* Sorts the list of code j and writes it. */
+  void answer(int64_t j, Neighbour *list, int64_t count) const {
+    auto before = [](const Neighbour &a, const Neighbour &b) {
+      return nearer(a.distance, a.code, b.distance, b.code);
+    };
+    const int64_t kept = count < R ? count : R;
+    if (kept < count) std::nth_element(list, list + kept, list + count, before);
+    std::sort(list, list + kept, before);
+    for (int64_t r = 0; r < R; ++r) out[j * R + r] = r < kept ? list[r].code : -1;
+  }
+};
+
+void scan_code(const Request &request, Worker &worker, int64_t j) {
+  const nas_codebook &codebook = *request.codebook;
+  const float *e = codebook.e.get();
+  request.tier->distances(e + j * codebook.d, e, codebook.K, codebook.d, worker.distances.get());
+  int64_t count = 0;
+  for (int64_t l = 0; l < codebook.K; ++l) {
+    if (request.allowed(j, l)) worker.neighbours[count++] = {worker.distances[l], (int32_t)l};
+  }
+  request.answer(j, worker.neighbours.get(), count);
+}
+
+void screen_codes(const Request &request, Worker &worker, int64_t from, int64_t rows) {
+  const nas_codebook &codebook = *request.codebook;
+  const Tier &tier = *request.tier;
+  const int64_t K = codebook.K, d = codebook.d;
+  const float *e = codebook.e.get();
+  Screener &screener = worker.screener;
+  screener.begin(codebook, tier, e + from * d, rows, d);
+  screener.screen(0, codebook.panel_count());
+  for (int64_t i = 0; i < rows; ++i) {
+    const int64_t j = from + i;
+    if (!screener.screened(i)) {
+      scan_code(request, worker, j);
+      continue;
+    }
+    /* At least R allowed codes are not farther than the R-th least upper bound. */
+    const float *lower = screener.lower(i);
+    const float row_slack = screener.row_slack(i);
+    int64_t count = 0;
+    for (int64_t l = 0; l < K; ++l) {
+      if (!request.allowed(j, l)) continue;
+      worker.upper[count++] = lower[l] + (2 * row_slack * codebook.radius[l] + codebook.spread[l]);
+    }
+    float threshold = INFINITY;
+    if (count > request.R) {
+      float *nth = worker.upper.get() + request.R - 1;
+      std::nth_element(worker.upper.get(), nth, worker.upper.get() + count);
+      threshold = screener.threshold(i, *nth);
+    }
+    const int64_t found =
+        tier.collect(lower, codebook.panel_count() * kPanel, threshold, 0, worker.candidates.get(),
+                     codebook.panel_count() * kPanel);
+    int64_t kept = 0;
+    for (int64_t c = 0; c < found; ++c) {
+      const int32_t l = worker.candidates[c];
+      if (l >= K || !request.allowed(j, l)) continue;
+      worker.neighbours[kept++] = {tier.distance(e + j * d, e + (int64_t)l * d, d), l};
+    }
+    request.answer(j, worker.neighbours.get(), kept);
+  }
+}
+
+}  // namespace
+}  // namespace nas
+
+using namespace nas;
+
+nas_status nas_neighbours(const nas_codebook *codebook, int64_t R, const uint8_t *live, int32_t *out,
+                          void *stream) {
+  static const char *const function = "nas_neighbours";
+  NAS_TRY(check_pointer(function, "codebook", codebook, alignof(nas_codebook)));
+  NAS_TRY(check_pointer(function, "out", out, alignof(int32_t)));
+  NAS_TRY(check_stream(function, stream));
+  if (R < 1 || R > 1024) {
+    return fail(NAS_INVALID_ARGUMENT, "%s: R is %lld, must be 1 to 1024 neighbours", function,
+                (long long)R);
+  }
+  FloatEnvironment environment;
+  const Tier &tier = current_tier();
+  const int64_t K = codebook->K, panels = codebook->panel_count(), padded = panels * kPanel;
+  const bool screened = tier.screen != nullptr && codebook->screenable;
+  int64_t block = 4;
+  if (screened) {
+    /* Whole tiles, but as many blocks as threads where there are codes enough. */
+    const int64_t tile = tier.rows_per_tile;
+    int64_t tiles = kScoreBytes / ((int64_t)sizeof(float) * padded * tile);
+    const int64_t share = K / (2 * (int64_t)thread_limit() * tile);
+    if (tiles > share) tiles = share;
+    if (tiles > 8) tiles = 8;
+    block = tile * (tiles > 1 ? tiles : 1);
+  }
+  const int64_t tasks = (K + block - 1) / block;
+  const int threads = (int64_t)thread_limit() < tasks ? thread_limit() : (int)tasks;
+  const int64_t bytes =
+      threads * (padded * (int64_t)(sizeof(float) * (block + 1) + sizeof(Neighbour) + 12));
+  PerWorker<Worker> workers;
+  if (!workers.allocate(threads)) return out_of_memory(function, bytes);
+  for (int i = 0; i < threads; ++i) {
+    Worker &worker = workers[i];
+    if (!worker.distances.allocate(K) || !worker.neighbours.allocate(padded) ||
+        (screened && (!worker.screener.allocate(*codebook, tier, block, panels) ||
+                      !worker.upper.allocate(K) || !worker.candidates.allocate(padded)))) {
+      return out_of_memory(function, bytes);
+    }
+  }
+  Request request{codebook, &tier, R, live, out};
+  auto body = [&](int64_t task, int worker) {
+    const int64_t from = task * block, rows = K - from < block ? K - from : block;
+    if (screened) {
+      screen_codes(request, workers[worker], from, rows);
+    } else {
+      for (int64_t j = from; j < from + rows; ++j) scan_code(request, workers[worker], j);
+    }
+  };
+  parallel(tasks, threads, body);
+  return NAS_OK;
+}

@@ -1,0 +1,226 @@
+/*
+ * The vector kernels that the AVX2 and AVX-512 tiers share, over a type V that wraps the registers.
+ *
+ * Everything has internal linkage: code built for one instruction set must not be merged with code
+ * of the same name built for another.
+ *
+ * screen() is an outer-product kernel: a tile of V::kRows rows by two registers of codewords is kept
+ * in registers over a depth block, reading two registers of packed codewords and V::kRows broadcast
+ * elements per step, so that it is bound by the multiply-add units. Codewords stream from L2 or L3
+ * once per block of rows; the block's rows and lower bounds stay in L2.
+ */
+#ifndef NAS_CPU_SCREEN_KERNEL_H
+#define NAS_CPU_SCREEN_KERNEL_H
+
+#include "../common/distance.h"
+#include "internal.h"
+
+namespace nas {
+namespace {
+
+/* Adds R rows x 2 registers of products over `depth` elements to the partial sums in `out`, or with
+ * `last` turns them into bounds. */
+template <typename V, int R>
+__attribute__((always_inline)) inline void tile(const float *rows, const float *codewords,
+                                                int64_t depth, bool first, bool last,
+                                                const float *slack, const float *base,
+                                                const float *radius, const float *spread, float *out,
+                                                int64_t stride, float *least_upper) {
+  typename V::Floats sum[R][2];
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) {
+    sum[r][0] = V::zero();
+    sum[r][1] = V::zero();
+  }
+  for (int64_t k = 0; k < depth; ++k) {
+    typename V::Floats c0 = V::load(codewords + k * kPanel);
+    typename V::Floats c1 = V::load(codewords + k * kPanel + V::kWidth);
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) {
+      typename V::Floats x = V::broadcast(rows[r * kDepth + k]);
+      sum[r][0] = V::fmadd(x, c0, sum[r][0]);
+      sum[r][1] = V::fmadd(x, c1, sum[r][1]);
+    }
+  }
+  if (!first) {
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) {
+      sum[r][0] = V::add(sum[r][0], V::load(out + r * stride));
+      sum[r][1] = V::add(sum[r][1], V::load(out + r * stride + V::kWidth));
+    }
+  }
+  if (!last) {
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) {
+      V::store(out + r * stride, sum[r][0]);
+      V::store(out + r * stride + V::kWidth, sum[r][1]);
+    }
+    return;
+  }
+  typename V::Floats base0 = V::load(base), base1 = V::load(base + V::kWidth);
+  typename V::Floats radius0 = V::load(radius), radius1 = V::load(radius + V::kWidth);
+  typename V::Floats spread0 = V::load(spread), spread1 = V::load(spread + V::kWidth);
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) {
+    typename V::Floats row_slack = V::broadcast(slack[r]);
+    typename V::Floats middle0 = V::sub(base0, sum[r][0]), middle1 = V::sub(base1, sum[r][1]);
+    V::store(out + r * stride, V::fnmadd(row_slack, radius0, middle0));
+    V::store(out + r * stride + V::kWidth, V::fnmadd(row_slack, radius1, middle1));
+    typename V::Floats upper0 = V::fmadd(row_slack, radius0, V::add(middle0, spread0));
+    typename V::Floats upper1 = V::fmadd(row_slack, radius1, V::add(middle1, spread1));
+    float *least = least_upper + r * 16;
+    V::store(least, V::min(V::load(least), V::min(upper0, upper1)));
+  }
+}
+
+template <typename V, int R>
+__attribute__((noinline)) void tile_of(const float *rows, const float *codewords, int64_t depth,
+                                       bool first, bool last, const float *slack, const float *base,
+                                       const float *radius, const float *spread, float *out,
+                                       int64_t stride, float *least_upper) {
+  tile<V, R>(rows, codewords, depth, first, last, slack, base, radius, spread, out, stride,
+             least_upper);
+}
+
+using TileFunction = void (*)(const float *, const float *, int64_t, bool, bool, const float *,
+                              const float *, const float *, const float *, float *, int64_t,
+                              float *);
+
+/* table[r - 1] handles r rows. */
+template <typename V, int R>
+struct FillTiles {
+  static void fill(TileFunction *table) {
+    table[R - 1] = tile_of<V, R>;
+    FillTiles<V, R - 1>::fill(table);
+  }
+};
+
+template <typename V>
+struct FillTiles<V, 0> {
+  static void fill(TileFunction *) {}
+};
+
+template <typename V>
+void screen(const ScreenBlock *block) {
+  TileFunction tiles[V::kRows];
+  FillTiles<V, V::kRows>::fill(tiles);
+  const int64_t depth_blocks = (block->d + kDepth - 1) / kDepth;
+  const int64_t row_tiles = (block->rows + V::kRows - 1) / V::kRows;
+  for (int64_t kb = 0; kb < depth_blocks; ++kb) {
+    const int64_t k0 = kb * kDepth;
+    const int64_t depth = block->d - k0 < kDepth ? block->d - k0 : (int64_t)kDepth;
+    for (int64_t p = 0; p < block->panel_count; ++p) {
+      const int64_t panel = block->first_panel + p;
+      const float *codewords = block->panels.codewords + (panel * block->d + k0) * kPanel;
+      for (int64_t t = 0; t < row_tiles; ++t) {
+        const int64_t row = t * V::kRows;
+        const int64_t left = block->rows - row;
+        const int tall = (int)(left < V::kRows ? left : (int64_t)V::kRows);
+        const float *rows = block->centred + (t * depth_blocks + kb) * V::kRows * kDepth;
+        for (int c = 0; c < kPanel; c += 2 * V::kWidth) {
+          const int64_t code = panel * kPanel + c;
+          tiles[tall - 1](rows, codewords + c, depth, kb == 0, kb == depth_blocks - 1,
+                          block->row_slack + row, block->panels.base + code,
+                          block->panels.radius + code, block->panels.spread + code,
+                          block->lower + row * block->lower_stride + p * kPanel + c,
+                          block->lower_stride, block->least_upper + row * 16);
+        }
+      }
+    }
+  }
+}
+
+template <typename V>
+int64_t collect(const float *lower, int64_t count, float threshold, int32_t base, int32_t *out,
+                int64_t capacity) {
+  int64_t found = 0;
+  typename V::Floats bound = V::broadcast(threshold);
+  for (int64_t i = 0; i < count; i += V::kWidth) {
+    uint32_t mask = V::at_most(V::load(lower + i), bound);
+    while (mask != 0) {
+      if (found < capacity) out[found] = base + (int32_t)i + __builtin_ctz(mask);
+      ++found;
+      mask &= mask - 1;
+    }
+  }
+  return found;
+}
+
+template <typename V>
+double centre(const float *x, const float *mean, int64_t count, float *out) {
+  double sum[8] = {0, 0, 0, 0, 0, 0, 0, 0};
+  int64_t i = 0;
+  for (; i + 8 <= count; i += 8) {
+    for (int l = 0; l < 8; ++l) {
+      float t = x[i + l] - mean[i + l];
+      out[i + l] = t;
+      sum[l] += (double)t * (double)t;
+    }
+  }
+  for (; i < count; ++i) {
+    float t = x[i] - mean[i];
+    out[i] = t;
+    sum[0] += (double)t * (double)t;
+  }
+  return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
+}
+
+template <typename V>
+double distance(const float *x, const float *y, int64_t d) {
+  typename V::Lanes a = V::no_distance();
+  int64_t i = 0;
+  for (; i + 8 <= d; i += 8) V::add_terms(a, x + i, y + i);
+  if (i < d) V::add_last_terms(a, x + i, y + i, (int)(d - i));
+  return V::reduce(a);
+}
+
+template <typename V>
+void distances(const float *x, const float *y, int64_t count, int64_t d, double *out) {
+  int64_t j = 0;
+  for (; j + 4 <= count; j += 4) {
+    const float *y0 = y + j * d, *y1 = y0 + d, *y2 = y1 + d, *y3 = y2 + d;
+    typename V::Lanes a0 = V::no_distance(), a1 = V::no_distance();
+    typename V::Lanes a2 = V::no_distance(), a3 = V::no_distance();
+    int64_t i = 0;
+    for (; i + 8 <= d; i += 8) {
+      V::add_terms(a0, x + i, y0 + i);
+      V::add_terms(a1, x + i, y1 + i);
+      V::add_terms(a2, x + i, y2 + i);
+      V::add_terms(a3, x + i, y3 + i);
+    }
+    if (i < d) {
+      V::add_last_terms(a0, x + i, y0 + i, (int)(d - i));
+      V::add_last_terms(a1, x + i, y1 + i, (int)(d - i));
+      V::add_last_terms(a2, x + i, y2 + i, (int)(d - i));
+      V::add_last_terms(a3, x + i, y3 + i, (int)(d - i));
+    }
+    out[j] = V::reduce(a0);
+    out[j + 1] = V::reduce(a1);
+    out[j + 2] = V::reduce(a2);
+    out[j + 3] = V::reduce(a3);
+  }
+  for (; j < count; ++j) out[j] = distance<V>(x, y + j * d, d);
+}
+
+/* Plain loops that the compiler vectorises for the tier. */
+template <typename V>
+bool all_finite(const float *x, int64_t count) {
+  const int64_t step = 256;
+  for (int64_t i = 0; i < count; i += step) {
+    int64_t n = count - i < step ? count - i : step;
+    uint32_t bad = 0;
+    for (int64_t t = 0; t < n; ++t) bad |= (uint32_t)!is_finite(x[i + t]);
+    if (bad != 0) return false;
+  }
+  return true;
+}
+
+template <typename V>
+void add_row(double *sums, const float *x, int64_t count) {
+  for (int64_t t = 0; t < count; ++t) sums[t] += (double)x[t];
+}
+
+}  // namespace
+}  // namespace nas
+
+#endif

@@ -1,0 +1,111 @@
+#include <stdarg.h>
+#include <stdio.h>
+
+#if defined(__x86_64__) || defined(__i386__)
+#include <xmmintrin.h>
+#else
+#include <fenv.h>
+#endif
+
+#include "../common/philox.h"
+#include "internal.h"
+
+namespace nas {
+
+static thread_local char last_error[512];
+
+nas_status fail(nas_status status, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(last_error, sizeof last_error, format, arguments);
+  va_end(arguments);
+  return status;
+}
+
+nas_status out_of_memory(const char *function, int64_t bytes) {
+  return fail(NAS_OUT_OF_MEMORY, "%s: no host memory for about %lld MiB", function,
+              (long long)((bytes + (1 << 20) - 1) >> 20));
+}
+
+nas_status check_pointer(const char *function, const char *name, const void *pointer,
+                         size_t alignment) {
+  if (pointer == nullptr) {
+    return fail(NAS_INVALID_ARGUMENT, "%s: %s is NULL", function, name);
+  }
+  if (reinterpret_cast<uintptr_t>(pointer) % alignment != 0) {
+    return fail(NAS_INVALID_ARGUMENT, "%s: %s is not aligned to %d bytes", function, name,
+                (int)alignment);
+  }
+  return NAS_OK;
+}
+
+nas_status check_stream(const char *function, const void *stream) {
+  if (stream != nullptr) {
+    return fail(NAS_INVALID_ARGUMENT, "%s: stream must be NULL for the host library", function);
+  }
+  return NAS_OK;
+}
+
+nas_status check_rows(const char *function, const char *name, const float *x, int64_t rows,
+                      int64_t row_stride, int64_t width) {
+  if (rows < 0) {
+    return fail(NAS_INVALID_ARGUMENT, "%s: rows is %lld, must be at least 0", function,
+                (long long)rows);
+  }
+  if (row_stride < width) {
+    return fail(NAS_INVALID_ARGUMENT, "%s: row_stride is %lld, shorter than the width %lld", function,
+                (long long)row_stride, (long long)width);
+  }
+  int64_t floats, bytes;
+  if (__builtin_mul_overflow(rows, row_stride, &floats) ||
+      __builtin_mul_overflow(floats, (int64_t)sizeof(float), &bytes)) {
+    return fail(NAS_INVALID_ARGUMENT, "%s: rows %lld times row_stride %lld overflows", function,
+                (long long)rows, (long long)row_stride);
+  }
+  return rows == 0 ? NAS_OK : check_pointer(function, name, x, alignof(float));
+}
+
+#if defined(__x86_64__) || defined(__i386__)
+static const uint32_t kDefaultControl = 0x1f80;
+static const uint32_t kStickyFlags = 0x3f;
+
+FloatEnvironment::FloatEnvironment() : saved_(_mm_getcsr()) {
+  if ((saved_ & ~kStickyFlags) != kDefaultControl) _mm_setcsr(kDefaultControl);
+}
+
+FloatEnvironment::~FloatEnvironment() {
+  if ((saved_ & ~kStickyFlags) != kDefaultControl) _mm_setcsr(saved_);
+}
+#else
+static thread_local fenv_t saved_environment;
+
+FloatEnvironment::FloatEnvironment() : saved_(0) {
+  fegetenv(&saved_environment);
+  fesetenv(FE_DFL_ENV);
+}
+
+FloatEnvironment::~FloatEnvironment() { fesetenv(&saved_environment); }
+#endif
+
+}  // namespace nas
+
+int32_t nas_abi_version(void) { return NAS_ABI_VERSION; }
+
+const char *nas_last_error(void) { return nas::last_error; }
+
+nas_status nas_describe(char *buffer, int64_t capacity) {
+  NAS_TRY(nas::check_pointer("nas_describe", "buffer", buffer, 1));
+  if (capacity < 1) {
+    return nas::fail(NAS_INVALID_ARGUMENT, "nas_describe: capacity is %lld, must be at least 1",
+                     (long long)capacity);
+  }
+  int threads = nas::thread_limit();
+  snprintf(buffer, (size_t)capacity, "cpu %s, %d thread%s", nas::current_tier().name, threads,
+           threads == 1 ? "" : "s");
+  return NAS_OK;
+}
+
+void nas_philox4x32(const uint32_t key[2], const uint32_t counter[4], uint32_t out[4]) {
+  if (key == nullptr || counter == nullptr || out == nullptr) return;
+  nas::philox4x32(key[0], key[1], counter, out);
+}

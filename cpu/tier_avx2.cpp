@@ -1,0 +1,59 @@
+/* The AVX2 tier (AVX2 and FMA). */
+#include <immintrin.h>
+
+#include "screen_kernel.h"
+
+namespace nas {
+namespace {
+
+struct Ymm {
+  static const int kWidth = 8;
+  /* 12 sums, 2 registers of codewords, 1 broadcast: 15 of 16 registers. */
+  static const int kRows = 6;
+
+  using Floats = __m256;
+  static Floats zero() { return _mm256_setzero_ps(); }
+  static Floats load(const float *p) { return _mm256_loadu_ps(p); }
+  static void store(float *p, Floats a) { _mm256_storeu_ps(p, a); }
+  static Floats broadcast(float a) { return _mm256_set1_ps(a); }
+  static Floats add(Floats a, Floats b) { return _mm256_add_ps(a, b); }
+  static Floats sub(Floats a, Floats b) { return _mm256_sub_ps(a, b); }
+  static Floats min(Floats a, Floats b) { return _mm256_min_ps(a, b); }
+  static Floats fmadd(Floats a, Floats b, Floats c) { return _mm256_fmadd_ps(a, b, c); }
+  static Floats fnmadd(Floats a, Floats b, Floats c) { return _mm256_fnmadd_ps(a, b, c); }
+  static uint32_t at_most(Floats a, Floats b) {
+    return (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_LE_OQ));
+  }
+
+  struct Lanes {
+    __m256d low, high;
+  };
+  static Lanes no_distance() { return {_mm256_setzero_pd(), _mm256_setzero_pd()}; }
+  static __m256d term(__m128 x, __m128 y) {
+    __m256d t = _mm256_sub_pd(_mm256_cvtps_pd(x), _mm256_cvtps_pd(y));
+    return _mm256_mul_pd(t, t);
+  }
+  static void add_terms(Lanes &a, const float *x, const float *y) {
+    a.low = _mm256_add_pd(a.low, term(_mm_loadu_ps(x), _mm_loadu_ps(y)));
+    a.high = _mm256_add_pd(a.high, term(_mm_loadu_ps(x + 4), _mm_loadu_ps(y + 4)));
+  }
+  static void add_last_terms(Lanes &a, const float *x, const float *y, int count) {
+    __m256i mask = _mm256_cmpgt_epi32(_mm256_set1_epi32(count),
+                                      _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+    __m256 xs = _mm256_maskload_ps(x, mask), ys = _mm256_maskload_ps(y, mask);
+    a.low = _mm256_add_pd(a.low, term(_mm256_castps256_ps128(xs), _mm256_castps256_ps128(ys)));
+    a.high = _mm256_add_pd(a.high, term(_mm256_extractf128_ps(xs, 1), _mm256_extractf128_ps(ys, 1)));
+  }
+  static double reduce(Lanes a) {
+    __m256d b = _mm256_add_pd(a.low, a.high);
+    __m128d c = _mm_add_pd(_mm256_castpd256_pd128(b), _mm256_extractf128_pd(b, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(c, _mm_unpackhi_pd(c, c)));
+  }
+};
+
+}  // namespace
+
+const Tier kAvx2Tier = {"avx2",       distance<Ymm>, distances<Ymm>, all_finite<Ymm>, add_row<Ymm>,
+                        Ymm::kRows,   centre<Ymm>,   screen<Ymm>,    collect<Ymm>};
+
+}  // namespace nas

@@ -1,0 +1,173 @@
+/*
+ * The part of CUDA that the kernels use, run on the host: a test double of cuda_runtime.h, so that
+ * the kernels' logic and arithmetic can be checked where there is no device.
+ *
+ * A block's threads are fibers of one operating-system thread, resumed in a shuffled order, and a
+ * barrier or a shuffle gives way to the others. Device memory is unreadable outside of kernels and
+ * copies, is filled with a pattern, and ends at a guard page. What this cannot show: races between
+ * threads that run truly at the same time, device limits, the compiler's device code, and speed.
+ */
+#ifndef NAS_CUDA_EMULATION_H
+#define NAS_CUDA_EMULATION_H
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <functional>
+
+#define NAS_EMULATION 1
+
+#define __global__
+#define __device__
+#define __host__
+#define __forceinline__ inline
+#define __launch_bounds__(...)
+#define __align__(bytes) alignas(bytes)
+#define __shared__ static thread_local
+
+struct dim3 {
+  unsigned x, y, z;
+  dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {}
+};
+
+struct alignas(16) float4 {
+  float x, y, z, w;
+};
+
+extern thread_local dim3 threadIdx, blockIdx, blockDim, gridDim;
+
+/* ---------------------------------------------------------------- the runtime's interface */
+
+enum cudaError_t {
+  cudaSuccess = 0,
+  cudaErrorInvalidValue = 1,
+  cudaErrorMemoryAllocation = 2,
+  cudaErrorInitializationError = 3,
+  cudaErrorInvalidConfiguration = 9,
+  cudaErrorStubLibrary = 34,
+  cudaErrorInsufficientDriver = 35,
+  cudaErrorDevicesUnavailable = 46,
+  cudaErrorNoDevice = 100,
+  cudaErrorInvalidDevice = 101,
+  cudaErrorSystemNotReady = 802,
+  cudaErrorSystemDriverMismatch = 803,
+  cudaErrorCompatNotSupportedOnDevice = 804
+};
+
+enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost, cudaMemcpyDeviceToDevice };
+enum cudaMemoryType { cudaMemoryTypeUnregistered = 0, cudaMemoryTypeHost, cudaMemoryTypeDevice,
+                      cudaMemoryTypeManaged };
+enum cudaDeviceAttr { cudaDevAttrMultiProcessorCount = 16 };
+
+struct cudaPointerAttributes {
+  cudaMemoryType type;
+  int device;
+};
+
+struct cudaDeviceProp {
+  char name[256];
+  int major, minor;
+};
+
+using cudaStream_t = struct EmulatedStream *;
+
+cudaError_t cudaGetLastError();
+const char *cudaGetErrorString(cudaError_t error);
+cudaError_t cudaGetDeviceCount(int *count);
+cudaError_t cudaGetDevice(int *device);
+cudaError_t cudaSetDevice(int device);
+cudaError_t cudaDriverGetVersion(int *version);
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device);
+cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attribute, int device);
+cudaError_t cudaPointerGetAttributes(cudaPointerAttributes *attributes, const void *pointer);
+cudaError_t cudaMalloc(void **pointer, size_t bytes);
+cudaError_t cudaFree(void *pointer);
+cudaError_t cudaMemGetInfo(size_t *available, size_t *total);
+cudaError_t cudaMemcpy(void *to, const void *from, size_t bytes, cudaMemcpyKind kind);
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind,
+                            cudaStream_t stream);
+cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t stream);
+cudaError_t cudaStreamCreate(cudaStream_t *stream);
+cudaError_t cudaStreamDestroy(cudaStream_t stream);
+cudaError_t cudaStreamSynchronize(cudaStream_t stream);
+
+namespace emulation {
+
+cudaError_t launch(const char *name, dim3 grid, dim3 block, const std::function<void()> &kernel);
+
+/* Returns when all threads of the block have come to a barrier; the OR of their values. */
+int block_barrier(int value);
+
+/* Exchanges 8 bytes with the lane whose number differs by `mask` in the bits set. */
+uint64_t exchange(unsigned lanes, uint64_t value, int mask);
+
+template <class To, class From>
+To reinterpret(From value) {
+  static_assert(sizeof(To) == sizeof(From), "sizes differ");
+  To result;
+  memcpy(&result, &value, sizeof result);
+  return result;
+}
+
+}  // namespace emulation
+
+/* ---------------------------------------------------------------- what kernels call */
+
+inline void __syncthreads() { (void)emulation::block_barrier(0); }
+inline int __syncthreads_or(int value) { return emulation::block_barrier(value); }
+
+inline double __shfl_xor_sync(unsigned lanes, double value, int mask) {
+  uint64_t bits = emulation::exchange(lanes, emulation::reinterpret<uint64_t>(value), mask);
+  return emulation::reinterpret<double>(bits);
+}
+
+inline float __shfl_xor_sync(unsigned lanes, float value, int mask) {
+  uint64_t bits = emulation::exchange(lanes, emulation::reinterpret<uint32_t>(value), mask);
+  return emulation::reinterpret<float>((uint32_t)bits);
+}
+
+template <class T>
+T atomicMin(T *address, T value) {
+  T old = *address;
+  if (value < old) *address = value;
+  return old;
+}
+
+template <class T>
+T atomicMax(T *address, T value) {
+  T old = *address;
+  if (old < value) *address = value;
+  return old;
+}
+
+inline int atomicAdd(int *address, int value) {
+  int old = *address;
+  *address += value;
+  return old;
+}
+
+inline unsigned atomicOr(unsigned *address, unsigned value) {
+  unsigned old = *address;
+  *address |= value;
+  return old;
+}
+
+inline int __popc(unsigned value) { return __builtin_popcount(value); }
+inline int __ffs(int value) { return __builtin_ffs(value); }
+inline float __int_as_float(int value) { return emulation::reinterpret<float>(value); }
+inline long long __double_as_longlong(double value) {
+  return emulation::reinterpret<long long>(value);
+}
+inline double __longlong_as_double(long long value) {
+  return emulation::reinterpret<double>(value);
+}
+inline float __fmaf_rn(float a, float b, float c) { return std::fmaf(a, b, c); }
+inline float __fadd_rn(float a, float b) { return a + b; }
+inline float __fsub_rn(float a, float b) { return a - b; }
+inline float __double2float_ru(double value) {
+  float result = (float)value;
+  return (double)result < value ? std::nextafter(result, INFINITY) : result;
+}
+
+#endif

@@ -1,0 +1,340 @@
+/* Fibers, barriers and guarded memory behind emulation/cuda_runtime.h. */
+#include "cuda_runtime.h"
+
+#include <sys/mman.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+thread_local dim3 threadIdx, blockIdx, blockDim, gridDim;
+
+namespace {
+
+/* ---------------------------------------------------------------- device memory */
+
+struct Block {
+  char *base;      /* of the mapping, the guard page included */
+  size_t mapped;   /* bytes of the mapping */
+  size_t usable;   /* bytes of the mapping before the guard page */
+  size_t bytes;    /* asked for */
+};
+
+constexpr unsigned char kPattern = 0x7b;
+constexpr size_t kTotalMemory = (size_t)8 << 30;
+
+std::recursive_mutex memory_mutex;
+std::map<char *, Block> blocks; /* by the pointer handed out */
+size_t used_memory = 0;
+int open_depth = 0;
+
+void protect_all(int protection) {
+  for (auto &entry : blocks) mprotect(entry.second.base, entry.second.usable, protection);
+}
+
+/* Device memory is readable and writable while one of these lives. */
+class OpenMemory {
+ public:
+  OpenMemory() {
+    memory_mutex.lock();
+    if (open_depth++ == 0) protect_all(PROT_READ | PROT_WRITE);
+  }
+  ~OpenMemory() {
+    if (--open_depth == 0) protect_all(PROT_NONE);
+    memory_mutex.unlock();
+  }
+};
+
+bool inside(const void *pointer, size_t bytes) {
+  std::lock_guard<std::recursive_mutex> lock(memory_mutex);
+  auto next = blocks.upper_bound((char *)pointer);
+  if (next == blocks.begin()) return false;
+  --next;
+  return (char *)pointer + bytes <= next->first + next->second.bytes;
+}
+
+/* ---------------------------------------------------------------- fibers */
+
+enum class Wait { kNone, kBlock, kWarp, kDone };
+
+struct Fiber {
+  ucontext_t context;
+  Wait wait = Wait::kNone;
+  dim3 index;
+};
+
+constexpr size_t kStackBytes = 256 << 10;
+constexpr int kWarp = 32;
+
+struct Machine {
+  std::vector<Fiber> fibers;
+  std::vector<std::unique_ptr<char[]>> stacks;
+  std::vector<uint64_t> slots;
+  ucontext_t scheduler;
+  int current = 0;
+  int block_value = 0;    /* OR of the values brought to the barrier being filled */
+  int released_value = 0; /* that of the last barrier */
+  const std::function<void()> *kernel = nullptr;
+  uint64_t random = 0x9e3779b97f4a7c15ull;
+};
+
+thread_local Machine machine;
+
+[[noreturn]] void stop(const char *kernel, const char *what) {
+  fprintf(stderr, "emulation: kernel %s, block (%u, %u): %s\n", kernel, blockIdx.x, blockIdx.y,
+          what);
+  abort();
+}
+
+void fiber_main() {
+  (*machine.kernel)();
+  machine.fibers[(size_t)machine.current].wait = Wait::kDone;
+  swapcontext(&machine.fibers[(size_t)machine.current].context, &machine.scheduler);
+}
+
+void pause(Wait wait) {
+  Fiber &fiber = machine.fibers[(size_t)machine.current];
+  fiber.wait = wait;
+  swapcontext(&fiber.context, &machine.scheduler);
+}
+
+void run_block(const char *name) {
+  int threads = (int)(blockDim.x * blockDim.y * blockDim.z);
+  Machine &m = machine;
+  m.fibers.resize((size_t)threads);
+  while (m.stacks.size() < (size_t)threads) m.stacks.emplace_back(new char[kStackBytes]);
+  m.slots.assign((size_t)threads, 0);
+  std::vector<int> order((size_t)threads);
+  for (int i = 0; i < threads; ++i) {
+    Fiber &fiber = m.fibers[(size_t)i];
+    fiber.wait = Wait::kNone;
+    fiber.index = dim3((unsigned)i % blockDim.x, (unsigned)i / blockDim.x % blockDim.y,
+                       (unsigned)i / blockDim.x / blockDim.y);
+    getcontext(&fiber.context);
+    fiber.context.uc_stack.ss_sp = m.stacks[(size_t)i].get();
+    fiber.context.uc_stack.ss_size = kStackBytes;
+    fiber.context.uc_link = nullptr;
+    makecontext(&fiber.context, fiber_main, 0);
+    order[(size_t)i] = i;
+  }
+  m.random = m.random * 6364136223846793005ull + 1442695040888963407ull;
+  for (size_t i = order.size() - 1; i > 0; --i) {
+    m.random = m.random * 6364136223846793005ull + 1442695040888963407ull;
+    std::swap(order[i], order[(m.random >> 33) % (i + 1)]);
+  }
+  m.block_value = 0;
+  for (;;) {
+    for (int i : order) {
+      Fiber &fiber = m.fibers[(size_t)i];
+      if (fiber.wait != Wait::kNone) continue;
+      m.current = i;
+      threadIdx = fiber.index;
+      swapcontext(&m.scheduler, &fiber.context);
+    }
+    bool progress = false;
+    int done = 0;
+    int at_block = 0;
+    for (int first = 0; first < threads; first += kWarp) {
+      int last = first + kWarp < threads ? first + kWarp : threads;
+      int at_warp = 0;
+      int finished = 0;
+      for (int i = first; i < last; ++i) {
+        Wait wait = m.fibers[(size_t)i].wait;
+        at_warp += wait == Wait::kWarp ? 1 : 0;
+        at_block += wait == Wait::kBlock ? 1 : 0;
+        finished += wait == Wait::kDone ? 1 : 0;
+      }
+      done += finished;
+      if (at_warp == last - first) {
+        for (int i = first; i < last; ++i) m.fibers[(size_t)i].wait = Wait::kNone;
+        progress = true;
+      } else if (at_warp > 0) {
+        stop(name, "a shuffle over all lanes, but some lanes are elsewhere or have ended");
+      }
+    }
+    if (done == threads) return;
+    if (!progress && at_block + done == threads) {
+      for (Fiber &fiber : m.fibers) {
+        if (fiber.wait == Wait::kBlock) fiber.wait = Wait::kNone;
+      }
+      m.released_value = m.block_value;
+      m.block_value = 0;
+      progress = true;
+    }
+    if (!progress) stop(name, "its threads wait for each other");
+  }
+}
+
+
+}  // namespace
+
+namespace emulation {
+
+cudaError_t launch(const char *name, dim3 grid, dim3 block, const std::function<void()> &kernel) {
+  uint64_t threads = (uint64_t)block.x * block.y * block.z;
+  if (threads < 1 || threads > 1024 || grid.x < 1 || grid.x > 0x7fffffffu || grid.y < 1 ||
+      grid.y > 65535 || grid.z < 1 || grid.z > 65535) {
+    return cudaErrorInvalidConfiguration;
+  }
+  OpenMemory open;
+  machine.kernel = &kernel;
+  gridDim = grid;
+  blockDim = block;
+  for (unsigned z = 0; z < grid.z; ++z) {
+    for (unsigned y = 0; y < grid.y; ++y) {
+      for (unsigned x = 0; x < grid.x; ++x) {
+        blockIdx = dim3(x, y, z);
+        run_block(name);
+      }
+    }
+  }
+  return cudaSuccess;
+}
+
+int block_barrier(int value) {
+  machine.block_value |= value != 0 ? 1 : 0;
+  pause(Wait::kBlock);
+  return machine.released_value;
+}
+
+uint64_t exchange(unsigned lanes, uint64_t value, int mask) {
+  if (lanes != 0xffffffffu) {
+    fprintf(stderr, "emulation: only shuffles over all lanes are known\n");
+    abort();
+  }
+  size_t own = (size_t)machine.current;
+  machine.slots[own] = value;
+  pause(Wait::kWarp);
+  uint64_t result = machine.slots[own ^ (size_t)mask];
+  pause(Wait::kWarp);
+  return result;
+}
+
+}  // namespace emulation
+
+cudaError_t cudaGetLastError() { return cudaSuccess; }
+
+const char *cudaGetErrorString(cudaError_t error) {
+  switch (error) {
+    case cudaSuccess:
+      return "no error";
+    case cudaErrorInvalidValue:
+      return "invalid argument";
+    case cudaErrorMemoryAllocation:
+      return "out of memory";
+    case cudaErrorInvalidConfiguration:
+      return "invalid configuration argument";
+    default:
+      return "emulated error";
+  }
+}
+
+cudaError_t cudaGetDeviceCount(int *count) {
+  *count = 1;
+  return cudaSuccess;
+}
+
+cudaError_t cudaGetDevice(int *device) {
+  *device = 0;
+  return cudaSuccess;
+}
+
+cudaError_t cudaSetDevice(int device) {
+  return device == 0 ? cudaSuccess : cudaErrorInvalidDevice;
+}
+
+cudaError_t cudaDriverGetVersion(int *version) {
+  *version = 13000;
+  return cudaSuccess;
+}
+
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int) {
+  snprintf(properties->name, sizeof properties->name, "emulated on the host");
+  properties->major = 0;
+  properties->minor = 0;
+  return cudaSuccess;
+}
+
+cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr, int) {
+  *value = 2;
+  return cudaSuccess;
+}
+
+cudaError_t cudaPointerGetAttributes(cudaPointerAttributes *attributes, const void *pointer) {
+  attributes->type = inside(pointer, 1) ? cudaMemoryTypeDevice : cudaMemoryTypeUnregistered;
+  attributes->device = 0;
+  return cudaSuccess;
+}
+
+cudaError_t cudaMalloc(void **pointer, size_t bytes) {
+  std::lock_guard<std::recursive_mutex> lock(memory_mutex);
+  size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  if (bytes > kTotalMemory - used_memory) return cudaErrorMemoryAllocation;
+  size_t padded = (bytes + 15) / 16 * 16;
+  size_t usable = (padded + page - 1) / page * page;
+  if (usable == 0) usable = page;
+  void *base = mmap(nullptr, usable + page, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (base == MAP_FAILED) return cudaErrorMemoryAllocation;
+  memset(base, kPattern, usable);
+  mprotect(base, usable + page, PROT_NONE);
+  if (open_depth > 0) mprotect(base, usable, PROT_READ | PROT_WRITE);
+  char *given = (char *)base + usable - padded;
+  blocks[given] = Block{(char *)base, usable + page, usable, bytes};
+  used_memory += bytes;
+  *pointer = given;
+  return cudaSuccess;
+}
+
+cudaError_t cudaFree(void *pointer) {
+  if (pointer == nullptr) return cudaSuccess;
+  std::lock_guard<std::recursive_mutex> lock(memory_mutex);
+  auto found = blocks.find((char *)pointer);
+  if (found == blocks.end()) return cudaErrorInvalidValue;
+  used_memory -= found->second.bytes;
+  munmap(found->second.base, found->second.mapped);
+  blocks.erase(found);
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemGetInfo(size_t *available, size_t *total) {
+  std::lock_guard<std::recursive_mutex> lock(memory_mutex);
+  *total = kTotalMemory;
+  *available = kTotalMemory - used_memory;
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemcpy(void *to, const void *from, size_t bytes, cudaMemcpyKind kind) {
+  if (bytes == 0) return cudaSuccess;
+  if ((kind != cudaMemcpyDeviceToHost) != inside(to, bytes)) return cudaErrorInvalidValue;
+  if ((kind != cudaMemcpyHostToDevice) != inside(from, bytes)) return cudaErrorInvalidValue;
+  OpenMemory open;
+  memmove(to, from, bytes);
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind,
+                            cudaStream_t) {
+  return cudaMemcpy(to, from, bytes, kind);
+}
+
+cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t) {
+  if (bytes > 0 && !inside(to, bytes)) return cudaErrorInvalidValue;
+  OpenMemory open;
+  memset(to, value, bytes);
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamCreate(cudaStream_t *stream) {
+  *stream = (cudaStream_t)(uintptr_t)64;
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamDestroy(cudaStream_t) { return cudaSuccess; }
+
+cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }

@@ -1,0 +1,422 @@
+/*
+ * Nearest codeword.
+ *
+ * A block of 256 threads takes 128 rows and a range of the codewords, 128 at a time. Per step of 8
+ * columns the centred rows and codewords lie in shared memory twice (double buffering); a thread
+ * multiplies 8 rows by 8 codewords in registers with float32 fused multiply-adds. After each 128
+ * codewords the block lowers every row's bound, min (s + w) of screen.cuh, lists the pairs with
+ * s - w not above it, and decides among those by the canonical float64 distance, eight threads a
+ * pair, one per lane of the definition. Bound by float32 arithmetic: rows*K*d multiply-adds; memory
+ * traffic is rows*d*(K / 128 / splits of L2 reads) and K*d per 128 rows, no rows x K matrix.
+ *
+ * The result is the minimum by (distance, index) over all candidates, so neither the order in which
+ * pairs are listed nor the split of the codewords over blocks can be seen in it.
+ */
+#include <climits>
+#include <cmath>
+
+#include "screen.cuh"
+#include "support.cuh"
+
+namespace nas {
+namespace device {
+
+namespace {
+
+constexpr int kThreads = 256;
+constexpr int kListed = 2048;            /* candidate pairs decided at a time */
+constexpr int kRowPitch = kTileRows + 4; /* makes the transposing stores free of bank conflicts */
+constexpr unsigned kAllLanes = 0xffffffffu;
+constexpr int64_t kChunkRows = 1 << 20;  /* rows per launch: bounds the scratch memory */
+
+struct Problem {
+  const float *x;
+  int64_t rows;
+  int64_t row_stride;
+  const float *e;
+  int64_t K;
+  int64_t d;
+  int64_t padded_K;
+  const float *centre;
+  const float *screen;
+  const float *square;
+  const float *length;
+  const float *slack;
+  const float *row_factor; /* per row: 2 G |x'|, rounded up */
+  const float *row_slack;  /* per row: H |x'|^2 + T, rounded up */
+  const unsigned long long *bad_row;
+  int tiles;               /* tiles of 128 codewords per block */
+  double *distance;        /* splits x rows: the least distance in each split */
+  int32_t *index;          /* splits x rows */
+};
+
+/* A warp per row: the row's part of the error bound, and the lowest non-finite row. */
+__global__ void __launch_bounds__(kThreads)
+    lookup_rows_kernel(const float *x, int64_t rows, int64_t row_stride, int64_t d,
+                       const float *centre, int64_t first_row, float *row_factor,
+                       float *row_slack, unsigned long long *bad_row) {
+  int lane = (int)threadIdx.x % 32;
+  int64_t row = (int64_t)blockIdx.x * (kThreads / 32) + threadIdx.x / 32;
+  if (row >= rows) return;
+  double sum = 0.0;
+  bool bad = false;
+  for (int64_t t = lane; t < d; t += 32) {
+    float value = x[row * row_stride + t];
+    bad = bad || !is_finite(value);
+    double centred = (double)sub32(value, centre[t]);
+    sum += centred * centred;
+  }
+  for (int offset = 16; offset > 0; offset /= 2) sum += __shfl_xor_sync(kAllLanes, sum, offset);
+  if (bad) atomicMin(bad_row, (unsigned long long)(first_row + row));
+  if (lane != 0) return;
+  if (sum <= kLargestLength * kLargestLength) {
+    row_factor[row] = __double2float_ru(2.0 * score_error(d) * sqrt(sum));
+    row_slack[row] = __double2float_ru(kDistanceError * sum + underflow_error(d));
+  } else {
+    row_factor[row] = __int_as_float(0x7f800000);
+    row_slack[row] = 0.0f;
+  }
+}
+
+__global__ void __launch_bounds__(kThreads, 2) lookup_screen_kernel(Problem p) {
+  /* The candidates use the tiles' memory once the products are done. */
+  struct Tiles {
+    float x[2][kTileDepth][kRowPitch];
+    float e[2][kTileDepth][kTileCodes];
+  };
+  struct Candidates {
+    double distance[kListed];
+    uint32_t pair[kListed]; /* row * 128 + code, both within the tile */
+  };
+  __shared__ union __align__(16) Memory {
+    Tiles tiles;
+    Candidates candidates;
+  } memory;
+  __shared__ float bound[kTileRows];
+  __shared__ float row_factor[kTileRows];
+  __shared__ float row_slack[kTileRows];
+  __shared__ unsigned long long best_distance[kTileRows]; /* bits: ordered, as no D is negative */
+  __shared__ int best_index[kTileRows];
+  __shared__ int listed;
+
+  if (*p.bad_row != kNone) return;
+
+  const int thread = (int)threadIdx.x;
+  const int tx = thread % 16; /* codes 4 tx .. 4 tx + 3 and 64 more */
+  const int ty = thread / 16; /* rows likewise */
+  const int64_t first_row = (int64_t)blockIdx.x * kTileRows;
+  const int load_column = thread % 2 * 4;
+  const int load_row = thread / 2;
+  const int load_depth = thread / 32;
+  const int load_code = thread % 32 * 4;
+  const int d = (int)p.d;
+  const int padded_K = (int)p.padded_K;
+  const int rows = (int)(p.rows - first_row < kTileRows ? p.rows - first_row : kTileRows);
+  const int own_columns = load_row < rows ? d - load_column : 0;
+  const float *own_x = p.x + (first_row + load_row) * p.row_stride + load_column;
+
+  unsigned long long previous = kNone;
+  if (thread < kTileRows) {
+    row_factor[thread] = thread < rows ? p.row_factor[first_row + thread] : 0.0f;
+    row_slack[thread] = thread < rows ? p.row_slack[first_row + thread] : 0.0f;
+    bound[thread] = __int_as_float(0x7f800000);
+    best_distance[thread] = kNone;
+    best_index[thread] = INT_MAX;
+  }
+
+  const int begin_code = (int)blockIdx.y * p.tiles * kTileCodes;
+  const int end_code = begin_code + p.tiles * kTileCodes < padded_K
+                           ? begin_code + p.tiles * kTileCodes
+                           : padded_K;
+
+  for (int first_code = begin_code; first_code < end_code; first_code += kTileCodes) {
+    if (thread == 0) listed = 0;
+
+    float sum[8][8];
+#pragma unroll
+    for (int r = 0; r < 8; ++r) {
+#pragma unroll
+      for (int c = 0; c < 8; ++c) sum[r][c] = 0.0f;
+    }
+
+    const float *next_row = own_x;
+    const float *next_centre = p.centre + load_column;
+    const float *next_codes = p.screen + (int64_t)load_depth * padded_K + first_code + load_code;
+    __align__(16) float next_x[4];
+    float4 next_e;
+    auto load = [&](int column) {
+      __align__(16) float centre[4];
+      *(float4 *)centre = *(const float4 *)next_centre;
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        next_x[i] = column + i < own_columns ? sub32(next_row[i], centre[i]) : 0.0f;
+      }
+      next_e = *(const float4 *)next_codes;
+      next_row += kTileDepth;
+      next_centre += kTileDepth;
+      next_codes += (int64_t)kTileDepth * padded_K;
+    };
+    auto store = [&](int stage) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) memory.tiles.x[stage][load_column + i][load_row] = next_x[i];
+      *(float4 *)&memory.tiles.e[stage][load_depth][load_code] = next_e;
+    };
+
+    load(0);
+    store(0);
+    __syncthreads();
+    int stage = 0;
+    for (int column = kTileDepth;; column += kTileDepth) {
+      const bool more = column < d;
+      if (more) load(column);
+#pragma unroll
+      for (int k = 0; k < kTileDepth; ++k) {
+        __align__(16) float a[8];
+        __align__(16) float b[8];
+        *(float4 *)&a[0] = *(const float4 *)&memory.tiles.x[stage][k][4 * ty];
+        *(float4 *)&a[4] = *(const float4 *)&memory.tiles.x[stage][k][64 + 4 * ty];
+        *(float4 *)&b[0] = *(const float4 *)&memory.tiles.e[stage][k][4 * tx];
+        *(float4 *)&b[4] = *(const float4 *)&memory.tiles.e[stage][k][64 + 4 * tx];
+#pragma unroll
+        for (int r = 0; r < 8; ++r) {
+#pragma unroll
+          for (int c = 0; c < 8; ++c) sum[r][c] = __fmaf_rn(a[r], b[c], sum[r][c]);
+        }
+      }
+      if (more) {
+        stage ^= 1;
+        store(stage);
+      }
+      __syncthreads();
+      if (!more) break;
+    }
+
+    /* Scores, their error bounds, and each row's bound. A row belongs to 16 lanes of one warp. */
+    float least[8];
+#pragma unroll
+    for (int r = 0; r < 8; ++r) least[r] = bound[64 * (r / 4) + 4 * ty + r % 4];
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      const int j = first_code + 64 * half + 4 * tx;
+      __align__(16) float square[4];
+      __align__(16) float length[4];
+      __align__(16) float slack[4];
+      *(float4 *)square = *(const float4 *)&p.square[j];
+      *(float4 *)length = *(const float4 *)&p.length[j];
+      *(float4 *)slack = *(const float4 *)&p.slack[j];
+#pragma unroll
+      for (int r = 0; r < 8; ++r) {
+        const int row = 64 * (r / 4) + 4 * ty + r % 4;
+        const float factor = row_factor[row];
+        const float own_slack = row_slack[row];
+#pragma unroll
+        for (int c = 0; c < 4; ++c) {
+          const float score = __fmaf_rn(-2.0f, sum[r][4 * half + c], square[c]);
+          const float error = __fadd_rn(__fmaf_rn(factor, length[c], slack[c]), own_slack);
+          sum[r][4 * half + c] = __fsub_rn(score, error);
+          least[r] = fminf(least[r], __fadd_rn(score, error)); /* passes over NaN */
+        }
+      }
+    }
+    uint32_t chosen[2] = {0, 0}; /* bit 8 (r % 4) + c of word r / 4 */
+#pragma unroll
+    for (int r = 0; r < 8; ++r) {
+      const int row = 64 * (r / 4) + 4 * ty + r % 4;
+#pragma unroll
+      for (int offset = 8; offset > 0; offset /= 2) {
+        least[r] = fminf(least[r], __shfl_xor_sync(kAllLanes, least[r], offset));
+      }
+      if (tx == 0) bound[row] = least[r];
+#pragma unroll
+      for (int c = 0; c < 8; ++c) {
+        if (row < rows && !(sum[r][c] > least[r])) chosen[r / 4] |= 1u << (8 * (r % 4) + c);
+      }
+    }
+    uint32_t real = 0;
+#pragma unroll
+    for (int c = 0; c < 8; ++c) {
+      if (first_code + 64 * (c / 4) + 4 * tx + c % 4 < p.K) real |= 0x01010101u << c;
+    }
+    chosen[0] &= real;
+    chosen[1] &= real;
+
+    const int mine = __popc(chosen[0]) + __popc(chosen[1]);
+    const int first_slot = mine > 0 ? atomicAdd(&listed, mine) : 0;
+    __syncthreads();
+    const int all = listed;
+    for (int begin = 0; begin < all; begin += kListed) {
+      const int count = all - begin < kListed ? all - begin : kListed;
+      int slot = first_slot - begin;
+#pragma unroll
+      for (int word = 0; word < 2; ++word) {
+        uint32_t bits = chosen[word];
+        while (bits != 0) {
+          const int bit = __ffs((int)bits) - 1;
+          bits &= bits - 1;
+          if (slot >= 0 && slot < kListed) {
+            const int row = 64 * word + 4 * ty + bit / 8;
+            const int c = bit % 8;
+            const int code = 64 * (c / 4) + 4 * tx + c % 4;
+            memory.candidates.pair[slot] = (uint32_t)(row * kTileCodes + code);
+          }
+          ++slot;
+        }
+      }
+      __syncthreads();
+
+      const int lane = thread % kLanes;
+      for (int base = 0; base < count; base += kThreads / kLanes) {
+        const int i = base + thread / kLanes;
+        const uint32_t pair = memory.candidates.pair[i < count ? i : 0];
+        const int row = (int)(pair / kTileCodes);
+        double a = 0.0;
+        if (i < count) {
+          const float *x = p.x + (first_row + row) * p.row_stride;
+          const float *e = p.e + (int64_t)(first_code + (int)(pair % kTileCodes)) * d;
+#pragma unroll 4
+          for (int t = lane; t < d; t += kLanes) {
+            a = add64(a, squared_difference(x[t], e[t]));
+          }
+        }
+        a = add64(a, __shfl_xor_sync(kAllLanes, a, 4));
+        a = add64(a, __shfl_xor_sync(kAllLanes, a, 2));
+        a = add64(a, __shfl_xor_sync(kAllLanes, a, 1));
+        if (i < count && lane == 0) {
+          memory.candidates.distance[i] = a;
+          atomicMin(&best_distance[row], (unsigned long long)__double_as_longlong(a));
+        }
+      }
+      __syncthreads();
+      if (thread < kTileRows && best_distance[thread] != previous) {
+        previous = best_distance[thread];
+        best_index[thread] = INT_MAX;
+      }
+      __syncthreads();
+      for (int i = thread; i < count; i += kThreads) {
+        const uint32_t pair = memory.candidates.pair[i];
+        const int row = (int)(pair / kTileCodes);
+        if ((unsigned long long)__double_as_longlong(memory.candidates.distance[i]) ==
+            best_distance[row]) {
+          atomicMin(&best_index[row], first_code + (int)(pair % kTileCodes));
+        }
+      }
+      __syncthreads();
+    }
+  }
+
+  if (thread < rows) {
+    const int64_t at = (int64_t)blockIdx.y * p.rows + first_row + thread;
+    p.distance[at] = __longlong_as_double((long long)best_distance[thread]);
+    p.index[at] = best_index[thread];
+  }
+}
+
+/* A thread per row: the nearest over the splits. A split without a candidate has index INT_MAX. */
+__global__ void __launch_bounds__(kThreads)
+    lookup_finish_kernel(const double *distance, const int32_t *index, int64_t rows, int splits,
+                         const unsigned long long *bad_row, int32_t *indices, float *distances) {
+  const int64_t row = (int64_t)blockIdx.x * kThreads + threadIdx.x;
+  if (row >= rows || *bad_row != kNone) return;
+  double least = 0.0;
+  int32_t nearest = INT_MAX;
+  for (int split = 0; split < splits; ++split) {
+    const double candidate = distance[split * rows + row];
+    const int32_t j = index[split * rows + row];
+    if (j != INT_MAX && (nearest == INT_MAX || nearer(candidate, j, least, nearest))) {
+      least = candidate;
+      nearest = j;
+    }
+  }
+  indices[row] = nearest;
+  if (distances != nullptr) distances[row] = narrow(least);
+}
+
+}  // namespace
+
+}  // namespace device
+}  // namespace nas
+
+using namespace nas::device;
+
+extern "C" nas_status nas_lookup(const nas_codebook *codebook, const float *x, int64_t rows,
+                                 int64_t row_stride, int32_t *indices, float *distances,
+                                 int64_t *bad_row, void *stream) {
+  return call("nas_lookup", [&] {
+    if (bad_row != nullptr) *bad_row = -1;
+    require_pointer(codebook, "codebook");
+    const int64_t K = codebook->K;
+    const int64_t d = codebook->d;
+    require_rows(rows, row_stride, d);
+    if (rows == 0) return;
+    set_shape("rows %lld, K %lld, d %lld", (long long)rows, (long long)K, (long long)d);
+    DeviceGuard guard(codebook->device);
+    require_device(x, "x", 4, codebook->device);
+    require_device(indices, "indices", 4, codebook->device);
+    if (distances != nullptr) require_device(distances, "distances", 4, codebook->device);
+    cudaStream_t on = (cudaStream_t)stream;
+    const State &state = codebook->state;
+
+    const int64_t padded_K = round_up(K, kTileCodes);
+    const int64_t all_tiles = padded_K / kTileCodes;
+    const int64_t chunk = rows < kChunkRows ? rows : kChunkRows;
+    /* Enough blocks for two per multiprocessor, where the codewords can be split that far. */
+    const int64_t row_tiles = (chunk + kTileRows - 1) / kTileRows;
+    int64_t splits = (2 * (int64_t)codebook->multiprocessors + row_tiles - 1) / row_tiles;
+    if (splits > all_tiles) splits = all_tiles;
+    const int64_t tiles = (all_tiles + splits - 1) / splits;
+    splits = (all_tiles + tiles - 1) / tiles;
+
+    Layout layout;
+    const size_t lowest_at = layout.add<unsigned long long>(1);
+    const size_t factor_at = layout.add<float>(chunk);
+    const size_t slack_at = layout.add<float>(chunk);
+    const size_t distance_at = layout.add<double>(product(splits, chunk, "splits * rows"));
+    const size_t index_at = layout.add<int32_t>(product(splits, chunk, "splits * rows"));
+    Scratch scratch(codebook->cache, layout, on);
+    unsigned long long *lowest = scratch.at<unsigned long long>(lowest_at);
+    float *row_factor = scratch.at<float>(factor_at);
+    float *row_slack = scratch.at<float>(slack_at);
+    double *distance = scratch.at<double>(distance_at);
+    int32_t *index = scratch.at<int32_t>(index_at);
+    fill_bytes(lowest, 0xff, 1, on);
+
+    for (int64_t first = 0; first < rows; first += chunk) {
+      const int64_t here = rows - first < chunk ? rows - first : chunk;
+      const float *part = x + first * row_stride;
+      launch("lookup_rows", lookup_rows_kernel, dim3(blocks_for(here, kThreads / 32)),
+             dim3(kThreads), on, part, here, row_stride, d, (const float *)state.centre, first,
+             row_factor, row_slack, lowest);
+      Problem problem;
+      problem.x = part;
+      problem.rows = here;
+      problem.row_stride = row_stride;
+      problem.e = state.e;
+      problem.K = K;
+      problem.d = d;
+      problem.padded_K = padded_K;
+      problem.centre = state.centre;
+      problem.screen = state.screen;
+      problem.square = state.square;
+      problem.length = state.length;
+      problem.slack = state.slack;
+      problem.row_factor = row_factor;
+      problem.row_slack = row_slack;
+      problem.bad_row = lowest;
+      problem.tiles = (int)tiles;
+      problem.distance = distance;
+      problem.index = index;
+      launch("lookup_screen", lookup_screen_kernel,
+             dim3(blocks_for(here, kTileRows), (unsigned)splits), dim3(kThreads), on, problem);
+      launch("lookup_finish", lookup_finish_kernel, dim3(blocks_for(here, kThreads)),
+             dim3(kThreads), on, (const double *)distance, (const int32_t *)index, here,
+             (int)splits, (const unsigned long long *)lowest, indices + first,
+             distances == nullptr ? nullptr : distances + first);
+    }
+    unsigned long long bad = kNone;
+    fetch(&bad, lowest, 1, on);
+    if (bad != kNone) {
+      if (bad_row != nullptr) *bad_row = (int64_t)bad;
+      fail(NAS_NON_FINITE, "row %llu of x holds a NaN or an infinity", bad);
+    }
+  });
+}

@@ -1,0 +1,259 @@
+/*
+ * What the device kernels' launchers share: failures, device selection, launches, scratch memory
+ * and the codebook. Nothing here is visible outside the library.
+ */
+#ifndef NAS_CUDA_SUPPORT_CUH
+#define NAS_CUDA_SUPPORT_CUH
+
+#include <cuda_runtime.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <new>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "../common/arithmetic.h"
+#include "../common/distance.h"
+#include "nas_kernels.h"
+
+namespace nas {
+namespace device {
+
+/* ---------------------------------------------------------------- failures */
+
+/* Thrown inside the library and turned into a status by call(). */
+struct Failure {
+  nas_status status;
+  std::string text;
+};
+
+[[noreturn]] void fail(nas_status status, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Names the problem's size in the messages of device failures of this call. */
+void set_shape(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Throws unless `error` is cudaSuccess, and clears CUDA's error. `what` is a kernel or an action. */
+void check(cudaError_t error, const char *what);
+
+void begin_call();
+nas_status record_failure(const char *function, nas_status status, const char *text) noexcept;
+
+/* Runs the body of one function of the interface. No exception leaves it. */
+template <class Body>
+nas_status call(const char *function, Body &&body) noexcept {
+  try {
+    begin_call();
+    body();
+    return NAS_OK;
+  } catch (const Failure &failure) {
+    return record_failure(function, failure.status, failure.text.c_str());
+  } catch (const std::bad_alloc &) {
+    return record_failure(function, NAS_OUT_OF_MEMORY, "out of host memory");
+  } catch (...) {
+    return record_failure(function, NAS_INTERNAL, "unexpected exception");
+  }
+}
+
+/* ---------------------------------------------------------------- arguments */
+
+/* a * b, or NAS_INVALID_ARGUMENT. Both at least 0. */
+int64_t product(int64_t a, int64_t b, const char *what);
+
+/* Refuses NULL. */
+void require_pointer(const void *pointer, const char *name);
+
+/* Refuses NULL, misaligned pointers and memory that is not of this device. */
+void require_device(const void *pointer, const char *name, int64_t alignment, int device);
+
+/* Refuses a negative count, a stride below the width and products that overflow. */
+void require_rows(int64_t rows, int64_t row_stride, int64_t width);
+
+/* ---------------------------------------------------------------- device */
+
+/* The device current in this thread; NAS_DEVICE_ERROR "no CUDA device: ..." without one. */
+int current_device();
+
+/* Makes a device current for the life of the object. */
+class DeviceGuard {
+ public:
+  explicit DeviceGuard(int device);
+  ~DeviceGuard();
+  DeviceGuard(const DeviceGuard &) = delete;
+  DeviceGuard &operator=(const DeviceGuard &) = delete;
+
+ private:
+  int previous_;
+  bool changed_;
+};
+
+void synchronize(cudaStream_t stream);
+
+template <class... Parameters, class... Arguments>
+void launch(const char *name, void (*kernel)(Parameters...), dim3 grid, dim3 block,
+            cudaStream_t stream, Arguments... arguments) {
+#if defined(NAS_EMULATION)
+  check(emulation::launch(name, grid, block, [=] { kernel(arguments...); }), name);
+  (void)stream;
+#else
+  kernel<<<grid, block, 0, stream>>>(arguments...);
+  check(cudaGetLastError(), name);
+#endif
+}
+
+/* Blocks of `block` threads that cover `items`, at most `most`. */
+inline unsigned blocks_for(int64_t items, int64_t block, int64_t most = 0x7fffffff) {
+  int64_t blocks = (items + block - 1) / block;
+  if (blocks < 1) blocks = 1;
+  return (unsigned)(blocks < most ? blocks : most);
+}
+
+/* ---------------------------------------------------------------- memory */
+
+/* A piece of device memory. */
+class Buffer {
+ public:
+  Buffer() = default;
+  Buffer(Buffer &&other) noexcept { *this = std::move(other); }
+  Buffer &operator=(Buffer &&other) noexcept;
+  ~Buffer() { reset(); }
+  Buffer(const Buffer &) = delete;
+  Buffer &operator=(const Buffer &) = delete;
+
+  /* Leaves the buffer as it was if it fails. */
+  void allocate(size_t bytes);
+  void reset() noexcept;
+  void *data() const { return data_; }
+  size_t bytes() const { return bytes_; }
+
+ private:
+  void *data_ = nullptr;
+  size_t bytes_ = 0;
+};
+
+/* Buffers that calls on one codebook hand on to each other, so that a steady state allocates
+ * nothing. Safe for concurrent use. */
+class BufferCache {
+ public:
+  Buffer take(size_t bytes);
+  void give(Buffer buffer) noexcept;
+
+ private:
+  std::mutex mutex_;
+  std::vector<Buffer> idle_;
+};
+
+/* Sizes of consecutive arrays, each starting on a 256-byte boundary. */
+class Layout {
+ public:
+  template <class T>
+  size_t add(int64_t count) {
+    int64_t size = product(count, (int64_t)sizeof(T), "the scratch memory's size");
+    size_t offset = bytes_;
+    bytes_ += ((size_t)size + 255) / 256 * 256;
+    return offset;
+  }
+  size_t bytes() const { return bytes_ == 0 ? 256 : bytes_; }
+
+ private:
+  size_t bytes_ = 0;
+};
+
+/* Scratch memory of one call. The end of its life waits for the stream, because the memory goes to
+ * the next call, which may use another stream. */
+class Scratch {
+ public:
+  Scratch(BufferCache &cache, const Layout &layout, cudaStream_t stream)
+      : cache_(cache), buffer_(cache.take(layout.bytes())), stream_(stream) {}
+  ~Scratch() {
+    if (cudaStreamSynchronize(stream_) != cudaSuccess) (void)cudaGetLastError();
+    cache_.give(std::move(buffer_));
+  }
+  Scratch(const Scratch &) = delete;
+  Scratch &operator=(const Scratch &) = delete;
+
+  template <class T>
+  T *at(size_t offset) const {
+    return (T *)((char *)buffer_.data() + offset);
+  }
+
+ private:
+  BufferCache &cache_;
+  Buffer buffer_;
+  cudaStream_t stream_;
+};
+
+/* Copies `count` values from the device and waits for the stream. */
+template <class T>
+void fetch(T *host, const T *device, int64_t count, cudaStream_t stream) {
+  check(cudaMemcpyAsync(host, device, (size_t)count * sizeof(T), cudaMemcpyDeviceToHost, stream),
+        "a copy to the host");
+  synchronize(stream);
+}
+
+template <class T>
+void fill_bytes(T *device, int value, int64_t count, cudaStream_t stream) {
+  check(cudaMemsetAsync(device, value, (size_t)count * sizeof(T), stream), "a memory fill");
+}
+
+template <class T>
+void copy(T *to, const T *from, int64_t count, cudaStream_t stream) {
+  check(cudaMemcpyAsync(to, from, (size_t)count * sizeof(T), cudaMemcpyDeviceToDevice, stream),
+        "a copy on the device");
+}
+
+/* ---------------------------------------------------------------- the codebook */
+
+/* Widths of the tiles of the lookup's screening; the screening arrays are padded to them. */
+constexpr int kTileRows = 128;
+constexpr int kTileCodes = 128;
+constexpr int kTileDepth = 8;
+
+inline int64_t round_up(int64_t value, int64_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
+
+/* One state of a codebook, in one piece of device memory. The screening arrays are derived from e
+ * by build_screen. */
+struct State {
+  Buffer memory;
+  float *e = nullptr;          /* K x d */
+  float *m = nullptr;          /* K x d */
+  double *n = nullptr;         /* K */
+  int32_t *dead = nullptr;     /* K */
+  float *centre = nullptr;     /* padded d, zero beyond d: the mean codeword */
+  float *screen = nullptr;     /* padded d x padded K: e - centre, transposed, zero beyond K and d */
+  float *square = nullptr;     /* padded K: |e_j - centre|^2; infinite beyond K */
+  float *length = nullptr;     /* padded K: |e_j - centre|, rounded up */
+  float *slack = nullptr;      /* padded K: the part of the error bound that depends on j alone */
+
+  void allocate(int64_t K, int64_t d);
+};
+
+/* "No bad row" of the device's counters. */
+constexpr unsigned long long kNone = ~0ull;
+
+/* Rebuilds centre, screen, square, length and slack from e. */
+void build_screen(const State &state, int64_t K, int64_t d, cudaStream_t stream);
+
+/* Lowers *lowest to the lowest row of x (first_row + row) that holds a non-finite value. */
+void find_non_finite(const char *name, const float *x, int64_t rows, int64_t row_stride, int64_t d,
+                     unsigned long long *lowest, cudaStream_t stream);
+
+}  // namespace device
+}  // namespace nas
+
+struct nas_codebook {
+  int64_t K = 0;
+  int64_t d = 0;
+  int device = 0;
+  int multiprocessors = 1;
+  nas::device::State state;
+  nas::device::State next; /* built while `state` is still valid; empty until the first change */
+  mutable nas::device::BufferCache cache;
+};
+
+#endif

@@ -1,0 +1,223 @@
+/*
+ * nas_kernels.h - the C interface of the NAS dictionary kernels.
+ *
+ * Two shared libraries implement every function declared here:
+ *   libnas_kernels       host memory; instruction tiers chosen at run time
+ *   libnas_kernels_cuda  device memory of the CUDA device current at nas_codebook_create
+ * "Memory of the library" below means host memory for the first and device memory for the second.
+ *
+ * Notation: K codewords of width d, `rows` feature vectors, B images of N patch tokens each.
+ *
+ * Results. Indices, counts, chosen positions and every updated float are the same bits for every
+ * tier, thread count, split of the rows into calls, and for both libraries. To make that possible
+ * the arithmetic is part of the interface: IEEE 754, round to nearest even, no contraction of
+ * a*b+c into a fused operation, no flushing of denormals, sums in the order stated.
+ *
+ * Distance. D(x, y) for two float32 vectors of width d is computed in float64:
+ *   t_i  = (double)x_i - (double)y_i,   p_i = t_i * t_i
+ *   a_l  = ((p_l + p_{l+8}) + p_{l+16}) + ...          for lanes l = 0..7 (0.0 for an empty lane)
+ *   D    = ((a_0 + a_4) + (a_2 + a_6)) + ((a_1 + a_5) + (a_3 + a_7))
+ * It cannot overflow for finite float32 input.
+ *
+ * Randomness is counter-based: Philox4x32-10 (Salmon et al., "Parallel Random Numbers: As Easy as
+ * 1, 2, 3", SC 2011) with key = (low, high 32 bits of seed) and counter = (low, high 32 bits of
+ * sample_id, position, step). Its output words w0, w1 give the 64-bit draw w0 | (uint64)w1 << 32,
+ * and a uniform choice among n things is the high 64 bits of draw * n.
+ *
+ * Errors. Every function returns a nas_status. On failure no output is written unless said
+ * otherwise, the codebook is unchanged, and nas_last_error() describes the failure for the calling
+ * thread. No function throws, aborts or exits. NULL for a required pointer, a negative size, a
+ * product that overflows int64 and a stride shorter than the width are NAS_INVALID_ARGUMENT.
+ * Pointers to float must be 4-byte aligned, to double and int64 8-byte aligned. Buffers must not
+ * overlap unless said otherwise.
+ *
+ * Threads. Functions that only read a codebook may run at the same time on the same codebook.
+ * nas_codebook_write, _apply, _restart and _close need it exclusively; the caller sees to that.
+ *
+ * Streams. `stream` is a cudaStream_t for the CUDA library (NULL: the legacy default stream) and
+ * must be NULL for the host library. Functions of the CUDA library that return a verdict on their
+ * input (a bad row, an index out of range) wait for the stream.
+ */
+#ifndef NAS_KERNELS_H
+#define NAS_KERNELS_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define NAS_API __attribute__((visibility("default")))
+#else
+#define NAS_API
+#endif
+
+/* Raised whenever a signature or a meaning in this file changes. */
+#define NAS_ABI_VERSION 1
+
+#define NAS_MAX_CODEWORDS 65536
+#define NAS_MAX_WIDTH 4096
+
+typedef int32_t nas_status;
+enum {
+  NAS_OK = 0,
+  NAS_INVALID_ARGUMENT = 1,
+  NAS_NON_FINITE = 2,         /* NaN or infinity in an input; the message names the row or codeword */
+  NAS_OUT_OF_MEMORY = 3,      /* host memory */
+  NAS_DEVICE_OUT_OF_MEMORY = 4,
+  NAS_DEVICE_ERROR = 5,       /* any other CUDA failure; the message has the kernel and CUDA's text */
+  NAS_INTERNAL = 6
+};
+
+/* Instruction tiers of the host library, in rising order. */
+enum { NAS_TIER_SCALAR = 0, NAS_TIER_AVX2 = 1, NAS_TIER_AVX512 = 2 };
+
+/* Opaque. Holds e (K x d float32), m (K x d float32), n (K float64) and the dead-code counters
+ * (K int32), in memory of the library. */
+typedef struct nas_codebook nas_codebook;
+
+/* ---------------------------------------------------------------- the library */
+
+NAS_API int32_t nas_abi_version(void);
+
+/* The calling thread's last failure, or "" ; valid until its next call into the library. UTF-8. */
+NAS_API const char *nas_last_error(void);
+
+/* Writes one line such as "cpu avx512, 2 threads" or "cuda NVIDIA H200 sm_90, driver 13.0" into
+ * buffer (NUL-terminated, cut at capacity). capacity >= 1. */
+NAS_API nas_status nas_describe(char *buffer, int64_t capacity);
+
+/* Host library: the highest tier this machine can run, by CPUID and XGETBV, or NAS_TIER_SCALAR.
+ * CUDA library: always NAS_TIER_SCALAR. */
+NAS_API int32_t nas_best_tier(void);
+
+/* The tier in use, at first the best one. nas_set_tier refuses one above nas_best_tier().
+ * Process-wide; takes effect for calls that begin later. No result depends on it. */
+NAS_API int32_t nas_tier(void);
+NAS_API nas_status nas_set_tier(int32_t tier);
+
+/* Threads that one call may use, the caller's included; at first the number of processors
+ * available. 1..1024. Process-wide. No result depends on it. The CUDA library ignores it. */
+NAS_API int32_t nas_threads(void);
+NAS_API nas_status nas_set_threads(int32_t threads);
+
+/* ---------------------------------------------------------------- codebook */
+
+/* Creates a codebook from K x d float32 codewords in memory of the library: e = m = codewords, n = 1,
+ * dead-code counters 0. 1 <= K <= NAS_MAX_CODEWORDS, 1 <= d <= NAS_MAX_WIDTH. A non-finite codeword is
+ * NAS_NON_FINITE and its index is written to *bad_row (else -1). bad_row may be NULL; host memory. */
+NAS_API nas_status nas_codebook_create(const float *codewords, int64_t K, int64_t d, int64_t *bad_row,
+                                       void *stream, nas_codebook **codebook);
+
+/* Frees the codebook. NULL is allowed and does nothing. */
+NAS_API nas_status nas_codebook_close(nas_codebook *codebook);
+
+NAS_API nas_status nas_codebook_shape(const nas_codebook *codebook, int64_t *K, int64_t *d);
+
+/* Copies state out (read) or in (write), memory of the library on both sides: codewords K x d, n K,
+ * m K x d, dead_steps K. Any pointer may be NULL and is left out. Write refuses non-finite values and
+ * negative n, as NAS_NON_FINITE / NAS_INVALID_ARGUMENT, and leaves the codebook as it was. */
+NAS_API nas_status nas_codebook_read(const nas_codebook *codebook, float *codewords, double *n, float *m,
+                                     int32_t *dead_steps, void *stream);
+NAS_API nas_status nas_codebook_write(nas_codebook *codebook, const float *codewords, const double *n,
+                                      const float *m, const int32_t *dead_steps, void *stream);
+
+/* ---------------------------------------------------------------- nearest codeword */
+
+/* indices[i] = argmin_j D(x_i, e_j), the lowest j on ties; distances[i] = (float)D(x_i, e_index)
+ * (infinity where that is above the largest float32). Row i of x starts at x + i*row_stride floats,
+ * row_stride >= d. rows may be 0. distances may be NULL. A row with a NaN or an infinity is
+ * NAS_NON_FINITE: the lowest such row goes to *bad_row (host memory; may be NULL; -1 otherwise) and
+ * the outputs are unspecified. */
+NAS_API nas_status nas_lookup(const nas_codebook *codebook, const float *x, int64_t rows,
+                              int64_t row_stride, int32_t *indices, float *distances,
+                              int64_t *bad_row, void *stream);
+
+/* ---------------------------------------------------------------- momentum update
+ * Exponential moving average of van den Oord et al. (arXiv 1711.00937, appendix A.1), as used for a
+ * visual dictionary by SOHO (arXiv 2104.03135), with Laplace-smoothed counts. */
+
+/* Adds to counts (K float64) and sums (K x d float64), both in memory of the library, in this order:
+ * for rows i = 0..rows-1 ascending, z = codes[i]: counts[z] += 1, sums[z][t] += (double)x[i][t].
+ * Splitting the rows over several calls in order gives the same bits. A code outside 0..K-1 is
+ * NAS_INVALID_ARGUMENT, a non-finite row NAS_NON_FINITE; in both cases *bad_row (may be NULL, host
+ * memory) gets the lowest such row and nothing is added. */
+NAS_API nas_status nas_accumulate(const nas_codebook *codebook, const float *x, int64_t rows,
+                                  int64_t row_stride, const int32_t *codes, double *counts,
+                                  double *sums, int64_t *bad_row, void *stream);
+
+/* One update step from counts and sums (memory of the library), all in float64, for every j:
+ *   n_j = gamma*n_j + (1-gamma)*counts_j
+ *   m_j = (float)(gamma*(double)m_j + (1-gamma)*sums_j)
+ *   S   = n_0 + n_1 + ... ascending;  h_j = (n_j + epsilon) / (S + K*epsilon) * S
+ *   e_j = (float)((double)m_j / h_j)
+ *   dead_steps_j = n_j < dead_threshold ? dead_steps_j + 1 (saturating) : 0
+ * 0 <= gamma < 1, epsilon > 0, dead_threshold >= 0. If a new codeword would not be finite, the call
+ * is NAS_NON_FINITE and the codebook stays as it was. */
+NAS_API nas_status nas_apply(nas_codebook *codebook, const double *counts, const double *sums,
+                             double gamma, double epsilon, double dead_threshold, void *stream);
+
+/* Restarts `count` codes (codes and vectors in memory of the library; vectors count x d): e_j = m_j =
+ * vector, n_j = 1, dead_steps_j = 0. If a code is named twice the later one wins. */
+NAS_API nas_status nas_restart(nas_codebook *codebook, const int32_t *codes, const float *vectors,
+                               int64_t count, void *stream);
+
+/* ---------------------------------------------------------------- neighbour lists */
+
+/* For every code j the R codes nearest to e_j among the live codes other than j, ascending by
+ * (D(e_j, e_l), l): out[j*R + r] for r = 0..R-1, -1 where there are fewer. live has K bytes, non-zero
+ * for a live code, or is NULL: all are live. Dead codes get a list too. 1 <= R <= 1024. */
+NAS_API nas_status nas_neighbours(const nas_codebook *codebook, int64_t R, const uint8_t *live,
+                                  int32_t *out, void *stream);
+
+/* ---------------------------------------------------------------- token swap */
+
+enum { NAS_SWAP_QUANTISED = 0, NAS_SWAP_RESIDUAL = 1 };
+
+typedef struct {
+  int64_t images;          /* B */
+  int64_t tokens;          /* N */
+  int64_t chosen;          /* M, 1 <= M <= N: how many tokens of each image are chosen */
+  int64_t neighbours;      /* R, width of the neighbour lists */
+  double text_weight;      /* lambda in 0..1 */
+  uint64_t seed;
+  uint32_t step;
+  int32_t mode;            /* NAS_SWAP_QUANTISED or NAS_SWAP_RESIDUAL */
+} nas_swap_params;
+
+/* Hard negative images by swapping tokens through the dictionary. For each image b:
+ *   1. score_i = lambda*minmax(text_i) + (1-lambda)*minmax(image_i) in float64, with
+ *      minmax(s)_i = (s_i - min s) / (max s - min s), or 0 for all i if max s = min s;
+ *      text and image are B x N float32 similarities (cosines to the caption's and the image's
+ *      class token).
+ *   2. positions[b] = the M positions of highest score, by (score descending, position ascending).
+ *   3. For every distinct code z at a chosen position the candidates are neighbour_lists[z] in order,
+ *      less -1 entries and less all codes that occur anywhere in codes[b]. With n candidates, the one
+ *      at index floor(draw*n / 2^64) is the substitute of all chosen positions with code z; the draw's
+ *      counter uses sample_ids[b] and the lowest chosen position with code z. Without a candidate the
+ *      token stays as it is and substitutes holds -1.
+ *   4. swapped[b] = tokens[b], except at chosen positions with a substitute z':
+ *      NAS_SWAP_QUANTISED e_{z'}; NAS_SWAP_RESIDUAL (v - e_z) + e_{z'} in float32, rounded after each
+ *      operation. All other tokens are copied bit for bit.
+ * Shapes: tokens and swapped B x N x d float32, contiguous; codes B x N int32 in 0..K-1;
+ * neighbour_lists K x R int32; positions and substitutes B x M int32; sample_ids B int64.
+ * swapped may equal tokens (in place). Non-finite similarities are NAS_NON_FINITE with the image's
+ * index in *bad_row (host memory; may be NULL); a code or a neighbour out of range is
+ * NAS_INVALID_ARGUMENT. Tokens are not inspected. */
+NAS_API nas_status nas_swap(const nas_codebook *codebook, const nas_swap_params *params,
+                            const float *text, const float *image, const float *tokens,
+                            const int32_t *codes, const int32_t *neighbour_lists,
+                            const int64_t *sample_ids, int32_t *positions, int32_t *substitutes,
+                            float *swapped, int64_t *bad_row, void *stream);
+
+/* ---------------------------------------------------------------- randomness, for tests and callers */
+
+/* The four output words of Philox4x32-10. */
+NAS_API void nas_philox4x32(const uint32_t key[2], const uint32_t counter[4], uint32_t out[4]);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

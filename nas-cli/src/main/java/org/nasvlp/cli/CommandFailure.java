@@ -1,0 +1,14 @@
+package org.nasvlp.cli;
+
+/** A failure whose message is meant for the user, with the remedy in it. */
+final class CommandFailure extends RuntimeException {
+  private static final long serialVersionUID = 1L;
+
+  CommandFailure(String message) {
+    super(message);
+  }
+
+  CommandFailure(String message, Throwable cause) {
+    super(message, cause);
+  }
+}

@@ -1,0 +1,88 @@
+package org.nasvlp.cli;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import org.nasvlp.config.NasConfig;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/** {@code nas demo}. */
+@Command(
+    name = "demo",
+    description = {
+      "Trains a small model on 64 x 64 pictures of emoji and their names, and shows how well it"
+          + " tells fine differences apart.",
+      "Progress goes to stderr, the final tables to stdout."
+    })
+final class DemoCommand implements Callable<Integer> {
+  private static final double USUAL_MINUTES = 14;
+  private static final double MOST_MINUTES = 100_000;
+
+  private final Shell shell;
+
+  @Spec private CommandSpec spec;
+  @Mixin private TrainingOptions options;
+
+  @Option(
+      names = "--minutes",
+      paramLabel = "M",
+      description = "Time for all of it, start-up and final evaluation included (default: 14).")
+  private @Nullable Double minutes;
+
+  @Option(
+      names = "--seed",
+      paramLabel = "N",
+      description = "Seed of every random choice (default: 1).")
+  private @Nullable Long seed;
+
+  @Option(
+      names = "--out",
+      paramLabel = "DIR",
+      defaultValue = "runs/demo",
+      description = "Folder for checkpoints and log (default: ${DEFAULT-VALUE}).")
+  private Path out;
+
+  @Option(
+      names = "--data",
+      paramLabel = "DIR",
+      description =
+          "Folder with train.tar, test.tar, pairs.json and tokenizer.json (default: the emoji that"
+              + " come with the program).")
+  private @Nullable Path data;
+
+  DemoCommand(Shell shell) {
+    this.shell = shell;
+  }
+
+  @Override
+  public Integer call() throws IOException {
+    if (minutes != null && !(minutes > 0 && minutes <= MOST_MINUTES)) {
+      throw new ParameterException(
+          spec.commandLine(),
+          "Invalid value for option '--minutes': " + minutes + " is not above 0 (at most 100000)");
+    }
+    if (options.resume && (minutes != null || seed != null)) {
+      throw new ParameterException(
+          spec.commandLine(),
+          "--resume continues with the run's own seed and minutes: leave out --seed and --minutes");
+    }
+    int threads = options.threads();
+    DataFiles files = DataFiles.complete(data == null ? DataFiles.shipped(shell.home()) : data);
+    OutputFolder output = new OutputFolder(out);
+    output.check(options.resume);
+    NasConfig config =
+        options.resume && output.hasCheckpoint()
+            ? output.savedConfig()
+            : DemoConfig.create(seed == null ? 1 : seed, minutes == null ? USUAL_MINUTES : minutes);
+    String hint = "nas demo --resume --out " + out + (data == null ? "" : " --data " + data);
+    return new TrainingSession(
+            shell, "demo", config, files, output, options.resume, threads, options.json, hint)
+        .run();
+  }
+}

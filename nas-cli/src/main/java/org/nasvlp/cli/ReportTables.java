@@ -1,0 +1,144 @@
+package org.nasvlp.cli;
+
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+import org.nasvlp.eval.AttributeScores;
+import org.nasvlp.eval.EvaluationReport;
+import org.nasvlp.eval.FineGrainedReport;
+import org.nasvlp.eval.RetrievalReport;
+
+/** Evaluation reports as tables of text. */
+final class ReportTables {
+  private static final List<String> ORDER =
+      List.of("skin tone", "gender", "colour", "direction", "hair", "clock");
+
+  private ReportTables() {}
+
+  /** The well-known attributes first, then the others as they come. */
+  static Map<String, AttributeScores> ordered(Map<String, AttributeScores> byAttribute) {
+    Map<String, AttributeScores> ordered = new LinkedHashMap<>();
+    for (String known : ORDER) {
+      byAttribute.forEach(
+          (attribute, scores) -> {
+            if (plain(attribute).equals(known)) {
+              ordered.put(attribute, scores);
+            }
+          });
+    }
+    byAttribute.forEach(ordered::putIfAbsent);
+    return ordered;
+  }
+
+  private static String plain(String attribute) {
+    String lower = attribute.toLowerCase(Locale.ROOT).replace('-', ' ').replace('_', ' ');
+    return lower.equals("color") ? "colour" : lower;
+  }
+
+  static String fineGrained(EvaluationReport report) {
+    int width = "attributes (macro)".length();
+    for (String attribute : report.itc().byAttribute().keySet()) {
+      width = Math.max(width, attribute.length());
+    }
+    width += 2;
+    StringBuilder table = new StringBuilder();
+    table.append("Fine differences: choices between two real pairs, % right (a tie is wrong)\n");
+    String heads = "%-" + width + "s %6s %9s %9s %9s %9s %9s%n";
+    table.append(
+        String.format(Locale.ROOT, heads, "", "", "caption", "image", "text", "image", "group"));
+    table.append(
+        String.format(
+            Locale.ROOT, heads, "", "pairs", "choice", "choice", "score", "score", "score"));
+    section(table, "by contrast (ITC)", report.itc(), width);
+    section(table, "by matching (ITM)", report.itm(), width);
+    row(table, "chance", AttributeScores.chance(), width);
+    return table.toString();
+  }
+
+  private static void section(
+      StringBuilder table, String title, @Nullable FineGrainedReport report, int width) {
+    if (report == null) {
+      return;
+    }
+    table.append(title).append('\n');
+    ordered(report.byAttribute())
+        .forEach((attribute, scores) -> row(table, "  " + attribute, scores, width));
+    row(table, "  pairs (micro)", report.all(), width);
+    row(table, "  attributes (macro)", report.macro(), width);
+  }
+
+  private static void row(StringBuilder table, String name, AttributeScores scores, int width) {
+    table.append(
+        String.format(
+            Locale.ROOT,
+            "%-" + width + "s %6s %9s %9s %9s %9s %9s%n",
+            name,
+            scores.pairs() == 0 ? "" : Text.count(scores.pairs()),
+            Text.percent(scores.captionChoice()),
+            Text.percent(scores.imageChoice()),
+            Text.percent(scores.text()),
+            Text.percent(scores.image()),
+            Text.percent(scores.group())));
+  }
+
+  /** Empty where there was no retrieval. */
+  static String retrieval(EvaluationReport report) {
+    RetrievalReport itc = report.retrievalItc();
+    if (itc == null) {
+      return "";
+    }
+    StringBuilder table = new StringBuilder();
+    table.append(
+        String.format(
+            Locale.ROOT,
+            "Retrieval among %s images and %s captions, %% found%n",
+            Text.count(itc.images()),
+            Text.count(itc.captions())));
+    table.append(
+        String.format(Locale.ROOT, "%-20s %23s   %23s%n", "", "image to text", "text to image"));
+    table.append(
+        String.format(
+            Locale.ROOT,
+            "%-20s %7s %7s %7s   %7s %7s %7s%n",
+            "",
+            "R@1",
+            "R@5",
+            "R@10",
+            "R@1",
+            "R@5",
+            "R@10"));
+    recall(table, "ITC", itc.textRecall(), itc.imageRecall());
+    RetrievalReport itm = report.retrievalItm();
+    if (itm != null) {
+      recall(table, "ITC, then ITM", itm.textRecall(), itm.imageRecall());
+    }
+    recall(table, "chance", chance(itc.captions()), chance(itc.images()));
+    return table.toString();
+  }
+
+  /** Recall of a random order with one right candidate. */
+  static double[] chance(int candidates) {
+    int[] ranks = RetrievalReport.ranks();
+    double[] chance = new double[ranks.length];
+    for (int i = 0; i < ranks.length; i++) {
+      chance[i] = Math.min(1, (double) ranks[i] / candidates);
+    }
+    return chance;
+  }
+
+  private static void recall(StringBuilder table, String name, double[] text, double[] image) {
+    table.append(
+        String.format(
+            Locale.ROOT,
+            "%-20s %7s %7s %7s   %7s %7s %7s%n",
+            name,
+            Text.percent(text[0]),
+            Text.percent(text[1]),
+            Text.percent(text[2]),
+            Text.percent(image[0]),
+            Text.percent(image[1]),
+            Text.percent(image[2])));
+  }
+}

@@ -1,0 +1,118 @@
+package org.nasvlp.cli;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import org.nasvlp.config.NasConfig;
+import org.nasvlp.config.TrainingConfig;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/** {@code nas train}. */
+@Command(
+    name = "train",
+    description = {
+      "Trains a model as a configuration file says.",
+      "Progress goes to stderr, the final tables to stdout."
+    })
+final class TrainCommand implements Callable<Integer> {
+  private final Shell shell;
+
+  @Spec private CommandSpec spec;
+  @Mixin private TrainingOptions options;
+
+  @Option(
+      names = "--config",
+      paramLabel = "FILE",
+      required = true,
+      description = "Configuration, JSON or YAML.")
+  private Path configFile;
+
+  @Option(
+      names = "--data",
+      paramLabel = "PATH",
+      description =
+          "Training pairs: a WebDataset .tar shard, a folder of shards, a JSON list of images and"
+              + " captions or a folder with one; or a folder with train.tar and, if they are to be"
+              + " used, tokenizer.json, test.tar and pairs.json (default: the emoji that come with"
+              + " the program).")
+  private @Nullable Path data;
+
+  @Option(
+      names = "--tokenizer",
+      paramLabel = "FILE",
+      description = "WordPiece tokenizer.json (default: the one in the data folder).")
+  private @Nullable Path tokenizer;
+
+  @Option(
+      names = "--test",
+      paramLabel = "PATH",
+      description = "Test pairs for the evaluation; needs --pairs.")
+  private @Nullable Path test;
+
+  @Option(
+      names = "--pairs",
+      paramLabel = "FILE",
+      description = "JSON list of the test pairs to compare; needs --test.")
+  private @Nullable Path pairs;
+
+  @Option(
+      names = "--out",
+      paramLabel = "DIR",
+      defaultValue = "runs/train",
+      description = "Folder for checkpoints and log (default: ${DEFAULT-VALUE}).")
+  private Path out;
+
+  @Option(
+      names = "--steps",
+      paramLabel = "N",
+      description = "Steps of the run, in place of the configuration's steps and minutes.")
+  private @Nullable Integer steps;
+
+  TrainCommand(Shell shell) {
+    this.shell = shell;
+  }
+
+  @Override
+  public Integer call() throws IOException {
+    if (steps != null && steps < 1) {
+      throw new ParameterException(
+          spec.commandLine(), "Invalid value for option '--steps': " + steps + " is not above 0");
+    }
+    int threads = options.threads();
+    NasConfig config = NasConfig.load(configFile);
+    if (steps != null) {
+      TrainingConfig training = config.training();
+      config =
+          config.with(
+              new TrainingConfig(
+                  training.seed(),
+                  steps,
+                  0,
+                  training.evaluateEvery(),
+                  training.checkpointEvery(),
+                  training.keepCheckpoints()));
+    }
+    DataFiles files =
+        DataFiles.choose(
+            data == null ? DataFiles.shipped(shell.home()) : data, tokenizer, test, pairs);
+    OutputFolder output = new OutputFolder(out);
+    output.check(options.resume);
+    return new TrainingSession(
+            shell,
+            "train",
+            config,
+            files,
+            output,
+            options.resume,
+            threads,
+            options.json,
+            "the same command with --resume")
+        .run();
+  }
+}

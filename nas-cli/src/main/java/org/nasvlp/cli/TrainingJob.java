@@ -1,0 +1,62 @@
+package org.nasvlp.cli;
+
+import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
+import org.nasvlp.config.NasConfig;
+import org.nasvlp.data.CaptionTokenizer;
+import org.nasvlp.data.ImageTextDataset;
+import org.nasvlp.eval.FineGrainedBenchmark;
+import org.nasvlp.train.NasTrainer;
+import org.nasvlp.train.TrainingListener;
+import org.nasvlp.train.TrainingResult;
+
+/** What a training needs. */
+record TrainingJob(
+    NasConfig config,
+    ImageTextDataset dataset,
+    CaptionTokenizer tokenizer,
+    @Nullable FineGrainedBenchmark benchmark,
+    Path output,
+    boolean resume,
+    int threads) {
+
+  /** A training about to run: the trainer's two methods that the commands use. */
+  interface Run {
+    TrainingResult run();
+
+    void stop();
+  }
+
+  /** Makes runs. */
+  interface Factory {
+    Run create(TrainingJob job, TrainingListener listener);
+
+    /** The library's trainer. */
+    static Run trainer(TrainingJob job, TrainingListener listener) {
+      var builder =
+          NasTrainer.builder()
+              .config(job.config())
+              .dataset(job.dataset())
+              .tokenizer(job.tokenizer())
+              .output(job.output())
+              .resume(job.resume())
+              .threads(job.threads())
+              .listener(listener);
+      if (job.benchmark() != null) {
+        builder.benchmark(job.benchmark());
+      }
+      NasTrainer trainer = builder.build();
+      return new Run() {
+        @Override
+        public TrainingResult run() {
+          return trainer.run();
+        }
+
+        @Override
+        public void stop() {
+          trainer.stop();
+        }
+      };
+    }
+  }
+}

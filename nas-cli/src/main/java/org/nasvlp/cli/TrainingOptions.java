@@ -1,0 +1,38 @@
+package org.nasvlp.cli;
+
+import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/** Options that {@code demo} and {@code train} share. */
+final class TrainingOptions {
+  @Spec(Spec.Target.MIXEE)
+  private CommandSpec spec;
+
+  @Option(names = "--resume", description = "Continue the run in the --out folder.")
+  boolean resume;
+
+  @Option(
+      names = "--threads",
+      paramLabel = "N",
+      description = "Threads for the computation (default: all processors).")
+  private int threads = Runtime.getRuntime().availableProcessors();
+
+  @Option(
+      names = "--json",
+      paramLabel = "FILE",
+      description = "Also write the final tables to FILE as JSON.")
+  @Nullable Path json;
+
+  int threads() {
+    if (threads < 1 || threads > 1024) {
+      throw new ParameterException(
+          spec.commandLine(),
+          "Invalid value for option '--threads': " + threads + " is not between 1 and 1024");
+    }
+    return threads;
+  }
+}

@@ -1,0 +1,122 @@
+package org.nasvlp.cli;
+
+import java.io.IOException;
+import java.lang.management.ManagementFactory;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Locale;
+import org.jspecify.annotations.Nullable;
+import org.nasvlp.config.NasConfig;
+import org.nasvlp.data.CaptionTokenizer;
+import org.nasvlp.data.ImageTextDataset;
+import org.nasvlp.eval.FineGrainedBenchmark;
+import org.nasvlp.train.TrainingResult;
+import org.nasvlp.train.TrainingStart;
+
+/**
+ * One training from opening the data to the final report: what {@code demo} and {@code train}
+ * share.
+ *
+ * @param command name of the command, for the report
+ * @param threads threads of LibTorch and the kernels
+ * @param json where the report goes as JSON; null for nowhere
+ * @param resumeHint the command line that continues the run
+ */
+record TrainingSession(
+    Shell shell,
+    String command,
+    NasConfig config,
+    DataFiles files,
+    OutputFolder output,
+    boolean resume,
+    int threads,
+    @Nullable Path json,
+    String resumeHint) {
+
+  /** Trains and tells; returns the exit status. */
+  int run() throws IOException {
+    if (json != null) {
+      checkWritable(json);
+    }
+    int background = config.data().background();
+    try (ImageTextDataset train = ImageTextDataset.open(files.train(), background);
+        CaptionTokenizer tokenizer =
+            CaptionTokenizer.load(files.tokenizer(), config.model().textTokens())) {
+      TrainingJob job =
+          new TrainingJob(
+              config, train, tokenizer, benchmark(background), output.path(), resume, threads);
+      return train(job);
+    }
+  }
+
+  private @Nullable FineGrainedBenchmark benchmark(int background) throws IOException {
+    if (files.test() == null || files.pairs() == null) {
+      return null;
+    }
+    try (ImageTextDataset test = ImageTextDataset.open(files.test(), background)) {
+      return FineGrainedBenchmark.load(files.pairs(), test);
+    }
+  }
+
+  private int train(TrainingJob job) throws IOException {
+    TrainingResult result;
+    TrainingStart start;
+    try (TrainingDisplay display =
+        new TrainingDisplay(shell.err(), shell.columns(), System::nanoTime)) {
+      TrainingJob.Run run = shell.trainings().create(job, display);
+      try (Interruption.Guard guard = shell.interruption().during(run::stop)) {
+        result = run.run();
+      }
+      start = display.start();
+    }
+    if (result.stopped()) {
+      shell
+          .err()
+          .println(
+              String.format(
+                  Locale.ROOT,
+                  "stopped after step %d of %d%nCheckpoint  %s%nContinue    %s",
+                  result.step(),
+                  result.steps(),
+                  result.checkpoint(),
+                  resumeHint));
+      return Nas.INTERRUPTED;
+    }
+    RunReport report =
+        new RunReport(
+            command,
+            config,
+            start,
+            result,
+            secondsSinceJvmStart(),
+            ProcessMemory.peakMebibytes(),
+            output.log());
+    shell.out().print(report.text());
+    shell.out().flush();
+    if (json != null) {
+      Files.writeString(json, report.json());
+    }
+    return 0;
+  }
+
+  private static double secondsSinceJvmStart() {
+    return ManagementFactory.getRuntimeMXBean().getUptime() * 1e-3;
+  }
+
+  /** Fails now rather than after the training. */
+  private static void checkWritable(Path file) throws IOException {
+    Path folder = file.toAbsolutePath().getParent();
+    if (Files.isDirectory(file) || folder == null) {
+      throw new CommandFailure(file + ": is a folder; give a file with --json FILE");
+    }
+    try {
+      Files.createDirectories(folder);
+    } catch (FileAlreadyExistsException e) {
+      throw new CommandFailure(folder + ": is not a folder; give another --json FILE", e);
+    }
+    if (!Files.isWritable(Files.exists(file) ? file : folder)) {
+      throw new CommandFailure(file + ": cannot be written; give another --json FILE");
+    }
+  }
+}

@@ -1,0 +1,46 @@
+package org.nasvlp.config;
+
+/**
+ * Batches and image augmentation.
+ *
+ * @param batchSize pairs in a batch, 2 or more
+ * @param minCropScale least share of the image's area that a random crop keeps; 1 for no cropping
+ * @param flip whether images may be mirrored (never where the caption says left or right)
+ * @param colorJitter greatest relative change of brightness and contrast; hue is never changed, and
+ *     nothing is where the caption names a colour
+ * @param background RGB colour, {@code 0xRRGGBB}, behind transparent pixels
+ * @param loaderThreads threads that decode and augment
+ * @param maxBadShare share of the samples read that may be bad before the run stops
+ */
+public record DataConfig(
+    int batchSize,
+    double minCropScale,
+    boolean flip,
+    double colorJitter,
+    int background,
+    int loaderThreads,
+    double maxBadShare) {
+
+  /** Checks ranges. */
+  public DataConfig {
+    ConfigCheck.that(
+        batchSize >= 2 && batchSize <= 65_536,
+        "data.batchSize",
+        batchSize,
+        "must lie between 2 and 65536 (a contrast needs another pair)");
+    ConfigCheck.that(
+        minCropScale > 0 && minCropScale <= 1,
+        "data.minCropScale",
+        minCropScale,
+        "must lie in (0, 1]");
+    ConfigCheck.range("data.colorJitter", colorJitter, 0, 1);
+    ConfigCheck.range("data.background", background, 0, 0xFFFFFF);
+    ConfigCheck.range("data.loaderThreads", loaderThreads, 1, 256);
+    ConfigCheck.range("data.maxBadShare", maxBadShare, 0, 1);
+  }
+
+  /** The library's defaults for that batch size. */
+  public static DataConfig defaults(int batchSize) {
+    return new DataConfig(batchSize, 0.2, true, 0.2, 0xFFFFFF, 2, 0.01);
+  }
+}

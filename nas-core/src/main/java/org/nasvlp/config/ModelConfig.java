@@ -1,0 +1,98 @@
+package org.nasvlp.config;
+
+/**
+ * Sizes of the image, text and fusion encoders (ViT and BERT layers, arranged as in ALBEF, arXiv
+ * 2107.07651).
+ *
+ * @param imageSize height and width of the square input image, in pixels; a multiple of {@code
+ *     patchSize}
+ * @param patchSize height and width of a patch, in pixels
+ * @param stem how pixels become patch tokens
+ * @param width model width d of all three encoders; a multiple of {@code heads}
+ * @param heads attention heads of every layer
+ * @param imageLayers layers of the image encoder
+ * @param textLayers layers of the text encoder
+ * @param fusionLayers layers of the fusion encoder
+ * @param projection width of the contrastive embeddings
+ * @param textTokens longest caption in tokens, [CLS] and [SEP] included; longer ones are cut and
+ *     counted
+ * @param imageNormEps epsilon of the image encoder's layer norms
+ * @param textNormEps epsilon of the text and fusion encoders' layer norms
+ * @param fusionInput what the fusion encoder sees of a patch token
+ */
+public record ModelConfig(
+    int imageSize,
+    int patchSize,
+    Stem stem,
+    int width,
+    int heads,
+    int imageLayers,
+    int textLayers,
+    int fusionLayers,
+    int projection,
+    int textTokens,
+    double imageNormEps,
+    double textNormEps,
+    FusionInput fusionInput) {
+
+  /** How pixels become patch tokens. */
+  public enum Stem {
+    /** One linear map of each patch (Dosovitskiy et al., arXiv 2010.11929). */
+    PATCH,
+    /**
+     * Strided 3 x 3 convolutions down to the patch grid (Xiao et al., arXiv 2106.14881); learns
+     * from fewer images. {@code patchSize} must be a power of two.
+     */
+    CONVOLUTION
+  }
+
+  /** What the fusion encoder sees of patch token i with features v_i and codeword e_{z_i}. */
+  public enum FusionInput {
+    /** The codeword, with gradients passed straight through to v_i (SOHO, arXiv 2104.03135). */
+    QUANTISED,
+    /** v_i itself; a hard negative exchanges the codeword part and keeps the residual. */
+    RESIDUAL
+  }
+
+  /** Checks ranges and divisibility. */
+  public ModelConfig {
+    ConfigCheck.range("model.patchSize", patchSize, 1, 256);
+    ConfigCheck.range("model.imageSize", imageSize, patchSize, 4096);
+    ConfigCheck.that(
+        imageSize % patchSize == 0,
+        "model.imageSize",
+        imageSize,
+        "must be a multiple of model.patchSize (" + patchSize + ")");
+    ConfigCheck.present("model.stem", stem);
+    ConfigCheck.that(
+        stem != Stem.CONVOLUTION || (Integer.bitCount(patchSize) == 1 && patchSize >= 2),
+        "model.patchSize",
+        patchSize,
+        "must be a power of two, 2 or more, with the convolution stem");
+    ConfigCheck.range("model.heads", heads, 1, 64);
+    ConfigCheck.range("model.width", width, 8, 4096);
+    ConfigCheck.that(
+        width % heads == 0 && width % 4 == 0,
+        "model.width",
+        width,
+        "must be a multiple of 4 and of model.heads (" + heads + ")");
+    ConfigCheck.range("model.imageLayers", imageLayers, 1, 64);
+    ConfigCheck.range("model.textLayers", textLayers, 1, 64);
+    ConfigCheck.range("model.fusionLayers", fusionLayers, 1, 64);
+    ConfigCheck.range("model.projection", projection, 1, 4096);
+    ConfigCheck.range("model.textTokens", textTokens, 4, 512);
+    ConfigCheck.range("model.imageNormEps", imageNormEps, 1e-15, 1e-2);
+    ConfigCheck.range("model.textNormEps", textNormEps, 1e-15, 1e-2);
+    ConfigCheck.present("model.fusionInput", fusionInput);
+  }
+
+  /** Patches along one side. */
+  public int grid() {
+    return imageSize / patchSize;
+  }
+
+  /** Patch tokens of an image, N. */
+  public int patchTokens() {
+    return grid() * grid();
+  }
+}

@@ -1,0 +1,54 @@
+package org.nasvlp.config;
+
+/**
+ * The losses of ALBEF (arXiv 2107.07651): image-text contrast (ITC), image-text matching (ITM) with
+ * sampled hard negatives, masked language modelling (MLM).
+ *
+ * @param itcWeight weight of ITC
+ * @param itmWeight weight of ITM
+ * @param mlmWeight weight of MLM; 0 leaves its forward pass out
+ * @param temperature starting value of the learned temperature
+ * @param minTemperature lower clamp of the temperature
+ * @param maxTemperature upper clamp of the temperature
+ * @param queue momentum features kept as further contrastive negatives; a multiple of the batch
+ * @param encoderMomentum m of the momentum encoders; used where {@code queue} or {@code
+ *     softTargets} is above 0
+ * @param softTargets alpha: share of the momentum encoders' distribution in the ITC targets
+ * @param maskRatio share of a caption's tokens that MLM masks
+ */
+public record ObjectiveConfig(
+    double itcWeight,
+    double itmWeight,
+    double mlmWeight,
+    double temperature,
+    double minTemperature,
+    double maxTemperature,
+    int queue,
+    double encoderMomentum,
+    double softTargets,
+    double maskRatio) {
+
+  /** Checks ranges. */
+  public ObjectiveConfig {
+    ConfigCheck.range("objective.itcWeight", itcWeight, 0, 100);
+    ConfigCheck.range("objective.itmWeight", itmWeight, 0, 100);
+    ConfigCheck.range("objective.mlmWeight", mlmWeight, 0, 100);
+    ConfigCheck.range("objective.minTemperature", minTemperature, 1e-4, 1);
+    ConfigCheck.range("objective.maxTemperature", maxTemperature, minTemperature, 10);
+    ConfigCheck.range("objective.temperature", temperature, minTemperature, maxTemperature);
+    ConfigCheck.range("objective.queue", queue, 0, 1 << 24);
+    ConfigCheck.range("objective.encoderMomentum", encoderMomentum, 0, 1);
+    ConfigCheck.range("objective.softTargets", softTargets, 0, 1);
+    ConfigCheck.range("objective.maskRatio", maskRatio, 0, 0.9);
+  }
+
+  /** The library's defaults with a queue of that length. */
+  public static ObjectiveConfig defaults(int queue) {
+    return new ObjectiveConfig(1, 1, 1, 0.07, 0.001, 0.5, queue, 0.995, 0.4, 0.15);
+  }
+
+  /** Whether momentum copies of the encoders are kept. */
+  public boolean usesMomentumEncoders() {
+    return queue > 0 || softTargets > 0;
+  }
+}

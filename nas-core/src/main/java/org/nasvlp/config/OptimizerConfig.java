@@ -1,0 +1,55 @@
+package org.nasvlp.config;
+
+/**
+ * AdamW (Loshchilov and Hutter, arXiv 1711.05101) with linear warm-up and cosine decay.
+ *
+ * @param learningRate peak learning rate
+ * @param finalLearningRate learning rate at the last step
+ * @param warmupShare share of the run that warms up; used where {@code warmupSteps} is 0
+ * @param warmupSteps steps that warm up
+ * @param weightDecay decay of matrices; biases, norms, embeddings of position and class, and the
+ *     temperature are not decayed
+ * @param beta1 decay of the first moment
+ * @param beta2 decay of the second moment
+ * @param epsilon added to the root of the second moment
+ * @param clipNorm largest norm of all gradients together; 0 for no clipping
+ */
+public record OptimizerConfig(
+    double learningRate,
+    double finalLearningRate,
+    double warmupShare,
+    int warmupSteps,
+    double weightDecay,
+    double beta1,
+    double beta2,
+    double epsilon,
+    double clipNorm) {
+
+  /** Checks ranges. */
+  public OptimizerConfig {
+    ConfigCheck.that(
+        learningRate > 0 && learningRate <= 10,
+        "optimizer.learningRate",
+        learningRate,
+        "must lie in (0, 10]");
+    ConfigCheck.range("optimizer.finalLearningRate", finalLearningRate, 0, learningRate);
+    ConfigCheck.range("optimizer.warmupShare", warmupShare, 0, 1);
+    ConfigCheck.range("optimizer.warmupSteps", warmupSteps, 0, 10_000_000);
+    ConfigCheck.range("optimizer.weightDecay", weightDecay, 0, 10);
+    ConfigCheck.range("optimizer.beta1", beta1, 0, 0.999999);
+    ConfigCheck.range("optimizer.beta2", beta2, 0, 0.999999);
+    ConfigCheck.range("optimizer.epsilon", epsilon, 1e-15, 1);
+    ConfigCheck.range("optimizer.clipNorm", clipNorm, 0, 1e6);
+  }
+
+  /** Learning rate of step {@code step} (0-based) in a run of {@code steps}. */
+  public double learningRate(long step, long steps) {
+    double warmup = warmupSteps > 0 ? warmupSteps : Math.floor(warmupShare * steps);
+    if (step < warmup) {
+      return learningRate * (step + 1) / warmup;
+    }
+    double progress = Math.min(1, (step - warmup) / Math.max(1, steps - 1 - warmup));
+    return finalLearningRate
+        + 0.5 * (learningRate - finalLearningRate) * (1 + Math.cos(Math.PI * progress));
+  }
+}

@@ -1,0 +1,35 @@
+package org.nasvlp.config;
+
+/**
+ * Length of the run, seed, evaluation and checkpoints.
+ *
+ * @param seed decides every random choice of the run
+ * @param steps optimiser steps; with {@code minutes} above 0, the most that are planned
+ * @param minutes wall-clock budget; above 0 the number of steps is planned to fit it, from the time
+ *     that the first steps take, and kept in the checkpoint
+ * @param evaluateEvery steps between evaluations; 0 for one at the end only
+ * @param checkpointEvery steps between checkpoints; 0 for one at the end only
+ * @param keepCheckpoints most recent checkpoints that are kept
+ */
+public record TrainingConfig(
+    long seed,
+    int steps,
+    double minutes,
+    int evaluateEvery,
+    int checkpointEvery,
+    int keepCheckpoints) {
+
+  /** Checks ranges. */
+  public TrainingConfig {
+    ConfigCheck.range("training.steps", steps, 1, 1_000_000_000);
+    ConfigCheck.range("training.minutes", minutes, 0, 1_000_000);
+    ConfigCheck.range("training.evaluateEvery", evaluateEvery, 0, 1_000_000_000);
+    ConfigCheck.range("training.checkpointEvery", checkpointEvery, 0, 1_000_000_000);
+    ConfigCheck.range("training.keepCheckpoints", keepCheckpoints, 1, 1000);
+  }
+
+  /** The library's defaults for a run of that many steps. */
+  public static TrainingConfig defaults(int steps) {
+    return new TrainingConfig(1, steps, 0, Math.max(1, steps / 5), Math.max(1, steps / 10), 2);
+  }
+}

@@ -1,0 +1,3 @@
+/** Configuration records, presets and files. */
+@org.jspecify.annotations.NullMarked
+package org.nasvlp.config;

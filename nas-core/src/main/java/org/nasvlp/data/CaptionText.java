@@ -1,0 +1,62 @@
+package org.nasvlp.data;
+
+import java.nio.ByteBuffer;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.CodingErrorAction;
+import java.nio.charset.StandardCharsets;
+import java.util.Locale;
+import java.util.regex.Pattern;
+
+/** Captions as text. */
+final class CaptionText {
+  static final int MAX_BYTES = 1 << 20;
+
+  private static final Pattern SPACE = Pattern.compile("[\\s\\u00A0\\u2028\\u2029]+");
+  private static final Pattern PUNCTUATION = Pattern.compile("[,.'!?\"()*#:;~]");
+
+  private CaptionText() {}
+
+  /** The caption, on one line, or an exception that says what is wrong with the bytes. */
+  static String decode(byte[] utf8, String sample) throws BadSampleException {
+    try {
+      String text =
+          StandardCharsets.UTF_8
+              .newDecoder()
+              .onMalformedInput(CodingErrorAction.REPORT)
+              .onUnmappableCharacter(CodingErrorAction.REPORT)
+              .decode(ByteBuffer.wrap(utf8))
+              .toString();
+      return clean(text, sample);
+    } catch (CharacterCodingException e) {
+      throw new BadSampleException(sample, "the caption is not valid UTF-8", e);
+    }
+  }
+
+  /** The caption, on one line. */
+  static String clean(String text, String sample) throws BadSampleException {
+    if (text.length() > MAX_BYTES) {
+      throw new BadSampleException(sample, "the caption has " + text.length() + " characters");
+    }
+    String withoutMark = text.startsWith("\uFEFF") ? text.substring(1) : text;
+    String line = SPACE.matcher(withoutMark).replaceAll(" ").strip();
+    if (line.isEmpty()) {
+      throw new BadSampleException(sample, "the caption is empty");
+    }
+    return line;
+  }
+
+  /**
+   * Lower case, without punctuation; hyphens and slashes become spaces, as in ALBEF (arXiv
+   * 2107.07651). A caption of nothing but punctuation stays as it is.
+   */
+  static String normalise(String caption) {
+    String text =
+        PUNCTUATION
+            .matcher(caption.toLowerCase(Locale.ROOT).replace("<person>", "person"))
+            .replaceAll("")
+            .replace('-', ' ')
+            .replace('/', ' ');
+    String line = SPACE.matcher(text).replaceAll(" ").strip();
+    return line.isEmpty() ? caption.strip() : line;
+  }
+}

@@ -1,0 +1,491 @@
+package org.nasvlp.data;
+
+import java.awt.image.BufferedImage;
+import java.awt.image.ColorModel;
+import java.awt.image.IndexColorModel;
+import java.awt.image.Raster;
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Iterator;
+import java.util.List;
+import java.util.Locale;
+import java.util.zip.CRC32;
+import javax.imageio.ImageIO;
+import javax.imageio.ImageReader;
+import javax.imageio.stream.ImageInputStream;
+import javax.imageio.stream.MemoryCacheImageInputStream;
+
+/**
+ * Decodes with the JDK's image readers, which are lenient and trusting: they paint what is missing
+ * grey and allocate what a header asks for. So the file's structure is walked first, and only the
+ * parts that carry pixels are handed on.
+ */
+final class ImageDecoder {
+  private static final long MAX_DECODED_BYTES = 1L << 28;
+  private static final int MAX_JPEG_SCANS = 200;
+
+  private ImageDecoder() {}
+
+  /** What is wrong with a file; becomes the reason of a {@link BadSampleException}. */
+  private static final class Malformed extends Exception {
+    Malformed(String reason) {
+      super(reason);
+    }
+  }
+
+  static RgbImage decode(byte[] encoded, String name, int background) throws BadSampleException {
+    try {
+      return decode(encoded, background);
+    } catch (Malformed e) {
+      throw new BadSampleException(name, e.getMessage(), e);
+    } catch (IOException | RuntimeException e) {
+      // The JDK's readers answer damaged files with runtime exceptions of every kind.
+      throw new BadSampleException(name, "damaged image: " + describe(e), e);
+    } catch (OutOfMemoryError e) {
+      throw new BadSampleException(name, "not enough memory to decode it; raise -Xmx", e);
+    }
+  }
+
+  private static String describe(Exception e) {
+    String text = e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage();
+    return e.getCause() == null || e.getCause().getMessage() == null
+        ? text
+        : text + " (" + e.getCause().getMessage() + ")";
+  }
+
+  private static RgbImage decode(byte[] encoded, int background) throws Malformed, IOException {
+    if (encoded.length == 0) {
+      throw new Malformed("the image is empty (0 bytes)");
+    }
+    if (startsWith(encoded, 0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n')) {
+      return read("png", checkedPng(encoded), background);
+    }
+    if (startsWith(encoded, 0xFF, 0xD8, 0xFF)) {
+      return read("jpeg", checkedJpeg(encoded), background);
+    }
+    if (startsWith(encoded, 'G', 'I', 'F', '8')) {
+      checkGif(encoded);
+      return read("gif", encoded, background);
+    }
+    if (startsWith(encoded, 'B', 'M')) {
+      checkBmp(encoded);
+      return read("bmp", encoded, background);
+    }
+    String format = foreignFormat(encoded);
+    throw new Malformed(
+        (format == null ? "not an image of a known format" : format + " is not supported")
+            + "; convert it to PNG or JPEG");
+  }
+
+  private static RgbImage read(String format, byte[] encoded, int background)
+      throws Malformed, IOException {
+    ImageReader reader = reader(format);
+    List<String> warnings = new ArrayList<>();
+    try (ImageInputStream input =
+        new MemoryCacheImageInputStream(new ByteArrayInputStream(encoded))) {
+      reader.addIIOReadWarningListener((source, warning) -> warnings.add(warning));
+      reader.setInput(input, true, true);
+      checkSize(reader.getWidth(0), reader.getHeight(0), 4);
+      BufferedImage image = reader.read(0);
+      for (String warning : warnings) {
+        if (meansLoss(format, warning)) {
+          throw new Malformed("damaged or cut short: " + warning);
+        }
+      }
+      return convert(image, background);
+    } finally {
+      reader.dispose();
+    }
+  }
+
+  private static ImageReader reader(String format) throws Malformed {
+    ImageReader first = null;
+    Iterator<ImageReader> readers = ImageIO.getImageReadersByFormatName(format);
+    while (readers.hasNext()) {
+      ImageReader reader = readers.next();
+      if (reader.getClass().getName().startsWith("com.sun.imageio.")) {
+        return reader;
+      }
+      first = first == null ? reader : first;
+    }
+    if (first == null) {
+      throw new Malformed(
+          "this Java runtime has no reader for "
+              + format.toUpperCase(Locale.ROOT)
+              + "; its module java.desktop is needed");
+    }
+    return first;
+  }
+
+  /** Whether a reader's warning says that pixels are missing (others tell of odd metadata). */
+  private static boolean meansLoss(String format, String warning) {
+    String text = warning.toLowerCase(Locale.ROOT);
+    return format.equals("gif")
+        || text.contains("premature end")
+        || text.contains("bad huffman")
+        || text.contains("corrupt jpeg data");
+  }
+
+  private static void checkSize(long width, long height, int bytesPerPixel) throws Malformed {
+    if (width < 1 || height < 1) {
+      throw new Malformed("says it has " + width + " x " + height + " pixels");
+    }
+    if (width > RgbImage.MAX_PIXELS
+        || height > RgbImage.MAX_PIXELS
+        || width * height > RgbImage.MAX_PIXELS
+        || width * height * bytesPerPixel > MAX_DECODED_BYTES) {
+      throw new Malformed(
+          "says it has %d x %d pixels; up to %d are decoded%s"
+              .formatted(
+                  width,
+                  height,
+                  Math.min(RgbImage.MAX_PIXELS, MAX_DECODED_BYTES / bytesPerPixel),
+                  bytesPerPixel > 4 ? " at 16 bits" : ""));
+    }
+  }
+
+  // PNG (ISO/IEC 15948): every chunk's length and checksum must hold, up to and with IEND.
+  private static byte[] checkedPng(byte[] encoded) throws Malformed {
+    ByteBuffer in = ByteBuffer.wrap(encoded);
+    ByteArrayOutputStream kept = new ByteArrayOutputStream(encoded.length);
+    kept.write(encoded, 0, 8);
+    boolean first = true;
+    boolean pixels = false;
+    int at = 8;
+    while (true) {
+      if (encoded.length - at < 12) {
+        throw new Malformed("PNG cut short after " + encoded.length + " bytes (no IEND chunk)");
+      }
+      int length = in.getInt(at);
+      String type = new String(encoded, at + 4, 4, StandardCharsets.ISO_8859_1);
+      if (length < 0 || length > encoded.length - at - 12) {
+        throw new Malformed("PNG cut short inside its chunk " + type);
+      }
+      CRC32 crc = new CRC32();
+      crc.update(encoded, at + 4, length + 4);
+      if ((int) crc.getValue() != in.getInt(at + 8 + length)) {
+        throw new Malformed("damaged PNG: wrong checksum of chunk " + type);
+      }
+      if (first) {
+        if (!type.equals("IHDR") || length != 13) {
+          throw new Malformed("damaged PNG: no header chunk");
+        }
+        int depth = encoded[at + 16];
+        checkSize(
+            in.getInt(at + 8) & 0xFFFFFFFFL, in.getInt(at + 12) & 0xFFFFFFFFL, depth == 16 ? 8 : 4);
+        first = false;
+      }
+      boolean last = type.equals("IEND");
+      switch (type) {
+        // Text and colour profiles are compressed and could unfold to any size.
+        case "IHDR", "PLTE", "tRNS", "IDAT", "IEND" -> kept.write(encoded, at, length + 12);
+        default -> {
+          if ((encoded[at + 4] & 0x20) == 0) {
+            throw new Malformed("PNG with the unknown critical chunk " + type);
+          }
+        }
+      }
+      pixels |= type.equals("IDAT");
+      at += length + 12;
+      if (last) {
+        if (!pixels) {
+          throw new Malformed("damaged PNG: no pixels (no IDAT chunk)");
+        }
+        return kept.toByteArray();
+      }
+    }
+  }
+
+  // JPEG (ITU T.81): the markers must lead from SOI through frame and scans to EOI.
+  private static byte[] checkedJpeg(byte[] encoded) throws Malformed {
+    ByteBuffer in = ByteBuffer.wrap(encoded);
+    ByteArrayOutputStream kept = new ByteArrayOutputStream(encoded.length);
+    kept.write(encoded, 0, 2);
+    boolean frame = false;
+    int scans = 0;
+    int at = 2;
+    while (true) {
+      int mark = at;
+      while (mark < encoded.length && (encoded[mark] & 0xFF) != 0xFF) {
+        mark++;
+      }
+      while (mark + 1 < encoded.length && (encoded[mark + 1] & 0xFF) == 0xFF) {
+        mark++;
+      }
+      if (mark + 1 >= encoded.length) {
+        throw new Malformed(
+            "JPEG cut short after " + encoded.length + " bytes (no end-of-image marker)");
+      }
+      int marker = encoded[mark + 1] & 0xFF;
+      at = mark + 2;
+      if (marker == 0xD9) {
+        if (!frame || scans == 0) {
+          throw new Malformed("damaged JPEG: it ends before any pixels");
+        }
+        kept.write(0xFF);
+        kept.write(0xD9);
+        return kept.toByteArray();
+      }
+      if (marker == 0x00 || marker == 0x01 || (marker >= 0xD0 && marker <= 0xD8)) {
+        continue;
+      }
+      int length = encoded.length - at < 2 ? -1 : in.getShort(at) & 0xFFFF;
+      if (length > encoded.length - at || length == -1) {
+        throw new Malformed("JPEG cut short after " + encoded.length + " bytes");
+      }
+      if (length < 2) {
+        throw new Malformed("damaged JPEG: a segment of length " + length);
+      }
+      if (marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC) {
+        checkJpegFrame(in, at, length);
+        frame = true;
+      }
+      if (keepsPixels(encoded, marker, at, length)) {
+        kept.write(encoded, mark, length + 2);
+      }
+      at += length;
+      if (marker == 0xDA) {
+        if (++scans > MAX_JPEG_SCANS) {
+          throw new Malformed("JPEG of more than " + MAX_JPEG_SCANS + " scans");
+        }
+        int data = at;
+        at = endOfScan(encoded, at);
+        kept.write(encoded, data, at - data);
+      }
+    }
+  }
+
+  private static void checkJpegFrame(ByteBuffer in, int at, int length) throws Malformed {
+    if (length < 8) {
+      throw new Malformed("damaged JPEG: short frame header");
+    }
+    int precision = in.get(at + 2);
+    int components = in.get(at + 7) & 0xFF;
+    if (precision != 8) {
+      throw new Malformed(
+          "JPEG of " + precision + " bits a sample is not supported; convert it to 8 bits");
+    }
+    if (components == 4) {
+      throw new Malformed("CMYK JPEG is not supported; convert it to RGB");
+    }
+    if (components != 1 && components != 3) {
+      throw new Malformed("JPEG of " + components + " components; 1 or 3 are supported");
+    }
+    checkSize(in.getShort(at + 5) & 0xFFFF, in.getShort(at + 3) & 0xFFFF, 4);
+  }
+
+  /** Application data says nothing about pixels, but for JFIF's and Adobe's colour space. */
+  private static boolean keepsPixels(byte[] encoded, int marker, int at, int length) {
+    if (marker == 0xE0) {
+      return length >= 7 && ascii(encoded, at + 2, "JFIF\0");
+    }
+    if (marker == 0xEE) {
+      return length >= 7 && ascii(encoded, at + 2, "Adobe");
+    }
+    return marker != 0xFE && (marker < 0xE0 || marker > 0xEF);
+  }
+
+  private static int endOfScan(byte[] encoded, int start) {
+    int at = start;
+    while (at + 1 < encoded.length) {
+      if ((encoded[at] & 0xFF) == 0xFF) {
+        int next = encoded[at + 1] & 0xFF;
+        if (next != 0x00 && next != 0xFF && (next < 0xD0 || next > 0xD7)) {
+          return at;
+        }
+      }
+      at++;
+    }
+    return encoded.length;
+  }
+
+  // GIF89a: the blocks must lead to the end of the first image's data.
+  private static void checkGif(byte[] encoded) throws Malformed {
+    int at = 13 + (encoded.length > 10 ? colourTable(encoded[10]) : 0);
+    while (at < encoded.length) {
+      int block = encoded[at] & 0xFF;
+      if (block == 0x3B) {
+        throw new Malformed("GIF without an image");
+      }
+      boolean image = block == 0x2C;
+      if (image) {
+        if (encoded.length - at < 10) {
+          break;
+        }
+        at += 10 + colourTable(encoded[at + 9]) + 1;
+      } else if (block == 0x21) {
+        at += 2;
+      } else {
+        throw new Malformed("damaged GIF: unknown block " + block);
+      }
+      while (at < encoded.length && encoded[at] != 0) {
+        at += 1 + (encoded[at] & 0xFF);
+      }
+      if (at >= encoded.length) {
+        break;
+      }
+      at++;
+      if (image) {
+        return;
+      }
+    }
+    throw new Malformed("GIF cut short after " + encoded.length + " bytes");
+  }
+
+  private static int colourTable(byte flags) {
+    return (flags & 0x80) == 0 ? 0 : 3 << ((flags & 7) + 1);
+  }
+
+  private static void checkBmp(byte[] encoded) throws Malformed {
+    if (encoded.length < 34) {
+      throw new Malformed("BMP cut short after " + encoded.length + " bytes");
+    }
+    ByteBuffer in = ByteBuffer.wrap(encoded).order(ByteOrder.LITTLE_ENDIAN);
+    int header = in.getInt(14);
+    if (header < 40) {
+      return;
+    }
+    int compression = in.getInt(30);
+    if (compression < 0 || compression > 3) {
+      throw new Malformed("BMP of compression " + compression + " is not supported");
+    }
+    long width = in.getInt(18);
+    long height = Math.abs((long) in.getInt(22));
+    checkSize(width, height, 4);
+    int bits = in.getShort(28) & 0xFFFF;
+    if (compression == 0 || compression == 3) {
+      long needed = (in.getInt(10) & 0xFFFFFFFFL) + (width * bits + 31) / 32 * 4 * height;
+      if (encoded.length < needed) {
+        throw new Malformed("BMP cut short: " + encoded.length + " of " + needed + " bytes");
+      }
+    }
+  }
+
+  private static String foreignFormat(byte[] encoded) {
+    if (ascii(encoded, 0, "RIFF") && ascii(encoded, 8, "WEBP")) {
+      return "WebP";
+    }
+    if (ascii(encoded, 4, "ftypavif")) {
+      return "AVIF";
+    }
+    if (ascii(encoded, 4, "ftyphei")) {
+      return "HEIC";
+    }
+    if (ascii(encoded, 0, "II*\0") || ascii(encoded, 0, "MM\0*")) {
+      return "TIFF";
+    }
+    if (ascii(encoded, 0, "<svg") || ascii(encoded, 0, "<?xml")) {
+      return "SVG";
+    }
+    return null;
+  }
+
+  private static boolean startsWith(byte[] encoded, int... magic) {
+    if (encoded.length < magic.length) {
+      return false;
+    }
+    for (int i = 0; i < magic.length; i++) {
+      if ((encoded[i] & 0xFF) != magic[i]) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  private static boolean ascii(byte[] encoded, int at, String text) {
+    if (encoded.length - at < text.length()) {
+      return false;
+    }
+    for (int i = 0; i < text.length(); i++) {
+      if (encoded[at + i] != text.charAt(i)) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /**
+   * Takes the samples as they are. {@code BufferedImage.getRGB} would treat grey as linear light
+   * and brighten it.
+   */
+  private static RgbImage convert(BufferedImage image, int background) throws Malformed {
+    int width = image.getWidth();
+    int height = image.getHeight();
+    Raster raster = image.getRaster();
+    ColorModel model = image.getColorModel();
+    byte[] rgb = new byte[Math.multiplyExact(Math.multiplyExact(width, height), 3)];
+    int bands = raster.getNumBands();
+    int[] row = new int[width * bands];
+    if (model instanceof IndexColorModel palette) {
+      int[] argb = new int[palette.getMapSize()];
+      palette.getRGBs(argb);
+      for (int y = 0; y < height; y++) {
+        raster.getPixels(0, y, width, 1, row);
+        for (int x = 0; x < width; x++) {
+          if (row[x] >= argb.length) {
+            throw new Malformed("damaged image: a pixel's colour is not in its palette");
+          }
+          int c = argb[row[x]];
+          put(
+              rgb,
+              (y * width + x) * 3,
+              c >> 16 & 0xFF,
+              c >> 8 & 0xFF,
+              c & 0xFF,
+              c >>> 24,
+              background);
+        }
+      }
+      return RgbImage.wrap(width, height, rgb);
+    }
+    int colours = model.hasAlpha() ? bands - 1 : bands;
+    if (colours != 1 && colours != 3) {
+      throw new Malformed("an image of " + colours + " colour channels; 1 or 3 are supported");
+    }
+    int[][] to8 = new int[bands][];
+    for (int band = 0; band < bands; band++) {
+      to8[band] = scale(raster.getSampleModel().getSampleSize(band));
+    }
+    for (int y = 0; y < height; y++) {
+      raster.getPixels(0, y, width, 1, row);
+      for (int x = 0; x < width; x++) {
+        int at = x * bands;
+        int red = to8[0][row[at]];
+        int green = colours == 1 ? red : to8[1][row[at + 1]];
+        int blue = colours == 1 ? red : to8[2][row[at + 2]];
+        int alpha = model.hasAlpha() ? to8[colours][row[at + colours]] : 255;
+        put(rgb, (y * width + x) * 3, red, green, blue, alpha, background);
+      }
+    }
+    return RgbImage.wrap(width, height, rgb);
+  }
+
+  /** The 8-bit value of every sample of that many bits. */
+  private static int[] scale(int bits) throws Malformed {
+    if (bits < 1 || bits > 16) {
+      throw new Malformed("samples of " + bits + " bits are not supported");
+    }
+    int max = (1 << bits) - 1;
+    int[] table = new int[max + 1];
+    for (int v = 0; v <= max; v++) {
+      table[v] = (v * 255 + max / 2) / max;
+    }
+    return table;
+  }
+
+  private static void put(
+      byte[] rgb, int at, int red, int green, int blue, int alpha, int background) {
+    rgb[at] = (byte) over(red, alpha, background >> 16 & 0xFF);
+    rgb[at + 1] = (byte) over(green, alpha, background >> 8 & 0xFF);
+    rgb[at + 2] = (byte) over(blue, alpha, background & 0xFF);
+  }
+
+  private static int over(int colour, int alpha, int background) {
+    return (colour * alpha + background * (255 - alpha) + 127) / 255;
+  }
+}

@@ -1,0 +1,57 @@
+package org.nasvlp.data;
+
+import java.io.IOException;
+import java.nio.file.Path;
+
+/**
+ * A fixed list of image–caption pairs with random access. Implement it to train on data of your
+ * own.
+ */
+public interface ImageTextDataset extends AutoCloseable {
+  /** The number of pairs, bad ones included; at least 1, and the same at every call. */
+  long size();
+
+  /**
+   * Reads and decodes a pair. Called by several threads at once. The same index must give the same
+   * pair every time, or runs cannot be repeated.
+   *
+   * @param index from 0 to {@link #size()} − 1
+   * @throws BadSampleException if this pair cannot be used; it is then skipped and counted
+   * @throws IndexOutOfBoundsException for any other index
+   * @throws IllegalStateException after {@link #close()}
+   */
+  ImageTextPair get(long index) throws BadSampleException;
+
+  /** What messages call this data set, for example its file name. */
+  String name();
+
+  /** Releases files. Closing twice does nothing. */
+  @Override
+  default void close() {}
+
+  /**
+   * Opens a data set:
+   *
+   * <ul>
+   *   <li>a WebDataset shard, an uncompressed {@code .tar} with {@code key.png}, {@code key.jpg} or
+   *       {@code key.jpeg}, {@code key.txt} (the caption, UTF-8) and, if wanted, {@code key.json},
+   *       of which {@code image_id} (integer or string) is used;
+   *   <li>a folder of such shards, taken in the order of their names;
+   *   <li>a {@code .json} or {@code .jsonl} list of {@code {"image": path, "caption": string or
+   *       list of strings, "image_id": optional}}, paths being relative to the list's folder;
+   *   <li>a folder that holds such a list, named {@code captions} or {@code list}.
+   * </ul>
+   *
+   * <p>Without an {@code image_id} the id is a hash of the shard's name and the key, or of the
+   * image's path. Pairs that are already seen to be bad (a key without its partner, the place where
+   * a shard was cut short, an entry of a wrong type) keep an index, and {@link #get} of it throws,
+   * so that they are counted and listed with all others.
+   *
+   * @param background RGB colour, {@code 0xRRGGBB}, behind transparent pixels
+   * @throws IOException if the path is not a data set or holds no usable pair; the message names
+   *     the file
+   */
+  static ImageTextDataset open(Path path, int background) throws IOException {
+    return DatasetOpener.open(path, background);
+  }
+}

@@ -1,0 +1,290 @@
+package org.nasvlp.dictionary;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.nasvlp.config.DictionaryConfig;
+import org.nasvlp.internal.Draws;
+import org.nasvlp.internal.Torch;
+import org.nasvlp.kernels.Codebook;
+import org.nasvlp.kernels.CodebookState;
+import org.nasvlp.kernels.Kernels;
+import org.nasvlp.kernels.MomentumUpdate;
+
+/**
+ * The Visual Dictionary (SOHO, arXiv 2104.03135, section 3.2): K codewords that turn continuous
+ * patch tokens into discrete codes, refined by an exponential moving average of the tokens they
+ * stand for.
+ *
+ * <p>Tensors are float32 on the CPU, contiguous; codes are int32. Returned tensors belong to the
+ * caller's {@code PointerScope}. Lookups may run at the same time; {@link #update}, {@link
+ * #neighbours} and {@link #close} belong to one thread.
+ */
+public final class VisualDictionary implements AutoCloseable {
+  private final DictionaryConfig config;
+  private final int width;
+  private final Codebook codebook;
+  private final MomentumUpdate momentum;
+  private CodebookState state;
+  private int[] neighbours = new int[0];
+  private int radius;
+  private long restarts;
+
+  private VisualDictionary(DictionaryConfig config, int width, float[] codewords) {
+    this.config = config;
+    this.width = width;
+    this.codebook = Codebook.create(codewords, config.codewords(), width);
+    this.momentum = new MomentumUpdate(config.momentum(), config.epsilon(), config.deadThreshold());
+    this.state = codebook.state();
+  }
+
+  /**
+   * Starts a dictionary from features by k-means++ seeding (Arthur and Vassilvitskii, SODA 2007).
+   *
+   * @param features rows x width patch tokens, row-major; at least K rows
+   * @param seed decides the choice
+   * @throws IllegalArgumentException if there are fewer rows than codewords
+   */
+  public static VisualDictionary start(
+      DictionaryConfig config, float[] features, int width, long seed) {
+    int rows = features.length / width;
+    int size = config.codewords();
+    if (rows < size) {
+      throw new IllegalArgumentException(
+          "a dictionary of "
+              + size
+              + " codewords needs at least as many patch tokens to start from, got "
+              + rows
+              + ": lower dictionary.codewords or raise data.batchSize");
+    }
+    return new VisualDictionary(config, width, kMeansPlusPlus(features, rows, width, size, seed));
+  }
+
+  /** A dictionary as it was saved: see {@link #state()}. */
+  public static VisualDictionary restore(DictionaryConfig config, int width, Saved saved) {
+    VisualDictionary dictionary = new VisualDictionary(config, width, saved.codebook().codewords());
+    dictionary.codebook.restore(saved.codebook());
+    dictionary.state = dictionary.codebook.state();
+    dictionary.neighbours = saved.neighbours().clone();
+    dictionary.radius = saved.radius();
+    dictionary.restarts = saved.restarts();
+    return dictionary;
+  }
+
+  /**
+   * Everything that training needs to go on as if it had not stopped.
+   *
+   * @param codebook codewords and moving averages
+   * @param neighbours K x radius lists of nearest codes, or empty
+   * @param radius width of the lists
+   * @param restarts codes restarted so far
+   */
+  public record Saved(CodebookState codebook, int[] neighbours, int radius, long restarts) {}
+
+  /** A copy of the dictionary's state. */
+  public Saved state() {
+    return new Saved(codebook.state(), neighbours.clone(), radius, restarts);
+  }
+
+  private static float[] kMeansPlusPlus(
+      float[] features, int rows, int width, int size, long seed) {
+    float[] codewords = new float[size * width];
+    double[] nearest = new double[rows];
+    Arrays.fill(nearest, Double.POSITIVE_INFINITY);
+    int chosen = Kernels.uniform(Kernels.draw(seed, 0, 0, 0), rows);
+    for (int j = 0; ; j++) {
+      System.arraycopy(features, chosen * width, codewords, j * width, width);
+      if (j == size - 1) {
+        return codewords;
+      }
+      double total = 0;
+      for (int i = 0; i < rows; i++) {
+        nearest[i] = Math.min(nearest[i], squaredDistance(features, i, chosen, width));
+        total += nearest[i];
+      }
+      long draw = Kernels.draw(seed, 0, 0, j + 1);
+      if (total == 0) {
+        chosen = Kernels.uniform(draw, rows);
+        continue;
+      }
+      double target = Draws.unit(draw) * total;
+      int next = -1;
+      for (int i = 0; i < rows; i++) {
+        if (nearest[i] > 0) {
+          next = i;
+          target -= nearest[i];
+          if (target < 0) {
+            break;
+          }
+        }
+      }
+      chosen = next;
+    }
+  }
+
+  private static float squaredDistance(float[] features, int a, int b, int width) {
+    float sum = 0;
+    for (int t = 0; t < width; t++) {
+      float difference = features[a * width + t] - features[b * width + t];
+      sum += difference * difference;
+    }
+    return sum;
+  }
+
+  /** Number of codewords, K. */
+  public int size() {
+    return config.codewords();
+  }
+
+  /** Width of a codeword, d. */
+  public int width() {
+    return width;
+  }
+
+  /**
+   * The nearest codeword of every patch token.
+   *
+   * @param tokens ... x d float32, contiguous
+   * @return int32 codes of the leading shape
+   * @throws org.nasvlp.kernels.NonFiniteInputException naming the first token with a NaN or
+   *     infinity
+   */
+  public Tensor lookup(Tensor tokens) {
+    long[] shape = Torch.shape(tokens);
+    if (shape[shape.length - 1] != width) {
+      throw new IllegalArgumentException(
+          "tokens have width "
+              + shape[shape.length - 1]
+              + ", the dictionary's codewords have width "
+              + width);
+    }
+    long rows = tokens.numel() / width;
+    Tensor codes = Torch.empty(torch.ScalarType.Int, Arrays.copyOf(shape, shape.length - 1));
+    codebook.lookup(Torch.segment(tokens), rows, width, Torch.segment(codes), null, 0L);
+    return codes;
+  }
+
+  /** A copy of the codewords, K x d float32. */
+  public Tensor codewords() {
+    return Torch.floats(state.codewords(), size(), width);
+  }
+
+  /**
+   * Quantised tokens q = v + sg(e_z - v): the value of the codeword, the gradient passed straight
+   * through to v (van den Oord et al., arXiv 1711.00937).
+   *
+   * @param tokens B x N x d
+   * @param codes B x N int32, from {@link #lookup}
+   */
+  public Tensor quantise(Tensor tokens, Tensor codes) {
+    Tensor chosen =
+        codewords()
+            .index_select(0, codes.reshape(-1).to(torch.ScalarType.Long))
+            .view(Torch.shape(tokens));
+    return tokens.add(chosen.sub(tokens).detach());
+  }
+
+  /**
+   * The momentum update with the tokens of one step, after their lookup, and restarts of codes that
+   * have been unused too long from seeded random tokens of this step.
+   *
+   * @param tokens B x N x d float32, contiguous
+   * @param codes B x N int32
+   * @param seed of the restarts' draws
+   * @param step of the run
+   * @return how many codes were restarted
+   */
+  public int update(Tensor tokens, Tensor codes, long seed, int step) {
+    MemorySegment features = Torch.segment(tokens);
+    long rows = tokens.numel() / width;
+    codebook.update(features, rows, width, Torch.segment(codes), momentum, 0L);
+    state = codebook.state();
+    List<Integer> dead = new ArrayList<>();
+    for (int j = 0; j < size(); j++) {
+      if (state.deadSteps()[j] >= config.deadSteps()) {
+        dead.add(j);
+      }
+    }
+    if (!dead.isEmpty()) {
+      int[] restarted = dead.stream().mapToInt(Integer::intValue).toArray();
+      float[] vectors = new float[restarted.length * width];
+      for (int i = 0; i < restarted.length; i++) {
+        long draw = Kernels.draw(seed, step, restarted[i], 0);
+        long row = Math.unsignedMultiplyHigh(draw, rows);
+        MemorySegment.copy(
+            features, ValueLayout.JAVA_FLOAT, row * width * Float.BYTES, vectors, i * width, width);
+      }
+      codebook.restart(restarted, vectors);
+      restarts += restarted.length;
+      state = codebook.state();
+    }
+    return dead.size();
+  }
+
+  /** Makes the lists of the {@code radius} live codes nearest to each code anew. */
+  public void refreshNeighbours(int radius) {
+    byte[] live = new byte[size()];
+    for (int j = 0; j < live.length; j++) {
+      live[j] = (byte) (state.n()[j] >= config.deadThreshold() ? 1 : 0);
+    }
+    try (PointerScope scope = new PointerScope()) {
+      Tensor liveTensor = Torch.empty(torch.ScalarType.Byte, size());
+      MemorySegment.copy(live, 0, Torch.segment(liveTensor), ValueLayout.JAVA_BYTE, 0, live.length);
+      Tensor out = Torch.empty(torch.ScalarType.Int, size(), radius);
+      codebook.neighbours(radius, Torch.segment(liveTensor), Torch.segment(out), 0L);
+      neighbours = Torch.segment(out).toArray(ValueLayout.JAVA_INT);
+      this.radius = radius;
+    }
+  }
+
+  /** The lists last made by {@link #refreshNeighbours}, K x radius int32, -1 where a list ends. */
+  public Tensor neighbours() {
+    if (radius == 0) {
+      throw new IllegalStateException("refreshNeighbours has not been called");
+    }
+    Tensor out = Torch.empty(torch.ScalarType.Int, size(), radius);
+    MemorySegment.copy(
+        neighbours, 0, Torch.segment(out), ValueLayout.JAVA_INT, 0, neighbours.length);
+    return out;
+  }
+
+  /** Width of the neighbour lists; 0 before the first {@link #refreshNeighbours}. */
+  public int radius() {
+    return radius;
+  }
+
+  /** The codebook that does the work. It belongs to the dictionary: do not close it. */
+  public Codebook codebook() {
+    return codebook;
+  }
+
+  /** How well the codes are used. */
+  public DictionaryHealth health() {
+    double total = 0;
+    int live = 0;
+    for (double n : state.n()) {
+      total += n;
+      if (n >= config.deadThreshold()) {
+        live++;
+      }
+    }
+    double entropy = 0;
+    for (double n : state.n()) {
+      if (n > 0) {
+        double p = n / total;
+        entropy -= p * Math.log(p);
+      }
+    }
+    return new DictionaryHealth(size(), live, Math.exp(entropy), restarts);
+  }
+
+  @Override
+  public void close() {
+    codebook.close();
+  }
+}

@@ -1,0 +1,3 @@
+/** The Visual Dictionary. */
+@org.jspecify.annotations.NullMarked
+package org.nasvlp.dictionary;

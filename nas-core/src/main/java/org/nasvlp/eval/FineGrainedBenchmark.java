@@ -1,0 +1,410 @@
+package org.nasvlp.eval;
+
+import java.io.IOException;
+import java.nio.charset.CharacterCodingException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.BitSet;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.function.IntToDoubleFunction;
+import java.util.stream.IntStream;
+import java.util.stream.LongStream;
+import org.jspecify.annotations.Nullable;
+import org.nasvlp.data.BadSampleException;
+import org.nasvlp.data.ImageTextDataset;
+import org.nasvlp.data.ImageTextPair;
+import org.nasvlp.data.RgbImage;
+import tools.jackson.core.JacksonException;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+/**
+ * A test of fine differences: pairs of real image-caption pairs (a, b) that differ in one
+ * attribute, and retrieval over the whole test set they come from.
+ *
+ * <p>Holds the decoded images of the test set (3 bytes a pixel). Immutable and thread-safe.
+ */
+public final class FineGrainedBenchmark {
+  /** Candidates of the contrastive ranking that image-text matching re-ranks in retrieval. */
+  static final int RERANKED = 10;
+
+  private record Item(int image, int caption) {}
+
+  private record Entry(String attribute, Item a, Item b) {}
+
+  private final List<RgbImage> images;
+
+  /** Captions of the test set, then those that only entries have. */
+  private final List<String> captions;
+
+  private final int retrievalCaptions;
+  private final List<Entry> entries;
+
+  /** For each image, its right captions among those of the test set. */
+  private final BitSet[] rightCaptions;
+
+  private final BitSet[] rightImages;
+
+  private FineGrainedBenchmark(
+      List<RgbImage> images,
+      List<String> captions,
+      int retrievalCaptions,
+      List<Entry> entries,
+      BitSet[] rightCaptions,
+      BitSet[] rightImages) {
+    this.images = List.copyOf(images);
+    this.captions = List.copyOf(captions);
+    this.retrievalCaptions = retrievalCaptions;
+    this.entries = List.copyOf(entries);
+    this.rightCaptions = rightCaptions;
+    this.rightImages = rightImages;
+  }
+
+  /**
+   * Reads a benchmark: a JSON list of {@code {"attribute": "colour", "a": {"key": …, "caption": …},
+   * "b": {"key": …, "caption": …}}}, whose keys are those of the test set's pairs. Other fields are
+   * ignored.
+   *
+   * @param pairsJson the list, UTF-8
+   * @param testSet read once, from end to end; not kept and not closed
+   * @throws IOException naming the file and the entry where the list has another form or a key that
+   *     the test set lacks, or naming the sample of the test set that cannot be read
+   */
+  public static FineGrainedBenchmark load(Path pairsJson, ImageTextDataset testSet)
+      throws IOException {
+    return new Loader(pairsJson, testSet).load();
+  }
+
+  /** Number of pairs (a, b). */
+  public int pairs() {
+    return entries.size();
+  }
+
+  /** The attributes, in the order of their first appearance. */
+  public Set<String> attributes() {
+    Set<String> attributes = new LinkedHashSet<>();
+    entries.forEach(entry -> attributes.add(entry.attribute()));
+    return Collections.unmodifiableSet(attributes);
+  }
+
+  /** Distinct images of the test set. */
+  public int images() {
+    return images.size();
+  }
+
+  /** Distinct captions of the test set. */
+  public int captions() {
+    return retrievalCaptions;
+  }
+
+  /**
+   * Evaluates a model by its scorers. Each is called with distinct combinations only.
+   *
+   * <p>Retrieval: an image is right for a caption if any pair of the test set says so; the k best
+   * candidates by {@code itc}, k = 10, are re-ranked by {@code itm}, so that R@10 is that of {@code
+   * itc}.
+   *
+   * @param itc scores by image-text contrast
+   * @param itm scores by image-text matching; null to leave them out
+   * @param retrieval whether to do retrieval, which asks {@code itc} for every combination
+   * @throws IllegalStateException if a scorer gives NaN or a wrong number of scores
+   */
+  public EvaluationReport evaluate(
+      ImageTextScorer itc, @Nullable ImageTextScorer itm, boolean retrieval) {
+    long[] pairCombinations = pairCombinations();
+    double[][] byImage = null;
+    ScoreTable itcTable;
+    RetrievalReport retrievalItc = null;
+    if (retrieval) {
+      itcTable = ScoreTable.of("ITC", itc, images, captions, allCombinations());
+      byImage = matrix(itcTable);
+      retrievalItc = report(ranks(byImage, rightCaptions), ranks(transposed(byImage), rightImages));
+    } else {
+      itcTable = ScoreTable.of("ITC", itc, images, captions, pairCombinations.clone());
+    }
+    FineGrainedReport itcReport = fineGrained(itcTable);
+    if (itm == null) {
+      return new EvaluationReport(itcReport, null, retrievalItc, null);
+    }
+    if (!retrieval) {
+      ScoreTable itmTable = ScoreTable.of("ITM", itm, images, captions, pairCombinations);
+      return new EvaluationReport(itcReport, fineGrained(itmTable), null, null);
+    }
+    int[][] candidateCaptions = best(byImage, rightCaptions);
+    int[][] candidateImages = best(transposed(byImage), rightImages);
+    ScoreTable itmTable =
+        ScoreTable.of(
+            "ITM",
+            itm,
+            images,
+            captions,
+            together(pairCombinations, candidateCaptions, candidateImages));
+    int[] captionRanks = new int[images.size()];
+    for (int i = 0; i < captionRanks.length; i++) {
+      int image = i;
+      captionRanks[i] =
+          rerank(candidateCaptions[i], rightCaptions[i], caption -> itmTable.at(image, caption));
+    }
+    int[] imageRanks = new int[retrievalCaptions];
+    for (int c = 0; c < imageRanks.length; c++) {
+      int caption = c;
+      imageRanks[c] =
+          rerank(candidateImages[c], rightImages[c], image -> itmTable.at(image, caption));
+    }
+    return new EvaluationReport(
+        itcReport, fineGrained(itmTable), retrievalItc, report(captionRanks, imageRanks));
+  }
+
+  private FineGrainedReport fineGrained(ScoreTable table) {
+    return FineGrainedMetrics.report(
+        entries.stream()
+            .map(
+                entry ->
+                    new FineGrainedMetrics.PairScores(
+                        entry.attribute(),
+                        table.at(entry.a().image(), entry.a().caption()),
+                        table.at(entry.a().image(), entry.b().caption()),
+                        table.at(entry.b().image(), entry.a().caption()),
+                        table.at(entry.b().image(), entry.b().caption())))
+            .toList());
+  }
+
+  private RetrievalReport report(int[] captionRanks, int[] imageRanks) {
+    return new RetrievalReport(
+        images.size(),
+        retrievalCaptions,
+        RetrievalMetrics.recall(captionRanks),
+        RetrievalMetrics.recall(imageRanks));
+  }
+
+  private static int[] ranks(double[][] scores, BitSet[] right) {
+    return IntStream.range(0, scores.length)
+        .map(query -> RetrievalMetrics.rank(scores[query], right[query]))
+        .toArray();
+  }
+
+  private static int[][] best(double[][] scores, BitSet[] right) {
+    return IntStream.range(0, scores.length)
+        .mapToObj(query -> RetrievalMetrics.best(scores[query], right[query], RERANKED))
+        .toArray(int[][]::new);
+  }
+
+  private static int rerank(int[] candidates, BitSet right, IntToDoubleFunction score) {
+    double[] scores = new double[candidates.length];
+    BitSet rightPlaces = new BitSet();
+    for (int i = 0; i < candidates.length; i++) {
+      scores[i] = score.applyAsDouble(candidates[i]);
+      rightPlaces.set(i, right.get(candidates[i]));
+    }
+    return RetrievalMetrics.rank(scores, rightPlaces);
+  }
+
+  private long[] pairCombinations() {
+    long[] combinations = new long[4 * entries.size()];
+    int next = 0;
+    for (Entry entry : entries) {
+      combinations[next++] = ScoreTable.combination(entry.a().image(), entry.a().caption());
+      combinations[next++] = ScoreTable.combination(entry.a().image(), entry.b().caption());
+      combinations[next++] = ScoreTable.combination(entry.b().image(), entry.a().caption());
+      combinations[next++] = ScoreTable.combination(entry.b().image(), entry.b().caption());
+    }
+    return combinations;
+  }
+
+  private long[] allCombinations() {
+    long count = (long) images.size() * captions.size();
+    if (count > 1 << 28) {
+      throw new IllegalStateException(
+          "retrieval over %d images and %d captions needs %d scores, more than %d: use a smaller test"
+                  .formatted(images.size(), captions.size(), count, 1 << 28)
+              + " set or evaluate without retrieval");
+    }
+    long[] combinations = new long[(int) count];
+    int next = 0;
+    for (int image = 0; image < images.size(); image++) {
+      for (int caption = 0; caption < captions.size(); caption++) {
+        combinations[next++] = ScoreTable.combination(image, caption);
+      }
+    }
+    return combinations;
+  }
+
+  private static long[] together(
+      long[] pairCombinations, int[][] candidateCaptions, int[][] candidateImages) {
+    LongStream.Builder all = LongStream.builder();
+    for (long combination : pairCombinations) {
+      all.add(combination);
+    }
+    for (int image = 0; image < candidateCaptions.length; image++) {
+      for (int caption : candidateCaptions[image]) {
+        all.add(ScoreTable.combination(image, caption));
+      }
+    }
+    for (int caption = 0; caption < candidateImages.length; caption++) {
+      for (int image : candidateImages[caption]) {
+        all.add(ScoreTable.combination(image, caption));
+      }
+    }
+    return all.build().toArray();
+  }
+
+  private double[][] matrix(ScoreTable table) {
+    double[][] scores = new double[images.size()][retrievalCaptions];
+    for (int image = 0; image < scores.length; image++) {
+      for (int caption = 0; caption < retrievalCaptions; caption++) {
+        scores[image][caption] = table.at(image, caption);
+      }
+    }
+    return scores;
+  }
+
+  private static double[][] transposed(double[][] scores) {
+    double[][] transposed = new double[scores[0].length][scores.length];
+    for (int i = 0; i < scores.length; i++) {
+      for (int j = 0; j < transposed.length; j++) {
+        transposed[j][i] = scores[i][j];
+      }
+    }
+    return transposed;
+  }
+
+  /** Reads the list and the test set, and checks one against the other. */
+  private static final class Loader {
+    private final Path file;
+    private final ImageTextDataset testSet;
+    private final List<RgbImage> images = new ArrayList<>();
+    private final List<BitSet> rightCaptions = new ArrayList<>();
+    private final Map<Long, Integer> imageOfId = new HashMap<>();
+    private final Map<String, Integer> imageOfKey = new HashMap<>();
+    private final Map<String, Integer> captionIndex = new LinkedHashMap<>();
+
+    Loader(Path file, ImageTextDataset testSet) {
+      this.file = file;
+      this.testSet = testSet;
+    }
+
+    FineGrainedBenchmark load() throws IOException {
+      JsonNode list = parse();
+      readTestSet();
+      int retrievalCaptions = captionIndex.size();
+      List<Entry> entries = new ArrayList<>();
+      for (int i = 0; i < list.size(); i++) {
+        entries.add(entry(i, list.get(i)));
+      }
+      BitSet[] captionsOfImage = rightCaptions.toArray(BitSet[]::new);
+      BitSet[] imagesOfCaption = new BitSet[retrievalCaptions];
+      for (int caption = 0; caption < retrievalCaptions; caption++) {
+        imagesOfCaption[caption] = new BitSet();
+        for (int image = 0; image < captionsOfImage.length; image++) {
+          imagesOfCaption[caption].set(image, captionsOfImage[image].get(caption));
+        }
+      }
+      return new FineGrainedBenchmark(
+          images,
+          List.copyOf(captionIndex.keySet()),
+          retrievalCaptions,
+          entries,
+          captionsOfImage,
+          imagesOfCaption);
+    }
+
+    private JsonNode parse() throws IOException {
+      String text;
+      try {
+        text = Files.readString(file);
+      } catch (NoSuchFileException e) {
+        throw new IOException(file + ": no such file; it should list the pairs to compare", e);
+      } catch (CharacterCodingException e) {
+        throw new IOException(file + ": not UTF-8 text", e);
+      }
+      JsonNode list;
+      try {
+        list = JsonMapper.shared().readTree(text);
+      } catch (JacksonException e) {
+        throw new IOException(file + ": not JSON: " + e.getOriginalMessage(), e);
+      }
+      if (!list.isArray() || list.isEmpty()) {
+        throw new IOException(
+            file + ": must be a JSON list of at least one pair {\"attribute\", \"a\", \"b\"}");
+      }
+      return list;
+    }
+
+    private void readTestSet() throws IOException {
+      for (long index = 0; index < testSet.size(); index++) {
+        ImageTextPair pair;
+        try {
+          pair = testSet.get(index);
+        } catch (BadSampleException e) {
+          throw new IOException(
+              "test set " + testSet.name() + ": " + e.getMessage() + "; mend or remove it", e);
+        }
+        Integer image = imageOfId.get(pair.imageId());
+        if (image == null) {
+          image = images.size();
+          images.add(pair.image());
+          rightCaptions.add(new BitSet());
+          imageOfId.put(pair.imageId(), image);
+        }
+        Integer other = imageOfKey.putIfAbsent(pair.key(), image);
+        if (other != null && !other.equals(image)) {
+          throw new IOException(
+              "test set %s: two images have the key '%s'; keys must tell images apart"
+                  .formatted(testSet.name(), pair.key()));
+        }
+        rightCaptions.get(image).set(captionOf(pair.caption()));
+      }
+    }
+
+    private Entry entry(int number, JsonNode node) throws IOException {
+      String attribute = text(number, node, "attribute", "attribute");
+      Item a = item(number, node, "a");
+      Item b = item(number, node, "b");
+      if (a.image() == b.image()) {
+        throw wrong(number, "a and b are the same picture");
+      }
+      if (a.caption() == b.caption()) {
+        throw wrong(number, "a and b have the same caption");
+      }
+      return new Entry(attribute, a, b);
+    }
+
+    private Item item(int number, JsonNode node, String side) throws IOException {
+      JsonNode item = node.get(side);
+      if (item == null || !item.isObject()) {
+        throw wrong(number, "needs an object \"" + side + "\" with \"key\" and \"caption\"");
+      }
+      String key = text(number, item, "key", side + ".key");
+      String caption = text(number, item, "caption", side + ".caption");
+      Integer image = imageOfKey.get(key);
+      if (image == null) {
+        throw wrong(number, side + ".key '" + key + "' is not in the test set " + testSet.name());
+      }
+      return new Item(image, captionOf(caption));
+    }
+
+    private String text(int number, JsonNode node, String field, String path) throws IOException {
+      JsonNode value = node.get(field);
+      if (value == null || !value.isString() || value.stringValue().isBlank()) {
+        throw wrong(number, "needs a text that is not blank as \"" + path + "\"");
+      }
+      return value.stringValue();
+    }
+
+    private int captionOf(String caption) {
+      return captionIndex.computeIfAbsent(caption, text -> captionIndex.size());
+    }
+
+    private IOException wrong(int number, String what) {
+      return new IOException(file + ": entry " + (number + 1) + ": " + what);
+    }
+  }
+}

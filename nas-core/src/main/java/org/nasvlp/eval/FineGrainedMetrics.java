@@ -1,0 +1,82 @@
+package org.nasvlp.eval;
+
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/** Caption choice, image choice and Winoground's scores (arXiv 2204.03162) from plain numbers. */
+final class FineGrainedMetrics {
+  private FineGrainedMetrics() {}
+
+  /**
+   * Scores of one pair (a, b).
+   *
+   * @param aa image a with caption a
+   * @param ab image a with caption b
+   * @param ba image b with caption a
+   * @param bb image b with caption b
+   */
+  record PairScores(String attribute, double aa, double ab, double ba, double bb) {}
+
+  static FineGrainedReport report(List<PairScores> pairs) {
+    Map<String, Tally> tallies = new LinkedHashMap<>();
+    Tally all = new Tally();
+    for (PairScores pair : pairs) {
+      tallies.computeIfAbsent(pair.attribute(), name -> new Tally()).add(pair);
+      all.add(pair);
+    }
+    Map<String, AttributeScores> byAttribute = new LinkedHashMap<>();
+    tallies.forEach((attribute, tally) -> byAttribute.put(attribute, tally.scores()));
+    return new FineGrainedReport(byAttribute, all.scores(), macro(byAttribute, pairs.size()));
+  }
+
+  private static AttributeScores macro(Map<String, AttributeScores> byAttribute, int pairs) {
+    double captionChoice = 0;
+    double imageChoice = 0;
+    double text = 0;
+    double image = 0;
+    double group = 0;
+    for (AttributeScores scores : byAttribute.values()) {
+      captionChoice += scores.captionChoice();
+      imageChoice += scores.imageChoice();
+      text += scores.text();
+      image += scores.image();
+      group += scores.group();
+    }
+    int n = byAttribute.size();
+    return new AttributeScores(
+        pairs, captionChoice / n, imageChoice / n, text / n, image / n, group / n);
+  }
+
+  private static final class Tally {
+    private int pairs;
+    private int captionChoices;
+    private int imageChoices;
+    private int text;
+    private int image;
+    private int group;
+
+    void add(PairScores s) {
+      boolean captionForA = s.aa() > s.ab();
+      boolean captionForB = s.bb() > s.ba();
+      boolean imageForA = s.aa() > s.ba();
+      boolean imageForB = s.bb() > s.ab();
+      pairs++;
+      captionChoices += one(captionForA) + one(captionForB);
+      imageChoices += one(imageForA) + one(imageForB);
+      text += one(captionForA && captionForB);
+      image += one(imageForA && imageForB);
+      group += one(captionForA && captionForB && imageForA && imageForB);
+    }
+
+    AttributeScores scores() {
+      double n = pairs;
+      return new AttributeScores(
+          pairs, captionChoices / (2 * n), imageChoices / (2 * n), text / n, image / n, group / n);
+    }
+
+    private static int one(boolean right) {
+      return right ? 1 : 0;
+    }
+  }
+}

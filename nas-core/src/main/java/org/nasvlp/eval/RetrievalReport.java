@@ -1,0 +1,42 @@
+package org.nasvlp.eval;
+
+/**
+ * Retrieval over a whole test set, both ways. Recall is a share in [0, 1]; a wrong candidate that
+ * ties with the right one ranks before it.
+ *
+ * @param images distinct images
+ * @param captions distinct captions
+ * @param textRecall image to text: recall at each of {@link #ranks}
+ * @param imageRecall text to image: recall at each of {@link #ranks}
+ */
+@SuppressWarnings("ArrayRecordComponent") // copied on the way in and out; compared by nobody
+public record RetrievalReport(int images, int captions, double[] textRecall, double[] imageRecall) {
+
+  /** Copies the arrays. */
+  public RetrievalReport {
+    if (textRecall.length != ranks().length || imageRecall.length != ranks().length) {
+      throw new IllegalArgumentException(
+          "recall has %d and %d values: it must have %d, one for each of R@1, R@5 and R@10"
+              .formatted(textRecall.length, imageRecall.length, ranks().length));
+    }
+    textRecall = textRecall.clone();
+    imageRecall = imageRecall.clone();
+  }
+
+  /** A copy of the image-to-text recalls. */
+  @Override
+  public double[] textRecall() {
+    return textRecall.clone();
+  }
+
+  /** A copy of the text-to-image recalls. */
+  @Override
+  public double[] imageRecall() {
+    return imageRecall.clone();
+  }
+
+  /** The k of R@k: 1, 5, 10. */
+  public static int[] ranks() {
+    return new int[] {1, 5, 10};
+  }
+}

@@ -1,0 +1,180 @@
+package org.nasvlp.internal;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
+import org.bytedeco.pytorch.LongArrayRef;
+import org.bytedeco.pytorch.MemoryFormatOptional;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.ScalarTypeOptional;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptional;
+import org.bytedeco.pytorch.TensorOptions;
+import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.global.torch;
+
+/**
+ * What the library needs of LibTorch beyond its own bindings: loading it with settings that suit a
+ * JVM, and moving arrays in and out. Tensors are made in the caller's {@code PointerScope}.
+ */
+public final class Torch {
+  private static final boolean LOADED = load();
+
+  private Torch() {}
+
+  private static boolean load() {
+    // LibTorch's OpenMP threads would otherwise spin against those of OpenBLAS. The variable is
+    // read
+    // when the OpenMP runtime is loaded, so it is set before the first LibTorch class is touched.
+    if (System.getenv("OMP_WAIT_POLICY") == null) {
+      setEnvironment("OMP_WAIT_POLICY", "PASSIVE");
+    }
+    try {
+      torch.set_num_threads(Runtime.getRuntime().availableProcessors());
+    } catch (LinkageError e) {
+      throw new IllegalStateException(
+          "LibTorch could not be loaded ("
+              + e.getMessage()
+              + "); add org.bytedeco pytorch, openblas and javacpp with the classifier of this"
+              + " platform to the class path",
+          e);
+    }
+    return true;
+  }
+
+  private static void setEnvironment(String name, String value) {
+    Linker linker = Linker.nativeLinker();
+    var symbol = linker.defaultLookup().find("setenv");
+    if (symbol.isEmpty()) {
+      return;
+    }
+    MethodHandle setenv =
+        linker.downcallHandle(
+            symbol.get(),
+            FunctionDescriptor.of(
+                ValueLayout.JAVA_INT,
+                ValueLayout.ADDRESS,
+                ValueLayout.ADDRESS,
+                ValueLayout.JAVA_INT));
+    try (Arena arena = Arena.ofConfined()) {
+      int _ = (int) setenv.invokeExact(arena.allocateFrom(name), arena.allocateFrom(value), 0);
+    } catch (Throwable e) {
+      throw new IllegalStateException("setenv failed", e);
+    }
+  }
+
+  /** Loads LibTorch if it is not loaded yet. */
+  public static void ensureLoaded() {
+    if (!LOADED) {
+      throw new IllegalStateException("LibTorch is not loaded");
+    }
+  }
+
+  /** Sets the threads that one LibTorch operation may use, process-wide. */
+  public static void setThreads(int threads) {
+    ensureLoaded();
+    torch.set_num_threads(threads);
+  }
+
+  /** The float32 options. */
+  public static TensorOptions floatOptions() {
+    return new TensorOptions(torch.ScalarType.Float);
+  }
+
+  /** An uninitialised tensor. */
+  public static Tensor empty(torch.ScalarType type, long... shape) {
+    ensureLoaded();
+    return torch.empty(shape, new TensorOptions(type), new MemoryFormatOptional());
+  }
+
+  /** A float32 tensor of zeros. */
+  public static Tensor zeros(long... shape) {
+    ensureLoaded();
+    return torch.zeros(shape, floatOptions());
+  }
+
+  /** A float32 tensor with a copy of the values, row-major. */
+  public static Tensor floats(float[] values, long... shape) {
+    Tensor tensor = empty(torch.ScalarType.Float, shape);
+    segment(tensor).copyFrom(MemorySegment.ofArray(values));
+    return tensor;
+  }
+
+  /** An int64 tensor with a copy of the values, row-major. */
+  public static Tensor longs(long[] values, long... shape) {
+    Tensor tensor = empty(torch.ScalarType.Long, shape);
+    segment(tensor).copyFrom(MemorySegment.ofArray(values));
+    return tensor;
+  }
+
+  /** An int64 vector with a copy of the values. */
+  public static Tensor index(int[] values) {
+    long[] wide = new long[values.length];
+    for (int i = 0; i < values.length; i++) {
+      wide[i] = values[i];
+    }
+    return longs(wide, values.length);
+  }
+
+  /** The tensor's memory, valid while the tensor lives. The tensor must be contiguous. */
+  public static MemorySegment segment(Tensor tensor) {
+    if (!tensor.is_contiguous()) {
+      throw new IllegalArgumentException("the tensor must be contiguous");
+    }
+    return MemorySegment.ofAddress(tensor.data_ptr().address()).reinterpret(tensor.nbytes());
+  }
+
+  /** A copy of a float32 tensor's values, row-major. */
+  public static float[] toFloats(Tensor tensor) {
+    return segment(tensor.contiguous()).toArray(ValueLayout.JAVA_FLOAT);
+  }
+
+  /** The values along one dimension joined. */
+  public static Tensor cat(long dim, Tensor... parts) {
+    return torch.cat(new TensorVector(parts), dim);
+  }
+
+  /** x · weightᵀ + bias. */
+  public static Tensor linear(Tensor x, Tensor weight, Tensor bias) {
+    return torch.linear(x, weight, new TensorOptional(bias));
+  }
+
+  /** Layer norm over the last dimension. */
+  public static Tensor layerNorm(Tensor x, Tensor weight, Tensor bias, double epsilon) {
+    return torch.layer_norm(
+        x,
+        new long[] {weight.numel()},
+        new TensorOptional(weight),
+        new TensorOptional(bias),
+        epsilon,
+        true);
+  }
+
+  /** x / ‖x‖ along the last dimension, with the norm held above 1e-12. */
+  public static Tensor unit(Tensor x) {
+    Tensor norm =
+        x.square()
+            .sum(new long[] {-1}, true, new ScalarTypeOptional())
+            .add(new Scalar(1e-24))
+            .sqrt();
+    return x.div(norm);
+  }
+
+  /** Sum over one dimension, which is dropped. */
+  public static Tensor sum(Tensor x, long dim) {
+    return x.sum(new long[] {dim}, false, new ScalarTypeOptional());
+  }
+
+  /** The shape. */
+  public static long[] shape(Tensor x) {
+    LongArrayRef sizes = x.sizes();
+    long[] shape = new long[(int) sizes.size()];
+    for (int i = 0; i < shape.length; i++) {
+      shape[i] = x.size(i);
+    }
+    return shape;
+  }
+}

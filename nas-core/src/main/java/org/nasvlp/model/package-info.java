@@ -1,0 +1,3 @@
+/** Encoders, heads and the trained model. */
+@org.jspecify.annotations.NullMarked
+package org.nasvlp.model;

@@ -1,0 +1,3 @@
+/** Hard negatives made through the Visual Dictionary. */
+@org.jspecify.annotations.NullMarked
+package org.nasvlp.negatives;

@@ -1,0 +1,73 @@
+package org.nasvlp.train;
+
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.AutoGradMode;
+import org.bytedeco.pytorch.Tensor;
+import org.nasvlp.internal.Torch;
+
+/**
+ * The most recent momentum features of images and captions, further negatives of the contrast
+ * (MoCo, arXiv 1911.05722; ALBEF, arXiv 2107.07651).
+ */
+final class FeatureQueue implements AutoCloseable {
+  private final Tensor images;
+  private final Tensor texts;
+  private final long[] ids;
+  private int filled;
+  private int next;
+
+  /** An empty queue of {@code capacity} features of width {@code width}. */
+  FeatureQueue(int capacity, int width) {
+    try (PointerScope scope = new PointerScope()) {
+      images = Torch.zeros(capacity, width);
+      images.retainReference();
+      texts = Torch.zeros(capacity, width);
+      texts.retainReference();
+    }
+    ids = new long[capacity];
+  }
+
+  int filled() {
+    return filled;
+  }
+
+  int next() {
+    return next;
+  }
+
+  long[] ids() {
+    return ids;
+  }
+
+  Tensor images() {
+    return images;
+  }
+
+  Tensor texts() {
+    return texts;
+  }
+
+  /** Restores fill and position; the tensors and ids are filled in place by the caller. */
+  void restore(int filled, int next) {
+    this.filled = filled;
+    this.next = next;
+  }
+
+  /** Replaces the oldest features by a batch's. The capacity is a multiple of the batch. */
+  void push(Tensor imageFeatures, Tensor textFeatures, long[] imageIds) {
+    try (PointerScope scope = new PointerScope();
+        AutoGradMode off = new AutoGradMode(false)) {
+      images.narrow(0, next, imageIds.length).copy_(imageFeatures);
+      texts.narrow(0, next, imageIds.length).copy_(textFeatures);
+    }
+    System.arraycopy(imageIds, 0, ids, next, imageIds.length);
+    filled = Math.min(ids.length, Math.max(filled, next + imageIds.length));
+    next = (next + imageIds.length) % ids.length;
+  }
+
+  @Override
+  public void close() {
+    images.releaseReference();
+    texts.releaseReference();
+  }
+}

@@ -1,0 +1,603 @@
+package org.nasvlp.train;
+
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
+import java.nio.channels.OverlappingFileLockException;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileSystemException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Deque;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
+import org.nasvlp.checkpoint.Checkpoints;
+import org.nasvlp.checkpoint.Safetensors;
+import org.nasvlp.config.NasConfig;
+import org.nasvlp.data.Batch;
+import org.nasvlp.data.BatchLoader;
+import org.nasvlp.data.CaptionTokenizer;
+import org.nasvlp.data.ImageTextDataset;
+import org.nasvlp.eval.EvaluationReport;
+import org.nasvlp.eval.FineGrainedBenchmark;
+import org.nasvlp.internal.Draws;
+import org.nasvlp.internal.Torch;
+import org.nasvlp.kernels.Kernels;
+import org.nasvlp.kernels.NonFiniteInputException;
+import org.nasvlp.model.NasModel;
+import tools.jackson.core.JacksonException;
+import tools.jackson.databind.json.JsonMapper;
+
+/**
+ * Pretrains a model and leaves checkpoints and a log in an output folder.
+ *
+ * <pre>{@code
+ * TrainingResult result =
+ *     NasTrainer.builder()
+ *         .config(NasConfig.tiny())
+ *         .dataset(dataset)
+ *         .tokenizer(tokenizer)
+ *         .output(Path.of("out"))
+ *         .build()
+ *         .run();
+ * }</pre>
+ *
+ * <p>A trainer runs once, on the calling thread; {@link #stop} may be called from any thread.
+ */
+public final class NasTrainer {
+  private static final JsonMapper JSON = JsonMapper.builder().build();
+  private static final int CALIBRATION_FROM = 3;
+  private static final int CALIBRATION_TO = 13;
+
+  /** Share of a time budget that training steps may use; the rest is for evaluations. */
+  private static final double STEP_SHARE = 0.9;
+
+  private final NasConfig config;
+  private final ImageTextDataset dataset;
+  private final CaptionTokenizer tokenizer;
+  private final @Nullable FineGrainedBenchmark benchmark;
+  private final Path output;
+  private final boolean resume;
+  private final int threads;
+  private final List<TrainingListener> listeners;
+  private volatile boolean stopRequested;
+  private boolean started;
+
+  private NasTrainer(Builder builder) {
+    this.config = Objects.requireNonNull(builder.config, "config is missing");
+    this.dataset = Objects.requireNonNull(builder.dataset, "dataset is missing");
+    this.tokenizer = Objects.requireNonNull(builder.tokenizer, "tokenizer is missing");
+    this.benchmark = builder.benchmark;
+    this.output = Objects.requireNonNull(builder.output, "output is missing");
+    this.resume = builder.resume;
+    this.threads = builder.threads;
+    this.listeners = List.copyOf(builder.listeners);
+  }
+
+  /** A new builder. */
+  public static Builder builder() {
+    return new Builder();
+  }
+
+  /** Collects what a run needs; configuration, data set, tokenizer and output are required. */
+  public static final class Builder {
+    private @Nullable NasConfig config;
+    private @Nullable ImageTextDataset dataset;
+    private @Nullable CaptionTokenizer tokenizer;
+    private @Nullable FineGrainedBenchmark benchmark;
+    private @Nullable Path output;
+    private boolean resume;
+    private int threads = Runtime.getRuntime().availableProcessors();
+    private final List<TrainingListener> listeners = new ArrayList<>();
+
+    private Builder() {}
+
+    public Builder config(NasConfig value) {
+      config = value;
+      return this;
+    }
+
+    /** The pairs to train on; stays the caller's to close. */
+    public Builder dataset(ImageTextDataset value) {
+      dataset = value;
+      return this;
+    }
+
+    /** Splits captions into tokens; stays the caller's to close. */
+    public Builder tokenizer(CaptionTokenizer value) {
+      tokenizer = value;
+      return this;
+    }
+
+    /** Evaluated during training and at its end; optional. */
+    public Builder benchmark(@Nullable FineGrainedBenchmark value) {
+      benchmark = value;
+      return this;
+    }
+
+    /** Folder for checkpoints and log; made if absent. */
+    public Builder output(Path value) {
+      output = value;
+      return this;
+    }
+
+    /** Whether to go on from the output's newest checkpoint; without one the run starts fresh. */
+    public Builder resume(boolean value) {
+      resume = value;
+      return this;
+    }
+
+    /** Threads of LibTorch and of the kernels; all processors unless set. */
+    public Builder threads(int value) {
+      if (value < 1 || value > 1024) {
+        throw new IllegalArgumentException("threads is " + value + ": it must lie in 1..1024");
+      }
+      threads = value;
+      return this;
+    }
+
+    /** Adds a listener. */
+    public Builder listener(TrainingListener value) {
+      listeners.add(value);
+      return this;
+    }
+
+    /** The trainer. */
+    public NasTrainer build() {
+      return new NasTrainer(this);
+    }
+  }
+
+  /**
+   * Asks a run to stop: it finishes its step, writes a checkpoint and returns. From any thread;
+   * before {@link #run} it makes the run stop after its first step.
+   */
+  public void stop() {
+    stopRequested = true;
+  }
+
+  /** What a checkpoint keeps besides tensors. */
+  private record State(
+      int format, long step, long plannedSteps, double seconds, int queueFilled, int queueNext) {}
+
+  /**
+   * Trains.
+   *
+   * @throws TrainingException if the run cannot start or go on; a checkpoint written before stays
+   * @throws org.nasvlp.data.TooManyBadSamplesException if more samples are bad than allowed
+   */
+  public TrainingResult run() {
+    synchronized (this) {
+      if (started) {
+        throw new IllegalStateException("a trainer runs once; build another one");
+      }
+      started = true;
+    }
+    try {
+      Files.createDirectories(output);
+      try (FileChannel channel =
+              FileChannel.open(
+                  output.resolve("lock"), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+          FileLock lock = lock(channel)) {
+        return train();
+      }
+    } catch (IOException e) {
+      throw failed(e);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new TrainingException(
+          "interrupted; the run can be resumed from its last checkpoint in " + output, e);
+    }
+  }
+
+  private FileLock lock(FileChannel channel) throws IOException {
+    try {
+      FileLock lock = channel.tryLock();
+      if (lock != null) {
+        return lock;
+      }
+    } catch (OverlappingFileLockException e) {
+      // Held by this process: the same answer as for another one.
+    }
+    throw new TrainingException(
+        output + " is in use by another run; choose another output or wait for it to end");
+  }
+
+  private TrainingException failed(IOException e) {
+    String remedy =
+        e instanceof AccessDeniedException
+            ? "choose an output folder that can be written"
+            : e instanceof FileSystemException
+                ? "check space and permissions of the output folder"
+                : "check the output folder and the disk";
+    String reason = e instanceof AccessDeniedException ? "access denied: " : "";
+    return new TrainingException(
+        "the run in "
+            + output
+            + " cannot go on: "
+            + reason
+            + e.getMessage()
+            + "; "
+            + remedy
+            + " (checkpoints written before are complete)",
+        e);
+  }
+
+  private TrainingResult train() throws IOException, InterruptedException {
+    Optional<Path> previous = Checkpoints.latest(output);
+    if (previous.isPresent() && !resume) {
+      throw new TrainingException(
+          output
+              + " already holds a run ("
+              + previous.get().getFileName()
+              + "): resume it, or choose another output");
+    }
+    Torch.setThreads(threads);
+    Kernels.setThreads(threads);
+    long begin = System.nanoTime();
+    try (NasModel model = NasModel.create(config, tokenizer);
+        TrainingStep step = new TrainingStep(config, model)) {
+      Run run = new Run(model, step, begin);
+      if (previous.isPresent()) {
+        run.restore(previous.get());
+      }
+      return run.train();
+    }
+  }
+
+  /** The state of one run. */
+  private final class Run {
+    private final NasModel model;
+    private final TrainingStep trainingStep;
+    private final long begin;
+    private final Deque<Double> stepSeconds = new ArrayDeque<>();
+    private int step;
+    private long steps = config.training().steps();
+    private boolean planned;
+    private double earlierSeconds;
+    private double evaluationSeconds;
+    private Map<String, Double> losses = Map.of();
+    private @Nullable Path checkpoint;
+    private long checkpointStep = -1;
+
+    Run(NasModel model, TrainingStep trainingStep, long begin) {
+      this.model = model;
+      this.trainingStep = trainingStep;
+      this.begin = begin;
+    }
+
+    private double seconds() {
+      return (System.nanoTime() - begin) * 1e-9;
+    }
+
+    TrainingResult train() throws IOException, InterruptedException {
+      long dataSeed = Draws.DATA.seed(config.training().seed());
+      int imageSize = config.model().imageSize();
+      if (step == 0) {
+        startDictionary(dataSeed);
+      }
+      try (BatchLoader loader =
+          new BatchLoader(dataset, tokenizer, imageSize, config.data(), dataSeed, step)) {
+        TrainingStart start =
+            new TrainingStart(
+                step,
+                steps,
+                model.parameters().count(),
+                dataset.size(),
+                "cpu, " + threads + " threads",
+                Kernels.describe());
+        listeners.forEach(listener -> listener.onStart(start));
+        boolean stopped = false;
+        while (step < steps) {
+          oneStep(loader);
+          plan();
+          boolean last = step >= steps;
+          if (stopRequested && !last) {
+            stopped = true;
+            break;
+          }
+          int every = config.training().evaluateEvery();
+          if (benchmark != null && every > 0 && step % every == 0 && !last) {
+            evaluate(false);
+          }
+          int checkpoints = config.training().checkpointEvery();
+          if (checkpoints > 0 && step % checkpoints == 0 && !last) {
+            writeCheckpoint();
+          }
+        }
+        writeCheckpoint();
+        EvaluationReport evaluation = benchmark == null || stopped ? null : evaluate(true);
+        TrainingResult result =
+            new TrainingResult(
+                step,
+                steps,
+                stopped,
+                Objects.requireNonNull(checkpoint),
+                evaluation,
+                model.dictionary().health(),
+                losses,
+                seconds(),
+                loader.skipped().skipped(),
+                loader.skipped().examples(),
+                loader.truncatedCaptions());
+        listeners.forEach(listener -> listener.onEnd(result));
+        return result;
+      }
+    }
+
+    private void startDictionary(long dataSeed) throws InterruptedException {
+      // Enough tokens that no codeword has to stand for fewer than four of them.
+      int width = config.model().width();
+      long each = (long) config.data().batchSize() * config.model().patchTokens();
+      int batches = (int) Math.min(64, Math.ceilDiv(4L * config.dictionary().codewords(), each));
+      float[] features = new float[0];
+      try (BatchLoader loader =
+          new BatchLoader(
+              dataset, tokenizer, config.model().imageSize(), config.data(), dataSeed, 0)) {
+        for (int i = 0; i < batches; i++) {
+          float[] more = trainingStep.patchTokens(loader.next());
+          float[] all = Arrays.copyOf(features, features.length + more.length);
+          System.arraycopy(more, 0, all, features.length, more.length);
+          features = all;
+        }
+      }
+      if (features.length / width < config.dictionary().codewords()) {
+        throw new TrainingException(
+            "dictionary.codewords is "
+                + config.dictionary().codewords()
+                + ", more than the patch tokens of "
+                + batches
+                + " batches: lower it or raise data.batchSize");
+      }
+      model.startDictionary(features);
+    }
+
+    private void oneStep(BatchLoader loader) throws IOException, InterruptedException {
+      long from = System.nanoTime();
+      Batch batch = loader.next();
+      TrainingStep.Outcome outcome;
+      try {
+        outcome = trainingStep.take(batch, step, steps);
+      } catch (NonFiniteInputException e) {
+        throw notFinite(batch, "the image encoder's features", e);
+      }
+      if (!Double.isFinite(outcome.loss()) || !Double.isFinite(outcome.gradientNorm())) {
+        throw notFinite(
+            batch,
+            Double.isFinite(outcome.loss()) ? "the gradient" : "the loss " + outcome.losses(),
+            null);
+      }
+      double learningRate = config.optimizer().learningRate(step, steps);
+      step++;
+      losses = outcome.losses();
+      stepSeconds.addLast((System.nanoTime() - from) * 1e-9);
+      if (stepSeconds.size() > 20) {
+        stepSeconds.removeFirst();
+      }
+      double mean = stepSeconds.stream().mapToDouble(Double::doubleValue).average().orElse(1);
+      StepReport report =
+          new StepReport(
+              step,
+              steps,
+              outcome.loss(),
+              outcome.losses(),
+              learningRate,
+              outcome.gradientNorm(),
+              outcome.temperature(),
+              config.data().batchSize() / mean,
+              model.dictionary().health(),
+              loader.skipped().skipped());
+      log("step", report);
+      listeners.forEach(listener -> listener.onStep(report));
+    }
+
+    private TrainingException notFinite(
+        Batch batch, String what, @Nullable RuntimeException cause) {
+      return new TrainingException(
+          what
+              + " is not finite at step "
+              + (step + 1)
+              + " (samples "
+              + String.join(", ", batch.keys())
+              + "): lower optimizer.learningRate, or look at these samples; "
+              + (checkpoint == null
+                  ? "no checkpoint was written yet"
+                  : "the last checkpoint is " + checkpoint),
+          cause);
+    }
+
+    /** Fits the number of steps to the time budget, from the time that steps have taken. */
+    private void plan() {
+      double minutes = config.training().minutes();
+      if (minutes == 0 || step < CALIBRATION_TO || (planned && step % 25 != 0)) {
+        return;
+      }
+      double perStep =
+          stepSeconds.stream()
+              .skip(planned ? 0 : CALIBRATION_FROM)
+              .mapToDouble(Double::doubleValue)
+              .average()
+              .orElse(1);
+      double used = earlierSeconds + seconds() - evaluationSeconds;
+      double left = minutes * 60 * STEP_SHARE - used;
+      long fits = step + Math.max(0, (long) (left / perStep));
+      if (!planned) {
+        steps = Math.clamp(fits, step + 1L, config.training().steps());
+        planned = true;
+      } else if (fits < 0.97 * steps) {
+        // The machine became slower: ending the schedule early beats missing the budget.
+        steps = Math.max(step + 1L, fits);
+      }
+    }
+
+    private EvaluationReport evaluate(boolean last) throws IOException {
+      long from = System.nanoTime();
+      EvaluationReport report =
+          Objects.requireNonNull(benchmark).evaluate(model.itcScorer(), model.itmScorer(), last);
+      evaluationSeconds += (System.nanoTime() - from) * 1e-9;
+      log("evaluation", Map.of("step", step, "report", report));
+      listeners.forEach(listener -> listener.onEvaluation(step, report));
+      return report;
+    }
+
+    private void log(String kind, Object value) throws IOException {
+      Map<String, Object> line = new LinkedHashMap<>();
+      line.put("kind", kind);
+      line.put("seconds", Math.round((earlierSeconds + seconds()) * 1000) / 1000.0);
+      line.put(kind, value);
+      Files.writeString(
+          output.resolve("log.jsonl"),
+          JSON.writeValueAsString(line) + "\n",
+          StandardOpenOption.CREATE,
+          StandardOpenOption.APPEND);
+    }
+
+    private void writeCheckpoint() throws IOException {
+      if (checkpointStep == step) {
+        return;
+      }
+      checkpoint =
+          Checkpoints.write(
+              output,
+              step,
+              config.training().keepCheckpoints(),
+              directory -> {
+                model.write(directory);
+                Safetensors.write(directory.resolve("training.safetensors"), trainingTensors());
+                FeatureQueue queue = trainingStep.queue();
+                State state =
+                    new State(
+                        1,
+                        step,
+                        planned ? steps : 0,
+                        earlierSeconds + seconds(),
+                        queue == null ? 0 : queue.filled(),
+                        queue == null ? 0 : queue.next());
+                Files.writeString(directory.resolve("state.json"), JSON.writeValueAsString(state));
+              });
+      checkpointStep = step;
+      Path written = checkpoint;
+      listeners.forEach(listener -> listener.onCheckpoint(step, written));
+    }
+
+    /** The live memory of optimiser state, momentum encoders and queue, by name. */
+    private Map<String, Safetensors.Entry> trainingTensors() {
+      Map<String, Safetensors.Entry> tensors = new TreeMap<>();
+      tensors.put("adamw.first", flat(trainingStep.optimizer().first()));
+      tensors.put("adamw.second", flat(trainingStep.optimizer().second()));
+      NasModel.MomentumCopy momentum = trainingStep.momentum();
+      if (momentum != null) {
+        tensors.put("momentum", flat(momentum.parameters().values()));
+      }
+      FeatureQueue queue = trainingStep.queue();
+      if (queue != null) {
+        tensors.put("queue.images", flat(queue.images()));
+        tensors.put("queue.texts", flat(queue.texts()));
+        MemorySegment ids =
+            MemorySegment.ofArray(
+                MemorySegment.ofArray(queue.ids()).toArray(ValueLayout.JAVA_BYTE));
+        tensors.put(
+            "queue.ids",
+            new Safetensors.Entry(Safetensors.Type.I64, new long[] {queue.ids().length}, ids));
+      }
+      return tensors;
+    }
+
+    private static Safetensors.Entry flat(org.bytedeco.pytorch.Tensor tensor) {
+      return new Safetensors.Entry(
+          Safetensors.Type.F32, Torch.shape(tensor), Torch.segment(tensor));
+    }
+
+    void restore(Path directory) throws IOException {
+      Path stateFile = directory.resolve("state.json");
+      State state;
+      NasConfig saved;
+      try {
+        state = JSON.readValue(Files.readString(stateFile), State.class);
+        Path configFile = directory.resolve("config.json");
+        saved = NasConfig.fromJson(Files.readString(configFile), configFile.toString());
+      } catch (JacksonException e) {
+        throw new TrainingException(
+            stateFile + " is damaged (" + e.getOriginalMessage() + "): remove this checkpoint", e);
+      } catch (IllegalArgumentException e) {
+        throw new TrainingException(e.getMessage(), e);
+      }
+      requireSame(directory, saved);
+      model.read(directory);
+      Path file = directory.resolve("training.safetensors");
+      try (Arena arena = Arena.ofConfined()) {
+        Map<String, Safetensors.Entry> found = Safetensors.read(file, arena);
+        for (var expected : trainingTensors().entrySet()) {
+          Safetensors.Entry entry = found.get(expected.getKey());
+          if (entry == null
+              || entry.type() != expected.getValue().type()
+              || !Arrays.equals(entry.shape(), expected.getValue().shape())) {
+            throw new TrainingException(
+                file
+                    + " does not fit this run: "
+                    + expected.getKey()
+                    + " is missing or of another"
+                    + " shape");
+          }
+          if (expected.getKey().equals("queue.ids")) {
+            long[] ids = Objects.requireNonNull(trainingStep.queue()).ids();
+            MemorySegment.ofArray(ids).copyFrom(entry.data());
+          } else {
+            expected.getValue().data().copyFrom(entry.data());
+          }
+        }
+      }
+      if (trainingStep.queue() != null) {
+        trainingStep.queue().restore(state.queueFilled(), state.queueNext());
+      }
+      step = Math.toIntExact(state.step());
+      earlierSeconds = state.seconds();
+      if (state.plannedSteps() > 0) {
+        steps = state.plannedSteps();
+        planned = true;
+      }
+      checkpoint = directory;
+      checkpointStep = step;
+    }
+
+    private void requireSame(Path directory, NasConfig saved) throws IOException {
+      Map<String, Object[]> parts = new LinkedHashMap<>();
+      parts.put("model", new Object[] {config.model(), saved.model()});
+      parts.put("dictionary", new Object[] {config.dictionary(), saved.dictionary()});
+      parts.put("nva", new Object[] {config.nva(), saved.nva()});
+      parts.put("objective", new Object[] {config.objective(), saved.objective()});
+      parts.put("optimizer", new Object[] {config.optimizer(), saved.optimizer()});
+      parts.put("data", new Object[] {config.data(), saved.data()});
+      parts.put("training.seed", new Object[] {config.training().seed(), saved.training().seed()});
+      for (var part : parts.entrySet()) {
+        if (!part.getValue()[0].equals(part.getValue()[1])) {
+          throw new TrainingException(
+              directory
+                  + " was written with another "
+                  + part.getKey()
+                  + ": "
+                  + part.getValue()[1]
+                  + ", this run has "
+                  + part.getValue()[0]
+                  + "; resume with the same configuration or choose another output");
+        }
+      }
+      if (!Files.readString(directory.resolve("tokenizer.json")).equals(tokenizer.json())) {
+        throw new TrainingException(
+            directory + " was written with another tokenizer; resume with the same one");
+      }
+    }
+  }
+}

@@ -1,0 +1,31 @@
+package org.nasvlp.train;
+
+import java.util.Map;
+import org.nasvlp.dictionary.DictionaryHealth;
+
+/**
+ * One optimiser step.
+ *
+ * @param step steps done, this one included
+ * @param steps planned length of the run in steps
+ * @param loss the weighted sum
+ * @param losses unweighted losses by name: itc, itm, nva, mlm; those that are switched off are
+ *     absent
+ * @param learningRate of this step
+ * @param gradientNorm before clipping
+ * @param temperature of the contrast, after the step
+ * @param pairsPerSecond over the last steps
+ * @param dictionary use of the codes
+ * @param skippedSamples bad samples met so far
+ */
+public record StepReport(
+    long step,
+    long steps,
+    double loss,
+    Map<String, Double> losses,
+    double learningRate,
+    double gradientNorm,
+    double temperature,
+    double pairsPerSecond,
+    DictionaryHealth dictionary,
+    long skippedSamples) {}

@@ -1,0 +1,27 @@
+package org.nasvlp.train;
+
+import java.nio.file.Path;
+import org.nasvlp.eval.EvaluationReport;
+
+/**
+ * Told of a run's progress, on the thread that runs it. An exception from a listener ends the run.
+ */
+public interface TrainingListener {
+  /** Before the first step. */
+  default void onStart(TrainingStart start) {}
+
+  /** After every step. */
+  default void onStep(StepReport report) {}
+
+  /** After every evaluation; {@code step} steps are done. */
+  default void onEvaluation(long step, EvaluationReport report) {}
+
+  /** After a checkpoint was written. */
+  default void onCheckpoint(long step, Path directory) {}
+
+  /** Something the user should know that does not end the run. */
+  default void onWarning(String message) {}
+
+  /** After the last step, the final evaluation and the final checkpoint. */
+  default void onEnd(TrainingResult result) {}
+}

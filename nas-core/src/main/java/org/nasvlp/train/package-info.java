@@ -1,0 +1,3 @@
+/** The pretraining loop and its reports. */
+@org.jspecify.annotations.NullMarked
+package org.nasvlp.train;

@@ -1,0 +1,33 @@
+package org.nasvlp.kernels.internal;
+
+import java.lang.foreign.MemorySegment;
+
+/** The memory a native library works in: the host's or a device's. */
+sealed interface Memory permits HostMemory, CudaMemory {
+  /** Allocations that are freed together. */
+  interface Scope extends AutoCloseable {
+    /** Uninitialised memory of the library, aligned for every element type. */
+    MemorySegment allocate(long bytes);
+
+    /** A copy of host memory (heap or not) in memory of the library. */
+    MemorySegment copyOf(MemorySegment host);
+
+    @Override
+    void close();
+  }
+
+  /** Allocations for the calling thread, within one call. */
+  Scope open();
+
+  /** Allocations for any thread, until closed. */
+  Scope openShared();
+
+  /** Copies memory of the library to host memory (heap or not) of the same size. */
+  void copyOut(MemorySegment from, MemorySegment host);
+
+  /** Sets memory of the library to zero, on the stream. */
+  void zero(MemorySegment segment, long stream);
+
+  /** Waits for all work on the memory. */
+  void synchronise();
+}

@@ -1,0 +1,274 @@
+package org.nasvlp.kernels.internal;
+
+import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_DOUBLE;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemoryLayout;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SymbolLookup;
+import java.lang.invoke.MethodHandle;
+import org.nasvlp.kernels.Backend;
+import org.nasvlp.kernels.DeviceOutOfMemoryException;
+import org.nasvlp.kernels.NasNativeException;
+import org.nasvlp.kernels.NonFiniteInputException;
+import org.nasvlp.kernels.Tier;
+
+/**
+ * One loaded library with the functions of nas_kernels.h.
+ *
+ * <p>The method handles are constants that take the function's address first, so that both
+ * libraries share them and the JIT compiles straight calls.
+ */
+final class NativeLibrary implements KernelLibrary {
+  /** NAS_ABI_VERSION of the nas_kernels.h that this class was written for. */
+  static final int ABI_VERSION = 1;
+
+  static final int OK = 0;
+  private static final int INVALID_ARGUMENT = 1;
+  private static final int NON_FINITE = 2;
+  private static final int OUT_OF_MEMORY = 3;
+  private static final int DEVICE_OUT_OF_MEMORY = 4;
+
+  private static final int DESCRIPTION_BYTES = 256;
+  private static final int MESSAGE_BYTES = 4096;
+
+  private static final MethodHandle GET_INT = handle(JAVA_INT);
+  private static final MethodHandle SET_INT = handle(JAVA_INT, JAVA_INT);
+  private static final MethodHandle GET_ADDRESS = handle(ADDRESS);
+  private static final MethodHandle DESCRIBE = handle(JAVA_INT, ADDRESS, JAVA_LONG);
+  private static final MethodHandle CREATE =
+      handle(JAVA_INT, ADDRESS, JAVA_LONG, JAVA_LONG, ADDRESS, JAVA_LONG, ADDRESS);
+
+  // A stream is passed as a long: the same register, and no segment to make for each call.
+  static final MethodHandle CLOSE = handle(JAVA_INT, ADDRESS);
+  static final MethodHandle READ_WRITE =
+      handle(JAVA_INT, ADDRESS, ADDRESS, ADDRESS, ADDRESS, ADDRESS, JAVA_LONG);
+  static final MethodHandle LOOKUP =
+      handle(
+          JAVA_INT, ADDRESS, ADDRESS, JAVA_LONG, JAVA_LONG, ADDRESS, ADDRESS, ADDRESS, JAVA_LONG);
+  static final MethodHandle ACCUMULATE =
+      handle(
+          JAVA_INT, ADDRESS, ADDRESS, JAVA_LONG, JAVA_LONG, ADDRESS, ADDRESS, ADDRESS, ADDRESS,
+          JAVA_LONG);
+  static final MethodHandle APPLY =
+      handle(JAVA_INT, ADDRESS, ADDRESS, ADDRESS, JAVA_DOUBLE, JAVA_DOUBLE, JAVA_DOUBLE, JAVA_LONG);
+  static final MethodHandle RESTART =
+      handle(JAVA_INT, ADDRESS, ADDRESS, ADDRESS, JAVA_LONG, JAVA_LONG);
+  static final MethodHandle NEIGHBOURS =
+      handle(JAVA_INT, ADDRESS, JAVA_LONG, ADDRESS, ADDRESS, JAVA_LONG);
+  static final MethodHandle SWAP =
+      handle(
+          JAVA_INT, ADDRESS, ADDRESS, ADDRESS, ADDRESS, ADDRESS, ADDRESS, ADDRESS, ADDRESS, ADDRESS,
+          ADDRESS, ADDRESS, ADDRESS, JAVA_LONG);
+
+  private final Backend backend;
+  private final Memory memory;
+  private final MemorySegment abiVersion;
+  private final MemorySegment lastError;
+  private final MemorySegment describe;
+  private final MemorySegment bestTier;
+  private final MemorySegment tier;
+  private final MemorySegment setTier;
+  private final MemorySegment threads;
+  private final MemorySegment setThreads;
+  private final MemorySegment create;
+  final MemorySegment close;
+  final MemorySegment read;
+  final MemorySegment write;
+  final MemorySegment lookup;
+  final MemorySegment accumulate;
+  final MemorySegment apply;
+  final MemorySegment restart;
+  final MemorySegment neighbours;
+  final MemorySegment swap;
+
+  NativeLibrary(Backend backend, SymbolLookup symbols) {
+    this.backend = backend;
+    abiVersion = find(symbols, "nas_abi_version");
+    int version = callInt(abiVersion);
+    if (version != ABI_VERSION) {
+      throw new MissingSymbolException(
+          String.format(
+              "the library has ABI version %d, this nas-native needs %d; take both from one build",
+              version, ABI_VERSION));
+    }
+    lastError = find(symbols, "nas_last_error");
+    describe = find(symbols, "nas_describe");
+    bestTier = find(symbols, "nas_best_tier");
+    tier = find(symbols, "nas_tier");
+    setTier = find(symbols, "nas_set_tier");
+    threads = find(symbols, "nas_threads");
+    setThreads = find(symbols, "nas_set_threads");
+    create = find(symbols, "nas_codebook_create");
+    close = find(symbols, "nas_codebook_close");
+    read = find(symbols, "nas_codebook_read");
+    write = find(symbols, "nas_codebook_write");
+    lookup = find(symbols, "nas_lookup");
+    accumulate = find(symbols, "nas_accumulate");
+    apply = find(symbols, "nas_apply");
+    restart = find(symbols, "nas_restart");
+    neighbours = find(symbols, "nas_neighbours");
+    swap = find(symbols, "nas_swap");
+    memory = backend == Backend.CUDA ? new CudaMemory() : new HostMemory();
+  }
+
+  private static MethodHandle handle(MemoryLayout result, MemoryLayout... arguments) {
+    return Linker.nativeLinker().downcallHandle(FunctionDescriptor.of(result, arguments));
+  }
+
+  private static MemorySegment find(SymbolLookup symbols, String name) {
+    return symbols
+        .find(name)
+        .orElseThrow(() -> new MissingSymbolException("the library has no function " + name));
+  }
+
+  Backend backend() {
+    return backend;
+  }
+
+  Memory memory() {
+    return memory;
+  }
+
+  /** Why this library cannot work on this machine, or "". */
+  String unusable() {
+    try {
+      describeLibrary();
+      memory.open().close();
+      return "";
+    } catch (NasNativeException e) {
+      return e.getMessage();
+    }
+  }
+
+  private String describeLibrary() {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment line = arena.allocate(DESCRIPTION_BYTES);
+      check((int) DESCRIBE.invokeExact(describe, line, line.byteSize()), -1);
+      return line.getString(0);
+    } catch (Throwable e) {
+      throw unexpected(e);
+    }
+  }
+
+  @Override
+  public String describe() {
+    String name = backend == Backend.CUDA ? "libnas_kernels_cuda" : "libnas_kernels";
+    return describeLibrary() + " (" + name + " ABI " + ABI_VERSION + ")";
+  }
+
+  Tier bestTier() {
+    return tierOf(callInt(bestTier));
+  }
+
+  Tier tier() {
+    return tierOf(callInt(tier));
+  }
+
+  void setTier(Tier value) {
+    callSet(
+        setTier,
+        switch (value) {
+          case SCALAR -> 0;
+          case AVX2 -> 1;
+          case AVX512 -> 2;
+        });
+  }
+
+  private static Tier tierOf(int code) {
+    return switch (code) {
+      case 0 -> Tier.SCALAR;
+      case 1 -> Tier.AVX2;
+      case 2 -> Tier.AVX512;
+      default -> throw new AssertionError("nas_kernels.h names no tier " + code);
+    };
+  }
+
+  int threads() {
+    return callInt(threads);
+  }
+
+  void setThreads(int value) {
+    callSet(setThreads, value);
+  }
+
+  @Override
+  public KernelCodebook create(float[] codewords, int size, int width) {
+    try (Memory.Scope scope = memory.open()) {
+      return create(scope.copyOf(MemorySegment.ofArray(codewords)), size, width);
+    }
+  }
+
+  @Override
+  public KernelCodebook create(MemorySegment codewords, int size, int width) {
+    memory.synchronise();
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment badRow = arena.allocate(JAVA_LONG);
+      MemorySegment result = arena.allocate(ADDRESS);
+      int status =
+          (int)
+              CREATE.invokeExact(create, codewords, (long) size, (long) width, badRow, 0L, result);
+      check(status, badRow.get(JAVA_LONG, 0));
+      return new NativeCodebook(this, result.get(ADDRESS, 0), size, width);
+    } catch (Throwable e) {
+      throw unexpected(e);
+    }
+  }
+
+  /** Turns a status into an exception; row is that of a bad input, or -1. */
+  void check(int status, long row) {
+    if (status != OK) {
+      throw failure(status, row);
+    }
+  }
+
+  private RuntimeException failure(int status, long row) {
+    String message = lastError();
+    return switch (status) {
+      case INVALID_ARGUMENT -> new IllegalArgumentException(message);
+      case NON_FINITE -> new NonFiniteInputException(row, message);
+      case OUT_OF_MEMORY -> throw new OutOfMemoryError(message);
+      case DEVICE_OUT_OF_MEMORY -> new DeviceOutOfMemoryException(message);
+      default -> new NasNativeException(status, message);
+    };
+  }
+
+  private String lastError() {
+    try {
+      MemorySegment text = (MemorySegment) GET_ADDRESS.invokeExact(lastError);
+      return text.address() == 0 ? "" : text.reinterpret(MESSAGE_BYTES).getString(0);
+    } catch (Throwable e) {
+      throw unexpected(e);
+    }
+  }
+
+  private static int callInt(MemorySegment function) {
+    try {
+      return (int) GET_INT.invokeExact(function);
+    } catch (Throwable e) {
+      throw unexpected(e);
+    }
+  }
+
+  private void callSet(MemorySegment function, int value) {
+    try {
+      check((int) SET_INT.invokeExact(function, value), -1);
+    } catch (Throwable e) {
+      throw unexpected(e);
+    }
+  }
+
+  /** For the catch blocks around method handles, which declare Throwable. */
+  static RuntimeException unexpected(Throwable e) {
+    return switch (e) {
+      case RuntimeException unchecked -> unchecked;
+      case Error error -> throw error;
+      default -> throw new AssertionError("native calls throw no checked exceptions", e);
+    };
+  }
+}

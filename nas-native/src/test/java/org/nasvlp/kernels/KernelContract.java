@@ -1,0 +1,800 @@
+package org.nasvlp.kernels;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
+import static org.assertj.core.api.Assertions.within;
+
+import java.lang.foreign.MemorySegment;
+import java.math.BigDecimal;
+import java.util.Arrays;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.TestInstance;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** Every kernel against {@link Reference}, bit for bit, on whatever backends a subclass names. */
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
+abstract class KernelContract {
+  /**
+   * Something to run the kernels on.
+   *
+   * @param backend the backend
+   * @param tier instruction tier, without meaning for other backends than CPU
+   * @param threads threads per call
+   * @param guardEnd whether guard pages follow, rather than precede, the buffers
+   */
+  record Target(Backend backend, Tier tier, int threads, boolean guardEnd) {
+    void select() {
+      if (backend == Backend.CPU) {
+        Kernels.setTier(tier);
+      }
+      Kernels.setThreads(threads);
+    }
+
+    @Override
+    public String toString() {
+      return backend
+          + (backend == Backend.CPU ? " " + tier : "")
+          + ", threads "
+          + threads
+          + (guardEnd ? ", guard after" : ", guard before");
+    }
+  }
+
+  private static final int[] WIDTHS = {
+    1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 47, 63, 64, 65, 96, 127, 129, 192, 200, 255,
+    256, 257, 260, 500, 768
+  };
+
+  private Tier tierBefore;
+  private int threadsBefore;
+
+  abstract Stream<Target> targets();
+
+  abstract TestMemory memory(Target target);
+
+  @BeforeAll
+  void remember() {
+    tierBefore = Kernels.tier();
+    threadsBefore = Kernels.threads();
+  }
+
+  @AfterAll
+  void putBack() {
+    Kernels.setTier(tierBefore);
+    Kernels.setThreads(threadsBefore);
+  }
+
+  private static Codebook codebook(
+      Target target, TestMemory memory, float[] e, int size, int width) {
+    return Codebook.create(target.backend(), memory.floats(e), size, width);
+  }
+
+  @ParameterizedTest
+  @MethodSource("targets")
+  void lookupFindsTheNearestCodeword(Target target) {
+    target.select();
+    Samples samples = new Samples(11);
+    for (int width : WIDTHS) {
+      for (Samples.Kind kind : Samples.Kind.values()) {
+        int size = samples.between(1, width > 300 ? 40 : 140);
+        int rows = samples.between(1, width > 300 ? 8 : 24);
+        float[] e = samples.codewords(kind, size, width);
+        float[] x = samples.rows(kind, rows, e, size, width);
+        checkLookup(target, e, x, size, width, rows, width, kind.toString());
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("targets")
+  void lookupOfManyRowsAndCodewords(Target target) {
+    target.select();
+    Samples samples = new Samples(12);
+    for (int[] shape : new int[][] {{700, 33, 900}, {1, 20, 2000}, {1500, 12, 300}}) {
+      float[] e = samples.codewords(Samples.Kind.CLUSTERED, shape[0], shape[1]);
+      float[] x = samples.rows(Samples.Kind.CLUSTERED, shape[2], e, shape[0], shape[1]);
+      checkLookup(target, e, x, shape[0], shape[1], shape[2], shape[1], Arrays.toString(shape));
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("targets")
+  void lookupLeavesTheGapBetweenRowsAlone(Target target) {
+    target.select();
+    Samples samples = new Samples(13);
+    for (int width : new int[] {1, 5, 16, 65}) {
+      float[] e = samples.codewords(Samples.Kind.GAUSSIAN, 37, width);
+      float[] x = samples.rows(Samples.Kind.GAUSSIAN, 19, e, 37, width);
+      checkLookup(target, e, x, 37, width, 19, width + 1, "stride + 1");
+      checkLookup(target, e, x, 37, width, 19, width + 64, "stride + 64");
+    }
+  }
+
+  /** Puts NaN into the gaps; no byte follows the last row. */
+  private static float[] strided(float[] x, int rows, int width, int stride) {
+    float[] spread = new float[(rows - 1) * stride + width];
+    Arrays.fill(spread, Float.NaN);
+    for (int i = 0; i < rows; i++) {
+      System.arraycopy(x, i * width, spread, i * stride, width);
+    }
+    return spread;
+  }
+
+  private void checkLookup(
+      Target target, float[] e, float[] x, int size, int width, int rows, int stride, String what) {
+    int[] expected = new int[rows];
+    float[] distances = new float[rows];
+    for (int i = 0; i < rows; i++) {
+      expected[i] = Reference.nearest(x, i, e, size, width);
+      distances[i] = (float) Reference.distance(x, i, e, expected[i], width);
+    }
+    try (TestMemory memory = memory(target);
+        Codebook codebook = codebook(target, memory, e, size, width)) {
+      MemorySegment input = memory.floats(strided(x, rows, width, stride));
+      MemorySegment indices = memory.allocate(rows * 4L);
+      MemorySegment found = memory.allocate(rows * 4L);
+      codebook.lookup(input, rows, stride, indices, found, memory.stream());
+      String description = what + ", " + size + " x " + width + ", rows " + rows;
+      assertThat(memory.toInts(indices)).as(description).isEqualTo(expected);
+      assertThat(memory.toFloats(found)).as(description).isEqualTo(distances);
+
+      MemorySegment alone = memory.allocate(rows * 4L);
+      codebook.lookup(input, rows, stride, alone, null, memory.stream());
+      assertThat(memory.toInts(alone)).as("without distances").isEqualTo(expected);
+      assertThat(codebook.lookup(x)).as("array").isEqualTo(expected);
+    }
+  }
+
+  /** Against exact decimal arithmetic: the contract itself must mean the nearest codeword. */
+  @ParameterizedTest
+  @MethodSource("targets")
+  void lookupAgreesWithExactArithmetic(Target target) {
+    target.select();
+    Samples samples = new Samples(14);
+    for (Samples.Kind kind : Samples.Kind.values()) {
+      int width = 37;
+      int size = 21;
+      float[] e = samples.codewords(kind, size, width);
+      float[] x = samples.rows(kind, 6, e, size, width);
+      int[] indices;
+      try (TestMemory memory = memory(target);
+          Codebook codebook = codebook(target, memory, e, size, width)) {
+        indices = codebook.lookup(x);
+      }
+      for (int i = 0; i < 6; i++) {
+        BigDecimal best = exact(x, i, e, 0, width);
+        for (int j = 1; j < size; j++) {
+          best = best.min(exact(x, i, e, j, width));
+        }
+        BigDecimal bound = best.multiply(new BigDecimal("1.00000000000001"));
+        assertThat(exact(x, i, e, indices[i], width))
+            .as("%s row %d", kind, i)
+            .isLessThanOrEqualTo(bound);
+      }
+    }
+  }
+
+  private static BigDecimal exact(float[] x, int row, float[] e, int j, int width) {
+    BigDecimal sum = BigDecimal.ZERO;
+    for (int t = 0; t < width; t++) {
+      BigDecimal difference =
+          new BigDecimal((double) x[row * width + t])
+              .subtract(new BigDecimal((double) e[j * width + t]));
+      sum = sum.add(difference.multiply(difference));
+    }
+    return sum;
+  }
+
+  @ParameterizedTest
+  @MethodSource("targets")
+  void tiesGoToTheLowestIndex(Target target) {
+    target.select();
+    // Both codewords 1 and 3 are at distance 1 from 2; 0 and 4 are copies of 1 and 3's mirror
+    // images.
+    float[] e = {5, 1, 3, 1, 3};
+    try (TestMemory memory = memory(target);
+        Codebook codebook = codebook(target, memory, e, 5, 1)) {
+      assertThat(codebook.lookup(new float[] {2, 3, 1, 4, -0.0f, 0.0f, 100}))
+          .containsExactly(1, 2, 1, 0, 1, 1, 0);
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("targets")
+  void distanceBeyondFloatIsInfinityAndStillOrdered(Target target) {
+    target.select();
+    float big = Float.MAX_VALUE;
+    float[] e = {big, big, -big, big};
+    try (TestMemory memory = memory(target);
+        Codebook codebook = codebook(target, memory, e, 2, 2)) {
+      MemorySegment indices = memory.allocate(8);
+      MemorySegment distances = memory.allocate(8);
+      MemorySegment x = memory.floats(-big, -big, 1, 0);
+      codebook.lookup(x, 2, 2, indices, distances, memory.stream());
+      assertThat(memory.toInts(indices)).containsExactly(1, 0);
+      assertThat(memory.toFloats(distances))
+          .containsExactly(Float.POSITIVE_INFINITY, Float.POSITIVE_INFINITY);
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("targets")
+  void nonFiniteRowsAreNamed(Target target) {
+    target.select();
+    Samples samples = new Samples(15);
+    int width = 19;
+    float[] e = samples.codewords(Samples.Kind.GAUSSIAN, 9, width);
+    MomentumUpdate update = new MomentumUpdate(0.9, 1e-5, 0);
+    float[] poisons = {Float.NaN, Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY};
+    for (int bad : new int[] {0, 1, 17, 40, 299}) {
+      for (float poison : poisons) {
+        float[] x = samples.rows(Samples.Kind.GAUSSIAN, 300, e, 9, width);
+        x[bad * width + samples.between(0, width - 1)] = poison;
+        x[299 * width] = poison;
+        try (TestMemory memory = memory(target);
+            Codebook codebook = codebook(target, memory, e, 9, width)) {
+          long stream = memory.stream();
+          MemorySegment input = memory.floats(x);
+          MemorySegment codes = memory.ints(samples.codes(300, 9));
+          MemorySegment out = memory.allocate(1200);
+          MemorySegment counts = memory.doubles(new double[9]);
+          MemorySegment sums = memory.doubles(new double[9 * width]);
+          assertBadRow(bad, () -> codebook.lookup(input, 300, width, out, null, stream));
+          assertBadRow(bad, () -> codebook.lookup(x));
+          assertBadRow(
+              bad, () -> codebook.accumulate(input, 300, width, codes, counts, sums, stream));
+          assertThat(memory.toDoubles(counts)).containsOnly(0);
+          assertThat(memory.toDoubles(sums)).containsOnly(0);
+          assertBadRow(bad, () -> codebook.update(input, 300, width, codes, update, stream));
+          assertThat(codebook.state()).isEqualTo(new Reference.State(e, 9, width).toState());
+        }
+      }
+    }
+  }
+
+  private static void assertBadRow(int row, Runnable call) {
+    assertThatExceptionOfType(NonFiniteInputException.class)
+        .isThrownBy(call::run)
+        .withMessageContaining("row " + row)
+        .satisfies(e -> assertThat(e.row()).isEqualTo(row));
+  }
+
+  @ParameterizedTest
+  @MethodSource("targets")
+  void nonFiniteCodewordsAreNamed(Target target) {
+    target.select();
+    float[] e = new float[7 * 3];
+    e[5 * 3 + 1] = Float.NaN;
+    try (TestMemory memory = memory(target)) {
+      assertThatExceptionOfType(NonFiniteInputException.class)
+          .isThrownBy(() -> codebook(target, memory, e, 7, 3))
+          .withMessageContaining("codeword")
+          .satisfies(x -> assertThat(x.row()).isEqualTo(5));
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("targets")
+  void codesOutOfRangeAreRefused(Target target) {
+    target.select();
+    try (TestMemory memory = memory(target);
+        Codebook codebook = codebook(target, memory, new float[] {1, 2, 3, 4}, 2, 2)) {
+      MemorySegment x = memory.floats(1, 2, 3, 4, 5, 6);
+      MemorySegment counts = memory.doubles(0, 0);
+      MemorySegment sums = memory.doubles(0, 0, 0, 0);
+      for (int bad : new int[] {-1, 2, Integer.MIN_VALUE, Integer.MAX_VALUE}) {
+        MemorySegment codes = memory.ints(0, bad, 1);
+        assertThatIllegalArgumentException()
+            .isThrownBy(() -> codebook.accumulate(x, 3, 2, codes, counts, sums, memory.stream()))
+            .withMessageContaining(Integer.toString(bad))
+            .isNotInstanceOf(NonFiniteInputException.class);
+      }
+      assertThat(memory.toDoubles(counts)).containsOnly(0);
+      assertThat(memory.toDoubles(sums)).containsOnly(0);
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("targets")
+  void accumulateAddsInRowOrderHoweverTheRowsAreSplit(Target target) {
+    target.select();
+    Samples samples = new Samples(16);
+    for (int width : WIDTHS) {
+      Samples.Kind kind = width % 2 == 0 ? Samples.Kind.MIXED : Samples.Kind.GAUSSIAN;
+      int size = samples.between(1, 20);
+      int rows = samples.between(1, 60);
+      float[] x = samples.values(kind, rows * width);
+      int[] codes = samples.codes(rows, size);
+      double[] counts = new double[size];
+      double[] sums = new double[size * width];
+      Arrays.fill(counts, 0.1);
+      Arrays.fill(sums, 1.0 / 3);
+      double[] startCounts = counts.clone();
+      double[] startSums = sums.clone();
+      Reference.accumulate(x, width, codes, counts, sums);
+      float[] e = samples.codewords(Samples.Kind.GAUSSIAN, size, width);
+      try (TestMemory memory = memory(target);
+          Codebook codebook = codebook(target, memory, e, size, width)) {
+        for (int stride : new int[] {width, width + 3}) {
+          for (int part : new int[] {rows, 1, 7}) {
+            MemorySegment c = memory.doubles(startCounts);
+            MemorySegment s = memory.doubles(startSums);
+            for (int from = 0; from < rows; from += part) {
+              int count = Math.min(part, rows - from);
+              float[] slice = Arrays.copyOfRange(x, from * width, (from + count) * width);
+              codebook.accumulate(
+                  memory.floats(strided(slice, count, width, stride)),
+                  count,
+                  stride,
+                  memory.ints(Arrays.copyOfRange(codes, from, from + count)),
+                  c,
+                  s,
+                  memory.stream());
+            }
+            assertThat(memory.toDoubles(c)).as("counts, width %d", width).isEqualTo(counts);
+            assertThat(memory.toDoubles(s)).as("sums, width %d", width).isEqualTo(sums);
+          }
+        }
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("targets")
+  void momentumUpdateOfWorkedNumbers(Target target) {
+    target.select();
+    try (TestMemory memory = memory(target);
+        Codebook codebook = codebook(target, memory, new float[] {1, 3}, 2, 1)) {
+      // n = [1.5, 0.5], S = 2, m = [3.5, 1.5], h = [2.5/4*2, 1.5/4*2] = [1.25, 0.75].
+      codebook.update(
+          memory.floats(2, 4),
+          2,
+          1,
+          memory.ints(0, 0),
+          new MomentumUpdate(0.5, 1, 1),
+          memory.stream());
+      CodebookState state = codebook.state();
+      assertThat(state.n()).containsExactly(1.5, 0.5);
+      assertThat(state.m()).containsExactly(3.5f, 1.5f);
+      assertThat(state.codewords()).containsExactly(2.8f, 2.0f);
+      assertThat(state.deadSteps()).containsExactly(0, 1);
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("targets")
+  void momentumUpdatesOverManySteps(Target target) {
+    target.select();
+    Samples samples = new Samples(17);
+    for (int width : new int[] {1, 3, 8, 17, 64, 200}) {
+      int size = samples.between(2, 40);
+      float[] e = samples.codewords(Samples.Kind.GAUSSIAN, size, width);
+      Reference.State expected = new Reference.State(e, size, width);
+      MomentumUpdate update = new MomentumUpdate(0.9, 1e-5, 0.5);
+      try (TestMemory memory = memory(target);
+          Codebook codebook = codebook(target, memory, e, size, width);
+          Codebook inTwo = codebook(target, memory, e, size, width)) {
+        for (int step = 0; step < 12; step++) {
+          int rows = step == 5 ? 0 : samples.between(1, 50);
+          float[] x = samples.values(Samples.Kind.GAUSSIAN, rows * width);
+          int[] codes = samples.codes(rows, size);
+          double[] counts = new double[size];
+          double[] sums = new double[size * width];
+          Reference.accumulate(x, width, codes, counts, sums);
+          expected.apply(counts, sums, update);
+          codebook.update(
+              memory.floats(x), rows, width, memory.ints(codes), update, memory.stream());
+          inTwo.apply(memory.doubles(counts), memory.doubles(sums), update, memory.stream());
+          assertThat(codebook.state()).as("step %d", step).isEqualTo(expected.toState());
+          assertThat(inTwo.state()).as("step %d", step).isEqualTo(expected.toState());
+        }
+        // The lookup must see the new codewords, not those of the creation.
+        float[] x = samples.values(Samples.Kind.GAUSSIAN, 30 * width);
+        int[] nearest = new int[30];
+        Arrays.setAll(nearest, i -> Reference.nearest(x, i, expected.e, size, width));
+        assertThat(codebook.lookup(x)).isEqualTo(nearest);
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("targets")
+  void updateThatWouldNotBeFiniteChangesNothing(Target target) {
+    target.select();
+    float[] e = {1, 2};
+    try (TestMemory memory = memory(target);
+        Codebook codebook = codebook(target, memory, e, 2, 1)) {
+      MomentumUpdate forgetAll = new MomentumUpdate(0, 1e-5, 0);
+      MemorySegment zeros = memory.doubles(0, 0);
+      MemorySegment poison = memory.doubles(0, Double.NaN);
+      MemorySegment ones = memory.doubles(1, 1);
+      assertThatExceptionOfType(NonFiniteInputException.class)
+          .isThrownBy(() -> codebook.apply(zeros, zeros, forgetAll, memory.stream()));
+      assertThatExceptionOfType(NonFiniteInputException.class)
+          .isThrownBy(() -> codebook.apply(ones, poison, forgetAll, memory.stream()));
+      assertThatExceptionOfType(NonFiniteInputException.class)
+          .isThrownBy(() -> codebook.apply(poison, ones, forgetAll, memory.stream()));
+      assertThat(codebook.state()).isEqualTo(new Reference.State(e, 2, 1).toState());
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("targets")
+  void deadStepsSaturate(Target target) {
+    target.select();
+    try (TestMemory memory = memory(target);
+        Codebook codebook = codebook(target, memory, new float[] {1, 2}, 2, 1)) {
+      int most = Integer.MAX_VALUE;
+      codebook.restore(
+          new CodebookState(
+              new float[] {1, 2}, new double[] {1, 1}, new float[] {1, 2}, new int[] {most, 4}));
+      MemorySegment counts = memory.doubles(1, 1);
+      codebook.apply(counts, memory.doubles(1, 2), new MomentumUpdate(0.5, 1, 9), memory.stream());
+      assertThat(codebook.state().deadSteps()).containsExactly(most, 5);
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("targets")
+  void neighbourListsAreSortedByDistanceThenIndex(Target target) {
+    target.select();
+    Samples samples = new Samples(18);
+    for (Samples.Kind kind : Samples.Kind.values()) {
+      for (int width : new int[] {1, 6, 17, 64, 130}) {
+        int size = samples.between(1, 60);
+        int count = samples.between(1, size + 5);
+        float[] e = samples.codewords(kind, size, width);
+        for (byte[] live : new byte[][] {null, samples.live(size), new byte[size]}) {
+          int[] expected = Reference.neighbours(e, size, width, count, live);
+          try (TestMemory memory = memory(target);
+              Codebook codebook = codebook(target, memory, e, size, width)) {
+            MemorySegment out = memory.allocate(4L * size * count);
+            codebook.neighbours(
+                count, live == null ? null : memory.bytes(live), out, memory.stream());
+            assertThat(memory.toInts(out))
+                .as("%s, %d x %d, R %d", kind, size, width, count)
+                .isEqualTo(expected);
+          }
+        }
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("targets")
+  void longNeighbourLists(Target target) {
+    target.select();
+    Samples samples = new Samples(19);
+    float[] e = samples.codewords(Samples.Kind.GAUSSIAN, 300, 5);
+    for (int count : new int[] {1, 299, 300, 1024}) {
+      try (TestMemory memory = memory(target);
+          Codebook codebook = codebook(target, memory, e, 300, 5)) {
+        MemorySegment out = memory.allocate(4L * 300 * count);
+        codebook.neighbours(count, null, out, memory.stream());
+        assertThat(memory.toInts(out)).isEqualTo(Reference.neighbours(e, 300, 5, count, null));
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("targets")
+  void swapOfWorkedNumbers(Target target) {
+    target.select();
+    // One image of 5 tokens. text minmax: 0, 1, 0.5, 1, 0.25; image minmax: 1, 0, 0.5, 0, 0.75.
+    // With weight 1 the two highest are positions 1 and 3; both have code 2, whose only candidate
+    // not in the image is 3, as 0 and 1 occur and -1 is none.
+    float[] e = {0, 10, 20, 30};
+    TokenSwap quantised = new TokenSwap(1, 5, 2, 4, 1.0, 7, 0, TokenSwap.Mode.QUANTISED);
+    TokenSwap residual = new TokenSwap(1, 5, 2, 4, 1.0, 7, 0, TokenSwap.Mode.RESIDUAL);
+    int[] lists = new int[16];
+    Arrays.fill(lists, -1);
+    System.arraycopy(new int[] {1, -1, 3, 0}, 0, lists, 8, 4);
+    float[] tokens = {1, 21, 11, 19.5f, 2};
+    try (TestMemory memory = memory(target);
+        Codebook codebook = codebook(target, memory, e, 4, 1)) {
+      for (TokenSwap params : new TokenSwap[] {quantised, residual}) {
+        MemorySegment positions = memory.allocate(8);
+        MemorySegment substitutes = memory.allocate(8);
+        MemorySegment swapped = memory.allocate(20);
+        codebook.swap(
+            params,
+            memory.floats(-1, 1, 0, 1, -0.5f),
+            memory.floats(4, 0, 2, 0, 3),
+            memory.floats(tokens),
+            memory.ints(0, 2, 1, 2, 0),
+            memory.ints(lists),
+            memory.longs(42),
+            positions,
+            substitutes,
+            swapped,
+            memory.stream());
+        assertThat(memory.toInts(positions)).containsExactly(1, 3);
+        assertThat(memory.toInts(substitutes)).containsExactly(3, 3);
+        assertThat(memory.toFloats(swapped))
+            .containsExactly(
+                params.mode() == TokenSwap.Mode.QUANTISED
+                    ? new float[] {1, 30, 11, 30, 2}
+                    : new float[] {1, 31, 11, 29.5f, 2});
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("targets")
+  void swapOfRandomImages(Target target) {
+    target.select();
+    Samples samples = new Samples(20);
+    int replaced = 0;
+    int kept = 0;
+    for (int round = 0; round < 60; round++) {
+      int width = WIDTHS[samples.between(0, 20)];
+      int size = samples.between(2, 60);
+      int images = samples.between(1, 5);
+      int count = samples.between(1, 70);
+      int chosen = samples.between(1, count);
+      int neighbours = samples.between(1, 12);
+      TokenSwap params =
+          new TokenSwap(
+              images,
+              count,
+              chosen,
+              neighbours,
+              samples.between(0, 4) / 4.0,
+              samples.seed(),
+              (int) samples.seed(),
+              round % 2 == 0 ? TokenSwap.Mode.QUANTISED : TokenSwap.Mode.RESIDUAL);
+      float[] e = samples.codewords(Samples.Kind.GAUSSIAN, size, width);
+      float[] tokens = samples.values(Samples.Kind.MIXED, images * count * width);
+      // Few distinct similarities make ties.
+      Samples.Kind kind = round % 3 == 0 ? Samples.Kind.GRID : Samples.Kind.GAUSSIAN;
+      float[] text = samples.values(kind, images * count);
+      float[] image =
+          round % 5 == 0 ? new float[images * count] : samples.values(kind, images * count);
+      int[] codes = samples.codes(images * count, samples.between(1, size));
+      byte[] live = round % 4 == 0 ? samples.live(size) : null;
+      int[] lists = Reference.neighbours(e, size, width, neighbours, live);
+      long[] ids = samples.ids(images);
+      Reference.Swapped expected =
+          Reference.swap(params, e, width, text, image, tokens, codes, lists, ids);
+      replaced += (int) Arrays.stream(expected.substitutes()).filter(z -> z >= 0).count();
+      kept += (int) Arrays.stream(expected.substitutes()).filter(z -> z < 0).count();
+      try (TestMemory memory = memory(target);
+          Codebook codebook = codebook(target, memory, e, size, width)) {
+        MemorySegment original = memory.floats(tokens);
+        for (MemorySegment swapped :
+            new MemorySegment[] {memory.allocate(4L * tokens.length), original}) {
+          MemorySegment positions = memory.allocate(4L * images * chosen);
+          MemorySegment substitutes = memory.allocate(4L * images * chosen);
+          codebook.swap(
+              params,
+              memory.floats(text),
+              memory.floats(image),
+              original,
+              memory.ints(codes),
+              memory.ints(lists),
+              memory.longs(ids),
+              positions,
+              substitutes,
+              swapped,
+              memory.stream());
+          String what = params + (swapped.equals(original) ? " in place" : "");
+          assertThat(memory.toInts(positions)).as(what).isEqualTo(expected.positions());
+          assertThat(memory.toInts(substitutes)).as(what).isEqualTo(expected.substitutes());
+          assertThat(memory.toFloats(swapped)).as(what).isEqualTo(expected.tokens());
+        }
+      }
+    }
+    assertThat(replaced).as("tokens that were replaced").isGreaterThan(300);
+    assertThat(kept).as("tokens without a candidate").isGreaterThan(30);
+  }
+
+  @ParameterizedTest
+  @MethodSource("targets")
+  void swapRefusesBadInputAndWritesNothing(Target target) {
+    target.select();
+    TokenSwap params = new TokenSwap(2, 2, 1, 2, 0.5, 1, 2, TokenSwap.Mode.QUANTISED);
+    float[] fine = {1, 2, 3, 4};
+    int[] codes = {0, 1, 2, 0};
+    int[] lists = {1, 2, 0, 2, 1, -1};
+    try (TestMemory memory = memory(target);
+        Codebook codebook = codebook(target, memory, new float[] {1, 2, 3}, 3, 1)) {
+      float[] nan = {1, 2, Float.NaN, 4};
+      assertThatExceptionOfType(NonFiniteInputException.class)
+          .isThrownBy(() -> swap(codebook, memory, params, nan, fine, codes, lists))
+          .satisfies(e -> assertThat(e.row()).isEqualTo(1));
+      float[] infinite = {1, Float.NEGATIVE_INFINITY, 3, 4};
+      assertThatExceptionOfType(NonFiniteInputException.class)
+          .isThrownBy(() -> swap(codebook, memory, params, fine, infinite, codes, lists))
+          .satisfies(e -> assertThat(e.row()).isZero());
+      int[] badCodes = {0, 1, 3, 0};
+      assertThatIllegalArgumentException()
+          .isThrownBy(() -> swap(codebook, memory, params, fine, fine, badCodes, lists))
+          .withMessageContaining("is 3");
+      for (int bad : new int[] {-2, 3}) {
+        int[] badLists = {1, 2, 0, 2, 1, bad};
+        assertThatIllegalArgumentException()
+            .isThrownBy(() -> swap(codebook, memory, params, fine, fine, codes, badLists))
+            .withMessageContaining("is " + bad);
+      }
+      swap(codebook, memory, params, fine, fine, codes, lists);
+    }
+  }
+
+  private static void swap(
+      Codebook codebook,
+      TestMemory memory,
+      TokenSwap params,
+      float[] text,
+      float[] image,
+      int[] codes,
+      int[] lists) {
+    MemorySegment positions = memory.ints(77, 77);
+    MemorySegment substitutes = memory.ints(77, 77);
+    MemorySegment swapped = memory.floats(77, 77, 77, 77);
+    try {
+      codebook.swap(
+          params,
+          memory.floats(text),
+          memory.floats(image),
+          memory.floats(1, 2, 3, 4),
+          memory.ints(codes),
+          memory.ints(lists),
+          memory.longs(1, 2),
+          positions,
+          substitutes,
+          swapped,
+          memory.stream());
+    } catch (IllegalArgumentException e) {
+      assertThat(memory.toInts(positions)).containsOnly(77);
+      assertThat(memory.toInts(substitutes)).containsOnly(77);
+      assertThat(memory.toFloats(swapped)).containsOnly(77);
+      throw e;
+    }
+    assertThat(memory.toInts(positions)).doesNotContain(77);
+  }
+
+  @ParameterizedTest
+  @MethodSource("targets")
+  void restartResetsACode(Target target) {
+    target.select();
+    float[] e = {1, 2, 3, 4, 5, 6};
+    try (TestMemory memory = memory(target);
+        Codebook codebook = codebook(target, memory, e, 3, 2)) {
+      MemorySegment sums = memory.doubles(9, 9, 9, 9, 9, 9);
+      codebook.apply(
+          memory.doubles(1, 0, 0), sums, new MomentumUpdate(0.5, 1e-5, 0.9), memory.stream());
+      CodebookState before = codebook.state();
+      codebook.restart(new int[] {2, 0, 2}, new float[] {7, 7, 8, 9, -1, -2});
+      CodebookState after = codebook.state();
+      float[] old = before.codewords();
+      assertThat(after.codewords()).containsExactly(8, 9, old[2], old[3], -1, -2);
+      assertThat(after.m()).containsExactly(8, 9, before.m()[2], before.m()[3], -1, -2);
+      assertThat(after.n()).containsExactly(1, before.n()[1], 1);
+      assertThat(after.deadSteps()).containsExactly(0, 1, 0);
+      assertThat(codebook.lookup(new float[] {-1, -2.5f, 8, 8.5f})).containsExactly(2, 0);
+
+      codebook.restart(new int[0], new float[0]);
+      assertThatIllegalArgumentException()
+          .isThrownBy(() -> codebook.restart(new int[] {3}, new float[2]))
+          .withMessageContaining("codes[0] is 3");
+      assertThatExceptionOfType(NonFiniteInputException.class)
+          .isThrownBy(() -> codebook.restart(new int[] {0, 1}, new float[] {1, 1, 1, Float.NaN}))
+          .satisfies(x -> assertThat(x.row()).isEqualTo(1));
+      assertThat(codebook.state()).isEqualTo(after);
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("targets")
+  void stateGoesOutAndBack(Target target) {
+    target.select();
+    Samples samples = new Samples(21);
+    float[] e = samples.codewords(Samples.Kind.GAUSSIAN, 13, 9);
+    CodebookState other =
+        new CodebookState(
+            samples.values(Samples.Kind.MIXED, 13 * 9),
+            new double[] {0, 1e-300, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 1e300},
+            samples.values(Samples.Kind.DENORMAL, 13 * 9),
+            samples.codes(13, 1000));
+    try (TestMemory memory = memory(target);
+        Codebook codebook = codebook(target, memory, e, 13, 9)) {
+      assertThat(codebook.state()).isEqualTo(new Reference.State(e, 13, 9).toState());
+      codebook.restore(other);
+      assertThat(codebook.state()).isEqualTo(other);
+      float[] x = samples.rows(Samples.Kind.MIXED, 20, other.codewords(), 13, 9);
+      int[] nearest = new int[20];
+      Arrays.setAll(nearest, i -> Reference.nearest(x, i, other.codewords(), 13, 9));
+      assertThat(codebook.lookup(x)).as("lookup after restore").isEqualTo(nearest);
+
+      double[] negative = other.n().clone();
+      negative[3] = -1;
+      assertThatIllegalArgumentException()
+          .isThrownBy(
+              () ->
+                  codebook.restore(
+                      new CodebookState(other.codewords(), negative, other.m(), other.deadSteps())))
+          .withMessageContaining("codeword 3");
+      float[] nan = other.m().clone();
+      nan[40] = Float.NaN;
+      assertThatExceptionOfType(NonFiniteInputException.class)
+          .isThrownBy(
+              () ->
+                  codebook.restore(
+                      new CodebookState(other.codewords(), other.n(), nan, other.deadSteps())))
+          .satisfies(f -> assertThat(f.row()).isEqualTo(4));
+      assertThatIllegalArgumentException()
+          .isThrownBy(
+              () ->
+                  codebook.restore(
+                      new CodebookState(new float[9], new double[1], new float[9], new int[1])))
+          .withMessageContaining("13");
+      assertThat(codebook.state()).isEqualTo(other);
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("targets")
+  void nothingToDoIsFine(Target target) {
+    target.select();
+    try (TestMemory memory = memory(target);
+        Codebook codebook = codebook(target, memory, new float[] {1, 2}, 2, 1)) {
+      MemorySegment none = memory.allocate(0);
+      MemorySegment counts = memory.doubles(3, 4);
+      MemorySegment sums = memory.doubles(5, 6);
+      codebook.lookup(none, 0, 1, none, none, memory.stream());
+      codebook.accumulate(none, 0, 1, none, counts, sums, memory.stream());
+      assertThat(codebook.lookup(new float[0])).isEmpty();
+      assertThat(memory.toDoubles(counts)).containsExactly(3, 4);
+      assertThat(memory.toDoubles(sums)).containsExactly(5, 6);
+      TokenSwap params = new TokenSwap(0, 4, 1, 1, 0.5, 1, 2, TokenSwap.Mode.RESIDUAL);
+      MemorySegment lists = memory.ints(-1, -1);
+      codebook.swap(params, none, none, none, none, lists, none, none, none, none, memory.stream());
+    }
+  }
+
+  /** A draw must not depend on anything but its arguments, and must spread evenly. */
+  @ParameterizedTest
+  @MethodSource("targets")
+  void substitutesAreDrawnEvenly(Target target) {
+    target.select();
+    int images = 4000;
+    int neighbours = 8;
+    TokenSwap params =
+        new TokenSwap(images, 1, 1, neighbours, 0.5, 99, 3, TokenSwap.Mode.QUANTISED);
+    float[] e = new float[9];
+    int[] lists = new int[9 * neighbours];
+    for (int r = 0; r < neighbours; r++) {
+      lists[r] = r + 1;
+    }
+    long[] ids = new long[images];
+    Arrays.setAll(ids, i -> i);
+    int[] hits = new int[9];
+    try (TestMemory memory = memory(target);
+        Codebook codebook = codebook(target, memory, e, 9, 1)) {
+      MemorySegment substitutes = memory.allocate(4L * images);
+      codebook.swap(
+          params,
+          memory.floats(new float[images]),
+          memory.floats(new float[images]),
+          memory.floats(new float[images]),
+          memory.ints(new int[images]),
+          memory.ints(lists),
+          memory.longs(ids),
+          memory.allocate(4L * images),
+          substitutes,
+          memory.allocate(4L * images),
+          memory.stream());
+      for (int z : memory.toInts(substitutes)) {
+        hits[z]++;
+      }
+    }
+    for (int r = 1; r <= neighbours; r++) {
+      // 500 expected, standard deviation 21.
+      assertThat(hits[r]).isCloseTo(500, within(105));
+    }
+  }
+}
