@@ -635,6 +635,8 @@ void check_lookup(const Side &reference, const Side &subject, Random &random,
       }
     }
   }
+  check_lookup_case(reference, subject, random, 3, NAS_MAX_CODEWORDS, 2, Kind::kNormal, false);
+  check_lookup_case(reference, subject, random, 3, 5, NAS_MAX_WIDTH, Kind::kNormal, false);
   for (int kind = 0; kind < (int)Kind::kCount; ++kind) {
     for (int64_t d : {1, 5, 40, 130}) {
       check_lookup_case(reference, subject, random, 70, 130, d, (Kind)kind, false);
@@ -647,7 +649,7 @@ void check_accumulate(const Side &reference, const Side &subject, Random &random
                       const Options &options) {
   for (int64_t rows : {(int64_t)0, (int64_t)1, (int64_t)2, (int64_t)63, (int64_t)257,
                        (int64_t)1000, (int64_t)3000}) {
-    for (int64_t K : kCodewords) {
+    for (int64_t K : {1, 2, 31, 256, 257, 512, 2048, NAS_MAX_CODEWORDS}) {
       for (int64_t d : kWidths) {
         if (!affordable(options, rows + K, 64, d)) continue;
         Kind kind = any_kind(random);
@@ -794,7 +796,7 @@ void check_apply(const Side &reference, const Side &subject, Random &random,
 void check_neighbours(const Side &reference, const Side &subject, Random &random,
                       const Options &options) {
   for (int64_t K : {1, 2, 31, 200, 512, 2048}) {
-    for (int64_t d : kWidths) {
+    for (int64_t d : {1, 3, 8, 63, 192, 257, 768, NAS_MAX_WIDTH}) {
       if (!affordable(options, K, K, 4 * d)) continue;
       for (int64_t R : {(int64_t)1, (int64_t)32, random.below(2) == 0 ? (int64_t)1024 : K}) {
         if (R > 1024) continue;

@@ -2,7 +2,6 @@
 #include "cuda_runtime.h"
 
 #include <sys/mman.h>
-#include <ucontext.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -62,8 +61,33 @@ bool inside(const void *pointer, size_t bytes) {
 
 enum class Wait { kNone, kBlock, kWarp, kDone };
 
+/* Saves the registers that a call must keep on the stack, the stack pointer in *from, and goes on
+ * where the stack pointer `to` was saved. */
+extern "C" void nas_emulation_switch(void **from, void *to);
+asm(R"(
+  .text
+  .type nas_emulation_switch, @function
+nas_emulation_switch:
+  pushq %rbp
+  pushq %rbx
+  pushq %r12
+  pushq %r13
+  pushq %r14
+  pushq %r15
+  movq %rsp, (%rdi)
+  movq %rsi, %rsp
+  popq %r15
+  popq %r14
+  popq %r13
+  popq %r12
+  popq %rbx
+  popq %rbp
+  ret
+  .size nas_emulation_switch, .-nas_emulation_switch
+)");
+
 struct Fiber {
-  ucontext_t context;
+  void *stack_pointer = nullptr;
   Wait wait = Wait::kNone;
   dim3 index;
 };
@@ -75,7 +99,7 @@ struct Machine {
   std::vector<Fiber> fibers;
   std::vector<std::unique_ptr<char[]>> stacks;
   std::vector<uint64_t> slots;
-  ucontext_t scheduler;
+  void *scheduler = nullptr;
   int current = 0;
   int block_value = 0;    /* OR of the values brought to the barrier being filled */
   int released_value = 0; /* that of the last barrier */
@@ -91,16 +115,26 @@ thread_local Machine machine;
   abort();
 }
 
-void fiber_main() {
-  (*machine.kernel)();
-  machine.fibers[(size_t)machine.current].wait = Wait::kDone;
-  swapcontext(&machine.fibers[(size_t)machine.current].context, &machine.scheduler);
-}
-
 void pause(Wait wait) {
   Fiber &fiber = machine.fibers[(size_t)machine.current];
   fiber.wait = wait;
-  swapcontext(&fiber.context, &machine.scheduler);
+  nas_emulation_switch(&fiber.stack_pointer, machine.scheduler);
+}
+
+void fiber_main() {
+  (*machine.kernel)();
+  pause(Wait::kDone);
+  abort();
+}
+
+/* A stack on which nas_emulation_switch returns into fiber_main. */
+void *first_stack_pointer(char *stack) {
+  uintptr_t top = ((uintptr_t)stack + kStackBytes) & ~(uintptr_t)15;
+  void **words = (void **)top;
+  words[-1] = nullptr;
+  words[-2] = (void *)&fiber_main;
+  for (int i = 3; i <= 8; ++i) words[-i] = nullptr;
+  return words - 8;
 }
 
 void run_block(const char *name) {
@@ -115,11 +149,7 @@ void run_block(const char *name) {
     fiber.wait = Wait::kNone;
     fiber.index = dim3((unsigned)i % blockDim.x, (unsigned)i / blockDim.x % blockDim.y,
                        (unsigned)i / blockDim.x / blockDim.y);
-    getcontext(&fiber.context);
-    fiber.context.uc_stack.ss_sp = m.stacks[(size_t)i].get();
-    fiber.context.uc_stack.ss_size = kStackBytes;
-    fiber.context.uc_link = nullptr;
-    makecontext(&fiber.context, fiber_main, 0);
+    fiber.stack_pointer = first_stack_pointer(m.stacks[(size_t)i].get());
     order[(size_t)i] = i;
   }
   m.random = m.random * 6364136223846793005ull + 1442695040888963407ull;
@@ -134,7 +164,7 @@ void run_block(const char *name) {
       if (fiber.wait != Wait::kNone) continue;
       m.current = i;
       threadIdx = fiber.index;
-      swapcontext(&m.scheduler, &fiber.context);
+      nas_emulation_switch(&m.scheduler, fiber.stack_pointer);
     }
     bool progress = false;
     int done = 0;

@@ -50,7 +50,7 @@ final class StatusLine {
     DictionaryHealth dictionary = report.dictionary();
     return List.of(
         "step " + report.step() + "/" + report.steps(),
-        Text.duration(secondsLeft) + " left",
+        left(report, secondsLeft),
         String.format(Locale.ROOT, "%.0f pairs/s", report.pairsPerSecond()),
         "loss " + Text.loss(report.loss()) + " (" + losses(report.losses()) + ")",
         String.format(
@@ -64,14 +64,18 @@ final class StatusLine {
   private static String brief(StepReport report, double secondsLeft) {
     return String.format(
         Locale.ROOT,
-        "%d/%d %s left %.0f/s %s codes %d ppl %.0f",
+        "%d/%d %s %.0f/s %s codes %d ppl %.0f",
         report.step(),
         report.steps(),
-        Text.duration(secondsLeft),
+        left(report, secondsLeft),
         report.pairsPerSecond(),
         losses(report.losses()),
         report.dictionary().live(),
         report.dictionary().perplexity());
+  }
+
+  private static String left(StepReport report, double secondsLeft) {
+    return report.step() >= report.steps() ? "finishing" : Text.duration(secondsLeft) + " left";
   }
 
   static String losses(Map<String, Double> losses) {

@@ -54,7 +54,6 @@ public final class Safetensors {
    * @param shape sizes, outermost first; empty for a scalar
    * @param data row-major little-endian elements
    */
-  @SuppressWarnings("ArrayRecordComponent") // a plain carrier; shapes are never compared as records
   public record Entry(Type type, long[] shape, MemorySegment data) {
     /** Checks that the memory fits type and shape. */
     public Entry {

@@ -11,7 +11,6 @@ package org.nasvlp.data;
  * @param images B × 3 × S × S floats in −1 to 1, channels red, green, blue
  * @param tokens the captions' tokens
  */
-@SuppressWarnings("ArrayRecordComponent") // handed to the trainer without a copy
 public record Batch(
     long step,
     String[] keys,

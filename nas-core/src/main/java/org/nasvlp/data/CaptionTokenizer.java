@@ -25,12 +25,14 @@ import tools.jackson.databind.json.JsonMapper;
  * [PAD], [CLS], [SEP] and [MASK].
  *
  * <p>A caption is first lower-cased and freed of punctuation as in ALBEF (arXiv 2107.07651).
- * Special tokens spelled out in a caption's text are dropped. The padding and truncation settings
- * of the file are not used.
+ * Special tokens spelled out in a caption are text like any other. The padding and truncation
+ * settings of the file are not used.
  *
  * <p>Needs no network. The native tokenizer library is unpacked once into a cache folder, {@code
- * ~/.djl.ai} or what the environment variable {@code DJL_CACHE_DIR} says. Thread-safe; use after
- * {@link #close()} is an {@link IllegalStateException}.
+ * ~/.djl.ai} or what the environment variable {@code DJL_CACHE_DIR} says. Loading sets the system
+ * properties {@code ai.djl.offline} and {@code OPT_OUT_TRACKING} to true if they are not set, and
+ * keeps DJL from using CUDA in this process. Thread-safe; use after {@link #close()} is an {@link
+ * IllegalStateException}.
  */
 public final class CaptionTokenizer implements AutoCloseable {
   private static final String UNKNOWN = "[UNK]";
@@ -90,10 +92,7 @@ public final class CaptionTokenizer implements AutoCloseable {
   }
 
   private static HuggingFaceTokenizer open(Path file, String json) throws IOException {
-    // Without these the library reports its use to its makers and, on a machine with a GPU, looks
-    // for another build of itself on the network.
-    setDefault("ai.djl.offline");
-    setDefault("OPT_OUT_TRACKING");
+    prepareLibrary();
     Map<String, String> options =
         Map.of(
             "addSpecialTokens", "false",
@@ -115,9 +114,30 @@ public final class CaptionTokenizer implements AutoCloseable {
     }
   }
 
-  private static void setDefault(String property) {
+  /**
+   * The library reports its use to its makers, looks for a GPU (with warnings) and, finding one,
+   * for another build of itself on the network, unless told otherwise.
+   */
+  private static synchronized void prepareLibrary() {
+    setDefault("ai.djl.offline", "true");
+    setDefault("OPT_OUT_TRACKING", "true");
+    // With this property set, the class makes no use of the CUDA runtime from its start on.
+    String probe = "ai.djl.util.cuda.fork";
+    if (System.getProperty(probe) == null) {
+      System.setProperty(probe, "true");
+      try {
+        Class.forName("ai.djl.util.cuda.CudaUtils");
+      } catch (ClassNotFoundException e) {
+        throw new IllegalStateException("the tokenizer library is incomplete", e);
+      } finally {
+        System.clearProperty(probe);
+      }
+    }
+  }
+
+  private static void setDefault(String property, String value) {
     if (System.getProperty(property) == null) {
-      System.setProperty(property, "true");
+      System.setProperty(property, value);
     }
   }
 

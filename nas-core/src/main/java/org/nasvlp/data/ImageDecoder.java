@@ -427,9 +427,6 @@ final class ImageDecoder {
       for (int y = 0; y < height; y++) {
         raster.getPixels(0, y, width, 1, row);
         for (int x = 0; x < width; x++) {
-          if (row[x] >= argb.length) {
-            throw new Malformed("damaged image: a pixel's colour is not in its palette");
-          }
           int c = argb[row[x]];
           put(
               rgb,

@@ -16,6 +16,7 @@ import java.util.Objects;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.JsonParser;
 import tools.jackson.core.JsonToken;
+import tools.jackson.databind.DeserializationFeature;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -27,6 +28,8 @@ final class ListDataset implements ImageTextDataset {
   private static final int MAX_LINE_BYTES = 1 << 24;
   private static final int SHOWN = 10;
   private static final JsonMapper JSON = JsonMapper.builder().build();
+  private static final JsonMapper JSON_ENTRIES =
+      JsonMapper.builder().disable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS).build();
 
   /** A pair, or the place of one that cannot be used, with the reason. */
   private record Slot(String sample, String image, String key, long id, String caption) {
@@ -146,7 +149,7 @@ final class ListDataset implements ImageTextDataset {
 
     void readArray() throws IOException {
       int index = 0;
-      try (JsonParser parser = JSON.createParser(file)) {
+      try (JsonParser parser = JSON_ENTRIES.createParser(file)) {
         if (parser.nextToken() != JsonToken.START_ARRAY) {
           throw new IOException(
               file
@@ -154,7 +157,7 @@ final class ListDataset implements ImageTextDataset {
                   + " (one object a line goes into a .jsonl file)");
         }
         while (parser.nextToken() != JsonToken.END_ARRAY) {
-          add(fileName + "[" + index + "]", JSON.readTree(parser));
+          add(fileName + "[" + index + "]", JSON_ENTRIES.readTree(parser));
           index++;
         }
       } catch (JacksonException e) {

@@ -9,7 +9,6 @@ package org.nasvlp.data;
  * @param mask R × L, 1 where there is a token and 0 at [PAD]
  * @param truncated captions that were cut to the greatest length
  */
-@SuppressWarnings("ArrayRecordComponent") // read by the trainer without a copy; compared by nobody
 public record TokenizedCaptions(int rows, int length, long[] ids, long[] mask, int truncated) {
   /** Checks that the sizes agree. */
   public TokenizedCaptions {

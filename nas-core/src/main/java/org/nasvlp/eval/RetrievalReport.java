@@ -9,7 +9,6 @@ package org.nasvlp.eval;
  * @param textRecall image to text: recall at each of {@link #ranks}
  * @param imageRecall text to image: recall at each of {@link #ranks}
  */
-@SuppressWarnings("ArrayRecordComponent") // copied on the way in and out; compared by nobody
 public record RetrievalReport(int images, int captions, double[] textRecall, double[] imageRecall) {
 
   /** Copies the arrays. */

@@ -8,17 +8,23 @@ import org.nasvlp.kernels.Kernels;
  * before.
  */
 public enum Draws {
-  PARAMETERS,
-  DATA,
-  MASKING,
-  HARD_NEGATIVES,
-  TOKEN_SWAP,
-  DICTIONARY_START,
-  DICTIONARY_RESTART;
+  PARAMETERS(0),
+  DATA(1),
+  MASKING(2),
+  HARD_NEGATIVES(3),
+  TOKEN_SWAP(4),
+  DICTIONARY_START(5),
+  DICTIONARY_RESTART(6);
+
+  private final int stream;
+
+  Draws(int stream) {
+    this.stream = stream;
+  }
 
   /** The seed of this purpose's stream in a run with that seed. */
   public long seed(long runSeed) {
-    return Kernels.draw(runSeed, ordinal(), -1L, 0);
+    return Kernels.draw(runSeed, stream, -1L, 0);
   }
 
   /** A draw mapped to [0, 1), with 53 random bits. */

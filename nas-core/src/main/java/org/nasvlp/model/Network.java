@@ -146,7 +146,7 @@ public final class Network {
   }
 
   private static void linear(List<Spec> specs, String name, long out, long in) {
-    specs.add(new Spec(name + ".weight", Start.NORMAL, true, out, in));
+    specs.add(new Spec(name + ".weight", Start.XAVIER, true, out, in));
     specs.add(new Spec(name + ".bias", Start.ZEROS, false, out));
   }
 

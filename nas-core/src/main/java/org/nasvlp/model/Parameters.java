@@ -24,7 +24,9 @@ public final class Parameters implements AutoCloseable {
     /** Normal with standard deviation 0.02, as BERT and ViT start. */
     NORMAL,
     /** Normal with variance 2 / fan-in (He et al., arXiv 1502.01852), for convolutions. */
-    FAN_IN
+    FAN_IN,
+    /** Normal with variance 2 / (fan-in + fan-out) (Glorot and Bengio, AISTATS 2010). */
+    XAVIER
   }
 
   record Spec(String name, Start start, boolean decay, long... shape) {
@@ -82,6 +84,7 @@ public final class Parameters implements AutoCloseable {
           case ONES -> view.fill_(new org.bytedeco.pytorch.Scalar(1.0));
           case NORMAL -> fill(view, 0.02);
           case FAN_IN -> fill(view, Math.sqrt(2.0 * spec.shape()[0] / Math.max(1, spec.count())));
+          case XAVIER -> fill(view, Math.sqrt(2.0 / (spec.shape()[0] + spec.shape()[1])));
         }
       }
     }

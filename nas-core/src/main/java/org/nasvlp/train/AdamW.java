@@ -70,8 +70,8 @@ final class AdamW implements AutoCloseable {
       second
           .mul_(new Scalar(config.beta2()))
           .addcmul_(gradients, gradients, new Scalar(1 - config.beta2()));
-      double correction1 = 1 - Math.pow(config.beta1(), count);
-      double correction2 = 1 - Math.pow(config.beta2(), count);
+      double correction1 = 1 - Math.pow(config.beta1(), (double) count);
+      double correction2 = 1 - Math.pow(config.beta2(), (double) count);
       Tensor denominator =
           second.sqrt().div_(new Scalar(Math.sqrt(correction2))).add_(new Scalar(config.epsilon()));
       values.addcdiv_(first, denominator, new Scalar(-learningRate / correction1));

@@ -360,7 +360,6 @@ final class TrainingStep implements AutoCloseable {
    * @param imageFeatures B x p features for the queue
    * @param textFeatures B x p features for the queue
    */
-  @SuppressWarnings("ArrayRecordComponent") // handed over once, never compared
   private record Contrasted(
       Tensor loss, float[] similarity, Tensor imageFeatures, Tensor textFeatures) {}
 

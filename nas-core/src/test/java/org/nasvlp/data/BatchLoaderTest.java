@@ -55,7 +55,7 @@ class BatchLoaderTest {
   private static ImageTextPair pair(long index) {
     byte[] rgb = new byte[9 * 9 * 3];
     for (int i = 0; i < rgb.length; i++) {
-      rgb[i] = (byte) (index * 31 + i * 7);
+      rgb[i] = (byte) (index * 31 + i * 7L);
     }
     return new ImageTextPair(
         "k" + index, index / 2, new RgbImage(9, 9, rgb), index % 5 == 0 ? "a red dog" : "a dog");

@@ -56,7 +56,8 @@ final class Fixtures {
     BufferedImage image = new BufferedImage(width, height, type);
     for (int y = 0; y < height; y++) {
       for (int x = 0; x < width; x++) {
-        image.setRGB(x, y, 0xFF000000 | (x * 7 % 256) << 16 | (y * 5 % 256) << 8 | (x + y) % 256);
+        image.setRGB(
+            x, y, 0xFF000000 + ((x * 7 % 256) << 16) + ((y * 5 % 256) << 8) + (x + y) % 256);
       }
     }
     return image;

@@ -4,10 +4,10 @@ import java.lang.foreign.MemorySegment;
 import java.lang.ref.Cleaner;
 import java.lang.ref.Reference;
 import java.util.Objects;
-import java.util.concurrent.locks.StampedLock;
 import org.nasvlp.kernels.internal.KernelCodebook;
 import org.nasvlp.kernels.internal.Libraries;
 import org.nasvlp.kernels.internal.Segments;
+import org.nasvlp.kernels.internal.SharedLock;
 
 /**
  * A visual dictionary's codebook: K codewords of width d, their moving averages, and the kernels
@@ -53,7 +53,7 @@ public final class Codebook implements AutoCloseable {
   private final Backend backend;
   private final int size;
   private final int width;
-  private final StampedLock lock = new StampedLock();
+  private final SharedLock lock = new SharedLock();
   private final Cleaner.Cleanable cleanable;
   private KernelCodebook kernels;
 
@@ -161,14 +161,14 @@ public final class Codebook implements AutoCloseable {
       Segments.disjoint("distances", distances, outBytes, "x", x, xBytes);
       Segments.disjoint("distances", distances, outBytes, "indices", indices, outBytes);
     }
-    long stamp = lock.readLock();
+    long stamp = lock.beginRead();
     try {
       KernelCodebook open = open();
       if (rows > 0) {
         open.lookup(x, rows, rowStride, indices, distances, stream);
       }
     } finally {
-      lock.unlockRead(stamp);
+      lock.endRead(stamp);
       Reference.reachabilityFence(this);
     }
   }
@@ -186,12 +186,12 @@ public final class Codebook implements AutoCloseable {
       throw new IllegalArgumentException(
           "x holds " + x.length + " floats, which is no multiple of the width " + width);
     }
-    long stamp = lock.readLock();
+    long stamp = lock.beginRead();
     try {
       KernelCodebook open = open();
       return x.length == 0 ? new int[0] : open.lookup(x, x.length / width);
     } finally {
-      lock.unlockRead(stamp);
+      lock.endRead(stamp);
       Reference.reachabilityFence(this);
     }
   }
@@ -230,14 +230,14 @@ public final class Codebook implements AutoCloseable {
     Segments.disjoint("sums", sums, sumsBytes, "x", x, xBytes);
     Segments.disjoint("sums", sums, sumsBytes, "codes", codes, codesBytes);
     Segments.disjoint("sums", sums, sumsBytes, "counts", counts, countsBytes);
-    long stamp = lock.readLock();
+    long stamp = lock.beginRead();
     try {
       KernelCodebook open = open();
       if (rows > 0) {
         open.accumulate(x, rows, rowStride, codes, counts, sums, stream);
       }
     } finally {
-      lock.unlockRead(stamp);
+      lock.endRead(stamp);
       Reference.reachabilityFence(this);
     }
   }
@@ -257,11 +257,11 @@ public final class Codebook implements AutoCloseable {
     long countsBytes = (long) size * Double.BYTES;
     Segments.input("counts", counts, countsBytes, Double.BYTES);
     Segments.input("sums", sums, countsBytes * width, Double.BYTES);
-    long stamp = lock.writeLock();
+    long stamp = lock.beginWrite();
     try {
       open().apply(counts, sums, update, stream);
     } finally {
-      lock.unlockWrite(stamp);
+      lock.endWrite(stamp);
       Reference.reachabilityFence(this);
     }
   }
@@ -287,11 +287,11 @@ public final class Codebook implements AutoCloseable {
       long stream) {
     Objects.requireNonNull(update, "update");
     checkRows(x, rows, rowStride, codes, stream);
-    long stamp = lock.writeLock();
+    long stamp = lock.beginWrite();
     try {
       open().update(x, rows, rowStride, codes, update, stream);
     } finally {
-      lock.unlockWrite(stamp);
+      lock.endWrite(stamp);
       Reference.reachabilityFence(this);
     }
   }
@@ -326,11 +326,11 @@ public final class Codebook implements AutoCloseable {
       Segments.input("live", live, size, 1);
       Segments.disjoint("out", out, outBytes, "live", live, size);
     }
-    long stamp = lock.readLock();
+    long stamp = lock.beginRead();
     try {
       open().neighbours(neighbours, live, out, stream);
     } finally {
-      lock.unlockRead(stamp);
+      lock.endRead(stamp);
       Reference.reachabilityFence(this);
     }
   }
@@ -400,7 +400,7 @@ public final class Codebook implements AutoCloseable {
     Segments.disjoint("positions", positions, chosenBytes, "swapped", swapped, tokenBytes);
     Segments.disjoint("substitutes", substitutes, chosenBytes, "swapped", swapped, tokenBytes);
     Segments.disjoint("positions", positions, chosenBytes, "substitutes", substitutes, chosenBytes);
-    long stamp = lock.readLock();
+    long stamp = lock.beginRead();
     try {
       KernelCodebook open = open();
       if (params.images() > 0) {
@@ -418,7 +418,7 @@ public final class Codebook implements AutoCloseable {
             stream);
       }
     } finally {
-      lock.unlockRead(stamp);
+      lock.endRead(stamp);
       Reference.reachabilityFence(this);
     }
   }
@@ -462,25 +462,25 @@ public final class Codebook implements AutoCloseable {
       }
     }
     checkFinite("vectors", vectors);
-    long stamp = lock.writeLock();
+    long stamp = lock.beginWrite();
     try {
       KernelCodebook open = open();
       if (codes.length > 0) {
         open.restart(codes, vectors);
       }
     } finally {
-      lock.unlockWrite(stamp);
+      lock.endWrite(stamp);
       Reference.reachabilityFence(this);
     }
   }
 
   /** A copy of everything this codebook remembers. */
   public CodebookState state() {
-    long stamp = lock.readLock();
+    long stamp = lock.beginRead();
     try {
       return open().read();
     } finally {
-      lock.unlockRead(stamp);
+      lock.endRead(stamp);
       Reference.reachabilityFence(this);
     }
   }
@@ -516,11 +516,11 @@ public final class Codebook implements AutoCloseable {
             "deadSteps of codeword " + j + " in the state is " + state.deadSteps()[j]);
       }
     }
-    long stamp = lock.writeLock();
+    long stamp = lock.beginWrite();
     try {
       open().write(state);
     } finally {
-      lock.unlockWrite(stamp);
+      lock.endWrite(stamp);
       Reference.reachabilityFence(this);
     }
   }
@@ -528,14 +528,14 @@ public final class Codebook implements AutoCloseable {
   /** Waits for running calls and frees the codebook. Calls after the first do nothing. */
   @Override
   public void close() {
-    long stamp = lock.writeLock();
+    long stamp = lock.beginWrite();
     try {
       if (kernels != null) {
         kernels = null;
         cleanable.clean();
       }
     } finally {
-      lock.unlockWrite(stamp);
+      lock.endWrite(stamp);
     }
   }
 

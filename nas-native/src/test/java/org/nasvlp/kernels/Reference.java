@@ -68,12 +68,13 @@ final class Reference {
   }
 
   static int nearest(float[] x, int row, float[] codewords, int size, int width) {
-    return IntStream.range(0, size)
-        .boxed()
-        .min(
-            Comparator.comparingDouble((Integer j) -> distance(x, row, codewords, j, width))
-                .thenComparing(j -> j))
-        .orElseThrow();
+    int nearest = 0;
+    for (int j = 1; j < size; j++) {
+      if (distance(x, row, codewords, j, width) < distance(x, row, codewords, nearest, width)) {
+        nearest = j;
+      }
+    }
+    return nearest;
   }
 
   static void accumulate(float[] x, int width, int[] codes, double[] counts, double[] sums) {
@@ -90,14 +91,13 @@ final class Reference {
     Arrays.fill(out, -1);
     for (int j = 0; j < size; j++) {
       int code = j;
+      double[] distances = new double[size];
+      Arrays.setAll(distances, l -> distance(codewords, code, codewords, l, width));
       int[] sorted =
           IntStream.range(0, size)
               .filter(l -> l != code && (live == null || live[l] != 0))
               .boxed()
-              .sorted(
-                  Comparator.comparingDouble(
-                          (Integer l) -> distance(codewords, code, codewords, l, width))
-                      .thenComparing(l -> l))
+              .sorted(Comparator.comparingDouble((Integer l) -> distances[l]).thenComparing(l -> l))
               .limit(count)
               .mapToInt(l -> l)
               .toArray();

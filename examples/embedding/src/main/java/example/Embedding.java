@@ -1,0 +1,134 @@
+package example;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.Collectors;
+import org.nasvlp.config.NasConfig;
+import org.nasvlp.data.BadSampleException;
+import org.nasvlp.data.CaptionTokenizer;
+import org.nasvlp.data.ImageTextPair;
+import org.nasvlp.model.NasModel;
+import org.nasvlp.train.NasTrainer;
+import org.nasvlp.train.StepReport;
+import org.nasvlp.train.TrainingListener;
+import org.nasvlp.train.TrainingResult;
+import org.nasvlp.train.TrainingStart;
+
+/**
+ * Pretrains a very small model inside a program, on a data set of the program's own, with a
+ * listener of its own, and asks the model about a picture.
+ */
+final class Embedding {
+  private static final String CONFIG =
+      """
+      {
+        "preset": "tiny",
+        "model": {"imageSize": 32, "patchSize": 8, "width": 48, "heads": 3, "imageLayers": 2,
+                  "textLayers": 1, "fusionLayers": 1, "projection": 24},
+        "dictionary": {"codewords": 32},
+        "nva": {"radius": 8},
+        "objective": {"queue": 0, "softTargets": 0},
+        "optimizer": {"learningRate": 0.002},
+        "data": {"batchSize": 24, "flip": false, "colorJitter": 0, "minCropScale": 0.9},
+        "training": {"steps": 120, "evaluateEvery": 0, "checkpointEvery": 0}
+      }
+      """;
+
+  private Embedding() {}
+
+  /** Remembers the losses and prints some of them. */
+  private static final class LossPrinter implements TrainingListener {
+    private final List<Double> losses = new ArrayList<>();
+
+    @Override
+    public void onStart(TrainingStart start) {
+      System.out.println(start.pairs() + " pairs, kernels: " + start.kernels());
+    }
+
+    @Override
+    public void onStep(StepReport report) {
+      losses.add(report.loss());
+      if (report.step() == 1 || report.step() % 20 == 0) {
+        System.out.printf("step %d: loss %.3f%n", report.step(), report.loss());
+      }
+    }
+
+    double mean(int from, int to) {
+      return losses.subList(from, to).stream().mapToDouble(Double::doubleValue).average().orElse(0);
+    }
+  }
+
+  public static void main(String[] args) throws IOException, BadSampleException {
+    Path folder = Files.createTempDirectory(Files.createDirectories(Path.of(args[0])), "run-");
+    Path vocabulary = folder.resolve("tokenizer.json");
+    Files.writeString(vocabulary, tokenizerJson(ColouredShapes.words()));
+    NasConfig config = NasConfig.fromJson(CONFIG, "the example's configuration");
+    LossPrinter printer = new LossPrinter();
+    try (ColouredShapes shapes = new ColouredShapes();
+        CaptionTokenizer tokenizer =
+            CaptionTokenizer.load(vocabulary, config.model().textTokens())) {
+      TrainingResult result =
+          NasTrainer.builder()
+              .config(config)
+              .dataset(shapes)
+              .tokenizer(tokenizer)
+              .output(folder.resolve("out"))
+              .listener(printer)
+              .build()
+              .run();
+      double before = printer.mean(0, 5);
+      double after = printer.mean(printer.losses.size() - 5, printer.losses.size());
+      System.out.printf("mean loss: first five steps %.3f, last five %.3f%n", before, after);
+      if (!(after < before)) {
+        throw new IllegalStateException("the loss did not fall");
+      }
+      ask(result.checkpoint(), shapes.get(0));
+    }
+    System.out.println("embedding works");
+  }
+
+  private static void ask(Path checkpoint, ImageTextPair pair) throws IOException {
+    List<String> captions = List.of(pair.caption(), "a large black ring");
+    try (NasModel model = NasModel.load(checkpoint)) {
+      double[] match = model.score(pair.image(), captions);
+      for (int i = 0; i < match.length; i++) {
+        System.out.printf("%.3f  %s%n", match[i], captions.get(i));
+      }
+    }
+  }
+
+  /** A WordPiece tokenizer whose vocabulary is the special tokens and the words. */
+  private static String tokenizerJson(List<String> words) {
+    List<String> special = List.of("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]");
+    List<String> vocabulary = new ArrayList<>(special);
+    vocabulary.addAll(words);
+    String added =
+        special.stream()
+            .map(
+                token ->
+                    """
+                    {"id": %d, "content": "%s", "single_word": false, "lstrip": false,
+                     "rstrip": false, "normalized": false, "special": true}\
+                    """
+                        .formatted(vocabulary.indexOf(token), token))
+            .collect(Collectors.joining(", "));
+    String ids =
+        vocabulary.stream()
+            .map(token -> "\"%s\": %d".formatted(token, vocabulary.indexOf(token)))
+            .collect(Collectors.joining(", "));
+    return """
+    {"version": "1.0", "truncation": null, "padding": null,
+     "added_tokens": [%s],
+     "normalizer": {"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true,
+                    "strip_accents": null, "lowercase": true},
+     "pre_tokenizer": {"type": "BertPreTokenizer"},
+     "post_processor": null, "decoder": null,
+     "model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
+               "max_input_chars_per_word": 100, "vocab": {%s}}}
+    """
+        .formatted(added, ids);
+  }
+}

@@ -1,0 +1,149 @@
+package org.nasvlp.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.nasvlp.train.TrainingException;
+import org.nasvlp.train.TrainingResult;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+/** The demonstration on the pictures of the repository, with the training itself left out. */
+class DemoCommandTest {
+  @TempDir private Path folder;
+
+  private final List<TrainingJob> jobs = new ArrayList<>();
+
+  private TestShell shell(boolean stopped) {
+    return new TestShell(
+        (job, listener) -> {
+          jobs.add(job);
+          return new TrainingJob.Run() {
+            @Override
+            public TrainingResult run() {
+              listener.onStep(Samples.step(1, 1500));
+              Path checkpoint = job.output().resolve("checkpoints").resolve("step-00000040");
+              return Samples.result(checkpoint, stopped, stopped ? null : Samples.evaluation());
+            }
+
+            @Override
+            public void stop() {
+              throw new AssertionError("nobody asked to stop");
+            }
+          };
+        });
+  }
+
+  @Test
+  void passesOptionsOnAndPrintsTheTables() throws IOException {
+    TestShell shell = shell(false);
+    Path out = folder.resolve("out");
+    Path json = folder.resolve("deep").resolve("report.json");
+    assertThat(
+            shell.run(
+                "demo",
+                "--minutes",
+                "3",
+                "--seed",
+                "5",
+                "--threads",
+                "1",
+                "--out",
+                out.toString(),
+                "--json",
+                json.toString()))
+        .isZero();
+    TrainingJob job = jobs.getFirst();
+    assertThat(job.config()).isEqualTo(DemoConfig.create(5, 3));
+    assertThat(job.config().training().minutes()).isBetween(1.5, 3.0);
+    assertThat(job.threads()).isEqualTo(1);
+    assertThat(job.resume()).isFalse();
+    assertThat(job.output()).isEqualTo(out);
+    assertThat(job.dataset().size()).isGreaterThan(1000);
+    assertThat(job.benchmark()).isNotNull();
+    assertThat(job.benchmark().attributes())
+        .contains("skin tone", "gender", "colour", "direction", "hair", "clock");
+    assertThat(shell.out()).contains("Fine differences", "Retrieval", "Checkpoint  ", "Log  ");
+    assertThat(shell.err()).contains("step 1/1500");
+    JsonNode root = JsonMapper.shared().readTree(Files.readString(json));
+    assertThat(root.get("seed").intValue()).isEqualTo(5);
+    assertThat(root.get("log").stringValue()).isEqualTo(out.resolve("log.jsonl").toString());
+  }
+
+  @Test
+  void aStoppedRunIsStatus130AndSaysHowToGoOn() {
+    TestShell shell = shell(true);
+    Path out = folder.resolve("out");
+    assertThat(shell.run("demo", "--out", out.toString())).isEqualTo(130);
+    assertThat(shell.out()).isEmpty();
+    assertThat(shell.err())
+        .contains("stopped after step 40 of 1500")
+        .contains("Checkpoint  " + out.resolve("checkpoints").resolve("step-00000040"))
+        .contains("nas demo --resume --out " + out);
+  }
+
+  @Test
+  void neverMixesTwoRuns() throws IOException {
+    TestShell shell = shell(false);
+    Path out = Files.createDirectory(folder.resolve("out"));
+    Files.writeString(out.resolve("log.jsonl"), "{}\n");
+    assertThat(shell.run("demo", "--out", out.toString())).isEqualTo(1);
+    assertThat(shell.err()).contains(out.toString(), "--resume", "--out").hasLineCount(1);
+    assertThat(shell.run("demo", "--resume", "--out", folder.resolve("new").toString()))
+        .isEqualTo(1);
+    assertThat(shell.err()).contains("holds no run to resume").hasLineCount(1);
+    assertThat(shell.run("demo", "--out", out.resolve("log.jsonl").toString())).isEqualTo(1);
+    assertThat(shell.err()).contains("is a file").hasLineCount(1);
+    assertThat(jobs).isEmpty();
+  }
+
+  @Test
+  void resumesWithTheRunsOwnConfiguration() throws IOException {
+    TestShell shell = shell(false);
+    Path out = folder.resolve("out");
+    Path checkpoint = Files.createDirectories(out.resolve("checkpoints").resolve("step-00000040"));
+    Files.writeString(out.resolve("checkpoints").resolve("latest"), "step-00000040\n");
+    Files.writeString(checkpoint.resolve("config.json"), DemoConfig.create(9, 2).toJson());
+    assertThat(shell.run("demo", "--resume", "--out", out.toString())).isZero();
+    assertThat(jobs.getFirst().resume()).isTrue();
+    assertThat(jobs.getFirst().config()).isEqualTo(DemoConfig.create(9, 2));
+  }
+
+  @Test
+  void aReportThatCannotBeWrittenIsToldBeforeTraining() throws IOException {
+    TestShell shell = shell(false);
+    Path file = Files.createFile(folder.resolve("file"));
+    String out = folder.resolve("out").toString();
+    assertThat(shell.run("demo", "--out", out, "--json", folder.toString())).isEqualTo(1);
+    assertThat(shell.err()).contains("is a folder", "--json");
+    assertThat(shell.run("demo", "--out", out, "--json", file.resolve("x.json").toString()))
+        .isEqualTo(1);
+    assertThat(shell.err()).contains("--json");
+    assertThat(jobs).isEmpty();
+  }
+
+  @Test
+  void aFailedTrainingIsStatus1() {
+    TestShell shell =
+        new TestShell(
+            (job, listener) -> {
+              throw new TrainingException("the loss is not finite: lower optimizer.learningRate");
+            });
+    assertThat(shell.run("demo", "--out", folder.resolve("out").toString())).isEqualTo(1);
+    assertThat(shell.err())
+        .isEqualTo("nas: the loss is not finite: lower optimizer.learningRate\n");
+  }
+
+  @Test
+  void theSameSeedAndMinutesGiveTheSameConfiguration() {
+    assertThat(DemoConfig.create(1, 14)).isEqualTo(DemoConfig.create(1, 14));
+    assertThat(DemoConfig.create(2, 14).training().seed()).isEqualTo(2);
+    assertThat(DemoConfig.create(1, 14).training().minutes()).isLessThan(14);
+  }
+}

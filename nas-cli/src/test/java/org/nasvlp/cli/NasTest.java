@@ -1,0 +1,123 @@
+package org.nasvlp.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.nasvlp.kernels.Kernels;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+class NasTest {
+  @TempDir private Path folder;
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = ';',
+      quoteCharacter = '"',
+      textBlock =
+          """
+          "";                               nas: Missing command
+          fly;                              nas: Unmatched argument at index 0: 'fly'
+          demo --minutes x;                 'x' is not a double
+          demo --minutes 0;                 0.0 is not above 0
+          demo --minutes NaN;               NaN is not above 0
+          demo --seed 1.5;                  '1.5' is not a long
+          demo --threads 0;                 0 is not between 1 and 1024
+          demo --resume --seed 3;           leave out --seed and --minutes
+          demo --unknown;                   Unknown option: '--unknown'
+          train;                            Missing required option: '--config=FILE'
+          train --config c.json --steps 0;  0 is not above 0
+          score;                            'IMAGE'
+          score a.png;                      'CAPTION'
+          score a.png %20;                  A caption is blank
+          """)
+  void wrongUsageIsStatus2WithAHint(String line, String message) {
+    TestShell shell = new TestShell();
+    String[] args =
+        line.isEmpty()
+            ? new String[0]
+            : line.replaceAll(" +", " ").replace("%20", "\t").split(" ", -1);
+    assertThat(shell.run(args)).isEqualTo(2);
+    assertThat(shell.err()).contains(message).containsIgnoringCase("--help");
+    assertThat(shell.out()).isEmpty();
+  }
+
+  @Test
+  void helpAndVersionGoToStdout() {
+    TestShell shell = new TestShell();
+    assertThat(shell.run("--help")).isZero();
+    assertThat(shell.out()).contains("demo", "train", "score", "env", "130");
+    assertThat(shell.run("demo", "--help")).isZero();
+    assertThat(shell.out())
+        .contains("--minutes", "--seed", "--out", "--resume", "--json", "--threads");
+    assertThat(shell.run("--version")).isZero();
+    assertThat(shell.out()).startsWith("nas ");
+    assertThat(shell.err()).isEmpty();
+  }
+
+  @Test
+  void failuresAreStatus1AndOneLine() {
+    TestShell shell = new TestShell();
+    String absent = folder.resolve("absent").toString();
+    String[][] commands = {
+      {"demo", "--data", absent, "--out", folder.resolve("out").toString()},
+      {"train", "--config", absent + ".json"},
+      {"score", absent + ".png", "a cat", "--checkpoint", absent},
+    };
+    for (String[] command : commands) {
+      assertThat(shell.run(command)).isEqualTo(1);
+      assertThat(shell.err()).startsWith("nas: ").contains(absent).hasLineCount(1);
+      assertThat(shell.out()).isEmpty();
+    }
+  }
+
+  @Test
+  void stackTracesOnlyWhenAskedFor() {
+    TestShell shell = new TestShell();
+    String absent = folder.resolve("absent").toString();
+    assertThat(shell.run("--verbose", "score", "a.png", "b", "--checkpoint", absent)).isEqualTo(1);
+    assertThat(shell.err()).contains("\tat org.nasvlp.cli.ScoreCommand");
+  }
+
+  @Test
+  void envTellsVersionsAndBackends() {
+    TestShell shell = new TestShell();
+    assertThat(shell.run("env")).isZero();
+    assertThat(shell.out())
+        .contains("java", Runtime.version().toString())
+        .contains("kernels          " + Kernels.describe())
+        .containsPattern("libtorch +2\\.\\d+\\.\\d+")
+        .containsPattern("libtorch threads \\d+")
+        .containsPattern("gpu +\\S");
+
+    assertThat(shell.run("env", "--json")).isZero();
+    JsonNode facts = JsonMapper.shared().readTree(shell.out());
+    assertThat(facts.get("kernels").stringValue()).isEqualTo(Kernels.describe());
+    assertThat(facts.get("processors").stringValue())
+        .startsWith(Integer.toString(Runtime.getRuntime().availableProcessors()));
+  }
+
+  @Test
+  void dataFolders() throws IOException {
+    TestShell shell = new TestShell();
+    Path config = Files.writeString(folder.resolve("c.json"), "{\"preset\": \"tiny\"}");
+    Path data = Files.createDirectory(folder.resolve("data"));
+    assertThat(shell.run("train", "--config", config.toString(), "--data", data.toString()))
+        .isEqualTo(1);
+    assertThat(shell.err()).contains("tokenizer.json", "--tokenizer");
+    assertThat(
+            shell.run(
+                "train", "--config", config.toString(), "--data", data.toString(), "--test", "x"))
+        .isEqualTo(1);
+    assertThat(shell.err()).contains("--test and --pairs belong together");
+    Files.createFile(data.resolve("train.tar"));
+    assertThat(shell.run("demo", "--data", data.toString())).isEqualTo(1);
+    assertThat(shell.err()).contains("test.tar: no such file");
+  }
+}

@@ -1,0 +1,56 @@
+package org.nasvlp.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import org.junit.jupiter.api.Test;
+import org.nasvlp.eval.EvaluationReport;
+
+class ReportTablesTest {
+  @Test
+  void fineGrainedTable() {
+    assertThat(ReportTables.fineGrained(Samples.evaluation()))
+        .isEqualTo(
+            """
+            Fine differences: choices between two real pairs, % right (a tie is wrong)
+                                          caption     image      text     image     group
+                                  pairs    choice    choice     score     score     score
+            by contrast (ITC)
+              skin tone             400      98.8     100.0      90.0      80.0      70.0
+              colour              1,200      75.0      62.5      50.0      40.0      30.0
+              age                     6      25.0      50.0       0.0       0.0       0.0
+              pairs (micro)       1,606      80.0      70.0      60.0      50.0      40.0
+              attributes (macro)  1,606      66.0      71.0      47.0      40.0      33.0
+            by matching (ITM)
+              colour              1,200     100.0     100.0     100.0     100.0     100.0
+              pairs (micro)       1,606      80.0      70.0      60.0      50.0      40.0
+              attributes (macro)  1,606      90.0      80.0      70.0      60.0      50.0
+            chance                           50.0      50.0      25.0      25.0      16.7
+            """);
+  }
+
+  @Test
+  void retrievalTable() {
+    assertThat(ReportTables.retrieval(Samples.evaluation()))
+        .isEqualTo(
+            """
+            Retrieval among 200 images and 100 captions, % found
+                                           image to text             text to image
+                                     R@1     R@5    R@10       R@1     R@5    R@10
+            ITC                     10.0    20.0    30.0      40.0    50.0    60.0
+            ITC, then ITM           15.0    25.0    30.0      45.0    55.0    60.0
+            chance                   1.0     5.0    10.0       0.5     2.5     5.0
+            """);
+  }
+
+  @Test
+  void whatWasNotMeasuredIsNotShown() {
+    EvaluationReport itcOnly = new EvaluationReport(Samples.evaluation().itc(), null, null, null);
+    assertThat(ReportTables.fineGrained(itcOnly)).contains("ITC").doesNotContain("ITM");
+    assertThat(ReportTables.retrieval(itcOnly)).isEmpty();
+  }
+
+  @Test
+  void chanceOfASmallSetIsAtMostOne() {
+    assertThat(ReportTables.chance(4)).containsExactly(0.25, 1, 1);
+  }
+}

@@ -1,0 +1,52 @@
+package org.nasvlp.cli;
+
+import java.io.ByteArrayOutputStream;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.Map;
+
+/** Runs the command in this JVM and keeps what it prints. */
+final class TestShell {
+  private final ByteArrayOutputStream out = new ByteArrayOutputStream();
+  private final ByteArrayOutputStream err = new ByteArrayOutputStream();
+  private final Shell shell;
+
+  TestShell(TrainingJob.Factory trainings) {
+    shell =
+        new Shell(
+            new PrintStream(out, true, StandardCharsets.UTF_8),
+            new PrintStream(err, true, StandardCharsets.UTF_8),
+            0,
+            Map.of("NAS_HOME", home().toString()),
+            new Interruption(),
+            trainings);
+  }
+
+  TestShell() {
+    this(TrainingJob.Factory::trainer);
+  }
+
+  /** The repository's root; Maven runs tests in the module's folder. */
+  static Path home() {
+    return Path.of("").toAbsolutePath().getParent();
+  }
+
+  int run(String... args) {
+    out.reset();
+    err.reset();
+    return Nas.execute(shell, args);
+  }
+
+  Shell shell() {
+    return shell;
+  }
+
+  String out() {
+    return out.toString(StandardCharsets.UTF_8);
+  }
+
+  String err() {
+    return err.toString(StandardCharsets.UTF_8);
+  }
+}

@@ -1,0 +1,113 @@
+package org.nasvlp.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.awt.Color;
+import java.awt.Graphics2D;
+import java.awt.image.BufferedImage;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import javax.imageio.ImageIO;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+/** The whole way with the library's own trainer: train, resume, score. */
+class TrainAndScoreTest {
+  private static final String CONFIG =
+      """
+      preset: tiny
+      model: {imageSize: 32, patchSize: 8, width: 32, heads: 2, imageLayers: 1, textLayers: 1,
+              fusionLayers: 1, projection: 16}
+      dictionary: {codewords: 32}
+      nva: {radius: 8}
+      objective: {queue: 16}
+      data: {batchSize: 8}
+      training: {steps: 6, evaluateEvery: 0, checkpointEvery: 3}
+      """;
+
+  @TempDir private Path folder;
+
+  private Path data() throws IOException {
+    Path data = Files.createDirectory(folder.resolve("data"));
+    List<Map<String, String>> list = new ArrayList<>();
+    Map<String, Color> colors =
+        Map.of("red", Color.RED, "green", Color.GREEN, "blue", Color.BLUE, "black", Color.BLACK);
+    for (Map.Entry<String, Color> color : colors.entrySet()) {
+      for (String shape : List.of("circle", "square")) {
+        BufferedImage image = new BufferedImage(32, 32, BufferedImage.TYPE_INT_RGB);
+        Graphics2D graphics = image.createGraphics();
+        graphics.setColor(color.getValue());
+        if (shape.equals("circle")) {
+          graphics.fillOval(4, 4, 24, 24);
+        } else {
+          graphics.fillRect(4, 4, 24, 24);
+        }
+        graphics.dispose();
+        String name = color.getKey() + "-" + shape + ".png";
+        ImageIO.write(image, "png", data.resolve(name).toFile());
+        list.add(Map.of("image", name, "caption", color.getKey() + " " + shape));
+      }
+    }
+    Files.writeString(data.resolve("list.json"), JsonMapper.shared().writeValueAsString(list));
+    return data;
+  }
+
+  @Test
+  void trainResumeScore() throws IOException {
+    TestShell shell = new TestShell();
+    Path config = Files.writeString(folder.resolve("config.yaml"), CONFIG);
+    Path data = data();
+    Path out = folder.resolve("out");
+    Path tokenizer = TestShell.home().resolve("data/noto-emoji/tokenizer.json");
+    String[] train = {
+      "train",
+      "--config",
+      config.toString(),
+      "--data",
+      data.toString(),
+      "--tokenizer",
+      tokenizer.toString(),
+      "--out",
+      out.toString()
+    };
+    assertThat(shell.run(train)).as(shell.err()).isZero();
+    assertThat(shell.out())
+        .contains("Steps       6 of 6")
+        .contains("Checkpoint  " + out.resolve("checkpoints/step-00000006"))
+        .doesNotContain("Fine differences");
+    assertThat(shell.err()).contains("8 pairs", "step 3: checkpoint");
+
+    assertThat(shell.run(train)).isEqualTo(1);
+    assertThat(shell.err()).contains("--resume");
+
+    String[] score = {
+      "score",
+      data.resolve("red-circle.png").toString(),
+      "red circle",
+      "blue square",
+      "--checkpoint",
+      out.toString()
+    };
+    assertThat(shell.run(score)).as(shell.err()).isZero();
+    assertThat(shell.out()).contains("match", "cosine", "red circle", "blue square");
+    String[] asJson = new String[score.length + 1];
+    System.arraycopy(score, 0, asJson, 0, score.length);
+    asJson[score.length] = "--json";
+    assertThat(shell.run(asJson)).isZero();
+    JsonNode scores = JsonMapper.shared().readTree(shell.out()).get("scores");
+    assertThat(scores.size()).isEqualTo(2);
+    assertThat(scores.get(0).get("caption").stringValue()).isEqualTo("red circle");
+    assertThat(scores.get(0).get("match").doubleValue()).isBetween(0.0, 1.0);
+    assertThat(scores.get(1).get("cosine").doubleValue()).isBetween(-1.0001, 1.0001);
+
+    score[1] = folder.resolve("absent.png").toString();
+    assertThat(shell.run(score)).isEqualTo(1);
+    assertThat(shell.err()).contains("absent.png").hasLineCount(1);
+  }
+}

@@ -1,0 +1,350 @@
+package org.nasvlp.train;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.atomic.AtomicReference;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.nasvlp.checkpoint.Safetensors;
+import org.nasvlp.config.ModelConfig;
+import org.nasvlp.config.NasConfig;
+import org.nasvlp.config.ObjectiveConfig;
+import org.nasvlp.config.TrainingConfig;
+import org.nasvlp.data.CaptionTokenizer;
+import org.nasvlp.data.ImageTextDataset;
+import org.nasvlp.data.TooManyBadSamplesException;
+import org.nasvlp.model.NasModel;
+
+class NasTrainerTest {
+  @TempDir Path folder;
+  private CaptionTokenizer tokenizer;
+
+  @BeforeEach
+  void open() {
+    tokenizer = Shapes.tokenizer(folder, 8);
+  }
+
+  @AfterEach
+  void close() {
+    tokenizer.close();
+  }
+
+  private NasTrainer.Builder trainer(NasConfig config, String output) {
+    return trainer(config, output, new Shapes());
+  }
+
+  private NasTrainer.Builder trainer(NasConfig config, String output, ImageTextDataset dataset) {
+    return NasTrainer.builder()
+        .config(config)
+        .dataset(dataset)
+        .tokenizer(tokenizer)
+        .output(folder.resolve(output))
+        .threads(1);
+  }
+
+  /** The tensors of a checkpoint, as bytes. */
+  private static List<byte[]> tensors(Path checkpoint) throws IOException {
+    List<byte[]> all = new ArrayList<>();
+    for (String name :
+        List.of("model.safetensors", "dictionary.safetensors", "training.safetensors")) {
+      all.add(Files.readAllBytes(checkpoint.resolve(name)));
+    }
+    return all;
+  }
+
+  private static void assertSame(Path a, Path b) throws IOException {
+    List<byte[]> first = tensors(a);
+    List<byte[]> second = tensors(b);
+    for (int i = 0; i < first.size(); i++) {
+      assertThat(first.get(i)).isEqualTo(second.get(i));
+    }
+  }
+
+  private static ModelConfig withInput(ModelConfig m, ModelConfig.FusionInput input) {
+    return new ModelConfig(
+        m.imageSize(),
+        m.patchSize(),
+        m.stem(),
+        m.width(),
+        m.heads(),
+        m.imageLayers(),
+        m.textLayers(),
+        m.fusionLayers(),
+        m.projection(),
+        m.textTokens(),
+        m.imageNormEps(),
+        m.textNormEps(),
+        input);
+  }
+
+  @ParameterizedTest
+  @EnumSource(ModelConfig.FusionInput.class)
+  void fiftyStepsLowerEveryLoss(ModelConfig.FusionInput input) {
+    NasConfig config = Shapes.config(50);
+    config = config.with(withInput(config.model(), input));
+    List<StepReport> reports = new ArrayList<>();
+    TrainingResult result =
+        trainer(config, "out")
+            .listener(
+                new TrainingListener() {
+                  @Override
+                  public void onStep(StepReport report) {
+                    reports.add(report);
+                  }
+                })
+            .build()
+            .run();
+    assertThat(result.step()).isEqualTo(50);
+    assertThat(result.stopped()).isFalse();
+    assertThat(reports).hasSize(50);
+    for (String name : List.of("itc", "mlm")) {
+      double before =
+          reports.subList(0, 5).stream().mapToDouble(r -> r.losses().get(name)).average().orElse(0);
+      double after =
+          reports.subList(45, 50).stream()
+              .mapToDouble(r -> r.losses().get(name))
+              .average()
+              .orElse(0);
+      assertThat(after).as(name).isLessThan(0.95 * before);
+    }
+    double before =
+        reports.subList(0, 5).stream().mapToDouble(StepReport::loss).average().orElse(0);
+    double after =
+        reports.subList(45, 50).stream().mapToDouble(StepReport::loss).average().orElse(0);
+    assertThat(after).isLessThan(0.9 * before);
+    assertThat(result.losses()).containsOnlyKeys("itc", "itm", "nva", "mlm");
+    assertThat(result.dictionary().live()).isPositive();
+  }
+
+  @Test
+  void theSameSeedGivesTheSameBitsAndAnotherDoesNot() throws IOException {
+    Path a = trainer(Shapes.config(6), "a").build().run().checkpoint();
+    Path b = trainer(Shapes.config(6), "b").build().run().checkpoint();
+    assertSame(a, b);
+    NasConfig other = Shapes.config(6).with(new TrainingConfig(4, 6, 0, 0, 0, 3));
+    Path c = trainer(other, "c").build().run().checkpoint();
+    assertThat(tensors(c).getFirst()).isNotEqualTo(tensors(a).getFirst());
+  }
+
+  @Test
+  void aStoppedAndResumedRunEndsWithTheSameBits() throws IOException {
+    Path whole = trainer(Shapes.config(14), "whole").build().run().checkpoint();
+
+    AtomicReference<NasTrainer> running = new AtomicReference<>();
+    NasTrainer first =
+        trainer(Shapes.config(14), "parts")
+            .listener(
+                new TrainingListener() {
+                  @Override
+                  public void onStep(StepReport report) {
+                    if (report.step() == 5) {
+                      running.get().stop();
+                    }
+                  }
+                })
+            .build();
+    running.set(first);
+    TrainingResult stopped = first.run();
+    assertThat(stopped.stopped()).isTrue();
+    assertThat(stopped.step()).isEqualTo(5);
+    TrainingResult resumed = trainer(Shapes.config(14), "parts").resume(true).build().run();
+    assertThat(resumed.step()).isEqualTo(14);
+    assertSame(whole, resumed.checkpoint());
+  }
+
+  @Test
+  void checkpointsAreWrittenOnTheWayAndOldOnesDropped() throws IOException {
+    NasConfig config = Shapes.config(10).with(new TrainingConfig(3, 10, 0, 0, 2, 2));
+    trainer(config, "out").build().run();
+    try (var files = Files.list(folder.resolve("out/checkpoints"))) {
+      assertThat(files.map(file -> file.getFileName().toString()))
+          .containsExactlyInAnyOrder("step-00000008", "step-00000010", "latest");
+    }
+    assertThat(Files.readAllLines(folder.resolve("out/log.jsonl"))).hasSize(10);
+  }
+
+  @Test
+  void aRunIsNotOverwrittenUnasked() {
+    trainer(Shapes.config(1), "out").build().run();
+    assertThatThrownBy(() -> trainer(Shapes.config(1), "out").build().run())
+        .isInstanceOf(TrainingException.class)
+        .hasMessageContaining("already holds a run")
+        .hasMessageContaining("resume it, or choose another output");
+  }
+
+  @Test
+  void anotherConfigurationIsNotResumed() {
+    trainer(Shapes.config(2), "out").build().run();
+    ObjectiveConfig o = Shapes.config(2).objective();
+    NasConfig other =
+        Shapes.config(2)
+            .with(
+                new ObjectiveConfig(
+                    2,
+                    o.itmWeight(),
+                    o.mlmWeight(),
+                    o.temperature(),
+                    o.minTemperature(),
+                    o.maxTemperature(),
+                    o.queue(),
+                    o.encoderMomentum(),
+                    o.softTargets(),
+                    o.maskRatio()));
+    assertThatThrownBy(() -> trainer(other, "out").resume(true).build().run())
+        .isInstanceOf(TrainingException.class)
+        .hasMessageContaining("another objective")
+        .hasMessageContaining("itcWeight=1.0");
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "match_head.weight, the loss {",
+    "image_encoder.layernorm.bias, the image encoder's features"
+  })
+  void aRunThatIsNoLongerFiniteStopsWithTheSamplesNamed(String parameter, String what)
+      throws IOException {
+    Path checkpoint = trainer(Shapes.config(1), "out").build().run().checkpoint();
+    Path file = checkpoint.resolve("model.safetensors");
+    Map<String, Safetensors.Entry> poisoned = new HashMap<>();
+    try (Arena arena = Arena.ofConfined()) {
+      Safetensors.read(file, arena)
+          .forEach(
+              (name, entry) -> {
+                MemorySegment data =
+                    MemorySegment.ofArray(entry.data().toArray(ValueLayout.JAVA_BYTE));
+                if (name.equals(parameter)) {
+                  data.set(ValueLayout.JAVA_FLOAT_UNALIGNED, 0, Float.NaN);
+                }
+                poisoned.put(name, new Safetensors.Entry(entry.type(), entry.shape(), data));
+              });
+    }
+    Files.delete(file);
+    Safetensors.write(file, poisoned);
+    assertThatThrownBy(() -> trainer(Shapes.config(5), "out").resume(true).build().run())
+        .isInstanceOf(TrainingException.class)
+        .hasMessageStartingWith(what)
+        .hasMessageContaining("is not finite at step 2")
+        .hasMessageContaining("lower optimizer.learningRate")
+        .hasMessageContaining("-square-")
+        .hasMessageContaining(checkpoint.toString());
+  }
+
+  @Test
+  void badSamplesAreCountedAndTooManyStopTheRun() {
+    NasConfig config = Shapes.config(12);
+    assertThatThrownBy(() -> trainer(config, "out", Shapes.withBroken(5)).build().run())
+        .isInstanceOf(TooManyBadSamplesException.class)
+        .hasMessageContaining("shape 5");
+    NasConfig tolerant =
+        config.with(new org.nasvlp.config.DataConfig(8, 0.8, true, 0.1, 0xFFFFFF, 2, 0.2));
+    TrainingResult result = trainer(tolerant, "out2", Shapes.withBroken(5)).build().run();
+    assertThat(result.skippedSamples()).isEqualTo(1);
+    assertThat(result.skippedExamples()).containsExactly("shape 5: made unreadable by the test");
+  }
+
+  @Test
+  void anOutputThatCannotBeMadeIsNamed() throws IOException {
+    Path file = Files.writeString(folder.resolve("file"), "x");
+    assertThatThrownBy(() -> trainer(Shapes.config(1), "file/out").build().run())
+        .isInstanceOf(TrainingException.class)
+        .hasMessageContaining(file.toString())
+        .hasMessageContaining("output folder");
+  }
+
+  @Test
+  void aDamagedCheckpointIsNamed() throws IOException {
+    Path checkpoint = trainer(Shapes.config(1), "out").build().run().checkpoint();
+    Path file = checkpoint.resolve("model.safetensors");
+    byte[] bytes = Files.readAllBytes(file);
+    Files.write(file, java.util.Arrays.copyOf(bytes, bytes.length - 100));
+    assertThatThrownBy(() -> trainer(Shapes.config(2), "out").resume(true).build().run())
+        .isInstanceOf(TrainingException.class)
+        .hasMessageContaining("model.safetensors")
+        .hasMessageContaining("cut short");
+    assertThatThrownBy(() -> NasModel.load(checkpoint))
+        .isInstanceOf(IOException.class)
+        .hasMessageContaining("cut short");
+  }
+
+  @Test
+  void theTimeBudgetBoundsTheSteps() {
+    NasConfig config =
+        Shapes.config(1_000_000).with(new TrainingConfig(3, 1_000_000, 0.05, 0, 0, 1));
+    TrainingResult result = trainer(config, "out").build().run();
+    assertThat(result.stopped()).isFalse();
+    assertThat(result.step()).isEqualTo(result.steps()).isLessThan(100_000);
+  }
+
+  @Test
+  void memoryStaysFlatOverThousandsOfSteps() throws IOException {
+    List<Long> resident = new ArrayList<>();
+    trainer(Shapes.config(2000), "out")
+        .listener(
+            new TrainingListener() {
+              @Override
+              public void onStep(StepReport report) {
+                if (report.step() % 500 == 0) {
+                  resident.add(residentKiB());
+                }
+              }
+            })
+        .build()
+        .run();
+    long growth = resident.getLast() - resident.get(1);
+    // A tensor of this model's smallest batch leaked in each of 1,000 steps would be far above.
+    assertThat(growth).as("KiB over the last 1,000 steps, %s", resident).isLessThan(40_000);
+  }
+
+  private static long residentKiB() {
+    try {
+      return Files.readAllLines(Path.of("/proc/self/status")).stream()
+          .filter(line -> line.startsWith("VmRSS"))
+          .mapToLong(line -> Long.parseLong(line.replaceAll("\\D", "")))
+          .findFirst()
+          .orElseThrow();
+    } catch (IOException e) {
+      throw new java.io.UncheckedIOException(e);
+    }
+  }
+
+  @Test
+  void aLoadedModelScoresAsTheTrainedOne() throws Exception {
+    Path checkpoint = trainer(Shapes.config(20), "out").build().run().checkpoint();
+    List<String> captions = List.of("red square left", "blue square left", "red bar right");
+    Shapes shapes = new Shapes();
+    try (NasModel one = NasModel.load(checkpoint);
+        NasModel two = NasModel.load(folder.resolve("out"))) {
+      double[] scores = one.score(shapes.get(0).image(), captions);
+      assertThat(scores).hasSize(3).isEqualTo(two.score(shapes.get(0).image(), captions));
+      for (double score : scores) {
+        assertThat(score).isBetween(0.0, 1.0);
+      }
+      // Alone or in a batch: a caption's score depends on its image and itself.
+      assertThat(one.score(shapes.get(0).image(), captions.subList(1, 2))[0])
+          .isCloseTo(scores[1], org.assertj.core.data.Offset.offset(1e-5));
+      for (float[] embedding : one.encodeImage(List.of(shapes.get(3).image()))) {
+        double norm = 0;
+        for (float value : embedding) {
+          norm += (double) value * value;
+        }
+        assertThat(norm).isCloseTo(1, org.assertj.core.data.Offset.offset(1e-5));
+      }
+    }
+  }
+}

@@ -1,0 +1,102 @@
+package org.nasvlp.kernels;
+
+import static java.lang.foreign.ValueLayout.JAVA_DOUBLE;
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import org.junit.jupiter.api.Test;
+
+/** A few training steps at real widths give the same bits in native code and in plain Java. */
+class BackendAgreementTest {
+  private static final int SIZE = 512;
+  private static final int WIDTH = 192;
+  private static final int IMAGES = 4;
+  private static final int TOKENS = 64;
+  private static final int CHOSEN = 10;
+  private static final int NEIGHBOURS = 33;
+
+  @Test
+  void nativeAndJavaGiveTheSameBits() {
+    assumeTrue(Kernels.isAvailable(Backend.CPU), () -> Kernels.unavailableReason(Backend.CPU));
+    List<Object> expected = steps(Backend.JAVA);
+    Tier before = Kernels.tier();
+    try {
+      for (Tier tier : Tier.values()) {
+        if (tier.compareTo(Kernels.bestTier()) <= 0) {
+          Kernels.setTier(tier);
+          List<Object> found = steps(Backend.CPU);
+          assertThat(found).hasSameSizeAs(expected);
+          for (int i = 0; i < found.size(); i++) {
+            assertThat(Objects.deepEquals(found.get(i), expected.get(i)))
+                .as("%s, array %d of all steps", tier, i)
+                .isTrue();
+          }
+        }
+      }
+    } finally {
+      Kernels.setTier(before);
+    }
+  }
+
+  private static List<Object> steps(Backend backend) {
+    Samples samples = new Samples(41);
+    List<Object> seen = new ArrayList<>();
+    float[] e = samples.codewords(Samples.Kind.GAUSSIAN, SIZE, WIDTH);
+    int rows = IMAGES * TOKENS;
+    try (Arena arena = Arena.ofConfined();
+        Codebook codebook =
+            Codebook.create(backend, arena.allocateFrom(JAVA_FLOAT, e), SIZE, WIDTH)) {
+      MemorySegment indices = arena.allocate(JAVA_INT, rows);
+      MemorySegment distances = arena.allocate(JAVA_FLOAT, rows);
+      MemorySegment counts = arena.allocate(JAVA_DOUBLE, SIZE);
+      MemorySegment sums = arena.allocate(JAVA_DOUBLE, SIZE * WIDTH);
+      MemorySegment lists = arena.allocate(JAVA_INT, SIZE * NEIGHBOURS);
+      MemorySegment positions = arena.allocate(JAVA_INT, IMAGES * CHOSEN);
+      MemorySegment substitutes = arena.allocate(JAVA_INT, IMAGES * CHOSEN);
+      MemorySegment swapped = arena.allocate(JAVA_FLOAT, rows * WIDTH);
+      for (int step = 0; step < 3; step++) {
+        float[] values = samples.rows(Samples.Kind.CLUSTERED, rows, e, SIZE, WIDTH);
+        MemorySegment x = arena.allocateFrom(JAVA_FLOAT, values);
+        codebook.lookup(x, rows, WIDTH, indices, distances, 0);
+        codebook.neighbours(NEIGHBOURS, null, lists, 0);
+        codebook.swap(
+            new TokenSwap(
+                IMAGES, TOKENS, CHOSEN, NEIGHBOURS, 0.5, 9, step, TokenSwap.Mode.RESIDUAL),
+            arena.allocateFrom(JAVA_FLOAT, samples.values(Samples.Kind.GAUSSIAN, rows)),
+            arena.allocateFrom(JAVA_FLOAT, samples.values(Samples.Kind.GAUSSIAN, rows)),
+            x,
+            indices,
+            lists,
+            arena.allocateFrom(JAVA_LONG, samples.ids(IMAGES)),
+            positions,
+            substitutes,
+            swapped,
+            0);
+        codebook.accumulate(x, rows, WIDTH, indices, counts, sums, 0);
+        codebook.update(x, rows, WIDTH, indices, new MomentumUpdate(0.99, 1e-5, 0.01), 0);
+        seen.add(indices.toArray(JAVA_INT));
+        seen.add(distances.toArray(JAVA_FLOAT));
+        seen.add(counts.toArray(JAVA_DOUBLE));
+        seen.add(sums.toArray(JAVA_DOUBLE));
+        seen.add(lists.toArray(JAVA_INT));
+        seen.add(positions.toArray(JAVA_INT));
+        seen.add(substitutes.toArray(JAVA_INT));
+        seen.add(swapped.toArray(JAVA_FLOAT));
+        CodebookState state = codebook.state();
+        seen.add(state.codewords());
+        seen.add(state.n());
+        seen.add(state.m());
+        seen.add(state.deadSteps());
+      }
+    }
+    return seen;
+  }
+}

@@ -1,0 +1,346 @@
+package org.nasvlp.kernels;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
+import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
+import static org.assertj.core.api.Assertions.assertThatNullPointerException;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+import java.util.stream.Stream;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** Every wrong argument is refused by name, before native code sees an address. */
+class CodebookArgumentsTest {
+  private static final MomentumUpdate UPDATE = new MomentumUpdate(0.9, 1e-5, 0.1);
+
+  private final Arena arena = Arena.ofShared();
+
+  @AfterEach
+  void close() {
+    arena.close();
+  }
+
+  static Stream<Backend> hosts() {
+    return Stream.of(Backend.CPU, Backend.JAVA).filter(Kernels::isAvailable);
+  }
+
+  private Codebook codebook(Backend backend) {
+    MemorySegment e = arena.allocate(3 * 2 * 4, 8);
+    return Codebook.create(backend, e, 3, 2);
+  }
+
+  private static void refused(ThrowingCallable call, String... words) {
+    assertThatIllegalArgumentException()
+        .isThrownBy(call)
+        .satisfies(e -> assertThat(e.getMessage()).contains(words));
+  }
+
+  @ParameterizedTest
+  @MethodSource("hosts")
+  void shapesOfACodebook(Backend backend) {
+    MemorySegment e = arena.allocate(24, 4);
+    refused(() -> Codebook.create(backend, e, 0, 2), "size is 0", "1..65536");
+    refused(() -> Codebook.create(backend, e, 65_537, 2), "size is 65537");
+    refused(() -> Codebook.create(backend, e, 3, 0), "width is 0", "1..4096");
+    refused(() -> Codebook.create(backend, e, 3, 4097), "width is 4097");
+    refused(() -> Codebook.create(backend, e, 3, 3), "codewords", "24 bytes", "36");
+    refused(() -> Codebook.create(new float[5], 3, 2), "codewords holds 5", "6");
+    assertThatNullPointerException()
+        .isThrownBy(() -> Codebook.create(backend, null, 3, 2))
+        .withMessageContaining("codewords");
+    try (Codebook codebook = Codebook.create(backend, e, 3, 2)) {
+      assertThat(codebook.size()).isEqualTo(3);
+      assertThat(codebook.width()).isEqualTo(2);
+      assertThat(codebook.backend()).isEqualTo(backend);
+      assertThat(codebook).hasToString("Codebook[3 x 2, " + backend + "]");
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("hosts")
+  void segmentsOfALookup(Backend backend) {
+    MemorySegment x = arena.allocate(40, 4);
+    MemorySegment out = arena.allocate(20, 4);
+    MemorySegment heap = MemorySegment.ofArray(new int[100]);
+    try (Codebook c = codebook(backend)) {
+      refused(() -> c.lookup(heap, 5, 2, out, null, 0), "x lies on the Java heap", "off-heap");
+      refused(() -> c.lookup(x, 5, 2, heap, null, 0), "indices lies on the Java heap");
+      refused(() -> c.lookup(x, 5, 2, out, heap, 0), "distances lies on the Java heap");
+      refused(() -> c.lookup(x, 6, 2, out, null, 0), "x holds 40 bytes", "48");
+      refused(() -> c.lookup(x, 5, 3, out, null, 0), "x holds 40 bytes", "56");
+      refused(() -> c.lookup(x, 5, 2, out.asSlice(0, 19), null, 0), "indices", "19", "20");
+      refused(() -> c.lookup(x, 5, 1, out, null, 0), "rowStride is 1", "width 2");
+      refused(() -> c.lookup(x, -1, 2, out, null, 0), "rows is -1");
+      refused(() -> c.lookup(x, Long.MAX_VALUE / 8, 2, out, null, 0), "x holds");
+      refused(() -> c.lookup(x, Long.MAX_VALUE / 2, 8, out, null, 0), "overflow");
+      refused(() -> c.lookup(x, 2, Long.MAX_VALUE / 2, out, null, 0), "overflow");
+      refused(() -> c.lookup(x.asSlice(1), 4, 2, out, null, 0), "x starts at", "aligned to 4");
+      refused(() -> c.lookup(x, 4, 2, out.asSlice(2), null, 0), "indices starts at", "aligned");
+      refused(() -> c.lookup(x, 5, 2, out.asReadOnly(), null, 0), "indices is read-only");
+      refused(() -> c.lookup(x, 5, 2, x, null, 0), "indices overlaps x");
+      refused(() -> c.lookup(x, 5, 2, out, out, 0), "distances overlaps indices");
+      refused(() -> c.lookup(x, 5, 2, out, null, 1), "stream is 1");
+      refused(
+          () -> c.lookup(MemorySegment.NULL.reinterpret(40), 5, 2, out, null, 0),
+          "x has address 0");
+      refused(() -> c.lookup(new float[3]), "3 floats", "width 2");
+      assertThatNullPointerException()
+          .isThrownBy(() -> c.lookup(null, 5, 2, out, null, 0))
+          .withMessageContaining("x");
+      assertThatNullPointerException().isThrownBy(() -> c.lookup(x, 5, 2, null, null, 0));
+      assertThatNullPointerException().isThrownBy(() -> c.lookup(null));
+      // A read-only x and a stride beyond the width are fine.
+      c.lookup(x.asReadOnly(), 3, 4, out, null, 0);
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("hosts")
+  void deadAndForeignSegments(Backend backend) throws InterruptedException {
+    MemorySegment out = arena.allocate(20, 4);
+    try (Codebook c = codebook(backend)) {
+      MemorySegment freed;
+      try (Arena shortLived = Arena.ofConfined()) {
+        freed = shortLived.allocate(40, 4);
+      }
+      assertThatIllegalStateException().isThrownBy(() -> c.lookup(freed, 5, 2, out, null, 0));
+      try (Arena other = Arena.ofConfined()) {
+        MemorySegment confined = other.allocate(40, 4);
+        Throwable[] thrown = new Throwable[1];
+        Thread thread =
+            new Thread(
+                () -> {
+                  try {
+                    c.lookup(confined, 5, 2, out, null, 0);
+                  } catch (WrongThreadException e) {
+                    thrown[0] = e;
+                  }
+                });
+        thread.start();
+        thread.join();
+        assertThat(thrown[0]).isInstanceOf(WrongThreadException.class);
+        // The owner itself may use it, whatever threads the backend has.
+        c.lookup(confined, 5, 2, out, null, 0);
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("hosts")
+  void segmentsOfAnUpdate(Backend backend) {
+    MemorySegment x = arena.allocate(40, 4);
+    MemorySegment codes = arena.allocate(20, 4);
+    MemorySegment counts = arena.allocate(24, 8);
+    MemorySegment sums = arena.allocate(48, 8);
+    MemorySegment heap = MemorySegment.ofArray(new double[100]);
+    try (Codebook c = codebook(backend)) {
+      refused(() -> c.accumulate(heap, 5, 2, codes, counts, sums, 0), "x lies on");
+      refused(() -> c.accumulate(x, 5, 2, heap, counts, sums, 0), "codes lies on");
+      refused(() -> c.accumulate(x, 5, 2, codes, heap, sums, 0), "counts lies on");
+      refused(() -> c.accumulate(x, 5, 2, codes, counts, heap, 0), "sums lies on");
+      refused(() -> c.accumulate(x, 5, 2, codes.asSlice(4), counts, sums, 0), "codes holds 16");
+      refused(() -> c.accumulate(x, 5, 2, codes, counts.asSlice(8), sums, 0), "counts holds 16");
+      refused(() -> c.accumulate(x, 5, 2, codes, counts, sums.asSlice(8), 0), "sums holds 40");
+      refused(
+          () -> c.accumulate(x, 5, 2, codes, arena.allocate(40, 8).asSlice(4), sums, 0),
+          "counts starts at",
+          "aligned to 8");
+      refused(
+          () -> c.accumulate(x, 5, 2, codes, counts.asReadOnly(), sums, 0), "counts is read-only");
+      refused(() -> c.accumulate(x, 5, 2, codes, sums, sums, 0), "sums overlaps counts");
+      refused(() -> c.accumulate(x, 5, 2, codes, counts, sums, 7), "stream is 7");
+      refused(() -> c.apply(counts.asSlice(8), sums, UPDATE, 0), "counts holds 16");
+      refused(() -> c.apply(counts, heap, UPDATE, 0), "sums lies on");
+      refused(() -> c.apply(counts, sums, UPDATE, 7), "stream is 7");
+      refused(() -> c.update(x, 6, 2, codes, UPDATE, 0), "x holds 40");
+      refused(() -> c.update(x, 5, 2, codes.asSlice(0, 4), UPDATE, 0), "codes holds 4");
+      assertThatNullPointerException().isThrownBy(() -> c.apply(counts, sums, null, 0));
+      assertThatNullPointerException().isThrownBy(() -> c.update(x, 5, 2, codes, null, 0));
+      c.apply(
+          arena.allocateFrom(java.lang.foreign.ValueLayout.JAVA_DOUBLE, 1, 1, 1).asReadOnly(),
+          sums,
+          UPDATE,
+          0);
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("hosts")
+  void segmentsOfNeighbours(Backend backend) {
+    MemorySegment out = arena.allocate(24, 4);
+    MemorySegment live = arena.allocate(3, 1);
+    try (Codebook c = codebook(backend)) {
+      refused(() -> c.neighbours(0, null, out, 0), "neighbours is 0", "1..1024");
+      refused(() -> c.neighbours(1025, null, out, 0), "neighbours is 1025");
+      refused(() -> c.neighbours(3, null, out, 0), "out holds 24", "36");
+      refused(() -> c.neighbours(2, live.asSlice(1), out, 0), "live holds 2");
+      refused(() -> c.neighbours(2, out.asSlice(0, 3), out, 0), "out overlaps live");
+      refused(() -> c.neighbours(2, null, out.asReadOnly(), 0), "out is read-only");
+      refused(() -> c.neighbours(2, null, out, 1), "stream is 1");
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("hosts")
+  void segmentsOfASwap(Backend backend) {
+    TokenSwap params = new TokenSwap(2, 3, 2, 4, 0.5, 1, 0, TokenSwap.Mode.RESIDUAL);
+    String[] names = {
+      "text",
+      "image",
+      "tokens",
+      "codes",
+      "neighbourLists",
+      "sampleIds",
+      "positions",
+      "substitutes",
+      "swapped"
+    };
+    int[] sizes = {24, 24, 48, 24, 48, 16, 16, 16, 48};
+    try (Codebook c = codebook(backend)) {
+      for (int bad = 0; bad < names.length; bad++) {
+        MemorySegment[] s = segments(sizes);
+        s[bad] = s[bad].asSlice(0, sizes[bad] - 1);
+        refused(() -> swap(c, params, s), names[bad] + " holds " + (sizes[bad] - 1));
+        MemorySegment[] h = segments(sizes);
+        h[bad] = MemorySegment.ofArray(new byte[sizes[bad]]);
+        refused(() -> swap(c, params, h), names[bad] + " lies on the Java heap");
+        MemorySegment[] a = segments(sizes);
+        a[bad] = arena.allocate(sizes[bad] + 8, 8).asSlice(2, sizes[bad]);
+        refused(() -> swap(c, params, a), names[bad] + " starts at");
+        for (int output = 6; output < names.length; output++) {
+          MemorySegment[] o = segments(sizes);
+          MemorySegment shared = arena.allocate(64, 8);
+          o[bad] = shared.asSlice(0, sizes[bad]);
+          // Tokens and swapped may coincide, but not overlap in part.
+          o[output] = shared.asSlice(output == 8 ? 8 : 0, sizes[output]);
+          if (bad != output) {
+            refused(() -> swap(c, params, o), "overlaps");
+          }
+        }
+      }
+      MemorySegment[] fine = segments(sizes);
+      fine[8] = fine[2];
+      swap(c, params, fine);
+    }
+  }
+
+  private MemorySegment[] segments(int[] sizes) {
+    return Arrays.stream(sizes)
+        .mapToObj(size -> arena.allocate(size, 8))
+        .toArray(MemorySegment[]::new);
+  }
+
+  private static void swap(Codebook c, TokenSwap params, MemorySegment[] s) {
+    c.swap(params, s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8], 0);
+  }
+
+  @ParameterizedTest
+  @MethodSource("hosts")
+  void closedTwiceAndUsedAfterwards(Backend backend) {
+    MemorySegment x = arena.allocate(48, 8);
+    MemorySegment out = arena.allocate(48, 8);
+    MemorySegment sums = arena.allocate(48, 8);
+    Codebook c = codebook(backend);
+    CodebookState state = c.state();
+    c.close();
+    c.close();
+    Stream.<ThrowingCallable>of(
+            () -> c.lookup(x, 1, 2, out, null, 0),
+            () -> c.lookup(x, 0, 2, out, null, 0),
+            () -> c.lookup(new float[2]),
+            () -> c.lookup(new float[0]),
+            () -> c.accumulate(x, 1, 2, x.asSlice(8), out, sums, 0),
+            () -> c.apply(out, sums, UPDATE, 0),
+            () -> c.update(x, 1, 2, out, UPDATE, 0),
+            () -> c.neighbours(1, null, out, 0),
+            () -> c.restart(new int[0], new float[0]),
+            () -> c.restart(new int[1], new float[2]),
+            c::state,
+            () -> c.restore(state))
+        .forEach(
+            call ->
+                assertThatIllegalStateException()
+                    .isThrownBy(call)
+                    .withMessage("the codebook is closed"));
+  }
+
+  @Test
+  void records() {
+    refused(() -> new MomentumUpdate(1, 1e-5, 0), "gamma is 1.0");
+    refused(() -> new MomentumUpdate(-0.1, 1e-5, 0), "gamma");
+    refused(() -> new MomentumUpdate(Double.NaN, 1e-5, 0), "gamma is NaN");
+    refused(() -> new MomentumUpdate(0.5, 0, 0), "epsilon is 0.0");
+    refused(() -> new MomentumUpdate(0.5, Double.NaN, 0), "epsilon");
+    refused(() -> new MomentumUpdate(0.5, Double.POSITIVE_INFINITY, 0), "epsilon");
+    refused(() -> new MomentumUpdate(0.5, 1, -1), "deadThreshold is -1.0");
+    refused(() -> new MomentumUpdate(0.5, 1, Double.NaN), "deadThreshold");
+
+    TokenSwap.Mode mode = TokenSwap.Mode.QUANTISED;
+    refused(() -> new TokenSwap(-1, 1, 1, 1, 0, 0, 0, mode), "images is -1");
+    refused(() -> new TokenSwap(1, 0, 1, 1, 0, 0, 0, mode), "tokens is 0");
+    refused(() -> new TokenSwap(1, 4, 5, 1, 0, 0, 0, mode), "chosen is 5", "1..4");
+    refused(() -> new TokenSwap(1, 4, 0, 1, 0, 0, 0, mode), "chosen is 0");
+    refused(() -> new TokenSwap(1, 4, 4, 0, 0, 0, 0, mode), "neighbours is 0");
+    refused(() -> new TokenSwap(1, 4, 4, 1025, 0, 0, 0, mode), "neighbours is 1025");
+    refused(() -> new TokenSwap(1, 4, 4, 1, 1.1, 0, 0, mode), "textWeight is 1.1");
+    refused(() -> new TokenSwap(1, 4, 4, 1, Double.NaN, 0, 0, mode), "textWeight is NaN");
+    assertThatNullPointerException()
+        .isThrownBy(() -> new TokenSwap(1, 4, 4, 1, 1, 0, 0, null))
+        .withMessageContaining("mode");
+
+    refused(
+        () -> new CodebookState(new float[6], new double[4], new float[6], new int[4]),
+        "lengths 6, 4, 6, 4");
+    assertThat(new CodebookState(new float[6], new double[3], new float[6], new int[3]))
+        .isEqualTo(new CodebookState(new float[6], new double[3], new float[6], new int[3]))
+        .hasSameHashCodeAs(new CodebookState(new float[6], new double[3], new float[6], new int[3]))
+        .isNotEqualTo(new CodebookState(new float[6], new double[2], new float[6], new int[2]))
+        .hasToString("CodebookState[3 x 2]");
+  }
+
+  @Test
+  void unavailableBackendSaysWhy() {
+    if (!Kernels.isAvailable(Backend.CUDA)) {
+      assertThatExceptionOfType(NasNativeException.class)
+          .isThrownBy(() -> Codebook.create(Backend.CUDA, arena.allocate(24, 4), 3, 2))
+          .withMessageContaining("cuda")
+          .withMessageContaining(Kernels.unavailableReason(Backend.CUDA));
+    }
+  }
+
+  @Test
+  void settings() {
+    int threads = Kernels.threads();
+    Tier tier = Kernels.tier();
+    try {
+      refused(() -> Kernels.setThreads(0), "n is 0", "1..1024");
+      refused(() -> Kernels.setThreads(1025), "n is 1025");
+      assertThat(Kernels.threads()).isEqualTo(threads);
+      Kernels.setThreads(3);
+      assertThat(Kernels.threads()).isEqualTo(3);
+      assertThat(Kernels.describe()).contains("3 threads");
+      assertThat(tier).isLessThanOrEqualTo(Kernels.bestTier());
+      Kernels.setTier(Tier.SCALAR);
+      assertThat(Kernels.tier()).isEqualTo(Tier.SCALAR);
+      if (Kernels.backend() == Backend.CPU) {
+        assertThat(Kernels.describe()).isEqualTo("cpu scalar, 3 threads (libnas_kernels ABI 1)");
+      }
+      Tier best = Kernels.bestTier();
+      for (Tier above : Tier.values()) {
+        if (above.compareTo(best) > 0) {
+          refused(() -> Kernels.setTier(above), "tier is " + above, best.toString());
+        }
+      }
+    } finally {
+      Kernels.setThreads(threads);
+      Kernels.setTier(tier);
+    }
+  }
+}
