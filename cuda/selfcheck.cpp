@@ -577,11 +577,11 @@ void check_codebook(const Side &reference, const Side &subject, Random &random,
 }
 
 void check_lookup_case(const Side &reference, const Side &subject, Random &random, int64_t rows,
-                       int64_t K, int64_t d, Kind kind, bool with_bad_row) {
+                       int64_t K, int64_t d, Kind kind, Kind row_kind, bool with_bad_row) {
   int64_t stride = d + (random.below(2) == 0 ? 0 : random.below(9));
   std::vector<float> codewords = vectors(random, kind, K, d);
-  std::vector<float> packed = vectors(random, kind, rows, d);
-  if (kind == Kind::kNormal && random.below(2) == 0) { /* rows that are codewords: distance 0 */
+  std::vector<float> packed = vectors(random, row_kind, rows, d);
+  if (row_kind == Kind::kNormal && random.below(2) == 0) { /* rows that are codewords */
     for (int64_t i = 0; i < rows; ++i) {
       int64_t j = random.below(K);
       std::copy_n(&codewords[(size_t)(j * d)], d, &packed[(size_t)(i * d)]);
@@ -600,8 +600,9 @@ void check_lookup_case(const Side &reference, const Side &subject, Random &rando
   }
   bool with_distances = random.below(4) != 0;
   std::string what =
-      text("rows %lld, K %lld, d %lld, stride %lld, %s%s", (long long)rows, (long long)K,
-           (long long)d, (long long)stride, name_of(kind), with_bad_row ? ", not finite" : "");
+      text("rows %lld, K %lld, d %lld, stride %lld, codewords %s, rows %s%s", (long long)rows,
+           (long long)K, (long long)d, (long long)stride, name_of(kind), name_of(row_kind),
+           with_bad_row ? ", not finite" : "");
   both("lookup", what, reference, subject, [&](const Side &side) {
     Codebook codebook(side, codewords, K, d);
     Array<float> x_in(side, x);
@@ -631,16 +632,23 @@ void check_lookup(const Side &reference, const Side &subject, Random &random,
     for (int64_t K : kCodewords) {
       for (int64_t d : kWidths) {
         if (!affordable(options, rows, K, d)) continue;
-        check_lookup_case(reference, subject, random, rows, K, d, any_kind(random), false);
+        Kind kind = any_kind(random);
+        check_lookup_case(reference, subject, random, rows, K, d, kind, kind, false);
       }
     }
   }
-  check_lookup_case(reference, subject, random, 3, NAS_MAX_CODEWORDS, 2, Kind::kNormal, false);
-  check_lookup_case(reference, subject, random, 3, 5, NAS_MAX_WIDTH, Kind::kNormal, false);
+  check_lookup_case(reference, subject, random, 3, NAS_MAX_CODEWORDS, 2, Kind::kNormal,
+                    Kind::kNormal, false);
+  check_lookup_case(reference, subject, random, 3, 5, NAS_MAX_WIDTH, Kind::kNormal,
+                    Kind::kNormal, false);
   for (int kind = 0; kind < (int)Kind::kCount; ++kind) {
     for (int64_t d : {1, 5, 40, 130}) {
-      check_lookup_case(reference, subject, random, 70, 130, d, (Kind)kind, false);
-      check_lookup_case(reference, subject, random, 130, 300, d, (Kind)kind, true);
+      check_lookup_case(reference, subject, random, 70, 130, d, (Kind)kind, (Kind)kind, false);
+    }
+    check_lookup_case(reference, subject, random, 130, 300, 20, (Kind)kind, (Kind)kind, true);
+    for (int row_kind = 0; row_kind < (int)Kind::kCount; ++row_kind) {
+      check_lookup_case(reference, subject, random, 40, 140, 1 + random.below(30), (Kind)kind,
+                        (Kind)row_kind, false);
     }
   }
 }

@@ -31,9 +31,9 @@ final class Embedding {
         "dictionary": {"codewords": 32},
         "nva": {"radius": 8},
         "objective": {"queue": 0, "softTargets": 0},
-        "optimizer": {"learningRate": 0.002},
+        "optimizer": {"learningRate": 0.003},
         "data": {"batchSize": 24, "flip": false, "colorJitter": 0, "minCropScale": 0.9},
-        "training": {"steps": 120, "evaluateEvery": 0, "checkpointEvery": 0}
+        "training": {"steps": 40, "evaluateEvery": 0, "checkpointEvery": 0}
       }
       """;
 
@@ -51,7 +51,7 @@ final class Embedding {
     @Override
     public void onStep(StepReport report) {
       losses.add(report.loss());
-      if (report.step() == 1 || report.step() % 20 == 0) {
+      if (report.step() == 1 || report.step() % 10 == 0) {
         System.out.printf("step %d: loss %.3f%n", report.step(), report.loss());
       }
     }

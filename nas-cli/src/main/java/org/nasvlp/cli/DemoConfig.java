@@ -20,9 +20,9 @@ final class DemoConfig {
   private DemoConfig() {}
 
   /**
-   * A configuration for 64 x 64 pictures on a few CPU cores: a convolution stem, which learns from a
-   * few thousand pictures, and two million parameters, so that two cores take over a thousand pairs
-   * a minute through every loss.
+   * A configuration for 64 x 64 pictures on a few CPU cores: a convolution stem, which learns from
+   * a few thousand pictures, and two million parameters, so that two cores take over a thousand
+   * pairs a minute through every loss.
    *
    * @param seed seed of the run
    * @param minutes wall-clock time for all of the demonstration, start-up and final evaluation

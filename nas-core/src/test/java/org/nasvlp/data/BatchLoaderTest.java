@@ -3,6 +3,7 @@ package org.nasvlp.data;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -388,8 +389,8 @@ class BatchLoaderTest {
               }
             });
     waiter.start();
-    while (waiter.getState() != Thread.State.WAITING) {
-      Thread.onSpinWait();
+    while (waiter.isAlive() && waiter.getState() != Thread.State.WAITING) {
+      Thread.sleep(5);
     }
     long start = System.nanoTime();
     loader.close();
@@ -448,7 +449,7 @@ class BatchLoaderTest {
     byte[] bytes = tar.bytes();
     Path file = folder.resolve("cut.tar");
     // Pairs are 2,048 bytes long; the cut lies in the image of the last.
-    java.nio.file.Files.write(file, Arrays.copyOf(bytes, 11 * 2048 + 530));
+    Files.write(file, Arrays.copyOf(bytes, 11 * 2048 + 530));
     try (ImageTextDataset dataset = ImageTextDataset.open(file, Fixtures.WHITE);
         BatchLoader loader = loader(dataset, config(6, 2, 0.2), 0)) {
       assertThat(dataset.size()).isEqualTo(12);

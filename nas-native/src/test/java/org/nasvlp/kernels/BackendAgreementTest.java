@@ -61,7 +61,7 @@ class BackendAgreementTest {
       MemorySegment lists = arena.allocate(JAVA_INT, SIZE * NEIGHBOURS);
       MemorySegment positions = arena.allocate(JAVA_INT, IMAGES * CHOSEN);
       MemorySegment substitutes = arena.allocate(JAVA_INT, IMAGES * CHOSEN);
-      MemorySegment swapped = arena.allocate(JAVA_FLOAT, rows * WIDTH);
+      MemorySegment swapped = arena.allocate(JAVA_FLOAT, (long) rows * WIDTH);
       for (int step = 0; step < 3; step++) {
         float[] values = samples.rows(Samples.Kind.CLUSTERED, rows, e, SIZE, WIDTH);
         MemorySegment x = arena.allocateFrom(JAVA_FLOAT, values);
