@@ -107,8 +107,9 @@ elif outdated; then
   build "sources have changed"
 fi
 
-# LibTorch's OpenMP threads would otherwise spin against those of OpenBLAS.
-export OMP_WAIT_POLICY=PASSIVE
+# LibTorch's OpenMP threads and OpenBLAS's own would otherwise spin against each other.
+export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-PASSIVE}"
+export OPENBLAS_THREAD_TIMEOUT="${OPENBLAS_THREAD_TIMEOUT:-4}"
 
 # shellcheck disable=SC2086
 exec "$java_home/bin/java" -Xmx2g $java_flags ${NAS_JAVA_OPTS:-} -jar "$jar" "$@"
