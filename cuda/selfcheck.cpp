@@ -660,7 +660,8 @@ void check_accumulate(const Side &reference, const Side &subject, Random &random
     for (int64_t K : {1, 2, 31, 256, 257, 512, 2048, NAS_MAX_CODEWORDS}) {
       for (int64_t d : kWidths) {
         if (!affordable(options, rows + K, 64, d)) continue;
-        Kind kind = any_kind(random);
+        /* Only a wide range of magnitudes makes float64 sums depend on their order. */
+        Kind kind = random.below(2) == 0 ? Kind::kBits : any_kind(random);
         int fault = rows == 0 ? 0 : (int)random.below(6);
         int64_t stride = d + (random.below(2) == 0 ? 0 : random.below(9));
         std::vector<float> packed = vectors(random, kind, rows, d);

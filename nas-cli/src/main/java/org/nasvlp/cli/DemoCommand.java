@@ -21,7 +21,7 @@ import picocli.CommandLine.Spec;
       "Progress goes to stderr, the final tables to stdout."
     })
 final class DemoCommand implements Callable<Integer> {
-  private static final double USUAL_MINUTES = 14;
+  private static final double USUAL_MINUTES = 12;
   private static final double MOST_MINUTES = 100_000;
 
   private final Shell shell;

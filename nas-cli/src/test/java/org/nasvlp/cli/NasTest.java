@@ -83,6 +83,7 @@ class NasTest {
     String absent = folder.resolve("absent").toString();
     assertThat(shell.run("--verbose", "score", "a.png", "b", "--checkpoint", absent)).isEqualTo(1);
     assertThat(shell.err()).contains("\tat org.nasvlp.cli.ScoreCommand");
+    System.clearProperty("org.slf4j.simpleLogger.defaultLogLevel");
   }
 
   @Test

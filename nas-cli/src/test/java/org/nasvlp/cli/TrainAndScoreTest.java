@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import javax.imageio.ImageIO;
@@ -85,6 +86,11 @@ class TrainAndScoreTest {
 
     assertThat(shell.run(train)).isEqualTo(1);
     assertThat(shell.err()).contains("--resume");
+    String[] resume = Arrays.copyOf(train, train.length + 1);
+    resume[train.length] = "--resume";
+    assertThat(shell.run(resume)).as(shell.err()).isZero();
+    assertThat(shell.out()).contains("Steps       6 of 6");
+    assertThat(shell.err()).contains("resuming after step 6");
 
     String[] score = {
       "score",
@@ -96,8 +102,7 @@ class TrainAndScoreTest {
     };
     assertThat(shell.run(score)).as(shell.err()).isZero();
     assertThat(shell.out()).contains("match", "cosine", "red circle", "blue square");
-    String[] asJson = new String[score.length + 1];
-    System.arraycopy(score, 0, asJson, 0, score.length);
+    String[] asJson = Arrays.copyOf(score, score.length + 1);
     asJson[score.length] = "--json";
     assertThat(shell.run(asJson)).isZero();
     JsonNode scores = JsonMapper.shared().readTree(shell.out()).get("scores");

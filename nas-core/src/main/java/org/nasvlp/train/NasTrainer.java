@@ -22,6 +22,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.concurrent.CountDownLatch;
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.checkpoint.Checkpoints;
 import org.nasvlp.checkpoint.Safetensors;
@@ -54,7 +55,10 @@ import tools.jackson.databind.json.JsonMapper;
  *         .run();
  * }</pre>
  *
- * <p>A trainer runs once, on the calling thread; {@link #stop} may be called from any thread.
+ * <p>A trainer runs once, on the calling thread; {@link #stop} may be called from any thread. A JVM
+ * that is asked to exit meanwhile (Ctrl-C, SIGTERM, {@code System.exit}) stops the run and waits
+ * for its checkpoint. {@code System.exit} must not be called from a listener: it would wait for
+ * itself.
  */
 public final class NasTrainer {
   private static final JsonMapper JSON = JsonMapper.builder().build();
@@ -62,7 +66,7 @@ public final class NasTrainer {
   private static final int CALIBRATION_TO = 13;
 
   /** Share of a time budget that training steps may use; the rest is for evaluations. */
-  private static final double STEP_SHARE = 0.9;
+  private static final double STEP_SHARE = 0.93;
 
   private final NasConfig config;
   private final ImageTextDataset dataset;
@@ -185,6 +189,36 @@ public final class NasTrainer {
       }
       started = true;
     }
+    // A JVM that exits tears LibTorch down: under a step at work that would be a crash.
+    CountDownLatch ended = new CountDownLatch(1);
+    Thread hook = new Thread(() -> stopAndAwait(ended), "nas-trainer-shutdown");
+    try {
+      Runtime.getRuntime().addShutdownHook(hook);
+    } catch (IllegalStateException e) {
+      throw new TrainingException("the JVM is shutting down; no run can start", e);
+    }
+    try {
+      return runLocked();
+    } finally {
+      ended.countDown();
+      try {
+        Runtime.getRuntime().removeShutdownHook(hook);
+      } catch (IllegalStateException e) {
+        // The hook is running: it ends now.
+      }
+    }
+  }
+
+  private void stopAndAwait(CountDownLatch ended) {
+    stop();
+    try {
+      ended.await();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private TrainingResult runLocked() {
     try {
       Files.createDirectories(output);
       try (FileChannel channel =
@@ -420,25 +454,26 @@ public final class NasTrainer {
 
     /** Fits the number of steps to the time budget, from the time that steps have taken. */
     private void plan() {
-      double minutes = config.training().minutes();
-      if (minutes == 0 || step < CALIBRATION_TO || (planned && step % 25 != 0)) {
+      double budget = config.training().minutes() * 60;
+      if (budget == 0 || step < CALIBRATION_TO) {
         return;
       }
-      double perStep =
-          stepSeconds.stream()
-              .skip(planned ? 0 : CALIBRATION_FROM)
-              .mapToDouble(Double::doubleValue)
-              .average()
-              .orElse(1);
-      double used = earlierSeconds + seconds() - evaluationSeconds;
-      double left = minutes * 60 * STEP_SHARE - used;
-      long fits = step + Math.max(0, (long) (left / perStep));
+      double elapsed = earlierSeconds + seconds();
       if (!planned) {
-        steps = Math.clamp(fits, step + 1L, config.training().steps());
+        double perStep =
+            stepSeconds.stream()
+                .skip(CALIBRATION_FROM)
+                .mapToDouble(Double::doubleValue)
+                .average()
+                .orElse(1);
+        long fits = step + (long) Math.max(1, (budget * STEP_SHARE - elapsed) / perStep);
+        steps = Math.min(fits, config.training().steps());
         planned = true;
-      } else if (fits < 0.97 * steps) {
-        // The machine became slower: ending the schedule early beats missing the budget.
-        steps = Math.max(step + 1L, fits);
+      } else if (step % 25 == 0) {
+        // On a machine that has become slower, ending the schedule early beats missing the budget.
+        double perStep = (elapsed - evaluationSeconds) / step;
+        long fits = step + (long) Math.max(1, (budget - elapsed) / perStep);
+        steps = Math.min(fits, steps);
       }
     }
 

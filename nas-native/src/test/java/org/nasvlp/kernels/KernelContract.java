@@ -94,7 +94,7 @@ abstract class KernelContract {
   void lookupOfManyRowsAndCodewords(Target target) {
     target.select();
     Samples samples = new Samples(12);
-    for (int[] shape : new int[][] {{700, 33, 900}, {1, 20, 2000}, {1500, 12, 300}}) {
+    for (int[] shape : new int[][] {{700, 33, 400}, {1, 20, 2000}, {1500, 12, 150}}) {
       float[] e = samples.codewords(Samples.Kind.CLUSTERED, shape[0], shape[1]);
       float[] x = samples.rows(Samples.Kind.CLUSTERED, shape[2], e, shape[0], shape[1]);
       checkLookup(target, e, x, shape[0], shape[1], shape[2], shape[1], Arrays.toString(shape));

@@ -43,13 +43,16 @@ class LoadingTest {
     assumeTrue(Kernels.isAvailable(Backend.CPU), () -> Kernels.unavailableReason(Backend.CPU));
   }
 
-  private String probe(String... flags) throws IOException, InterruptedException {
-    Path classes;
+  private static Path classes() {
     try {
-      classes = Path.of(Kernels.class.getProtectionDomain().getCodeSource().getLocation().toURI());
+      return Path.of(Kernels.class.getProtectionDomain().getCodeSource().getLocation().toURI());
     } catch (URISyntaxException e) {
       throw new IllegalStateException(e);
     }
+  }
+
+  private String probe(String... flags) throws IOException, InterruptedException {
+    Path classes = classes();
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.add("-XX:TieredStopAtLevel=1");
@@ -160,6 +163,18 @@ class LoadingTest {
     Path junk = Files.writeString(folder.resolve("libnas_kernels.so"), "not a library");
     assertThat(probe("-Dnas.native.path=" + junk))
         .contains("thrown", "NasNativeException", junk.toString(), "file too short");
+  }
+
+  @Test
+  void aCudaLibraryWithoutADeviceIsPassedOver() throws Exception {
+    assumeTrue(!Kernels.isAvailable(Backend.CUDA), "this machine has a CUDA device");
+    Path built = classes().resolveSibling("cmake").resolve("lib");
+    assumeTrue(
+        Files.exists(built.resolve("libnas_kernels_cuda.so")), "built without the CUDA library");
+    String output = probe("-Dnas.native.path=" + built);
+    assertThat(output).contains("backend cpu\n", "found 1\n").containsPattern("cuda .*CUDA");
+    assertThat(probe("-Dnas.native.path=" + built, "-Dnas.backend=cuda"))
+        .contains("thrown", "NasNativeException", "-Dnas.backend=cuda", "not available", "CUDA");
   }
 
   @Test

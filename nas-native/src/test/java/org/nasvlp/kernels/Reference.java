@@ -69,9 +69,12 @@ final class Reference {
 
   static int nearest(float[] x, int row, float[] codewords, int size, int width) {
     int nearest = 0;
-    for (int j = 1; j < size; j++) {
-      if (distance(x, row, codewords, j, width) < distance(x, row, codewords, nearest, width)) {
+    double least = Double.POSITIVE_INFINITY;
+    for (int j = 0; j < size; j++) {
+      double distance = distance(x, row, codewords, j, width);
+      if (distance < least) {
         nearest = j;
+        least = distance;
       }
     }
     return nearest;

@@ -135,15 +135,10 @@ final class NativeLibrary implements KernelLibrary {
     return memory;
   }
 
-  /** Why this library cannot work on this machine, or "". */
-  String unusable() {
-    try {
-      describeLibrary();
-      memory.open().close();
-      return "";
-    } catch (NasNativeException e) {
-      return e.getMessage();
-    }
+  /** Fails unless this machine has what the library needs, such as a device. */
+  void probe() {
+    describeLibrary();
+    memory.open().close();
   }
 
   private String describeLibrary() {

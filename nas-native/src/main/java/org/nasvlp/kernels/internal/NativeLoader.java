@@ -24,6 +24,8 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import org.nasvlp.kernels.Backend;
+import org.nasvlp.kernels.DeviceOutOfMemoryException;
+import org.nasvlp.kernels.NasNativeException;
 import org.nasvlp.kernels.internal.Libraries.Outcome;
 
 /**
@@ -79,7 +81,7 @@ final class NativeLoader {
             ? Outcome.none(missing + ".")
             : Outcome.failed(missing + "; name the folder in which the native library was built.");
       }
-      return open(backend, file).fatal("it was named by " + setting + ".");
+      return open(backend, file).named("it was found by " + setting + ".", false);
     }
     if (!Files.exists(path)) {
       return Outcome.failed(
@@ -90,7 +92,7 @@ final class NativeLoader {
     if (cuda != (backend == Backend.CUDA)) {
       return Outcome.none(setting + " names the library of another backend.");
     }
-    return open(backend, path).fatal("it was named by " + setting + ".");
+    return open(backend, path).named("it was named by " + setting + ".", true);
   }
 
   private static Outcome loadResource(Backend backend, String platform) {
@@ -139,8 +141,8 @@ final class NativeLoader {
       try {
         Path file = copy(content, hash, folder, fileName(backend), place.getValue());
         Opened opened = open(backend, file);
-        if (opened.library() != null || opened.conclusive()) {
-          return opened.lenient();
+        if (opened.library() != null || opened.verdict() != Verdict.UNREADABLE) {
+          return opened.found();
         }
         tried.add(opened.reason());
       } catch (IOException e) {
@@ -223,20 +225,36 @@ final class NativeLoader {
     }
   }
 
+  /** What is wrong with a file. */
+  private enum Verdict {
+    /** Nothing. */
+    FINE,
+    /** It cannot be opened here; a copy elsewhere may do better. */
+    UNREADABLE,
+    /** It is not the library it should be. */
+    WRONG,
+    /** The library is right, but this machine lacks what it needs. */
+    UNUSABLE
+  }
+
   /**
    * What became of opening one file.
    *
    * @param library the library, or null
    * @param reason names the file and what is wrong
-   * @param conclusive whether another copy of the same file would fare no better
+   * @param verdict what is wrong
    */
-  private record Opened(NativeLibrary library, String reason, boolean conclusive) {
-    Outcome lenient() {
+  private record Opened(NativeLibrary library, String reason, Verdict verdict) {
+    /** For a file found by searching. */
+    Outcome found() {
       return library != null ? Outcome.of(library) : Outcome.none(reason + ".");
     }
 
-    Outcome fatal(String because) {
-      return library != null ? Outcome.of(library) : Outcome.failed(reason + "; " + because);
+    /** For a file that the user pointed to, himself or by its folder. */
+    Outcome named(String because, boolean himself) {
+      return library != null || (verdict == Verdict.UNUSABLE && !himself)
+          ? found()
+          : Outcome.failed(reason + "; " + because);
     }
   }
 
@@ -246,16 +264,17 @@ final class NativeLoader {
       // Through dlopen, which, unlike System.load, does not bind the library to one class loader.
       symbols = SymbolLookup.libraryLookup(file.toAbsolutePath(), Arena.global());
     } catch (IllegalArgumentException e) {
-      return new Opened(null, file + ": " + DynamicLinker.reason(file.toAbsolutePath()), false);
+      return new Opened(
+          null, file + ": " + DynamicLinker.reason(file.toAbsolutePath()), Verdict.UNREADABLE);
     }
     try {
       NativeLibrary library = new NativeLibrary(backend, symbols);
-      String unusable = library.unusable();
-      return unusable.isEmpty()
-          ? new Opened(library, "", true)
-          : new Opened(null, file + ": " + unusable, true);
+      library.probe();
+      return new Opened(library, "", Verdict.FINE);
     } catch (MissingSymbolException e) {
-      return new Opened(null, file + ": " + e.getMessage(), true);
+      return new Opened(null, file + ": " + e.getMessage(), Verdict.WRONG);
+    } catch (NasNativeException | DeviceOutOfMemoryException e) {
+      return new Opened(null, e.getMessage(), Verdict.UNUSABLE);
     }
   }
 }
