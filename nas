@@ -92,7 +92,7 @@ build() {
     fail "Maven is needed to build the program: install Maven 3.8 or later (for example: apt install maven)"
   echo "nas: building the program ($1); this takes a minute or two, longer when Maven has to download" >&2
   (cd "$NAS_HOME" && JAVA_HOME=$java_home MAVEN_OPTS="${MAVEN_OPTS:-} $java_flags" \
-    mvn -q -B -DskipTests -pl nas-cli -am package) >&2 ||
+    mvn -q -B -DskipTests -Dformat=skip -pl nas-cli -am package) >&2 ||
     fail "the build failed; the messages above say why, and 'mvn verify' in $NAS_HOME repeats it"
   touch "$jar"
 }

@@ -346,12 +346,13 @@ nas_status nas_codebook_write(nas_codebook *codebook, const float *codewords, co
       fail(NAS_NON_FINITE, "codeword %llu holds a NaN or an infinity", found[0]);
     }
     if (found[1] < found[2]) fail(NAS_NON_FINITE, "n of code %llu is not finite", found[1]);
-    if (found[2] != kNone) fail(NAS_INVALID_ARGUMENT, "n of code %llu is negative", found[2]);
+    if (found[2] != kNone) fail(NAS_INVALID_ARGUMENT, "n of code %llu is %g, below 0", found[2], value_at(n, found[2], on));
     if (found[3] != kNone) {
       fail(NAS_NON_FINITE, "m of code %llu holds a NaN or an infinity", found[3]);
     }
     if (found[4] != kNone) {
-      fail(NAS_INVALID_ARGUMENT, "dead_steps of code %llu is negative", found[4]);
+      fail(NAS_INVALID_ARGUMENT, "dead_steps of code %llu is %d, below 0", found[4],
+           value_at(dead_steps, found[4], on));
     }
     std::swap(codebook->state, codebook->next);
   });
@@ -395,7 +396,8 @@ nas_status nas_restart(nas_codebook *codebook, const int32_t *codes, const float
       fetch(found, lowest, 2, on);
     }
     if (found[0] != kNone) {
-      fail(NAS_INVALID_ARGUMENT, "code %llu is outside 0..%lld", found[0], (long long)(K - 1));
+      fail(NAS_INVALID_ARGUMENT, "codes[%llu] is %d, outside 0..%lld", found[0],
+           value_at(codes, found[0], on), (long long)(K - 1));
     }
     if (found[1] != kNone) {
       fail(NAS_NON_FINITE, "vector %llu holds a NaN or an infinity", found[1]);

@@ -194,6 +194,14 @@ void fetch(T *host, const T *device, int64_t count, cudaStream_t stream) {
   synchronize(stream);
 }
 
+/* One value from the device, for a message. */
+template <class T>
+T value_at(const T *device, unsigned long long index, cudaStream_t stream) {
+  T value{};
+  fetch(&value, device + index, 1, stream);
+  return value;
+}
+
 template <class T>
 void fill_bytes(T *device, int value, int64_t count, cudaStream_t stream) {
   check(cudaMemsetAsync(device, value, (size_t)count * sizeof(T), stream), "a memory fill");

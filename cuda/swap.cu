@@ -243,13 +243,14 @@ extern "C" nas_status nas_swap(const nas_codebook *codebook, const nas_swap_para
     unsigned long long found[3];
     fetch(found, lowest, 3, on);
     if (found[0] != kNone) {
-      fail(NAS_INVALID_ARGUMENT, "neighbour_lists[%llu][%llu] is outside -1..%lld",
+      fail(NAS_INVALID_ARGUMENT, "neighbour_lists[%llu][%llu] is %d, outside -1..%lld",
            found[0] / (unsigned long long)p.neighbours, found[0] % (unsigned long long)p.neighbours,
-           (long long)(K - 1));
+           value_at(neighbour_lists, found[0], on), (long long)(K - 1));
     }
     if (found[1] != kNone) {
-      fail(NAS_INVALID_ARGUMENT, "the code of image %llu, token %llu is outside 0..%lld",
-           found[1] / (unsigned long long)N, found[1] % (unsigned long long)N, (long long)(K - 1));
+      fail(NAS_INVALID_ARGUMENT, "the code of image %llu, token %llu is %d, outside 0..%lld",
+           found[1] / (unsigned long long)N, found[1] % (unsigned long long)N,
+           value_at(codes, found[1], on), (long long)(K - 1));
     }
     if (found[2] != kNone) {
       if (bad_row != nullptr) *bad_row = (int64_t)(found[2] / 2);

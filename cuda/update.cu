@@ -244,8 +244,8 @@ nas_status nas_accumulate(const nas_codebook *codebook, const float *x, int64_t 
     if (bad != kNone) {
       if (bad_row != nullptr) *bad_row = (int64_t)(bad / 2);
       if (bad % 2 == 0) {
-        fail(NAS_INVALID_ARGUMENT, "the code of row %llu is outside 0..%lld", bad / 2,
-             (long long)(K - 1));
+        fail(NAS_INVALID_ARGUMENT, "codes[%llu] is %d, outside 0..%lld", bad / 2,
+             value_at(codes, bad / 2, on), (long long)(K - 1));
       }
       fail(NAS_NON_FINITE, "row %llu of x holds a NaN or an infinity", bad / 2);
     }
@@ -323,7 +323,9 @@ nas_status nas_apply(nas_codebook *codebook, const double *counts, const double 
       fetch(&bad, lowest, 1, on);
     }
     if (bad != kNone) {
-      fail(NAS_NON_FINITE, "the new codeword %llu would hold a NaN or an infinity", bad);
+      fail(NAS_NON_FINITE,
+           "codeword %llu would not be finite; check its counts and sums (counts %g)", bad,
+           value_at(counts, bad, on));
     }
     std::swap(codebook->state, codebook->next);
   });

@@ -104,10 +104,6 @@ public final class Parameters implements AutoCloseable {
     return copy;
   }
 
-  static Parameters frozen(List<Spec> specs) {
-    return new Parameters(specs, false);
-  }
-
   private static Tensor keep(Tensor tensor) {
     // Outlives the scope it was made in, until close().
     tensor.retainReference();
