@@ -346,7 +346,10 @@ nas_status nas_codebook_write(nas_codebook *codebook, const float *codewords, co
       fail(NAS_NON_FINITE, "codeword %llu holds a NaN or an infinity", found[0]);
     }
     if (found[1] < found[2]) fail(NAS_NON_FINITE, "n of code %llu is not finite", found[1]);
-    if (found[2] != kNone) fail(NAS_INVALID_ARGUMENT, "n of code %llu is %g, below 0", found[2], value_at(n, found[2], on));
+    if (found[2] != kNone) {
+      fail(NAS_INVALID_ARGUMENT, "n of code %llu is %g, below 0", found[2],
+           value_at(n, found[2], on));
+    }
     if (found[3] != kNone) {
       fail(NAS_NON_FINITE, "m of code %llu holds a NaN or an infinity", found[3]);
     }

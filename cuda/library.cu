@@ -1,4 +1,4 @@
-/* The library itself: failures, device selection, scratch memory, and the calls without a codebook. */
+/* The library itself: failures, device selection, scratch memory, and calls without a codebook. */
 #include <cstdarg>
 #include <cstdio>
 #include <cstring>

@@ -910,7 +910,8 @@ void check_refusals(const Side &reference, const Side &subject) {
   const int64_t K = 4;
   const int64_t d = 3;
   std::vector<float> codewords = {0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1};
-  using Call = std::function<nas_status(const Side &, nas_codebook *, float *, int32_t *, double *)>;
+  using Call =
+      std::function<nas_status(const Side &, nas_codebook *, float *, int32_t *, double *)>;
   nas_swap_params good = {1, 2, 1, 1, 0.5, 1, 1, NAS_SWAP_QUANTISED};
   const std::vector<std::pair<const char *, Call>> calls = {
       {"create: K 0",
@@ -1088,8 +1089,9 @@ double median_seconds(const std::function<void()> &call) {
   call();
   std::vector<double> times;
   auto begin = std::chrono::steady_clock::now();
+  const std::chrono::seconds enough(1);
   while (times.size() < 5 ||
-         (times.size() < 50 && std::chrono::steady_clock::now() - begin < std::chrono::seconds(1))) {
+         (times.size() < 50 && std::chrono::steady_clock::now() - begin < enough)) {
     auto start = std::chrono::steady_clock::now();
     call();
     times.push_back(
@@ -1161,9 +1163,9 @@ void bench(const Side &side, uint64_t seed) {
                             codes.data(), lists.data(), ids.data(), positions.data(),
                             substitutes.data(), swapped.data(), nullptr, side.stream));
       });
-      printf("| swap | images %lld, tokens %lld, chosen 39, d %lld | %.3f | %.1f GB/s of tokens |\n",
-             (long long)B, (long long)N, (long long)d, seconds * 1e3,
-             8.0 * (double)(B * N * d) / seconds * 1e-9);
+      printf("| swap | images %lld, tokens %lld, chosen 39, d %lld | %.3f | ",
+             (long long)B, (long long)N, (long long)d, seconds * 1e3);
+      printf("%.1f GB/s of tokens |\n", 8.0 * (double)(B * N * d) / seconds * 1e-9);
     }
     fflush(stdout);
   }

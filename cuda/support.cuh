@@ -36,7 +36,7 @@ struct Failure {
 /* Names the problem's size in the messages of device failures of this call. */
 void set_shape(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Throws unless `error` is cudaSuccess, and clears CUDA's error. `what` is a kernel or an action. */
+/* Throws unless `error` is cudaSuccess, and clears CUDA's error. `what`: a kernel or an action. */
 void check(cudaError_t error, const char *what);
 
 void begin_call();
@@ -233,7 +233,7 @@ struct State {
   double *n = nullptr;         /* K */
   int32_t *dead = nullptr;     /* K */
   float *centre = nullptr;     /* padded d, zero beyond d: the mean codeword */
-  float *screen = nullptr;     /* padded d x padded K: e - centre, transposed, zero beyond K and d */
+  float *screen = nullptr;     /* padded d x padded K: e - centre, transposed; 0 beyond K, d */
   float *square = nullptr;     /* padded K: |e_j - centre|^2; infinite beyond K */
   float *length = nullptr;     /* padded K: |e_j - centre|, rounded up */
   float *slack = nullptr;      /* padded K: the part of the error bound that depends on j alone */

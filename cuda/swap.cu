@@ -1,8 +1,8 @@
 /*
  * Token swap. A block per image scores its tokens, gives every token its rank by comparing it with
- * all others (N*N comparisons, exact order, no sort), and finds the substitutes; then the tokens are
- * copied and a warp per chosen token with a substitute rewrites it. Bound by memory: the tokens are
- * read and written once.
+ * all others (N*N comparisons, exact order, no sort), and finds the substitutes; then the tokens
+ * are copied and a warp per chosen token with a substitute rewrites it. Bound by memory: the tokens
+ * are read and written once.
  */
 #include "../common/swap.h"
 
@@ -80,7 +80,7 @@ __device__ void find_range(const float *values, int64_t count, float *scratch, f
   __syncthreads();
 }
 
-/* Block blockIdx.x handles image first_image + blockIdx.x; scores has room for all blocks' tokens. */
+/* Block b handles image first_image + b; scores has room for the tokens of all blocks. */
 __global__ void __launch_bounds__(kThreads)
     swap_choose_kernel(Inputs in, int64_t first_image, double *scores) {
   __shared__ float scratch[2 * kThreads];

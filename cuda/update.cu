@@ -2,9 +2,9 @@
  * The momentum update: sums per code in row order, and the step that they drive.
  *
  * Rows are grouped by a stable least-significant-digit radix sort of their codes (8 bits a pass).
- * Thread t of a block owns digit t and walks over the block's 1,024 codes in order, so ranks need no
- * atomics and the sort is stable by construction. Then one thread per (code, column) adds the code's
- * rows in ascending order. Bound by memory: x is read twice, once to be inspected.
+ * Thread t of a block owns digit t and walks over the block's 1,024 codes in order, so ranks need
+ * no atomics and the sort is stable by construction. Then one thread per (code, column) adds the
+ * code's rows in ascending order. Bound by memory: x is read twice, once to be inspected.
  */
 #include <cmath>
 
@@ -317,8 +317,8 @@ nas_status nas_apply(nas_codebook *codebook, const double *counts, const double 
       launch("apply_smooth", apply_smooth_kernel, dim3(1), dim3(256), on, (const double *)next.n,
              K, epsilon, h);
       launch("apply_codewords", apply_codewords_kernel, dim3((unsigned)K), dim3(128), on,
-             (const float *)state.m, sums, (const double *)h, (const double *)next.n, d, gamma, next.m,
-             next.e, lowest);
+             (const float *)state.m, sums, (const double *)h, (const double *)next.n, d, gamma,
+             next.m, next.e, lowest);
       build_screen(next, K, d, on);
       fetch(&bad, lowest, 1, on);
     }

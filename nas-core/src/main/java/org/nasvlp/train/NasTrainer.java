@@ -470,10 +470,14 @@ public final class NasTrainer {
         steps = Math.min(fits, config.training().steps());
         planned = true;
       } else if (step % 25 == 0) {
-        // On a machine that has become slower, ending the schedule early beats missing the budget.
+        // Other work on the machine comes and goes: up to half-way the plan follows the pace both
+        // ways; after that it only shrinks, since ending the schedule early beats missing the
+        // budget.
+        boolean early = step < steps / 2;
         double perStep = (elapsed - evaluationSeconds) / step;
-        long fits = step + (long) Math.max(1, (budget - elapsed) / perStep);
-        steps = Math.min(fits, steps);
+        double left = budget * (early ? STEP_SHARE : 1) - elapsed;
+        long fits = step + (long) Math.max(1, left / perStep);
+        steps = early ? Math.min(fits, config.training().steps()) : Math.min(fits, steps);
       }
     }
 

@@ -290,7 +290,7 @@ abstract class KernelContract {
         MemorySegment codes = memory.ints(0, bad, 1);
         assertThatIllegalArgumentException()
             .isThrownBy(() -> codebook.accumulate(x, 3, 2, codes, counts, sums, memory.stream()))
-            .withMessageContaining(Integer.toString(bad))
+            .withMessageMatching(".*code(s\\[| of row )1.*")
             .isNotInstanceOf(NonFiniteInputException.class);
       }
       assertThat(memory.toDoubles(counts)).containsOnly(0);
@@ -613,12 +613,12 @@ abstract class KernelContract {
       int[] badCodes = {0, 1, 3, 0};
       assertThatIllegalArgumentException()
           .isThrownBy(() -> swap(codebook, memory, params, fine, fine, badCodes, lists))
-          .withMessageContaining("is 3");
+          .withMessageContaining("code of image 1, token 0");
       for (int bad : new int[] {-2, 3}) {
         int[] badLists = {1, 2, 0, 2, 1, bad};
         assertThatIllegalArgumentException()
             .isThrownBy(() -> swap(codebook, memory, params, fine, fine, codes, badLists))
-            .withMessageContaining("is " + bad);
+            .withMessageMatching(".*neighbour(_l|L)ists\\[2\\]\\[1\\].*");
       }
       swap(codebook, memory, params, fine, fine, codes, lists);
     }

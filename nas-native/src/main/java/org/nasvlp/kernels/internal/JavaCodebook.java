@@ -354,8 +354,8 @@ final class JavaCodebook implements KernelCodebook {
       if (code < -1 || code >= size) {
         throw new IllegalArgumentException(
             String.format(
-                "neighbour %d of code %d is %d; it must be in -1..%d",
-                i % params.neighbours(), i / params.neighbours(), code, size - 1));
+                "neighbourLists[%d][%d] is %d; it must be in -1..%d",
+                i / params.neighbours(), i % params.neighbours(), code, size - 1));
       }
     }
     long all = (long) params.images() * count;
@@ -364,8 +364,8 @@ final class JavaCodebook implements KernelCodebook {
       if (code < 0 || code >= size) {
         throw new IllegalArgumentException(
             String.format(
-                "the code of token %d of image %d is %d; it must be in 0..%d",
-                at % count, at / count, code, size - 1));
+                "the code of image %d, token %d is %d; it must be in 0..%d",
+                at / count, at % count, code, size - 1));
       }
     }
     for (long at = 0; at < all; at++) {
