@@ -16,8 +16,9 @@ import org.openjdk.jmh.runner.options.TimeValue;
 
 /**
  * Runs the kernel benchmarks in interleaved rounds and prints how many times faster each kernel is
- * than LibTorch, as the median over rounds. Takes JMH's own command-line options, such as a pattern
- * of benchmark names or {@code -p shape=4096x512x192}; {@code -Drounds=N} sets the rounds.
+ * than LibTorch, from the median time of a call and the median over rounds. Takes JMH's own
+ * command-line options, such as a pattern of benchmark names or {@code -p shape=4096x512x192};
+ * {@code -Drounds=N} sets the rounds.
  */
 public final class KernelBenchmarks {
   private KernelBenchmarks() {}
@@ -57,7 +58,7 @@ public final class KernelBenchmarks {
         times
             .computeIfAbsent(name + " " + params, key -> new TreeMap<>())
             .computeIfAbsent(benchmark.substring(method + 1), key -> new ArrayList<>())
-            .add(result.getPrimaryResult().getScore());
+            .add(result.getPrimaryResult().getStatistics().getPercentile(50));
       }
     }
     System.out.printf(

@@ -19,7 +19,7 @@ import org.openjdk.jmh.annotations.TearDown;
 
 /** Nearest-codeword lookup: the exact kernel beside LibTorch's float32 addmm and argmin. */
 @State(Scope.Benchmark)
-@BenchmarkMode(Mode.AverageTime)
+@BenchmarkMode(Mode.SampleTime)
 @OutputTimeUnit(TimeUnit.MICROSECONDS)
 public class LookupBenchmark {
   /** N x K x d. */

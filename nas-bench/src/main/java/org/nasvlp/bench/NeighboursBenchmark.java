@@ -20,7 +20,7 @@ import org.openjdk.jmh.annotations.TearDown;
 
 /** Lists of nearest codes: the kernel beside LibTorch's addmm and topk. */
 @State(Scope.Benchmark)
-@BenchmarkMode(Mode.AverageTime)
+@BenchmarkMode(Mode.SampleTime)
 @OutputTimeUnit(TimeUnit.MICROSECONDS)
 public class NeighboursBenchmark {
   private static final int RADIUS = 32;

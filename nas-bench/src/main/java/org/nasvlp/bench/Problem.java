@@ -34,8 +34,9 @@ record Problem(int rows, int size, int width, Tensor tokens, Tensor codewords, C
     int width = Integer.parseInt(parts[2]);
     Torch.setThreads(threads);
     Kernels.setThreads(threads);
-    if (Kernels.backend() == Backend.JAVA) {
-      throw new IllegalStateException("the native kernels are not loaded: " + Kernels.describe());
+    if (!Kernels.isAvailable(Backend.CPU)) {
+      throw new IllegalStateException(
+          "the native kernels are not loaded: " + Kernels.unavailableReason(Backend.CPU));
     }
     Random random = new Random(7);
     float[] codewords = normal(random, size * width);
@@ -55,7 +56,7 @@ record Problem(int rows, int size, int width, Tensor tokens, Tensor codewords, C
         width,
         Torch.floats(tokens, rows, width),
         codewordTensor,
-        Codebook.create(Kernels.backend(), Torch.segment(codewordTensor), size, width));
+        Codebook.create(Backend.CPU, Torch.segment(codewordTensor), size, width));
   }
 
   private static float[] normal(Random random, int count) {

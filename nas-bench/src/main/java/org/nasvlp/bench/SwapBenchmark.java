@@ -27,7 +27,7 @@ import org.openjdk.jmh.annotations.TearDown;
  * the substitutes ready-made, so it does less.
  */
 @State(Scope.Benchmark)
-@BenchmarkMode(Mode.AverageTime)
+@BenchmarkMode(Mode.SampleTime)
 @OutputTimeUnit(TimeUnit.MICROSECONDS)
 public class SwapBenchmark {
   private static final int RADIUS = 32;

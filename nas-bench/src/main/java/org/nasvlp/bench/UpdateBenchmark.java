@@ -7,8 +7,8 @@ import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.nasvlp.internal.Torch;
+import org.nasvlp.kernels.Backend;
 import org.nasvlp.kernels.Codebook;
-import org.nasvlp.kernels.Kernels;
 import org.nasvlp.kernels.MomentumUpdate;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
@@ -23,7 +23,7 @@ import org.openjdk.jmh.annotations.TearDown;
 
 /** Momentum update of the codebook: the kernel beside LibTorch's index_add_ and moving averages. */
 @State(Scope.Benchmark)
-@BenchmarkMode(Mode.AverageTime)
+@BenchmarkMode(Mode.SampleTime)
 @OutputTimeUnit(TimeUnit.MICROSECONDS)
 public class UpdateBenchmark {
   private static final double GAMMA = 0.99;
@@ -63,10 +63,7 @@ public class UpdateBenchmark {
     float[] theirs = Torch.toFloats(torchUpdate(n.clone(), m.clone()));
     try (Codebook copy =
         Codebook.create(
-            Kernels.backend(),
-            Torch.segment(problem.codewords()),
-            problem.size(),
-            problem.width())) {
+            Backend.CPU, Torch.segment(problem.codewords()), problem.size(), problem.width())) {
       update(copy);
       float[] ours = copy.state().codewords();
       for (int i = 0; i < ours.length; i++) {

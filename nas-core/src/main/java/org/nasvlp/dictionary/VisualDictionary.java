@@ -1,5 +1,6 @@
 package org.nasvlp.dictionary;
 
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
@@ -11,6 +12,7 @@ import org.bytedeco.pytorch.global.torch;
 import org.nasvlp.config.DictionaryConfig;
 import org.nasvlp.internal.Draws;
 import org.nasvlp.internal.Torch;
+import org.nasvlp.kernels.Backend;
 import org.nasvlp.kernels.Codebook;
 import org.nasvlp.kernels.CodebookState;
 import org.nasvlp.kernels.Kernels;
@@ -38,7 +40,12 @@ public final class VisualDictionary implements AutoCloseable {
   private VisualDictionary(DictionaryConfig config, int width, float[] codewords) {
     this.config = config;
     this.width = width;
-    this.codebook = Codebook.create(codewords, config.codewords(), width);
+    // Tokens are host tensors: a device, where there is one, could not read them.
+    Backend host = Kernels.isAvailable(Backend.CPU) ? Backend.CPU : Backend.JAVA;
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment values = arena.allocateFrom(ValueLayout.JAVA_FLOAT, codewords);
+      this.codebook = Codebook.create(host, values, config.codewords(), width);
+    }
     this.momentum = new MomentumUpdate(config.momentum(), config.epsilon(), config.deadThreshold());
     this.state = codebook.state();
   }
