@@ -73,6 +73,10 @@ enum {
 /* Instruction tiers of the host library, in rising order. */
 enum { NAS_TIER_SCALAR = 0, NAS_TIER_AVX2 = 1, NAS_TIER_AVX512 = 2 };
 
+/* Element types of feature rows. The narrower two are widened to float32 exactly; all that follows is
+ * defined on the float32 values. */
+enum { NAS_FLOAT32 = 0, NAS_BFLOAT16 = 1, NAS_FLOAT16 = 2 };
+
 /* Opaque. Holds e (K x d float32), m (K x d float32), n (K float64) and the dead-code counters
  * (K int32), in memory of the library. */
 typedef struct nas_codebook nas_codebook;
