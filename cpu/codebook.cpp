@@ -47,7 +47,7 @@ nas_status nas_codebook_create(const float *codewords, int64_t K, int64_t d, int
   created->K = K;
   created->d = d;
   if (!created->e.allocate(K * d) || !created->m.allocate(K * d) || !created->n.allocate(K) ||
-      !created->dead_steps.allocate(K) || !allocate_panels(*created)) {
+      !created->dead_steps.allocate(K)) {
     delete created;
     return out_of_memory(function, 3 * K * d * (int64_t)sizeof(float));
   }
@@ -57,7 +57,6 @@ nas_status nas_codebook_create(const float *codewords, int64_t K, int64_t d, int
     created->n[j] = 1.0;
     created->dead_steps[j] = 0;
   }
-  pack_codebook(*created);
   *codebook = created;
   return NAS_OK;
 }
@@ -155,7 +154,7 @@ nas_status nas_codebook_write(nas_codebook *codebook, const float *codewords, co
   }
   if (codewords != nullptr) {
     memcpy(codebook->e.get(), codewords, elements * sizeof(float));
-    pack_codebook(*codebook);
+    invalidate(*codebook);
   }
   return NAS_OK;
 }
@@ -192,6 +191,6 @@ nas_status nas_restart(nas_codebook *codebook, const int32_t *codes, const float
     codebook->n[j] = 1.0;
     codebook->dead_steps[j] = 0;
   }
-  pack_codebook(*codebook);
+  invalidate(*codebook);
   return NAS_OK;
 }

@@ -3,6 +3,8 @@
 
 #if defined(NAS_HAVE_X86_TIERS)
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #endif
 
 #include "internal.h"
@@ -18,11 +20,22 @@ static uint64_t saved_state() {
   return (uint64_t)high << 32 | low;
 }
 
+/* Linux gives the tile registers, 8 KiB more of state for each thread, to processes that ask. It
+ * refuses, for one, if a thread has an alternate signal stack that is too small for them. */
+static bool request_tiles() {
+#if defined(__linux__) && defined(SYS_arch_prctl)
+  const int request_permission = 0x1023, tile_data = 18;
+  return syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
+#else
+  return false;
+#endif
+}
+
 static int32_t detect_tier() {
   uint32_t a, b, c, d;
   if (!__get_cpuid(1, &a, &b, &c, &d)) return NAS_TIER_SCALAR;
-  const uint32_t fma = 1u << 12, osxsave = 1u << 27, avx = 1u << 28;
-  if ((c & (fma | osxsave | avx)) != (fma | osxsave | avx)) return NAS_TIER_SCALAR;
+  const uint32_t needed = 1u << 12 | 1u << 27 | 1u << 28 | 1u << 29; /* FMA, OSXSAVE, AVX, F16C */
+  if ((c & needed) != needed) return NAS_TIER_SCALAR;
   const uint64_t ymm = 0x6, zmm = 0xe6;
   uint64_t state = saved_state();
   if ((state & ymm) != ymm) return NAS_TIER_SCALAR;
@@ -30,10 +43,16 @@ static int32_t detect_tier() {
   const uint32_t avx2 = 1u << 5;
   if ((b & avx2) == 0) return NAS_TIER_SCALAR;
   const uint32_t avx512 = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31; /* F, DQ, BW, VL */
-  return (b & avx512) == avx512 && (state & zmm) == zmm ? NAS_TIER_AVX512 : NAS_TIER_AVX2;
+  if ((b & avx512) != avx512 || (state & zmm) != zmm) return NAS_TIER_AVX2;
+  const uint32_t vnni = 1u << 11, amx = 1u << 24 | 1u << 25; /* AMX-TILE, AMX-INT8 */
+  if ((c & vnni) == 0) return NAS_TIER_AVX512;
+  const uint64_t tiles = 0x60000;
+  const bool may_use_tiles = (d & amx) == amx && (state & tiles) == tiles && request_tiles();
+  return may_use_tiles ? NAS_TIER_AMX : NAS_TIER_AVX512_VNNI;
 }
 
-static const Tier *const kTiers[] = {&kScalarTier, &kAvx2Tier, &kAvx512Tier};
+static const Tier *const kTiers[] = {&kScalarTier, &kAvx2Tier, &kAvx512Tier, &kAvx512VnniTier,
+                                     &kAmxTier};
 
 #else
 

@@ -2,10 +2,12 @@
 #ifndef NAS_CPU_INTERNAL_H
 #define NAS_CPU_INTERNAL_H
 
+#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 
+#include <atomic>
 #include <new>
 
 #include "nas_kernels.h"
@@ -24,9 +26,12 @@ nas_status check_pointer(const char *function, const char *name, const void *poi
                          size_t alignment);
 nas_status check_stream(const char *function, const void *stream);
 
-/* rows of `width` floats at a distance of row_stride floats: sign, stride, overflow, pointer. */
-nas_status check_rows(const char *function, const char *name, const float *x, int64_t rows,
-                      int64_t row_stride, int64_t width);
+inline size_t element_bytes(int32_t type) { return type == NAS_FLOAT32 ? 4 : 2; }
+
+/* rows of `width` elements at a distance of row_stride elements: type, sign, stride, overflow,
+ * pointer. */
+nas_status check_rows(const char *function, const char *name, const void *x, int32_t type,
+                      int64_t rows, int64_t row_stride, int64_t width);
 
 #define NAS_TRY(expression)                           \
   do {                                                \
@@ -58,7 +63,14 @@ class Buffer {
   Buffer(const Buffer &) = delete;
   Buffer &operator=(const Buffer &) = delete;
 
+  /* allocate(), unless there is room for `count` already. */
+  bool reserve(int64_t count) {
+    if (data_ != nullptr && count <= count_) return true;
+    return allocate(count);
+  }
+
   bool allocate(int64_t count) {
+    count_ = 0;
     int64_t bytes;
     free(data_);
     data_ = nullptr;
@@ -67,6 +79,7 @@ class Buffer {
     }
     bytes = (bytes + 63) / 64 * 64;
     data_ = static_cast<T *>(aligned_alloc(64, (size_t)(bytes > 0 ? bytes : 64)));
+    if (data_ != nullptr) count_ = count;
     return data_ != nullptr;
   }
   T *get() const { return data_; }
@@ -74,6 +87,7 @@ class Buffer {
 
  private:
   T *data_ = nullptr;
+  int64_t count_ = 0;
 };
 
 /* One T for each worker of a call. */
@@ -120,7 +134,7 @@ void parallel(int64_t tasks, int workers, F &body) {
 /* Screening works on panels of kPanel codewords and on depth blocks of kDepth elements. */
 enum { kPanel = 32, kDepth = 256 };
 
-/* The codebook as screening wants it; see screen.cpp for the bounds. */
+/* The codebook as float32 screening wants it; see screen.h for the bounds. */
 struct Panels {
   const float *codewords; /* [panel][element][kPanel]: fl(e - mean), 0 for padding */
   const float *base;      /* [panel][kPanel], infinity for padding */
@@ -140,15 +154,48 @@ struct ScreenBlock {
   float *least_upper; /* [rows][16], 64-byte aligned: lowered to the least upper bounds seen */
 };
 
+/* The codebook as int8 screening wants it. */
+struct Int8Panels {
+  const int8_t *codewords; /* [panel][group of four elements][kPanel][4], 0 for padding */
+  const int32_t *offset;   /* [panel][kPanel]: -128 times the sum of the codeword's integers */
+  const float *base;       /* [panel][kPanel], infinity for padding */
+  const float *scale;      /* [panel][kPanel] */
+  const float *residual;   /* [panel][kPanel]: above the norm of what quantisation lost, see screen.h */
+  const float *norm;       /* [panel][kPanel]: above the norm of the quantised codeword */
+};
+
+struct Int8Block {
+  const uint8_t *quantised; /* [tile of rows][depth block][int8_rows_per_tile][kDepth], offset 128 */
+  const float *scale, *norm, *residual; /* [rows], as for codewords; norm is the centred row's own */
+  int64_t rows;
+  int64_t depth; /* d up to a multiple of 64 */
+  Int8Panels panels;
+  int64_t first_panel, panel_count;
+  float *lower;
+  int64_t lower_stride;
+  float *least_upper;
+};
+
+/* What int8 quantisation makes of a centred vector a = fl(x - mean). */
+struct Quantised {
+  double square;   /* the float64 sum of a's squares, in any order */
+  float largest;   /* the largest |a| */
+  float scale;     /* largest / 127 */
+  float residual2; /* the float32 sum of the squares of a - scale * q, in any order */
+};
+
 /* One instruction tier: functions that give the same bits in each of them, except for the screening
- * functions, which give bounds. Screening functions are NULL in a tier without screening. */
+ * functions, which give bounds. Functions of a kind of screening that a tier lacks are NULL. */
 struct Tier {
   const char *name;
+  int32_t number;
   /* D(x, y) */
   double (*distance)(const float *x, const float *y, int64_t d);
   /* out[j] = D(x, y + j*d) for j = 0..count-1 */
   void (*distances)(const float *x, const float *y, int64_t count, int64_t d, double *out);
   bool (*all_finite)(const float *x, int64_t count);
+  /* out[t] = the float32 value of element t of x, which is of a type narrower than float32 */
+  void (*widen)(const uint16_t *x, int32_t type, int64_t count, float *out);
   /* sums[t] += (double)x[t] */
   void (*add_row)(double *sums, const float *x, int64_t count);
 
@@ -160,16 +207,57 @@ struct Tier {
    * and returns how many there are. `count` is a multiple of kPanel. */
   int64_t (*collect)(const float *lower, int64_t count, float threshold, int32_t base, int32_t *out,
                      int64_t capacity);
+
+  int int8_rows_per_tile;
+  /* Centres d elements into `centred` and writes their integers + 128 to out, of which element t
+   * lies at (t / kDepth) * block_stride + t % kDepth, up to the next multiple of 64 elements. */
+  void (*quantise)(const float *x, const float *mean, int64_t d, float *centred, uint8_t *out,
+                   int64_t block_stride, Quantised *result);
+  void (*screen_int8)(const Int8Block *block);
 };
 
 extern const Tier kScalarTier;
 #if defined(NAS_HAVE_X86_TIERS)
 extern const Tier kAvx2Tier;
 extern const Tier kAvx512Tier;
+extern const Tier kAvx512VnniTier;
+extern const Tier kAmxTier;
 #endif
 
 /* The tier in use. */
 const Tier &current_tier();
+
+}  // namespace nas
+
+/* ---------------------------------------------------------------- screening */
+
+namespace nas {
+
+/* What screening needs of a codebook. Derived from the codewords when a call first asks for it after
+ * they changed, so that a run of updates packs once. */
+struct Screening {
+  pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+  std::atomic<uint32_t> ready{0}; /* the Packing bits that are valid */
+
+  /* kPackedNorms */
+  bool screenable = false;     /* no codeword is too large */
+  double largest_square = 0;
+  Buffer<float> mean;          /* d */
+  Buffer<double> square;       /* [K]: D(e_j, mean) */
+  Buffer<uint8_t> duplicate;   /* [K]: equal to a codeword before it */
+
+  /* kPackedFloat32: Panels; base_unique has infinity for duplicates too */
+  double depth_slack = 0, far_slack = 0;
+  Buffer<float> packed, base, base_unique, radius, spread;
+
+  /* kPackedInt8: Int8Panels */
+  double largest_spread = 0;
+  Buffer<int8_t> packed8;
+  Buffer<int32_t> offset8;
+  Buffer<float> base8, base8_unique, scale8, residual8, norm8;
+};
+
+enum Packing { kPackedNorms = 1, kPackedFloat32 = 2, kPackedInt8 = 4 };
 
 }  // namespace nas
 
@@ -180,12 +268,7 @@ struct nas_codebook {
   nas::Buffer<float> e, m;
   nas::Buffer<double> n;
   nas::Buffer<int32_t> dead_steps;
-
-  /* Derived from e by nas::pack_codebook. */
-  bool screenable = false;
-  double depth_slack = 0, far_slack = 0;
-  nas::Buffer<float> mean, packed, base, radius, spread;
-  nas::Buffer<double> squared_norm;
+  mutable nas::Screening screening;
 
   int64_t panel_count() const { return (K + nas::kPanel - 1) / nas::kPanel; }
 };

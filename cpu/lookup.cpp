@@ -1,5 +1,6 @@
 /* Nearest codewords. */
 #include <math.h>
+#include <string.h>
 
 #include <atomic>
 
@@ -9,9 +10,10 @@
 namespace nas {
 namespace {
 
-const int64_t kBlockRows = 112;     /* rows of a block, about */
+const int64_t kBlockTiles = 8;      /* of rows */
+const int64_t kScanRows = 16;       /* rows of a block that is not screened */
 const int64_t kChunkPanels = 16;    /* codewords screened at once: 512 */
-const int64_t kCandidates = 64;     /* per row; a row with more is scanned in full */
+const int64_t kCandidates = 256;    /* per row; a row with more is screened more finely, or scanned */
 const int64_t kScan = 256;          /* codewords of one step of a full scan */
 
 struct Best {
@@ -26,14 +28,83 @@ struct Best {
   }
 };
 
+struct Candidates {
+  int32_t index[kCandidates + 1];
+  float lower[kCandidates + 1];
+  int64_t count;
+};
+
+struct Worker {
+  Screener screener;
+  Buffer<Candidates> candidates;
+  Buffer<float> widened;         /* rows that are not float32 */
+  Buffer<int32_t> left_over[2];  /* rows that int8 and float32 screening could not settle */
+  nas_lookup_stats stats;
+};
+
+/* Workers of earlier calls: a call in steady state allocates nothing. */
+class WorkerCache {
+ public:
+  Worker *take() {
+    pthread_mutex_lock(&mutex_);
+    Worker *worker = count_ > 0 ? workers_[--count_] : nullptr;
+    pthread_mutex_unlock(&mutex_);
+    return worker != nullptr ? worker : new (std::nothrow) Worker;
+  }
+  void give(Worker *worker) {
+    pthread_mutex_lock(&mutex_);
+    const bool kept = count_ < kMost;
+    if (kept) workers_[count_++] = worker;
+    pthread_mutex_unlock(&mutex_);
+    if (!kept) delete worker;
+  }
+
+ private:
+  static const int kMost = 64;
+  pthread_mutex_t mutex_ = PTHREAD_MUTEX_INITIALIZER;
+  int count_ = 0;
+  Worker *workers_[kMost];
+};
+
+WorkerCache cache;
+
+/* The workers of one call. */
+class Crew {
+ public:
+  ~Crew() {
+    for (int i = 0; i < count_; ++i) cache.give(workers_[i]);
+  }
+  bool hire(int count) {
+    if (!workers_.allocate(count)) return false;
+    while (count_ < count) {
+      workers_[count_] = cache.take();
+      if (workers_[count_] == nullptr) return false;
+      memset(&workers_[count_]->stats, 0, sizeof(nas_lookup_stats));
+      ++count_;
+    }
+    return true;
+  }
+  Worker &operator[](int i) const { return *workers_[i]; }
+  int count() const { return count_; }
+
+ private:
+  int count_ = 0;
+  Buffer<Worker *> workers_;
+};
+
 struct Request {
   const nas_codebook *codebook;
   const Tier *tier;
-  const float *x;
+  const void *x;
+  int32_t type;
   int64_t rows, row_stride;
   int32_t *indices;
   float *distances;
   std::atomic<int64_t> bad_row;
+  std::atomic<bool> no_memory;
+  /* Whether int8 screening is worth its while, by the rows seen so far. */
+  std::atomic<bool> int8;
+  std::atomic<int64_t> int8_rows, int8_cost;
 
   void refuse(int64_t row) {
     int64_t seen = bad_row.load(std::memory_order_relaxed);
@@ -47,12 +118,33 @@ struct Request {
   }
 };
 
+/* Rows of a call in float32: where they are, or widened into a worker's memory. */
+struct Rows {
+  const float *x;
+  int64_t stride, first;
+
+  const float *row(int64_t i) const { return x + i * stride; }
+};
+
+Rows rows_of(const Request &request, Worker &worker, int64_t from, int64_t count) {
+  const int64_t d = request.codebook->d;
+  if (request.type == NAS_FLOAT32) {
+    return {static_cast<const float *>(request.x) + from * request.row_stride, request.row_stride,
+            from};
+  }
+  const uint16_t *x = static_cast<const uint16_t *>(request.x) + from * request.row_stride;
+  for (int64_t i = 0; i < count; ++i) {
+    request.tier->widen(x + i * request.row_stride, request.type, d, &worker.widened[i * d]);
+  }
+  return {worker.widened.get(), d, from};
+}
+
 /* Checks one row and compares it with every codeword. */
-void scan_row(Request &request, int64_t row) {
+void scan_row(Request &request, Worker &worker, const Rows &rows, int64_t i) {
   const nas_codebook &codebook = *request.codebook;
-  const float *x = request.x + row * request.row_stride;
+  const float *x = rows.row(i);
   if (!request.tier->all_finite(x, codebook.d)) {
-    request.refuse(row);
+    request.refuse(rows.first + i);
     return;
   }
   double distances[kScan];
@@ -62,31 +154,66 @@ void scan_row(Request &request, int64_t row) {
     request.tier->distances(x, codebook.e.get() + j * codebook.d, count, codebook.d, distances);
     for (int64_t c = 0; c < count; ++c) best.offer(distances[c], (int32_t)(j + c));
   }
-  request.answer(row, best);
+  request.answer(rows.first + i, best);
+  ++worker.stats.rows_scanned;
+  ++worker.stats.rows_float64;
 }
 
-struct Candidates {
-  int32_t index[kCandidates + 1];
-  float lower[kCandidates + 1];
-  int64_t count;
-};
+/* Decides among the candidates of a row, the most promising first, since each distance that becomes
+ * known rules out others. Returns how many distances that took. */
+int64_t decide(Request &request, Worker &worker, const Rows &rows, int64_t i, int64_t slot) {
+  const nas_codebook &codebook = *request.codebook;
+  Screener &screener = worker.screener;
+  Candidates &found = worker.candidates[slot];
+  worker.stats.candidates += found.count;
+  if (found.count == 1 && request.distances == nullptr) {
+    request.indices[rows.first + i] = found.index[0];
+    return 0;
+  }
+  const float *x = rows.row(i);
+  Best best;
+  int64_t computed = 0, count = found.count;
+  float threshold = INFINITY;
+  while (count > 0) {
+    int64_t next = 0, kept = 0;
+    for (int64_t c = 0; c < count; ++c) {
+      if (found.lower[c] > threshold) continue;
+      found.index[kept] = found.index[c];
+      found.lower[kept] = found.lower[c];
+      if (found.lower[kept] < found.lower[next]) next = kept;
+      ++kept;
+    }
+    if (kept == 0) break;
+    const int32_t j = found.index[next];
+    const double distance = request.tier->distance(x, codebook.e.get() + j * codebook.d, codebook.d);
+    ++computed;
+    best.offer(distance, j);
+    const float limit = screener.threshold_of(slot, distance);
+    if (limit < threshold) threshold = limit;
+    found.index[next] = found.index[kept - 1];
+    found.lower[next] = found.lower[kept - 1];
+    count = kept - 1;
+  }
+  request.answer(rows.first + i, best);
+  worker.stats.distances += computed;
+  if (computed > 1) ++worker.stats.rows_float64;
+  return computed;
+}
 
-struct Worker {
-  Screener screener;
-  Buffer<Candidates> candidates;
-};
-
-void screen_rows(Request &request, Worker &worker, int64_t from, int64_t rows) {
+/* Settles rows ids[0..count) of a block, or 0..count-1 where ids is NULL, as far as this precision
+ * can; returns how many it left over in `left`. */
+int64_t screen_rows(Request &request, Worker &worker, const Rows &rows, Precision precision,
+                    const int32_t *ids, int64_t count, int32_t *left) {
   const nas_codebook &codebook = *request.codebook;
   const Tier &tier = *request.tier;
   Screener &screener = worker.screener;
-  screener.begin(codebook, tier, request.x + from * request.row_stride, rows, request.row_stride);
-  for (int64_t i = 0; i < rows; ++i) worker.candidates[i].count = 0;
+  screener.begin(codebook, tier, precision, true, rows.x, rows.stride, ids, count);
+  for (int64_t i = 0; i < count; ++i) worker.candidates[i].count = 0;
   const int64_t panels = codebook.panel_count();
   for (int64_t first = 0; first < panels; first += kChunkPanels) {
-    const int64_t count = panels - first < kChunkPanels ? panels - first : kChunkPanels;
-    screener.screen(first, count);
-    for (int64_t i = 0; i < rows; ++i) {
+    const int64_t chunk = panels - first < kChunkPanels ? panels - first : kChunkPanels;
+    screener.screen(first, chunk);
+    for (int64_t i = 0; i < count; ++i) {
       Candidates &found = worker.candidates[i];
       if (found.count > kCandidates || !screener.screened(i)) continue;
       const float threshold = screener.threshold(i, screener.least_upper(i));
@@ -101,7 +228,7 @@ void screen_rows(Request &request, Worker &worker, int64_t from, int64_t rows) {
       const int32_t base = (int32_t)(first * kPanel);
       const int64_t room = kCandidates - kept;
       const int64_t more =
-          tier.collect(lower, count * kPanel, threshold, base, found.index + kept, room);
+          tier.collect(lower, chunk * kPanel, threshold, base, found.index + kept, room);
       if (more > room) {
         found.count = kCandidates + 1;
         continue;
@@ -110,22 +237,46 @@ void screen_rows(Request &request, Worker &worker, int64_t from, int64_t rows) {
       found.count = kept + more;
     }
   }
-  for (int64_t i = 0; i < rows; ++i) {
-    const Candidates &found = worker.candidates[i];
-    if (!screener.screened(i) || found.count > kCandidates) {
-      scan_row(request, from + i);
-    } else if (found.count == 1 && request.distances == nullptr) {
-      request.indices[from + i] = found.index[0];
+  int64_t left_over = 0, distances = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    const int32_t row = ids != nullptr ? ids[i] : (int32_t)i;
+    if (!screener.screened(i) || worker.candidates[i].count > kCandidates) {
+      left[left_over++] = row;
     } else {
-      const float *x = request.x + (from + i) * request.row_stride;
-      Best best;
-      for (int64_t c = 0; c < found.count; ++c) {
-        const int32_t j = found.index[c];
-        best.offer(tier.distance(x, codebook.e.get() + j * codebook.d, codebook.d), j);
-      }
-      request.answer(from + i, best);
+      distances += decide(request, worker, rows, row, i);
     }
   }
+  if (precision == Precision::kFloat32) {
+    worker.stats.rows_float32 += count - left_over;
+    return left_over;
+  }
+  worker.stats.rows_int8 += count - left_over;
+  /* A distance costs about d/2 cycles; float32 screening takes K*d/32 cycles for a row and int8
+   * screening at most a quarter of that. A row left over wasted all of it. */
+  const int64_t seen = request.int8_rows.fetch_add(count) + count;
+  const int64_t cost = 24 * distances + codebook.K * left_over;
+  if (request.int8_cost.fetch_add(cost) + cost > codebook.K * seen + 64 * seen) {
+    request.int8.store(false, std::memory_order_relaxed);
+  }
+  return left_over;
+}
+
+void look_up(Request &request, Worker &worker, int64_t from, int64_t count) {
+  const Rows rows = rows_of(request, worker, from, count);
+  const int32_t *ids = nullptr;
+  if (request.int8.load(std::memory_order_relaxed)) {
+    int32_t *left = worker.left_over[0].get();
+    count = screen_rows(request, worker, rows, Precision::kInt8, nullptr, count, left);
+    ids = left;
+  }
+  if (count == 0) return;
+  if (!pack(*request.codebook, *request.tier, kPackedFloat32, &worker.stats.packing_ns)) {
+    request.no_memory.store(true, std::memory_order_relaxed);
+    return;
+  }
+  int32_t *left = worker.left_over[1].get();
+  count = screen_rows(request, worker, rows, Precision::kFloat32, ids, count, left);
+  for (int64_t i = 0; i < count; ++i) scan_row(request, worker, rows, left[i]);
 }
 
 }  // namespace
@@ -133,62 +284,101 @@ void screen_rows(Request &request, Worker &worker, int64_t from, int64_t rows) {
 
 using namespace nas;
 
-nas_status nas_lookup(const nas_codebook *codebook, const float *x, int64_t rows,
+nas_status nas_lookup(const nas_codebook *codebook, const void *x, int32_t type, int64_t rows,
                       int64_t row_stride, int32_t *indices, float *distances, int64_t *bad_row,
-                      void *stream) {
+                      nas_lookup_stats *stats, void *stream) {
   static const char *const function = "nas_lookup";
   if (bad_row != nullptr) *bad_row = -1;
   NAS_TRY(check_pointer(function, "codebook", codebook, alignof(nas_codebook)));
-  NAS_TRY(check_rows(function, "x", x, rows, row_stride, codebook->d));
+  NAS_TRY(check_rows(function, "x", x, type, rows, row_stride, codebook->d));
   NAS_TRY(check_stream(function, stream));
-  if (rows == 0) return NAS_OK;
-  NAS_TRY(check_pointer(function, "indices", indices, alignof(int32_t)));
-  if (distances != nullptr) {
+  if (rows > 0) NAS_TRY(check_pointer(function, "indices", indices, alignof(int32_t)));
+  if (rows > 0 && distances != nullptr) {
     NAS_TRY(check_pointer(function, "distances", distances, alignof(float)));
+  }
+  if (stats != nullptr) {
+    NAS_TRY(check_pointer(function, "stats", stats, alignof(nas_lookup_stats)));
   }
   FloatEnvironment environment;
   const Tier &tier = current_tier();
-  Request request{codebook, &tier, x, rows, row_stride, indices, distances, {INT64_MAX}};
-  int threads = thread_limit();
-  if (tier.screen != nullptr && codebook->screenable) {
-    const int64_t tile = tier.rows_per_tile;
-    const int64_t share = (rows + threads - 1) / threads;
-    int64_t block = share < kBlockRows ? share : kBlockRows;
-    block = (block + tile - 1) / tile * tile;
-    const int64_t tasks = (rows + block - 1) / block;
-    if (threads > tasks) threads = (int)tasks;
-    const int64_t panels = codebook->panel_count();
-    const int64_t chunk = panels < kChunkPanels ? panels : kChunkPanels;
-    const int64_t bytes = (int64_t)sizeof(float) * threads * block * (codebook->d + chunk * kPanel);
-    PerWorker<Worker> workers;
-    if (!workers.allocate(threads)) return out_of_memory(function, bytes);
-    for (int i = 0; i < threads; ++i) {
-      if (!workers[i].screener.allocate(*codebook, tier, block, chunk) ||
-          !workers[i].candidates.allocate(block)) {
-        return out_of_memory(function, bytes);
-      }
-    }
-    auto body = [&](int64_t task, int worker) {
-      const int64_t from = task * block;
-      if (from > request.bad_row.load(std::memory_order_relaxed)) return;
-      screen_rows(request, workers[worker], from, rows - from < block ? rows - from : block);
-    };
-    parallel(tasks, threads, body);
-  } else {
-    const int64_t block = 16;
-    auto body = [&](int64_t task, int) {
-      const int64_t from = task * block;
-      const int64_t to = rows - from < block ? rows : from + block;
-      if (from > request.bad_row.load(std::memory_order_relaxed)) return;
-      for (int64_t i = from; i < to; ++i) scan_row(request, i);
-    };
-    parallel((rows + block - 1) / block, threads, body);
+  nas_lookup_stats total;
+  memset(&total, 0, sizeof total);
+  total.tier = tier.number;
+  if (rows == 0) {
+    if (stats != nullptr) *stats = total;
+    return NAS_OK;
   }
+  const int64_t d = codebook->d;
+  bool screened = false, int8 = false;
+  if (tier.screen != nullptr) {
+    const int64_t bytes = codebook->K * d * (int64_t)sizeof(float);
+    if (!pack(*codebook, tier, kPackedNorms, &total.packing_ns)) {
+      return out_of_memory(function, bytes);
+    }
+    screened = codebook->screening.screenable;
+    int8 = screened && tier.screen_int8 != nullptr;
+    if (screened && !pack(*codebook, tier, int8 ? kPackedInt8 : kPackedFloat32, &total.packing_ns)) {
+      return out_of_memory(function, bytes);
+    }
+  }
+  Request request{codebook, &tier,     x,           type,   rows, row_stride, indices,
+                  distances, {INT64_MAX}, {false}, {int8}, {0}, {0}};
+
+  int threads = thread_limit();
+  const int64_t tile = int8 ? tier.int8_rows_per_tile : screened ? tier.rows_per_tile : 1;
+  const int64_t share = (rows + threads - 1) / threads;
+  int64_t block = screened ? kBlockTiles * tile : kScanRows;
+  if (share < block) block = share;
+  block = (block + tile - 1) / tile * tile;
+  const int64_t tasks = (rows + block - 1) / block;
+  if (threads > tasks) threads = (int)tasks;
+  const int64_t panels = codebook->panel_count();
+  const int64_t chunk = panels < kChunkPanels ? panels : kChunkPanels;
+  const int64_t bytes = (int64_t)sizeof(float) * threads * block * (2 * d + chunk * kPanel);
+  Crew crew;
+  if (!crew.hire(threads)) return out_of_memory(function, bytes);
+  for (int i = 0; i < threads; ++i) {
+    Worker &worker = crew[i];
+    if ((type != NAS_FLOAT32 && !worker.widened.reserve(block * d)) ||
+        (screened && (!worker.candidates.reserve(block) || !worker.left_over[1].reserve(block) ||
+                      !worker.screener.reserve(*codebook, tier, Precision::kFloat32, block, chunk))) ||
+        (int8 && (!worker.left_over[0].reserve(block) ||
+                  !worker.screener.reserve(*codebook, tier, Precision::kInt8, block, chunk)))) {
+      return out_of_memory(function, bytes);
+    }
+  }
+  auto body = [&](int64_t task, int number) {
+    const int64_t from = task * block, count = rows - from < block ? rows - from : block;
+    if (from > request.bad_row.load(std::memory_order_relaxed)) return;
+    Worker &worker = crew[number];
+    if (screened) {
+      look_up(request, worker, from, count);
+    } else {
+      const Rows all = rows_of(request, worker, from, count);
+      for (int64_t i = 0; i < count; ++i) scan_row(request, worker, all, i);
+    }
+  };
+  parallel(tasks, threads, body);
+
+  if (request.no_memory.load()) return out_of_memory(function, codebook->K * d * 4);
   const int64_t bad = request.bad_row.load();
   if (bad != INT64_MAX) {
     if (bad_row != nullptr) *bad_row = bad;
     return fail(NAS_NON_FINITE, "%s: row %lld of x has a NaN or an infinity", function,
                 (long long)bad);
+  }
+  if (stats != nullptr) {
+    for (int i = 0; i < threads; ++i) {
+      const nas_lookup_stats &part = crew[i].stats;
+      total.rows_int8 += part.rows_int8;
+      total.rows_float32 += part.rows_float32;
+      total.rows_scanned += part.rows_scanned;
+      total.candidates += part.candidates;
+      total.distances += part.distances;
+      total.rows_float64 += part.rows_float64;
+      total.packing_ns += part.packing_ns;
+    }
+    *stats = total;
   }
   return NAS_OK;
 }

@@ -62,7 +62,7 @@ void screen_codes(const Request &request, Worker &worker, int64_t from, int64_t 
   const int64_t K = codebook.K, d = codebook.d;
   const float *e = codebook.e.get();
   Screener &screener = worker.screener;
-  screener.begin(codebook, tier, e + from * d, rows, d);
+  screener.begin(codebook, tier, Precision::kFloat32, false, e + from * d, d, nullptr, rows);
   screener.screen(0, codebook.panel_count());
   for (int64_t i = 0; i < rows; ++i) {
     const int64_t j = from + i;
@@ -72,11 +72,10 @@ void screen_codes(const Request &request, Worker &worker, int64_t from, int64_t 
     }
     /* At least R allowed codes are not farther than the R-th least upper bound. */
     const float *lower = screener.lower(i);
-    const float row_slack = screener.row_slack(i);
     int64_t count = 0;
     for (int64_t l = 0; l < K; ++l) {
       if (!request.allowed(j, l)) continue;
-      worker.upper[count++] = lower[l] + (2 * row_slack * codebook.radius[l] + codebook.spread[l]);
+      worker.upper[count++] = screener.upper(i, l, lower[l]);
     }
     float threshold = INFINITY;
     if (count > request.R) {
@@ -115,7 +114,16 @@ nas_status nas_neighbours(const nas_codebook *codebook, int64_t R, const uint8_t
   FloatEnvironment environment;
   const Tier &tier = current_tier();
   const int64_t K = codebook->K, panels = codebook->panel_count(), padded = panels * kPanel;
-  const bool screened = tier.screen != nullptr && codebook->screenable;
+  int64_t packing_ns = 0;
+  bool screened = false;
+  if (tier.screen != nullptr) {
+    const int64_t bytes = K * codebook->d * (int64_t)sizeof(float);
+    if (!pack(*codebook, tier, kPackedNorms, &packing_ns)) return out_of_memory(function, bytes);
+    screened = codebook->screening.screenable;
+    if (screened && !pack(*codebook, tier, kPackedFloat32, &packing_ns)) {
+      return out_of_memory(function, bytes);
+    }
+  }
   int64_t block = 4;
   if (screened) {
     /* Whole tiles, but as many blocks as threads where there are codes enough. */
@@ -135,7 +143,7 @@ nas_status nas_neighbours(const nas_codebook *codebook, int64_t R, const uint8_t
   for (int i = 0; i < threads; ++i) {
     Worker &worker = workers[i];
     if (!worker.distances.allocate(K) || !worker.neighbours.allocate(padded) ||
-        (screened && (!worker.screener.allocate(*codebook, tier, block, panels) ||
+        (screened && (!worker.screener.reserve(*codebook, tier, Precision::kFloat32, block, panels) ||
                       !worker.upper.allocate(K) || !worker.candidates.allocate(padded)))) {
       return out_of_memory(function, bytes);
     }

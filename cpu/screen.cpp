@@ -1,6 +1,17 @@
 #include "screen.h"
 
 #include <math.h>
+#include <string.h>
+#include <time.h>
+
+#include <algorithm>
+
+#include "../common/arithmetic.h"
+
+#ifndef NAS_INT8_BOUND_SCALE
+/* Tests build a mutant with a lower value, which must be found out. */
+#define NAS_INT8_BOUND_SCALE 1.0
+#endif
 
 namespace nas {
 
@@ -8,18 +19,50 @@ static const double kLargestNorm = 0x1p50;
 /* Covers the rounding of a norm computed in float64 and cut to float32. */
 static const double kNormSlack = 1.0 + 1e-6;
 static const double kUnderflow = 0x1p-100;
+/* What int8 quantisation can take; see screen.h. */
+static const float kSmallestElement = 0x1p-40f;
+static const double kInt8Slack = 1.0 + 0x1p-18;
+static const double kResidualSlack = 1.0 + 0x1p-16;
 
-bool allocate_panels(nas_codebook &codebook) {
-  const int64_t padded = codebook.panel_count() * kPanel;
-  return codebook.mean.allocate(codebook.d) && codebook.packed.allocate(padded * codebook.d) &&
-         codebook.base.allocate(padded) && codebook.radius.allocate(padded) &&
-         codebook.spread.allocate(padded) && codebook.squared_norm.allocate(padded);
+/* ---------------------------------------------------------------- packing */
+
+namespace {
+
+struct Key {
+  uint64_t hash;
+  int32_t code;
+};
+
+/* Equal for vectors that are equal element by element; -0 equals 0. */
+uint64_t hash_vector(const float *x, int64_t d) {
+  uint32_t lanes[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+  for (int64_t i = 0; i < d; i += 8) {
+    const int64_t width = d - i < 8 ? d - i : 8;
+    for (int64_t l = 0; l < width; ++l) {
+      const uint32_t word = float_bits(x[i + l] + 0.0f);
+      lanes[l] = ((lanes[l] << 5 | lanes[l] >> 27) ^ word) + 0x9e3779b9u;
+    }
+  }
+  uint64_t hash = 0;
+  for (int l = 0; l < 8; ++l) hash = (hash ^ lanes[l]) * 0x9e3779b97f4a7c15ull;
+  return hash;
 }
 
-void pack_codebook(nas_codebook &codebook) {
+bool equal_vectors(const float *x, const float *y, int64_t d) {
+  for (int64_t i = 0; i < d; ++i) {
+    if (!(x[i] == y[i])) return false;
+  }
+  return true;
+}
+
+bool pack_norms(const nas_codebook &codebook, const Tier &tier, int threads) {
   const int64_t K = codebook.K, d = codebook.d;
   const float *e = codebook.e.get();
-  const int threads = K * d < 1 << 16 ? 1 : thread_limit();
+  Screening &s = codebook.screening;
+  Buffer<Key> keys;
+  if (!s.mean.reserve(d) || !s.square.reserve(K) || !s.duplicate.reserve(K) || !keys.allocate(K)) {
+    return false;
+  }
 
   const int64_t strip = 64;
   auto average = [&](int64_t task, int) {
@@ -30,99 +73,294 @@ void pack_codebook(nas_codebook &codebook) {
       const float *row = e + j * d + from;
       for (int64_t t = 0; t < width; ++t) sum[t] += (double)row[t];
     }
-    for (int64_t t = 0; t < width; ++t) codebook.mean[from + t] = (float)(sum[t] / (double)K);
+    for (int64_t t = 0; t < width; ++t) s.mean[from + t] = (float)(sum[t] / (double)K);
   };
   parallel((d + strip - 1) / strip, threads, average);
 
-  const double u = 0x1p-24, v = 0x1p-53;
+  const int64_t block = 64;
+  auto measure = [&](int64_t task, int) {
+    for (int64_t j = task * block; j < K && j < (task + 1) * block; ++j) {
+      s.square[j] = tier.distance(e + j * d, s.mean.get(), d);
+      s.duplicate[j] = 0;
+      keys[j] = {hash_vector(e + j * d, d), (int32_t)j};
+    }
+  };
+  parallel((K + block - 1) / block, threads, measure);
+
+  std::sort(keys.get(), keys.get() + K, [](const Key &a, const Key &b) {
+    return a.hash < b.hash || (a.hash == b.hash && a.code < b.code);
+  });
+  int64_t first = 0; /* of the keys with this hash */
+  for (int64_t i = 1; i < K; ++i) {
+    if (keys[i].hash != keys[first].hash) {
+      first = i;
+    } else if (equal_vectors(e + keys[first].code * d, e + keys[i].code * d, d)) {
+      s.duplicate[keys[i].code] = 1;
+    }
+  }
+
+  s.largest_square = 0;
+  for (int64_t j = 0; j < K; ++j) {
+    if (s.square[j] > s.largest_square) s.largest_square = s.square[j];
+  }
+  s.screenable = s.largest_square <= kLargestNorm * kLargestNorm;
+  return true;
+}
+
+double rounding_of_distance(int64_t d) { return 1.02 * ((double)d / 8 + 8) * 0x1p-53; }
+double slack_of_square(int64_t d) { return 1.02 * 6 * 0x1p-24 + rounding_of_distance(d); }
+
+bool pack_float32(const nas_codebook &codebook, int threads) {
+  const int64_t K = codebook.K, d = codebook.d, padded = codebook.panel_count() * kPanel;
+  const float *e = codebook.e.get();
+  Screening &s = codebook.screening;
+  if (!s.packed.reserve(padded * d) || !s.base.reserve(padded) || !s.base_unique.reserve(padded) ||
+      !s.radius.reserve(padded) || !s.spread.reserve(padded)) {
+    return false;
+  }
+  const double u = 0x1p-24;
   const double roundings =
       (double)((d < kDepth ? d : (int64_t)kDepth) + (d + kDepth - 1) / kDepth + 10);
-  const double w = 1.02 * ((double)d / 8 + 8) * v;
-  const double beta = 1.02 * 6 * u + w;
-  codebook.depth_slack = 1.02 * (roundings * u / (1 - roundings * u));
-  codebook.far_slack = w;
+  const double beta = slack_of_square(d);
+  s.depth_slack = 1.02 * (roundings * u / (1 - roundings * u));
+  s.far_slack = rounding_of_distance(d);
 
-  auto pack = [&](int64_t panel, int) {
-    float *packed = &codebook.packed[panel * d * kPanel];
+  auto body = [&](int64_t panel, int) {
+    float *packed = &s.packed[panel * d * kPanel];
     for (int64_t c = 0; c < kPanel; ++c) {
       const int64_t j = panel * kPanel + c;
       if (j >= K) {
-        for (int64_t t = 0; t < d; ++t) packed[t * kPanel + c] = 0.0f;
-        codebook.base[j] = INFINITY;
-        codebook.radius[j] = 0.0f;
-        codebook.spread[j] = 0.0f;
-        codebook.squared_norm[j] = 0.0;
+        s.base[j] = s.base_unique[j] = INFINITY;
+        s.radius[j] = s.spread[j] = 0.0f;
         continue;
       }
-      const float *row = e + j * d;
-      double sum[4] = {0, 0, 0, 0};
-      for (int64_t t = 0; t < d; ++t) {
-        double b = (double)row[t] - (double)codebook.mean[t];
-        sum[t & 3] += b * b;
-        packed[t * kPanel + c] = row[t] - codebook.mean[t];
+      const double radius = sqrt(s.square[j]) * kNormSlack;
+      s.base[j] = (float)(0.5 * s.square[j] - beta * radius * radius);
+      s.base_unique[j] = s.duplicate[j] ? INFINITY : s.base[j];
+      s.radius[j] = (float)radius;
+      s.spread[j] = (float)(2 * beta * radius * radius);
+    }
+    const int64_t codes = K - panel * kPanel < kPanel ? K - panel * kPanel : (int64_t)kPanel;
+    for (int64_t t0 = 0; t0 < d; t0 += 16) {
+      const int64_t t1 = d - t0 < 16 ? d : t0 + 16;
+      for (int64_t c = 0; c < codes; ++c) {
+        const float *row = e + (panel * kPanel + c) * d;
+        for (int64_t t = t0; t < t1; ++t) packed[t * kPanel + c] = row[t] - s.mean[t];
       }
-      const double square = (sum[0] + sum[1]) + (sum[2] + sum[3]);
-      const double radius = sqrt(square) * kNormSlack;
-      codebook.base[j] = (float)(0.5 * square - beta * radius * radius);
-      codebook.radius[j] = (float)radius;
-      codebook.spread[j] = (float)(2 * beta * radius * radius);
-      codebook.squared_norm[j] = square;
+      for (int64_t c = codes; c < kPanel; ++c) {
+        for (int64_t t = t0; t < t1; ++t) packed[t * kPanel + c] = 0.0f;
+      }
     }
   };
-  parallel(codebook.panel_count(), threads, pack);
-
-  double largest = 0;
-  for (int64_t j = 0; j < K; ++j) {
-    if (codebook.squared_norm[j] > largest) largest = codebook.squared_norm[j];
-  }
-  codebook.screenable = largest <= kLargestNorm * kLargestNorm;
+  parallel(codebook.panel_count(), threads, body);
+  return true;
 }
 
-bool Screener::allocate(const nas_codebook &codebook, const Tier &tier, int64_t block_rows,
-                        int64_t chunk_panels) {
-  const int64_t tiles = (block_rows + tier.rows_per_tile - 1) / tier.rows_per_tile;
-  const int64_t depth_blocks = (codebook.d + kDepth - 1) / kDepth;
+int64_t int8_depth(int64_t d) { return (d + 63) / 64 * 64; }
+
+/* An upper bound of ||v - v'|| for a vector of norm `norm`, less kInt8Slack. */
+double residual_of(const Quantised &quantised, double norm) {
+  return sqrt((double)quantised.residual2) * kResidualSlack + 0x1p-20 * quantised.largest +
+         0x1p-23 * norm;
+}
+
+struct Packer {
+  Buffer<float> centred;
+  Buffer<uint8_t> quantised; /* [kPanel][depth] */
+};
+
+bool pack_int8(const nas_codebook &codebook, const Tier &tier, int threads) {
+  const int64_t K = codebook.K, d = codebook.d, depth = int8_depth(d);
+  const int64_t padded = codebook.panel_count() * kPanel;
+  const float *e = codebook.e.get();
+  Screening &s = codebook.screening;
+  PerWorker<Packer> packers;
+  if (!s.packed8.reserve(padded * depth) || !s.offset8.reserve(padded) ||
+      !s.base8.reserve(padded) || !s.base8_unique.reserve(padded) || !s.scale8.reserve(padded) ||
+      !s.residual8.reserve(padded) || !s.norm8.reserve(padded) || !packers.allocate(threads)) {
+    return false;
+  }
+  for (int i = 0; i < threads; ++i) {
+    if (!packers[i].centred.allocate(depth) || !packers[i].quantised.allocate(kPanel * depth)) {
+      return false;
+    }
+  }
+  const double beta = slack_of_square(d);
+  s.far_slack = rounding_of_distance(d);
+  s.largest_spread = 2 * beta * s.largest_square * kInt8Slack;
+
+  auto body = [&](int64_t panel, int worker) {
+    float *centred = packers[worker].centred.get();
+    uint8_t *quantised = packers[worker].quantised.get();
+    for (int64_t c = 0; c < kPanel; ++c) {
+      const int64_t j = panel * kPanel + c;
+      uint8_t *integers = quantised + c * depth;
+      if (j >= K) {
+        memset(integers, 128, (size_t)depth);
+        s.base8[j] = s.base8_unique[j] = INFINITY;
+        s.scale8[j] = s.residual8[j] = s.norm8[j] = 0.0f;
+        s.offset8[j] = 0;
+        continue;
+      }
+      Quantised q;
+      tier.quantise(e + j * d, s.mean.get(), d, centred, integers, kDepth, &q);
+      const double norm = sqrt(s.square[j]) * kNormSlack;
+      double residual = residual_of(q, norm);
+      if (!(q.largest >= kSmallestElement)) {
+        memset(integers, 128, (size_t)depth);
+        q.scale = 0.0f;
+        residual = norm;
+      }
+      int64_t sum = 0, sum2 = 0;
+      for (int64_t t = 0; t < depth; ++t) {
+        const int value = (int)integers[t] - 128;
+        sum += value;
+        sum2 += value * value;
+      }
+      const double quantised_norm = (double)q.scale * sqrt((double)sum2) * kInt8Slack;
+      s.offset8[j] = (int32_t)(-128 * sum);
+      s.scale8[j] = q.scale;
+      s.norm8[j] = (float)(quantised_norm * NAS_INT8_BOUND_SCALE);
+      s.residual8[j] = (float)((residual * kInt8Slack + 0x1p-18 * quantised_norm + kUnderflow) *
+                               NAS_INT8_BOUND_SCALE);
+      s.base8[j] = (float)(0.5 * s.square[j] - beta * norm * norm);
+      s.base8_unique[j] = s.duplicate[j] ? INFINITY : s.base8[j];
+    }
+    /* Groups of four bytes, side by side for the panel's codewords; the offset of 128 goes. */
+    uint32_t *out = reinterpret_cast<uint32_t *>(s.packed8.get() + panel * kPanel * depth);
+    for (int64_t g0 = 0; g0 < depth / 4; g0 += 16) {
+      for (int64_t c = 0; c < kPanel; ++c) {
+        uint32_t words[16];
+        memcpy(words, quantised + c * depth + g0 * 4, sizeof words);
+        for (int64_t g = 0; g < 16; ++g) out[(g0 + g) * kPanel + c] = words[g] ^ 0x80808080u;
+      }
+    }
+  };
+  parallel(codebook.panel_count(), threads, body);
+  return true;
+}
+
+int64_t now() {
+  timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+}  // namespace
+
+bool pack(const nas_codebook &codebook, const Tier &tier, uint32_t packing, int64_t *nanoseconds) {
+  Screening &s = codebook.screening;
+  packing |= kPackedNorms;
+  if ((s.ready.load(std::memory_order_acquire) & packing) == packing) return true;
+  const int64_t start = now();
+  pthread_mutex_lock(&s.mutex);
+  uint32_t ready = s.ready.load(std::memory_order_relaxed);
+  const uint32_t due = packing & ~ready;
+  const int threads = codebook.K * codebook.d < 1 << 16 ? 1 : thread_limit();
+  bool done = true;
+  if (done && (due & kPackedNorms) != 0) done = pack_norms(codebook, tier, threads);
+  if (done && (due & kPackedFloat32) != 0) done = pack_float32(codebook, threads);
+  if (done && (due & kPackedInt8) != 0) done = pack_int8(codebook, tier, threads);
+  if (done) s.ready.store(ready | due, std::memory_order_release);
+  pthread_mutex_unlock(&s.mutex);
+  *nanoseconds += now() - start;
+  return done;
+}
+
+/* ---------------------------------------------------------------- screening */
+
+bool Screener::reserve(const nas_codebook &codebook, const Tier &tier, Precision precision,
+                       int64_t block_rows, int64_t chunk_panels) {
+  const bool int8 = precision == Precision::kInt8;
+  const int64_t tile = int8 ? tier.int8_rows_per_tile : tier.rows_per_tile;
+  const int64_t tiles = (block_rows + tile - 1) / tile;
+  const int64_t depth = (codebook.d + kDepth - 1) / kDepth * kDepth;
   /* A stride off the powers of two keeps the rows of a tile out of one cache set. */
   lower_stride_ = chunk_panels * kPanel + 16;
-  return centred_.allocate(tiles * tier.rows_per_tile * depth_blocks * kDepth) &&
-         lower_.allocate(block_rows * lower_stride_) && least_upper_.allocate(block_rows * 16) &&
-         row_slack_.allocate(block_rows) && constant_.allocate(block_rows) &&
-         screened_.allocate(block_rows);
+  if (!lower_.reserve(block_rows * lower_stride_) || !least_upper_.reserve(block_rows * 16) ||
+      !constant_.reserve(block_rows) || !square_.reserve(block_rows) ||
+      !screened_.reserve(block_rows)) {
+    return false;
+  }
+  if (!int8) return centred_.reserve(tiles * tile * depth) && row_slack_.reserve(block_rows);
+  return quantised_.reserve(tiles * tile * depth) && centred_.reserve(depth) &&
+         scale_.reserve(block_rows) && norm_.reserve(block_rows) && residual_.reserve(block_rows);
 }
 
-void Screener::begin(const nas_codebook &codebook, const Tier &tier, const float *x, int64_t rows,
-                     int64_t row_stride) {
+void Screener::begin(const nas_codebook &codebook, const Tier &tier, Precision precision,
+                     bool unique, const float *x, int64_t row_stride, const int32_t *ids,
+                     int64_t rows) {
   codebook_ = &codebook;
   tier_ = &tier;
+  precision_ = precision;
+  unique_ = unique;
   rows_ = rows;
+  const Screening &s = codebook.screening;
   const int64_t d = codebook.d, depth_blocks = (d + kDepth - 1) / kDepth;
   for (int64_t i = 0; i < rows; ++i) {
-    const float *row = x + i * row_stride;
-    const int64_t tile = i / tier.rows_per_tile, within = i % tier.rows_per_tile;
+    const float *row = x + (ids != nullptr ? ids[i] : i) * row_stride;
     double square = 0;
-    for (int64_t kb = 0; kb < depth_blocks; ++kb) {
-      const int64_t k0 = kb * kDepth;
-      square += tier.centre(
-          row + k0, codebook.mean.get() + k0, d - k0 < kDepth ? d - k0 : (int64_t)kDepth,
-          &centred_[((tile * depth_blocks + kb) * tier.rows_per_tile + within) * kDepth]);
+    if (precision == Precision::kInt8) {
+      const int64_t tile = i / tier.int8_rows_per_tile, within = i % tier.int8_rows_per_tile;
+      const int64_t block_stride = (int64_t)tier.int8_rows_per_tile * kDepth;
+      Quantised q;
+      tier.quantise(row, s.mean.get(), d, centred_.get(),
+                    &quantised_[tile * depth_blocks * block_stride + within * kDepth], block_stride,
+                    &q);
+      square = q.square;
+      const double norm = sqrt(square) * kNormSlack;
+      scale_[i] = q.scale;
+      norm_[i] = (float)(norm * kInt8Slack);
+      residual_[i] = (float)(residual_of(q, norm) * kInt8Slack * NAS_INT8_BOUND_SCALE);
+      screened_[i] = norm <= kLargestNorm && (q.largest >= kSmallestElement || q.largest == 0.0f);
+    } else {
+      const int64_t tile = i / tier.rows_per_tile, within = i % tier.rows_per_tile;
+      for (int64_t kb = 0; kb < depth_blocks; ++kb) {
+        const int64_t k0 = kb * kDepth;
+        square += tier.centre(
+            row + k0, s.mean.get() + k0, d - k0 < kDepth ? d - k0 : (int64_t)kDepth,
+            &centred_[((tile * depth_blocks + kb) * tier.rows_per_tile + within) * kDepth]);
+      }
+      const double norm = sqrt(square) * kNormSlack;
+      row_slack_[i] = (float)(s.depth_slack * norm);
+      screened_[i] = norm <= kLargestNorm;
     }
     const double norm = sqrt(square) * kNormSlack;
-    screened_[i] = norm <= kLargestNorm ? 1 : 0;
-    row_slack_[i] = (float)(codebook.depth_slack * norm);
-    constant_[i] = codebook.far_slack * norm * norm + kUnderflow;
+    square_[i] = square;
+    constant_[i] = s.far_slack * norm * norm + kUnderflow +
+                   (precision == Precision::kInt8 ? 0.5 * s.largest_spread : 0.0);
     for (int l = 0; l < 16; ++l) least_upper_[i * 16 + l] = INFINITY;
   }
 }
 
 void Screener::screen(int64_t first_panel, int64_t panel_count) {
-  const nas_codebook &codebook = *codebook_;
+  const Screening &s = codebook_->screening;
+  if (precision_ == Precision::kInt8) {
+    Int8Block block;
+    block.quantised = quantised_.get();
+    block.scale = scale_.get();
+    block.norm = norm_.get();
+    block.residual = residual_.get();
+    block.rows = rows_;
+    block.depth = int8_depth(codebook_->d);
+    block.panels = {s.packed8.get(), s.offset8.get(),
+                    unique_ ? s.base8_unique.get() : s.base8.get(), s.scale8.get(),
+                    s.residual8.get(), s.norm8.get()};
+    block.first_panel = first_panel;
+    block.panel_count = panel_count;
+    block.lower = lower_.get();
+    block.lower_stride = lower_stride_;
+    block.least_upper = least_upper_.get();
+    tier_->screen_int8(&block);
+    return;
+  }
   ScreenBlock block;
   block.centred = centred_.get();
   block.row_slack = row_slack_.get();
   block.rows = rows_;
-  block.d = codebook.d;
-  block.panels = {codebook.packed.get(), codebook.base.get(), codebook.radius.get(),
-                  codebook.spread.get()};
+  block.d = codebook_->d;
+  block.panels = {s.packed.get(), unique_ ? s.base_unique.get() : s.base.get(), s.radius.get(),
+                  s.spread.get()};
   block.first_panel = first_panel;
   block.panel_count = panel_count;
   block.lower = lower_.get();
@@ -131,9 +369,17 @@ void Screener::screen(int64_t first_panel, int64_t panel_count) {
   tier_->screen(&block);
 }
 
+/* Up to the next float32 and a little more. */
+static float raise(double value) { return (float)(value + 0x1p-23 * fabs(value) + 0x1p-126); }
+
 float Screener::threshold(int64_t row, float upper) const {
-  const double threshold = (double)upper + 2 * constant_[row];
-  return (float)(threshold + 0x1p-23 * fabs(threshold) + 0x1p-126);
+  return raise((double)upper + 2 * constant_[row]);
+}
+
+float Screener::threshold_of(int64_t row, double distance) const {
+  /* ||A||^2 is known to 2u and the rounding of its own float64 sum. */
+  const double least_square = square_[row] * (1.0 - 0x1p-22);
+  return raise(0.5 * (distance - least_square) + 2 * constant_[row]);
 }
 
 float Screener::least_upper(int64_t row) const {

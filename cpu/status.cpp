@@ -46,8 +46,13 @@ nas_status check_stream(const char *function, const void *stream) {
   return NAS_OK;
 }
 
-nas_status check_rows(const char *function, const char *name, const float *x, int64_t rows,
-                      int64_t row_stride, int64_t width) {
+nas_status check_rows(const char *function, const char *name, const void *x, int32_t type,
+                      int64_t rows, int64_t row_stride, int64_t width) {
+  if (type != NAS_FLOAT32 && type != NAS_BFLOAT16 && type != NAS_FLOAT16) {
+    return fail(NAS_INVALID_ARGUMENT,
+                "%s: type is %d, must be 0 (float32), 1 (bfloat16) or 2 (float16)", function,
+                (int)type);
+  }
   if (rows < 0) {
     return fail(NAS_INVALID_ARGUMENT, "%s: rows is %lld, must be at least 0", function,
                 (long long)rows);
@@ -56,13 +61,13 @@ nas_status check_rows(const char *function, const char *name, const float *x, in
     return fail(NAS_INVALID_ARGUMENT, "%s: row_stride is %lld, shorter than the width %lld", function,
                 (long long)row_stride, (long long)width);
   }
-  int64_t floats, bytes;
-  if (__builtin_mul_overflow(rows, row_stride, &floats) ||
-      __builtin_mul_overflow(floats, (int64_t)sizeof(float), &bytes)) {
+  int64_t elements, bytes;
+  if (__builtin_mul_overflow(rows, row_stride, &elements) ||
+      __builtin_mul_overflow(elements, (int64_t)sizeof(float), &bytes)) {
     return fail(NAS_INVALID_ARGUMENT, "%s: rows %lld times row_stride %lld overflows", function,
                 (long long)rows, (long long)row_stride);
   }
-  return rows == 0 ? NAS_OK : check_pointer(function, name, x, alignof(float));
+  return rows == 0 ? NAS_OK : check_pointer(function, name, x, element_bytes(type));
 }
 
 #if defined(__x86_64__) || defined(__i386__)

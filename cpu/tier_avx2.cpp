@@ -1,6 +1,7 @@
 /* The AVX2 tier (AVX2 and FMA). */
 #include <immintrin.h>
 
+#include "../common/elements.h"
 #include "screen_kernel.h"
 
 namespace nas {
@@ -51,9 +52,25 @@ struct Ymm {
   }
 };
 
+/* `type` is not NAS_FLOAT32. */
+void widen_ymm(const uint16_t *x, int32_t type, int64_t count, float *out) {
+  int64_t i = 0;
+  if (type == NAS_FLOAT16) {
+    for (; i + 8 <= count; i += 8) {
+      const __m128i narrow = _mm_loadu_si128(reinterpret_cast<const __m128i *>(x + i));
+      _mm256_storeu_ps(out + i, _mm256_cvtph_ps(narrow));
+    }
+    for (; i < count; ++i) out[i] = widen_float16(x[i]);
+  } else {
+    for (; i < count; ++i) out[i] = widen_bfloat16(x[i]);
+  }
+}
+
 }  // namespace
 
-const Tier kAvx2Tier = {"avx2",       distance<Ymm>, distances<Ymm>, all_finite<Ymm>, add_row<Ymm>,
-                        Ymm::kRows,   centre<Ymm>,   screen<Ymm>,    collect<Ymm>};
+const Tier kAvx2Tier = {"avx2",          NAS_TIER_AVX2, distance<Ymm>, distances<Ymm>,
+                        all_finite<Ymm>, widen_ymm,     add_row<Ymm>,  Ymm::kRows,
+                        centre<Ymm>,     screen<Ymm>,   collect<Ymm>,  0,
+                        nullptr,         nullptr};
 
 }  // namespace nas

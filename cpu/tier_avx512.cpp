@@ -1,52 +1,11 @@
 /* The AVX-512 tier (F, DQ, BW, VL). */
-#include <immintrin.h>
-
-#include "screen_kernel.h"
+#include "zmm.h"
 
 namespace nas {
-namespace {
 
-struct Zmm {
-  static const int kWidth = 16;
-  /* 28 sums, 2 registers of codewords, 1 broadcast: 31 of 32 registers. */
-  static const int kRows = 14;
-
-  using Floats = __m512;
-  static Floats zero() { return _mm512_setzero_ps(); }
-  static Floats load(const float *p) { return _mm512_loadu_ps(p); }
-  static void store(float *p, Floats a) { _mm512_storeu_ps(p, a); }
-  static Floats broadcast(float a) { return _mm512_set1_ps(a); }
-  static Floats add(Floats a, Floats b) { return _mm512_add_ps(a, b); }
-  static Floats sub(Floats a, Floats b) { return _mm512_sub_ps(a, b); }
-  static Floats min(Floats a, Floats b) { return _mm512_min_ps(a, b); }
-  static Floats fmadd(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }
-  static Floats fnmadd(Floats a, Floats b, Floats c) { return _mm512_fnmadd_ps(a, b, c); }
-  static uint32_t at_most(Floats a, Floats b) { return _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ); }
-
-  using Lanes = __m512d;
-  static Lanes no_distance() { return _mm512_setzero_pd(); }
-  static void add_terms(Lanes &a, const float *x, const float *y) {
-    __m512d t = _mm512_sub_pd(_mm512_cvtps_pd(_mm256_loadu_ps(x)),
-                              _mm512_cvtps_pd(_mm256_loadu_ps(y)));
-    a = _mm512_add_pd(a, _mm512_mul_pd(t, t));
-  }
-  static void add_last_terms(Lanes &a, const float *x, const float *y, int count) {
-    __mmask8 mask = (__mmask8)((1u << count) - 1);
-    __m512d t = _mm512_sub_pd(_mm512_cvtps_pd(_mm256_maskz_loadu_ps(mask, x)),
-                              _mm512_cvtps_pd(_mm256_maskz_loadu_ps(mask, y)));
-    a = _mm512_add_pd(a, _mm512_mul_pd(t, t));
-  }
-  static double reduce(Lanes a) {
-    /* (a0+a4, a1+a5, a2+a6, a3+a7), then (.. + .., .. + ..), then their sum. */
-    __m256d b = _mm256_add_pd(_mm512_castpd512_pd256(a), _mm512_extractf64x4_pd(a, 1));
-    __m128d c = _mm_add_pd(_mm256_castpd256_pd128(b), _mm256_extractf128_pd(b, 1));
-    return _mm_cvtsd_f64(_mm_add_sd(c, _mm_unpackhi_pd(c, c)));
-  }
-};
-
-}  // namespace
-
-const Tier kAvx512Tier = {"avx512",     distance<Zmm>, distances<Zmm>, all_finite<Zmm>, add_row<Zmm>,
-                          Zmm::kRows,   centre<Zmm>,   screen<Zmm>,    collect<Zmm>};
+const Tier kAvx512Tier = {"avx512",      NAS_TIER_AVX512, distance<Zmm>, distances<Zmm>,
+                          all_finite<Zmm>, widen_zmm,     add_row<Zmm>,  Zmm::kRows,
+                          centre<Zmm>,   screen<Zmm>,     collect<Zmm>,  0,
+                          nullptr,       nullptr};
 
 }  // namespace nas

@@ -1,5 +1,6 @@
 /* The scalar tier: the definitions, written out. */
 #include "../common/distance.h"
+#include "../common/elements.h"
 #include "internal.h"
 
 namespace nas {
@@ -18,13 +19,21 @@ bool all_finite(const float *x, int64_t count) {
   return true;
 }
 
+/* `type` is not NAS_FLOAT32. */
+void widen(const uint16_t *x, int32_t type, int64_t count, float *out) {
+  for (int64_t i = 0; i < count; ++i) {
+    out[i] = type == NAS_BFLOAT16 ? widen_bfloat16(x[i]) : widen_float16(x[i]);
+  }
+}
+
 void add_row(double *sums, const float *x, int64_t count) {
   for (int64_t t = 0; t < count; ++t) sums[t] = add64(sums[t], (double)x[t]);
 }
 
 }  // namespace
 
-const Tier kScalarTier = {"scalar", distance, distances, all_finite, add_row, 0, nullptr, nullptr,
-                          nullptr};
+const Tier kScalarTier = {"scalar", NAS_TIER_SCALAR, distance, distances, all_finite,
+                          widen,    add_row,         0,        nullptr,   nullptr,
+                          nullptr,  0,               nullptr,  nullptr};
 
 }  // namespace nas

@@ -14,7 +14,7 @@ nas_status nas_accumulate(const nas_codebook *codebook, const float *x, int64_t 
   if (bad_row != nullptr) *bad_row = -1;
   NAS_TRY(check_pointer(function, "codebook", codebook, alignof(nas_codebook)));
   const int64_t K = codebook->K, d = codebook->d;
-  NAS_TRY(check_rows(function, "x", x, rows, row_stride, d));
+  NAS_TRY(check_rows(function, "x", x, NAS_FLOAT32, rows, row_stride, d));
   NAS_TRY(check_stream(function, stream));
   NAS_TRY(check_pointer(function, "counts", counts, alignof(double)));
   NAS_TRY(check_pointer(function, "sums", sums, alignof(double)));
@@ -144,6 +144,6 @@ nas_status nas_apply(nas_codebook *codebook, const double *counts, const double 
     codebook->dead_steps[j] = next_dead_steps(n[j], dead_threshold, codebook->dead_steps[j]);
   };
   parallel(K, threads, commit);
-  pack_codebook(*codebook);
+  invalidate(*codebook);
   return NAS_OK;
 }

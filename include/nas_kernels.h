@@ -71,7 +71,13 @@ enum {
 };
 
 /* Instruction tiers of the host library, in rising order. */
-enum { NAS_TIER_SCALAR = 0, NAS_TIER_AVX2 = 1, NAS_TIER_AVX512 = 2 };
+enum {
+  NAS_TIER_SCALAR = 0,
+  NAS_TIER_AVX2 = 1,        /* AVX2, FMA, F16C */
+  NAS_TIER_AVX512 = 2,      /* AVX-512 F, DQ, BW, VL */
+  NAS_TIER_AVX512_VNNI = 3, /* and VNNI: screening in int8 */
+  NAS_TIER_AMX = 4          /* and AMX-INT8, where the operating system grants it */
+};
 
 /* Element types of feature rows. The narrower two are widened to float32 exactly; all that follows is
  * defined on the float32 values. */
@@ -129,14 +135,33 @@ NAS_API nas_status nas_codebook_write(nas_codebook *codebook, const float *codew
 
 /* ---------------------------------------------------------------- nearest codeword */
 
+/* What a lookup did; of no influence on its results. Summed over its rows, for tests and benchmarks to
+ * see that a fast path was taken. */
+typedef struct {
+  int32_t tier;            /* NAS_TIER_... in use */
+  int32_t reserved;        /* 0 */
+  int64_t rows_int8;       /* rows whose candidates int8 screening found */
+  int64_t rows_float32;    /* rows whose candidates float32 screening found */
+  int64_t rows_scanned;    /* rows compared with every codeword in float64 */
+  int64_t candidates;      /* codewords that screening left, over the rows that were not scanned */
+  int64_t distances;       /* float64 distances computed for them */
+  int64_t rows_float64;    /* rows decided by float64 distances: scanned, or with two or more */
+  int64_t packing_ns;      /* time spent packing codewords that had changed, in nanoseconds */
+} nas_lookup_stats;
+
 /* indices[i] = argmin_j D(x_i, e_j), the lowest j on ties; distances[i] = (float)D(x_i, e_index)
- * (infinity where that is above the largest float32). Row i of x starts at x + i*row_stride floats,
- * row_stride >= d. rows may be 0. distances may be NULL. A row with a NaN or an infinity is
- * NAS_NON_FINITE: the lowest such row goes to *bad_row (host memory; may be NULL; -1 otherwise) and
- * the outputs are unspecified. */
-NAS_API nas_status nas_lookup(const nas_codebook *codebook, const float *x, int64_t rows,
+ * (infinity where that is above the largest float32). `type` is an element type; row i of x starts at
+ * element i*row_stride, row_stride >= d; x is aligned to its elements. rows may be 0. distances and
+ * stats may be NULL; stats is host memory. A row with a NaN or an infinity is NAS_NON_FINITE: the
+ * lowest such row goes to *bad_row (host memory; may be NULL; -1 otherwise) and the outputs are
+ * unspecified.
+ *
+ * The host library packs the codewords for screening when the first lookup, or neighbour lists, after
+ * a change asks for it; lookups that run at the same time wait for that. The CUDA library fills in
+ * rows_float32 and rows_scanned of stats alone, -1 where it does not count. */
+NAS_API nas_status nas_lookup(const nas_codebook *codebook, const void *x, int32_t type, int64_t rows,
                               int64_t row_stride, int32_t *indices, float *distances,
-                              int64_t *bad_row, void *stream);
+                              int64_t *bad_row, nas_lookup_stats *stats, void *stream);
 
 /* ---------------------------------------------------------------- momentum update
  * Exponential moving average of van den Oord et al. (arXiv 1711.00937, appendix A.1), as used for a

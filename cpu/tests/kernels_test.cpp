@@ -319,13 +319,13 @@ static void test_lookup_case(int kind, int64_t K, int64_t d, int64_t rows) {
       Guarded<int32_t> out((size_t)rows, pick(0, 1));
       Guarded<float> out_distances((size_t)rows, pick(0, 1));
       int64_t bad = 5;
-      CHECK(nas_lookup(codebook.handle, input.get(), rows, stride, out.get(), nullptr, &bad,
+      CHECK(nas_lookup(codebook.handle, input.get(), NAS_FLOAT32, rows, stride, out.get(), nullptr, &bad, nullptr,
                        nullptr) == NAS_OK);
       CHECK(bad == -1);
       CHECK(same_bits(out.copy(), indices));
       std::fill_n(out.get(), rows, -1);
-      CHECK(nas_lookup(codebook.handle, input.get(), rows, stride, out.get(), out_distances.get(),
-                       nullptr, nullptr) == NAS_OK);
+      CHECK(nas_lookup(codebook.handle, input.get(), NAS_FLOAT32, rows, stride, out.get(), out_distances.get(),
+                       nullptr, nullptr, nullptr) == NAS_OK);
       CHECK(same_bits(out.copy(), indices));
       CHECK(same_bits(out_distances.copy(), distances));
     }
@@ -373,7 +373,7 @@ static void test_lookup_resolution() {
       nas_set_tier(tier);
       context = text("resolution d %d tier %d", (int)d, tier);
       std::vector<int32_t> out((size_t)rows);
-      CHECK(nas_lookup(codebook.handle, x.data(), rows, d, out.data(), nullptr, nullptr, nullptr) ==
+      CHECK(nas_lookup(codebook.handle, x.data(), NAS_FLOAT32, rows, d, out.data(), nullptr, nullptr, nullptr, nullptr) ==
             NAS_OK);
       for (int64_t i = 0; i < rows; ++i) {
         int32_t index;
@@ -405,11 +405,11 @@ static void test_lookup_non_finite() {
       nas_set_threads(1 + repeat % 3);
       context = text("non-finite K %d d %d rows %d tier %d", (int)K, (int)d, (int)rows, tier);
       int64_t bad = -7;
-      CHECK(nas_lookup(codebook.handle, input.get(), rows, d, out.data(), nullptr, &bad, nullptr) ==
+      CHECK(nas_lookup(codebook.handle, input.get(), NAS_FLOAT32, rows, d, out.data(), nullptr, &bad, nullptr, nullptr) ==
             NAS_NON_FINITE);
       CHECK(bad == lowest);
       CHECK(strstr(nas_last_error(), text("row %lld ", (long long)lowest).c_str()) != nullptr);
-      CHECK(nas_lookup(codebook.handle, input.get(), rows, d, out.data(), nullptr, nullptr,
+      CHECK(nas_lookup(codebook.handle, input.get(), NAS_FLOAT32, rows, d, out.data(), nullptr, nullptr, nullptr,
                        nullptr) == NAS_NON_FINITE);
     }
   }
@@ -517,7 +517,7 @@ static void test_update() {
       /* Lookups see the new codewords. */
       const int64_t some = std::min<int64_t>(rows, 20);
       std::vector<int32_t> out((size_t)some);
-      CHECK(nas_lookup(codebook.handle, x.data(), some, d, out.data(), nullptr, nullptr, nullptr) ==
+      CHECK(nas_lookup(codebook.handle, x.data(), NAS_FLOAT32, some, d, out.data(), nullptr, nullptr, nullptr, nullptr) ==
             NAS_OK);
       for (int64_t i = 0; i < some; ++i) {
         int32_t index;
@@ -607,7 +607,7 @@ static void test_write_and_restart() {
                              state.dead_steps.data(), nullptr) == NAS_OK);
     CHECK(state.matches(codebook.handle));
     std::vector<int32_t> out((size_t)K);
-    CHECK(nas_lookup(codebook.handle, x.data(), K, d, out.data(), nullptr, nullptr, nullptr) ==
+    CHECK(nas_lookup(codebook.handle, x.data(), NAS_FLOAT32, K, d, out.data(), nullptr, nullptr, nullptr, nullptr) ==
           NAS_OK);
     for (int32_t j = 0; j < K; ++j) CHECK(out[(size_t)j] == j);
 
@@ -650,7 +650,7 @@ static void test_write_and_restart() {
           NAS_OK);
     CHECK(state.matches(codebook.handle));
     int32_t found = -1;
-    CHECK(nas_lookup(codebook.handle, vectors.data() + d, 1, d, &found, nullptr, nullptr, nullptr) ==
+    CHECK(nas_lookup(codebook.handle, vectors.data() + d, NAS_FLOAT32, 1, d, &found, nullptr, nullptr, nullptr, nullptr) ==
           NAS_OK);
     CHECK(found == 36);
     guarded_codes[1] = 37;
@@ -941,7 +941,7 @@ static void test_arguments() {
   int32_t index = -3;
   const char *unaligned = reinterpret_cast<const char *>(two) + 1;
   auto lookup = [&](const float *x, int64_t rows, int64_t stride) {
-    return nas_lookup(codebook.handle, x, rows, stride, &index, nullptr, &bad, nullptr);
+    return nas_lookup(codebook.handle, x, NAS_FLOAT32, rows, stride, &index, nullptr, &bad, nullptr, nullptr);
   };
   CHECK(lookup(two, 1, 2) == NAS_OK && index == 0);
   index = -3;
@@ -952,10 +952,10 @@ static void test_arguments() {
   CHECK(lookup(two, 1, 1) == NAS_INVALID_ARGUMENT);
   CHECK(strstr(nas_last_error(), "row_stride is 1") != nullptr);
   CHECK(lookup(two, INT64_MAX / 2, 3) == NAS_INVALID_ARGUMENT);
-  CHECK(nas_lookup(codebook.handle, two, 1, 2, nullptr, nullptr, &bad, nullptr) ==
+  CHECK(nas_lookup(codebook.handle, two, NAS_FLOAT32, 1, 2, nullptr, nullptr, &bad, nullptr, nullptr) ==
         NAS_INVALID_ARGUMENT);
-  CHECK(nas_lookup(nullptr, two, 1, 2, &index, nullptr, &bad, nullptr) == NAS_INVALID_ARGUMENT);
-  CHECK(nas_lookup(codebook.handle, two, 1, 2, &index, nullptr, &bad, line) ==
+  CHECK(nas_lookup(nullptr, two, NAS_FLOAT32, 1, 2, &index, nullptr, &bad, nullptr, nullptr) == NAS_INVALID_ARGUMENT);
+  CHECK(nas_lookup(codebook.handle, two, NAS_FLOAT32, 1, 2, &index, nullptr, &bad, nullptr, line) ==
         NAS_INVALID_ARGUMENT);
   CHECK(index == -3);
 
@@ -976,7 +976,7 @@ static void test_overflowing_distance() {
     const float x[] = {0.0f, -1.0f};
     int32_t indices[2];
     float distances[2];
-    CHECK(nas_lookup(codebook.handle, x, 2, 1, indices, distances, nullptr, nullptr) == NAS_OK);
+    CHECK(nas_lookup(codebook.handle, x, NAS_FLOAT32, 2, 1, indices, distances, nullptr, nullptr, nullptr) == NAS_OK);
     CHECK(indices[0] == 0 && indices[1] == 0); /* |largest + 1| rounds to largest in float64 too */
     CHECK(distances[0] == INFINITY && distances[1] == INFINITY);
   }
@@ -998,7 +998,7 @@ static void test_float_environment() {
     const unsigned odd = 0x1f80 | 0x8000 | 0x0040 | 0x2000;
     _mm_setcsr(odd);
     const nas_status status =
-        nas_lookup(codebook.handle, x.data(), 40, 19, out.data(), nullptr, nullptr, nullptr);
+        nas_lookup(codebook.handle, x.data(), NAS_FLOAT32, 40, 19, out.data(), nullptr, nullptr, nullptr, nullptr);
     const unsigned after = _mm_getcsr();
     _mm_setcsr(kept);
     CHECK(status == NAS_OK);
@@ -1028,7 +1028,7 @@ static void test_concurrent_callers() {
       for (int repeat = 0; repeat < 100; ++repeat) {
         std::vector<int32_t> out((size_t)rows, -1);
         const nas_status status =
-            nas_lookup(codebook.handle, x.data(), rows, d, out.data(), nullptr, nullptr, nullptr);
+            nas_lookup(codebook.handle, x.data(), NAS_FLOAT32, rows, d, out.data(), nullptr, nullptr, nullptr, nullptr);
         if (status != NAS_OK || !same_bits(out, expected)) ++wrong[c];
       }
     });
@@ -1042,7 +1042,7 @@ static void test_concurrent_callers() {
     alarm(20);
     std::vector<int32_t> out((size_t)rows, -1);
     const nas_status status =
-        nas_lookup(codebook.handle, x.data(), rows, d, out.data(), nullptr, nullptr, nullptr);
+        nas_lookup(codebook.handle, x.data(), NAS_FLOAT32, rows, d, out.data(), nullptr, nullptr, nullptr, nullptr);
     _exit(status == NAS_OK && same_bits(out, expected) ? 0 : 1);
   }
   int status = -1;
@@ -1071,14 +1071,14 @@ static int test_low_memory() {
   getrlimit(RLIMIT_AS, &limit);
   limit.rlim_cur = (rlim_t)pages * 4096 + (4 << 20);
   if (setrlimit(RLIMIT_AS, &limit) != 0) return 2;
-  CHECK(nas_lookup(codebook.handle, x.data(), 64, d, out.data(), nullptr, nullptr, nullptr) ==
+  CHECK(nas_lookup(codebook.handle, x.data(), NAS_FLOAT32, 64, d, out.data(), nullptr, nullptr, nullptr, nullptr) ==
         NAS_OK);
   CHECK(same_bits(out, expected));
   for (size_t size = 1 << 20; size >= 64; size /= 2) {
     while (void *block = malloc(size)) hoard.push_back(block);
   }
   const nas_status lookup =
-      nas_lookup(codebook.handle, x.data(), 64, d, out.data(), nullptr, nullptr, nullptr);
+      nas_lookup(codebook.handle, x.data(), NAS_FLOAT32, 64, d, out.data(), nullptr, nullptr, nullptr, nullptr);
   const nas_status neighbours = nas_neighbours(codebook.handle, 1, nullptr, lists.data(), nullptr);
   const nas_status accumulate =
       nas_accumulate(codebook.handle, x.data(), 64, d, out.data(), counts.data(), sums.data(),
@@ -1093,7 +1093,7 @@ static int test_low_memory() {
   CHECK(accumulate == NAS_OUT_OF_MEMORY);
   CHECK(apply == NAS_OUT_OF_MEMORY);
   CHECK(create == NAS_OUT_OF_MEMORY && another == nullptr);
-  CHECK(nas_lookup(codebook.handle, x.data(), 64, d, out.data(), nullptr, nullptr, nullptr) ==
+  CHECK(nas_lookup(codebook.handle, x.data(), NAS_FLOAT32, 64, d, out.data(), nullptr, nullptr, nullptr, nullptr) ==
         NAS_OK);
   CHECK(same_bits(out, expected));
   return 0;

@@ -1,0 +1,66 @@
+/* The 512-bit registers of the AVX-512 tiers, as screen_kernel.h wants them. */
+#ifndef NAS_CPU_ZMM_H
+#define NAS_CPU_ZMM_H
+
+#include <immintrin.h>
+
+#include "screen_kernel.h"
+
+namespace nas {
+namespace {
+
+struct Zmm {
+  static const int kWidth = 16;
+  /* 28 sums, 2 registers of codewords, 1 broadcast: 31 of 32 registers. */
+  static const int kRows = 14;
+
+  using Floats = __m512;
+  static Floats zero() { return _mm512_setzero_ps(); }
+  static Floats load(const float *p) { return _mm512_loadu_ps(p); }
+  static void store(float *p, Floats a) { _mm512_storeu_ps(p, a); }
+  static Floats broadcast(float a) { return _mm512_set1_ps(a); }
+  static Floats add(Floats a, Floats b) { return _mm512_add_ps(a, b); }
+  static Floats sub(Floats a, Floats b) { return _mm512_sub_ps(a, b); }
+  static Floats min(Floats a, Floats b) { return _mm512_min_ps(a, b); }
+  static Floats fmadd(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }
+  static Floats fnmadd(Floats a, Floats b, Floats c) { return _mm512_fnmadd_ps(a, b, c); }
+  static uint32_t at_most(Floats a, Floats b) { return _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ); }
+
+  using Lanes = __m512d;
+  static Lanes no_distance() { return _mm512_setzero_pd(); }
+  static void add_terms(Lanes &a, const float *x, const float *y) {
+    __m512d t = _mm512_sub_pd(_mm512_cvtps_pd(_mm256_loadu_ps(x)),
+                              _mm512_cvtps_pd(_mm256_loadu_ps(y)));
+    a = _mm512_add_pd(a, _mm512_mul_pd(t, t));
+  }
+  static void add_last_terms(Lanes &a, const float *x, const float *y, int count) {
+    __mmask8 mask = (__mmask8)((1u << count) - 1);
+    __m512d t = _mm512_sub_pd(_mm512_cvtps_pd(_mm256_maskz_loadu_ps(mask, x)),
+                              _mm512_cvtps_pd(_mm256_maskz_loadu_ps(mask, y)));
+    a = _mm512_add_pd(a, _mm512_mul_pd(t, t));
+  }
+  static double reduce(Lanes a) {
+    /* (a0+a4, a1+a5, a2+a6, a3+a7), then (.. + .., .. + ..), then their sum. */
+    __m256d b = _mm256_add_pd(_mm512_castpd512_pd256(a), _mm512_extractf64x4_pd(a, 1));
+    __m128d c = _mm_add_pd(_mm256_castpd256_pd128(b), _mm256_extractf128_pd(b, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(c, _mm_unpackhi_pd(c, c)));
+  }
+};
+
+/* `type` is not NAS_FLOAT32. */
+inline void widen_zmm(const uint16_t *x, int32_t type, int64_t count, float *out) {
+  for (int64_t i = 0; i < count; i += 16) {
+    const __mmask16 mask = count - i < 16 ? (__mmask16)((1u << (count - i)) - 1) : (__mmask16)0xffff;
+    const __m256i narrow = _mm256_maskz_loadu_epi16(mask, x + i);
+    const __m512 wide =
+        type == NAS_BFLOAT16
+            ? _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(narrow), 16))
+            : _mm512_cvtph_ps(narrow);
+    _mm512_mask_storeu_ps(out + i, mask, wide);
+  }
+}
+
+}  // namespace
+}  // namespace nas
+
+#endif
