@@ -21,8 +21,9 @@ static uint64_t saved_state() {
 static int32_t detect_tier() {
   uint32_t a, b, c, d;
   if (!__get_cpuid(1, &a, &b, &c, &d)) return NAS_TIER_SCALAR;
-  const uint32_t fma = 1u << 12, osxsave = 1u << 27, avx = 1u << 28;
-  if ((c & (fma | osxsave | avx)) != (fma | osxsave | avx)) return NAS_TIER_SCALAR;
+  const uint32_t fma = 1u << 12, osxsave = 1u << 27, avx = 1u << 28, f16c = 1u << 29;
+  const uint32_t basis = fma | osxsave | avx | f16c;
+  if ((c & basis) != basis) return NAS_TIER_SCALAR;
   const uint64_t ymm = 0x6, zmm = 0xe6;
   uint64_t state = saved_state();
   if ((state & ymm) != ymm) return NAS_TIER_SCALAR;

@@ -72,6 +72,12 @@ class Buffer {
   T *get() const { return data_; }
   T &operator[](int64_t i) const { return data_[i]; }
 
+  void swap(Buffer &other) {
+    T *data = data_;
+    data_ = other.data_;
+    other.data_ = data;
+  }
+
  private:
   T *data_ = nullptr;
 };
@@ -140,6 +146,22 @@ struct ScreenBlock {
   float *least_upper; /* [rows][16], 64-byte aligned: lowered to the least upper bounds seen */
 };
 
+/* One code's part of a momentum update: adds its rows order[begin..end) of x, in that order, and either
+ * keeps the sums or turns them into m and e as nas_apply does. Arrays but x are the code's own. */
+struct CodeUpdate {
+  const void *x; /* NULL without rows */
+  int32_t type;
+  int64_t row_stride;
+  const int64_t *order; /* of all codes: `rows` of them */
+  int64_t begin, end, rows;
+  int64_t ahead;       /* how many rows ahead to prefetch */
+  const double *start; /* what the rows are added to, or NULL: 0.0 */
+  double *sums;        /* where sums are kept, or NULL: they become m and e */
+  const float *m;
+  float *next_m, *next_e;
+  double gamma, h;
+};
+
 /* One instruction tier: functions that give the same bits in each of them, except for the screening
  * functions, which give bounds. Screening functions are NULL in a tier without screening. */
 struct Tier {
@@ -160,6 +182,9 @@ struct Tier {
    * and returns how many there are. `count` is a multiple of kPanel. */
   int64_t (*collect)(const float *lower, int64_t count, float threshold, int32_t base, int32_t *out,
                      int64_t capacity);
+
+  /* Columns first..last-1 of a code's update; whether all new elements of e, if any, are finite. */
+  bool (*update_code)(const CodeUpdate &update, int64_t first, int64_t last);
 };
 
 extern const Tier kScalarTier;
@@ -186,6 +211,10 @@ struct nas_codebook {
   double depth_slack = 0, far_slack = 0;
   nas::Buffer<float> mean, packed, base, radius, spread;
   nas::Buffer<double> squared_norm;
+
+  /* The momentum update writes here and then swaps; made by the first one. */
+  nas::Buffer<float> next_e, next_m;
+  nas::Buffer<double> next_n;
 
   int64_t panel_count() const { return (K + nas::kPanel - 1) / nas::kPanel; }
 };

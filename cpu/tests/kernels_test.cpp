@@ -500,10 +500,10 @@ static void test_update() {
       Guarded<double> c(counts_before), s(sums_before);
       const int64_t split = pick(0, rows);
       int64_t bad = 3;
-      CHECK(nas_accumulate(codebook.handle, input.get(), split, stride, input_codes.get(), c.get(),
+      CHECK(nas_accumulate(codebook.handle, input.get(), NAS_FLOAT32, split, stride, input_codes.get(), c.get(),
                            s.get(), &bad, nullptr) == NAS_OK);
       CHECK(bad == -1);
-      CHECK(nas_accumulate(codebook.handle, input.get() + split * (rows == split ? 0 : stride),
+      CHECK(nas_accumulate(codebook.handle, input.get() + split * (rows == split ? 0 : stride), NAS_FLOAT32,
                            rows - split, stride, input_codes.get() + split, c.get(), s.get(),
                            nullptr, nullptr) == NAS_OK);
       CHECK(same_bits(c.copy(), counts));
@@ -532,20 +532,20 @@ static void test_update() {
         const int32_t kept_code = input_codes[(size_t)wrong];
         input_codes[(size_t)wrong] = tier % 2 ? (int32_t)K : -1;
         input_codes[(size_t)later] = later == wrong ? (int32_t)K : input_codes[(size_t)later];
-        CHECK(nas_accumulate(codebook.handle, input.get(), rows, stride, input_codes.get(), c.get(),
+        CHECK(nas_accumulate(codebook.handle, input.get(), NAS_FLOAT32, rows, stride, input_codes.get(), c.get(),
                              s.get(), &bad, nullptr) == NAS_INVALID_ARGUMENT);
         CHECK(bad == wrong);
         input_codes[(size_t)wrong] = kept_code;
         float &cell = input[(size_t)(wrong * stride + pick(0, d - 1))];
         const float kept = cell;
         cell = -INFINITY;
-        CHECK(nas_accumulate(codebook.handle, input.get(), rows, stride, input_codes.get(), c.get(),
+        CHECK(nas_accumulate(codebook.handle, input.get(), NAS_FLOAT32, rows, stride, input_codes.get(), c.get(),
                              s.get(), &bad, nullptr) == NAS_NON_FINITE);
         CHECK(bad == wrong);
         if (wrong + 1 < rows) {
           const int32_t kept_last = input_codes[(size_t)(rows - 1)];
           input_codes[(size_t)(rows - 1)] = -1;
-          CHECK(nas_accumulate(codebook.handle, input.get(), rows, stride, input_codes.get(),
+          CHECK(nas_accumulate(codebook.handle, input.get(), NAS_FLOAT32, rows, stride, input_codes.get(),
                                c.get(), s.get(), &bad, nullptr) == NAS_NON_FINITE);
           CHECK(bad == wrong);
           input_codes[(size_t)(rows - 1)] = kept_last;
@@ -1081,7 +1081,7 @@ static int test_low_memory() {
       nas_lookup(codebook.handle, x.data(), 64, d, out.data(), nullptr, nullptr, nullptr);
   const nas_status neighbours = nas_neighbours(codebook.handle, 1, nullptr, lists.data(), nullptr);
   const nas_status accumulate =
-      nas_accumulate(codebook.handle, x.data(), 64, d, out.data(), counts.data(), sums.data(),
+      nas_accumulate(codebook.handle, x.data(), NAS_FLOAT32, 64, d, out.data(), counts.data(), sums.data(),
                      nullptr, nullptr);
   const nas_status apply =
       nas_apply(codebook.handle, counts.data(), sums.data(), 0.5, 1e-5, 0, nullptr);

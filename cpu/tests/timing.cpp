@@ -75,7 +75,7 @@ int main(int argc, char **argv) {
       });
       require(nas_lookup(codebook, x.data(), rows, d, codes.data(), nullptr, nullptr, nullptr));
       const double ta = best_of(5, [&] {
-        require(nas_accumulate(codebook, x.data(), rows, d, codes.data(), counts.data(), sums.data(),
+        require(nas_accumulate(codebook, x.data(), NAS_FLOAT32, rows, d, codes.data(), counts.data(), sums.data(),
                                nullptr, nullptr));
       });
       const double tn = best_of(
