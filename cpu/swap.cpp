@@ -47,12 +47,24 @@ struct Request {
   int32_t *replacements; /* B x N: the new code of every token, or -1 */
 };
 
+/* The least and the greatest of finite values, in lanes that the compiler vectorises. */
 void range(const float *values, int64_t count, float *low, float *high) {
-  *low = *high = values[0];
-  for (int64_t i = 1; i < count; ++i) {
-    *low = values[i] < *low ? values[i] : *low;
-    *high = values[i] > *high ? values[i] : *high;
+  const int64_t lanes = 16;
+  float least[lanes], most[lanes];
+  for (int64_t l = 0; l < lanes; ++l) least[l] = most[l] = values[l < count ? l : 0];
+  int64_t i = 0;
+  for (; i + lanes <= count; i += lanes) {
+    for (int64_t l = 0; l < lanes; ++l) {
+      least[l] = values[i + l] < least[l] ? values[i + l] : least[l];
+      most[l] = values[i + l] > most[l] ? values[i + l] : most[l];
+    }
   }
+  for (; i < count; ++i) {
+    least[0] = std::min(least[0], values[i]);
+    most[0] = std::max(most[0], values[i]);
+  }
+  *low = *std::min_element(least, least + lanes);
+  *high = *std::max_element(most, most + lanes);
 }
 
 /* Whether all are `low`..`high`; written so that the compiler vectorises it. */
@@ -69,6 +81,18 @@ bool in_range(const int32_t *values, int64_t count, int32_t low, int32_t high) {
     if (sign >> 31 != 0) return false;
   }
   return true;
+}
+
+/* choose_substitute in one pass without branches, which nothing could predict. `candidates` holds R. */
+int32_t draw_substitute(const int32_t *list, int64_t R, const uint32_t *present, uint64_t draw,
+                        int32_t *candidates) {
+  uint32_t n = 0;
+  for (int64_t r = 0; r < R; ++r) {
+    const int32_t z = list[r], none = z >> 31; /* all ones for -1 */
+    candidates[n] = z;
+    n += (uint32_t)(!is_present(present, z & ~none)) & (uint32_t)(none + 1);
+  }
+  return n == 0 ? -1 : candidates[uniform_choice(draw, n)];
 }
 
 /* Positions, substitutes and replacements of an image. */
@@ -103,6 +127,7 @@ void choose(const Request &request, Worker &worker, int64_t b) {
     positions[c] = scores[c].position;
     worker.chosen[positions[c] >> 5] |= 1u << (positions[c] & 31);
   }
+  int32_t candidates[1024];
   /* Ascending, so that the first position met with a code is the lowest. */
   for (int64_t w = 0; w < Worker::words(N); ++w) {
     for (uint32_t bits = worker.chosen[w]; bits != 0; bits &= bits - 1) {
@@ -111,8 +136,8 @@ void choose(const Request &request, Worker &worker, int64_t b) {
       if (!is_present(worker.drawn.get(), z)) {
         worker.drawn[z >> 5] |= 1u << (z & 31);
         const uint64_t draw = draw64(p.seed, request.sample_ids[b], (uint32_t)position, p.step);
-        worker.substitute[z] = choose_substitute(request.neighbour_lists + z * R, R,
-                                                 worker.present.get(), draw);
+        worker.substitute[z] = draw_substitute(request.neighbour_lists + z * R, R,
+                                               worker.present.get(), draw, candidates);
       }
       replacements[position] = worker.substitute[z];
     }
@@ -251,9 +276,18 @@ nas_status nas_swap(const nas_codebook *codebook, const nas_swap_params *params,
   Request request{codebook,   params,    text,        image,   tokens,
                   codes,      neighbour_lists, sample_ids, positions, substitutes,
                   swapped,    replacements.get()};
+  if (B >= 4 * threads) {
+    /* A thread that chooses leaves the memory to one that copies. */
+    auto swap_image = [&](int64_t b, int worker) {
+      choose(request, workers[worker], b);
+      write_tokens(request, b * N, (b + 1) * N);
+    };
+    parallel(B, choosers, swap_image);
+    return NAS_OK;
+  }
   auto choose_image = [&](int64_t b, int worker) { choose(request, workers[worker], b); };
   parallel(B, choosers, choose_image);
-  /* By tokens rather than images, which may be few. */
+  /* Few images: by tokens. */
   const int64_t all = B * N;
   const int64_t tasks = std::min<int64_t>(all, threads == 1 ? 1 : 8 * threads);
   auto write = [&](int64_t task, int) {
