@@ -159,6 +159,7 @@ struct CodeUpdate {
   double *sums;        /* where sums are kept, or NULL: they become m and e */
   const float *m;
   float *next_m, *next_e;
+  bool stream; /* next_m and next_e are 64-byte aligned and too large to be kept in a cache */
   double gamma, h;
 };
 

@@ -63,6 +63,7 @@ struct Ymm {
   static Doubles div64(Doubles a, Doubles b) { return _mm256_div_pd(a, b); }
   static Halves narrow(Doubles a) { return _mm256_cvtpd_ps(a); }
   static void store_half(float *p, Halves a) { _mm_storeu_ps(p, a); }
+  static void stream_half(float *p, Halves a) { _mm_stream_ps(p, a); }
   static Doubles widen(Halves a) { return _mm256_cvtps_pd(a); }
   static Doubles widen(Float32, const float *p) { return widen(_mm_loadu_ps(p)); }
   static __m128i load16(const uint16_t *p) {

@@ -56,6 +56,7 @@ struct Zmm {
   static Doubles div64(Doubles a, Doubles b) { return _mm512_div_pd(a, b); }
   static Halves narrow(Doubles a) { return _mm512_cvtpd_ps(a); }
   static void store_half(float *p, Halves a) { _mm256_storeu_ps(p, a); }
+  static void stream_half(float *p, Halves a) { _mm256_stream_ps(p, a); }
   static Doubles widen(Halves a) { return _mm512_cvtps_pd(a); }
   static Doubles widen(Float32, const float *p) { return widen(_mm256_loadu_ps(p)); }
   static __m128i load16(const uint16_t *p) {

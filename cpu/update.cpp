@@ -30,6 +30,10 @@ const int64_t kWorthThreads = 1 << 14;
 /* A code without rows costs about as much as this many rows: m is read, m and e are written. */
 const int64_t kCodeCost = 3;
 
+/* Whether new values go past the caches: memory need not be read then only to
+ * be overwritten. Rows of whole cache lines are aligned like the first. */
+bool worth_streaming(int64_t K, int64_t d) { return d % 16 == 0 && K * d >= 1 << 20; }
+
 nas_status check_batch(const char *function, const Batch &batch, int64_t d) {
   if (batch.type != NAS_FLOAT32 && batch.type != NAS_BFLOAT16 && batch.type != NAS_FLOAT16) {
     return fail(NAS_INVALID_ARGUMENT, "%s: type is %d, must be 0 (float32), 1 (bfloat16) or 2 (float16)",
@@ -301,6 +305,7 @@ nas_status nas_apply(nas_codebook *codebook, const double *counts, const double 
     update.m = &codebook->m[j * d];
     update.next_m = &codebook->next_m[j * d];
     update.next_e = &codebook->next_e[j * d];
+    update.stream = worth_streaming(K, d);
     update.gamma = gamma;
     update.h = smoothed_count(codebook->next_n[j], S, K, epsilon);
     if (!tier.update_code(update, first, last)) finite.store(false, std::memory_order_relaxed);
@@ -360,6 +365,7 @@ nas_status nas_update(nas_codebook *codebook, const void *x, int32_t type, int64
     update.m = &codebook->m[z * d];
     update.next_m = &codebook->next_m[z * d];
     update.next_e = &codebook->next_e[z * d];
+    update.stream = worth_streaming(K, d);
     update.gamma = gamma;
     update.h = smoothed_count(codebook->next_n[z], S, K, epsilon);
     if (!tier.update_code(update, first, last)) finite.store(false, std::memory_order_relaxed);

@@ -41,6 +41,7 @@ struct Pass {
   double *sums;        /* or NULL: on to m and e */
   const float *m;
   float *next_m, *next_e;
+  bool stream;
   double gamma, h;
 };
 
@@ -59,6 +60,7 @@ bool pass(const Pass<typename E::Type> &p, int64_t width) {
   double *sums = p.sums;
   const float *old_m = p.m;
   float *next_m = p.next_m, *next_e = p.next_e;
+  const bool stream = p.stream;
   int64_t t = 0;
   for (; t + kStep <= width; t += kStep) {
     typename V::Doubles sum[kStep / V::kDoubles];
@@ -83,8 +85,13 @@ bool pass(const Pass<typename E::Type> &p, int64_t width) {
         typename V::Halves m = V::narrow(
             V::add64(V::mul64(gamma, V::widen(Float32(), old_m + at)), V::mul64(rest, sum[i])));
         typename V::Halves e = V::narrow(V::div64(V::widen(m), h));
-        V::store_half(next_m + at, m);
-        V::store_half(next_e + at, e);
+        if (stream) {
+          V::stream_half(next_m + at, m);
+          V::stream_half(next_e + at, e);
+        } else {
+          V::store_half(next_m + at, m);
+          V::store_half(next_e + at, e);
+        }
         check = V::checked(check, e);
       }
     }
@@ -127,6 +134,7 @@ bool update_code_of(const CodeUpdate &u, int64_t first, int64_t last) {
     p.m = u.m == nullptr ? nullptr : u.m + t;
     p.next_m = u.next_m == nullptr ? nullptr : u.next_m + t;
     p.next_e = u.next_e == nullptr ? nullptr : u.next_e + t;
+    p.stream = u.stream;
     p.gamma = u.gamma;
     p.h = u.h;
     int64_t r = u.begin;
@@ -149,6 +157,7 @@ bool update_code_of(const CodeUpdate &u, int64_t first, int64_t last) {
       p.start = strip;
     } while (r < u.end);
   }
+  if (u.stream) _mm_sfence();
   return finite;
 }
 
