@@ -85,6 +85,15 @@ class Buffer {
   T *get() const { return data_; }
   T &operator[](int64_t i) const { return data_[i]; }
 
+  void swap(Buffer &other) {
+    T *data = data_;
+    data_ = other.data_;
+    other.data_ = data;
+    const int64_t count = count_;
+    count_ = other.count_;
+    other.count_ = count;
+  }
+
  private:
   T *data_ = nullptr;
   int64_t count_ = 0;
@@ -184,6 +193,23 @@ struct Quantised {
   float residual2; /* the float32 sum of the squares of a - scale * q, in any order */
 };
 
+/* One code's part of a momentum update: adds its rows order[begin..end) of x, in that order, and either
+ * keeps the sums or turns them into m and e as nas_apply does. Arrays but x are the code's own. */
+struct CodeUpdate {
+  const void *x; /* NULL without rows */
+  int32_t type;
+  int64_t row_stride;
+  const int64_t *order; /* of all codes: `rows` of them */
+  int64_t begin, end, rows;
+  int64_t ahead;       /* how many rows ahead to prefetch */
+  const double *start; /* what the rows are added to, or NULL: 0.0 */
+  double *sums;        /* where sums are kept, or NULL: they become m and e */
+  const float *m;
+  float *next_m, *next_e;
+  bool stream; /* next_m and next_e are 64-byte aligned and too large to be kept in a cache */
+  double gamma, h;
+};
+
 /* One instruction tier: functions that give the same bits in each of them, except for the screening
  * functions, which give bounds. Functions of a kind of screening that a tier lacks are NULL. */
 struct Tier {
@@ -196,8 +222,6 @@ struct Tier {
   bool (*all_finite)(const float *x, int64_t count);
   /* out[t] = the float32 value of element t of x, which is of a type narrower than float32 */
   void (*widen)(const uint16_t *x, int32_t type, int64_t count, float *out);
-  /* sums[t] += (double)x[t] */
-  void (*add_row)(double *sums, const float *x, int64_t count);
 
   int rows_per_tile;
   /* out[t] = fl(x[t] - mean[t]); returns the float64 sum of their squares, in any order */
@@ -214,6 +238,9 @@ struct Tier {
   void (*quantise)(const float *x, const float *mean, int64_t d, float *centred, uint8_t *out,
                    int64_t block_stride, Quantised *result);
   void (*screen_int8)(const Int8Block *block);
+
+  /* Columns first..last-1 of a code's update; whether all new elements of e, if any, are finite. */
+  bool (*update_code)(const CodeUpdate &update, int64_t first, int64_t last);
 };
 
 extern const Tier kScalarTier;
@@ -269,6 +296,10 @@ struct nas_codebook {
   nas::Buffer<double> n;
   nas::Buffer<int32_t> dead_steps;
   mutable nas::Screening screening;
+
+  /* The momentum update writes here and then swaps; made by the first one. */
+  nas::Buffer<float> next_e, next_m;
+  nas::Buffer<double> next_n;
 
   int64_t panel_count() const { return (K + nas::kPanel - 1) / nas::kPanel; }
 };

@@ -215,11 +215,6 @@ bool all_finite(const float *x, int64_t count) {
   return true;
 }
 
-template <typename V>
-void add_row(double *sums, const float *x, int64_t count) {
-  for (int64_t t = 0; t < count; ++t) sums[t] += (double)x[t];
-}
-
 }  // namespace
 }  // namespace nas
 

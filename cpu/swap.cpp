@@ -4,19 +4,36 @@
 #include <string.h>
 
 #include <algorithm>
-#include <atomic>
 
 #include "internal.h"
 
 namespace nas {
 namespace {
 
+struct Scored {
+  double score;
+  int32_t position;
+};
+
+/* The bitmaps are zero between images, so that no call has to set up more than bits. */
 struct Worker {
-  Buffer<double> scores;          /* N */
-  Buffer<int32_t> order;          /* N */
-  Buffer<uint32_t> present;       /* a bit for each code */
-  Buffer<int32_t> first_position; /* K; INT32_MAX between images */
-  Buffer<int32_t> substitute;     /* K; valid for codes at chosen positions */
+  Buffer<Scored> scores;       /* N */
+  Buffer<uint32_t> chosen;     /* a bit for each position */
+  Buffer<uint32_t> present;    /* a bit for each code */
+  Buffer<uint32_t> drawn;      /* a bit for each code */
+  Buffer<int32_t> substitute;  /* K; valid for codes in `drawn` */
+
+  bool allocate(int64_t N, int64_t K) {
+    if (!scores.allocate(N) || !chosen.allocate(words(N)) || !present.allocate(words(K)) ||
+        !drawn.allocate(words(K)) || !substitute.allocate(K)) {
+      return false;
+    }
+    std::fill_n(chosen.get(), words(N), 0);
+    std::fill_n(present.get(), words(K), 0);
+    std::fill_n(drawn.get(), words(K), 0);
+    return true;
+  }
+  static int64_t words(int64_t bits) { return (bits + 31) / 32; }
 };
 
 struct Request {
@@ -27,69 +44,155 @@ struct Request {
   const int64_t *sample_ids;
   int32_t *positions, *substitutes;
   float *swapped;
+  int32_t *replacements; /* B x N: the new code of every token, or -1 */
 };
 
+/* The least and the greatest of finite values, in lanes that the compiler vectorises. */
 void range(const float *values, int64_t count, float *low, float *high) {
-  *low = *high = values[0];
-  for (int64_t i = 1; i < count; ++i) {
-    if (values[i] < *low) *low = values[i];
-    if (values[i] > *high) *high = values[i];
+  const int64_t lanes = 16;
+  float least[lanes], most[lanes];
+  for (int64_t l = 0; l < lanes; ++l) least[l] = most[l] = values[l < count ? l : 0];
+  int64_t i = 0;
+  for (; i + lanes <= count; i += lanes) {
+    for (int64_t l = 0; l < lanes; ++l) {
+      least[l] = values[i + l] < least[l] ? values[i + l] : least[l];
+      most[l] = values[i + l] > most[l] ? values[i + l] : most[l];
+    }
   }
+  for (; i < count; ++i) {
+    least[0] = std::min(least[0], values[i]);
+    most[0] = std::max(most[0], values[i]);
+  }
+  *low = *std::min_element(least, least + lanes);
+  *high = *std::max_element(most, most + lanes);
 }
 
-void swap_image(const Request &request, Worker &worker, int64_t b) {
+/* Whether all are `low`..`high`; written so that the compiler vectorises it. */
+bool in_range(const int32_t *values, int64_t count, int32_t low, int32_t high) {
+  const int64_t block = 4096;
+  for (int64_t i = 0; i < count; i += block) {
+    const int64_t end = count - i < block ? count : i + block;
+    /* The differences are negative as int32 if a value is out of range, and if they overflow too,
+     * since low is at least -1 and high at least 0. */
+    uint32_t sign = 0;
+    for (int64_t k = i; k < end; ++k) {
+      sign |= ((uint32_t)values[k] - (uint32_t)low) | ((uint32_t)high - (uint32_t)values[k]);
+    }
+    if (sign >> 31 != 0) return false;
+  }
+  return true;
+}
+
+/* choose_substitute in one pass without branches, which nothing could predict. `candidates` holds R. */
+int32_t draw_substitute(const int32_t *list, int64_t R, const uint32_t *present, uint64_t draw,
+                        int32_t *candidates) {
+  uint32_t n = 0;
+  for (int64_t r = 0; r < R; ++r) {
+    const int32_t z = list[r], none = z >> 31; /* all ones for -1 */
+    candidates[n] = z;
+    n += (uint32_t)(!is_present(present, z & ~none)) & (uint32_t)(none + 1);
+  }
+  return n == 0 ? -1 : candidates[uniform_choice(draw, n)];
+}
+
+/* Positions, substitutes and replacements of an image. */
+void choose(const Request &request, Worker &worker, int64_t b) {
   const nas_swap_params &p = *request.params;
-  const int64_t N = p.tokens, M = p.chosen, R = p.neighbours, d = request.codebook->d;
-  const float *e = request.codebook->e.get();
+  const int64_t N = p.tokens, M = p.chosen, R = p.neighbours;
   const float *text = request.text + b * N, *image = request.image + b * N;
   const int32_t *codes = request.codes + b * N;
   int32_t *positions = request.positions + b * M, *substitutes = request.substitutes + b * M;
+  int32_t *replacements = request.replacements + b * N;
 
   float text_low, text_high, image_low, image_high;
   range(text, N, &text_low, &text_high);
   range(image, N, &image_low, &image_high);
-  double *scores = worker.scores.get();
+  Scored *scores = worker.scores.get();
+  /* Scores, which are 0 to 1, fall into buckets in their own order; the chosen ones lie in the highest
+   * buckets that hold M together. This leaves few to be compared, which no branch predictor likes. */
+  const int64_t buckets = 128;
+  int32_t held[buckets] = {};
+  auto bucket_of = [](double score) {
+    return std::min<int64_t>((int64_t)(score * (double)buckets), buckets - 1);
+  };
   for (int64_t i = 0; i < N; ++i) {
-    scores[i] = swap_score(p.text_weight, text[i], text_low, text_high, image[i], image_low,
-                           image_high);
-    worker.order[i] = (int32_t)i;
+    const double score = swap_score(p.text_weight, text[i], text_low, text_high, image[i], image_low,
+                                    image_high);
+    scores[i] = {score, (int32_t)i};
+    ++held[bucket_of(score)];
   }
-  std::partial_sort(
-      worker.order.get(), worker.order.get() + M, worker.order.get() + N,
-      [&](int32_t a, int32_t c) { return chosen_before(scores[a], a, scores[c], c); });
-  memcpy(positions, worker.order.get(), (size_t)M * sizeof(int32_t));
+  int64_t lowest = buckets, highest = 0;
+  while (highest < M) highest += held[--lowest];
+  int64_t kept = 0;
+  for (int64_t i = 0; i < N; ++i) {
+    const Scored scored = scores[i];
+    scores[kept] = scored;
+    kept += bucket_of(scored.score) >= lowest;
+  }
+  auto before = [](const Scored &a, const Scored &c) {
+    return chosen_before(a.score, a.position, c.score, c.position);
+  };
+  if (M < kept) std::nth_element(scores, scores + M - 1, scores + kept, before);
+  std::sort(scores, scores + M, before);
 
-  for (int64_t i = 0; i < N; ++i) worker.present[codes[i] >> 5] |= 1u << (codes[i] & 31);
-  for (int64_t c = 0; c < M; ++c) {
-    int32_t &first = worker.first_position[codes[positions[c]]];
-    if (positions[c] < first) first = positions[c];
+  for (int64_t i = 0; i < N; ++i) {
+    worker.present[codes[i] >> 5] |= 1u << (codes[i] & 31);
+    replacements[i] = -1;
   }
   for (int64_t c = 0; c < M; ++c) {
-    const int32_t z = codes[positions[c]];
-    if (positions[c] != worker.first_position[z]) continue;
-    const uint64_t draw = draw64(p.seed, request.sample_ids[b], (uint32_t)positions[c], p.step);
-    worker.substitute[z] = choose_substitute(request.neighbour_lists + z * R, R,
-                                             worker.present.get(), draw);
+    positions[c] = scores[c].position;
+    worker.chosen[positions[c] >> 5] |= 1u << (positions[c] & 31);
   }
-
-  const float *tokens = request.tokens + b * N * d;
-  float *swapped = request.swapped + b * N * d;
-  if (swapped != tokens) memcpy(swapped, tokens, (size_t)(N * d) * sizeof(float));
-  for (int64_t c = 0; c < M; ++c) {
-    const int32_t z = codes[positions[c]], other = worker.substitute[z];
-    substitutes[c] = other;
-    if (other < 0) continue;
-    float *v = swapped + positions[c] * d;
-    const float *old_codeword = e + z * d, *new_codeword = e + other * d;
-    if (p.mode == NAS_SWAP_QUANTISED) {
-      memcpy(v, new_codeword, (size_t)d * sizeof(float));
-    } else {
-      for (int64_t t = 0; t < d; ++t) v[t] = residual_swap(v[t], old_codeword[t], new_codeword[t]);
+  int32_t candidates[1024];
+  /* Ascending, so that the first position met with a code is the lowest. */
+  for (int64_t w = 0; w < Worker::words(N); ++w) {
+    for (uint32_t bits = worker.chosen[w]; bits != 0; bits &= bits - 1) {
+      const int64_t position = w * 32 + __builtin_ctz(bits);
+      const int32_t z = codes[position];
+      if (!is_present(worker.drawn.get(), z)) {
+        worker.drawn[z >> 5] |= 1u << (z & 31);
+        const uint64_t draw = draw64(p.seed, request.sample_ids[b], (uint32_t)position, p.step);
+        worker.substitute[z] = draw_substitute(request.neighbour_lists + z * R, R,
+                                               worker.present.get(), draw, candidates);
+      }
+      replacements[position] = worker.substitute[z];
     }
+    worker.chosen[w] = 0;
   }
+  for (int64_t c = 0; c < M; ++c) substitutes[c] = replacements[positions[c]];
+  for (int64_t i = 0; i < N; ++i) {
+    worker.present[codes[i] >> 5] = 0;
+    worker.drawn[codes[i] >> 5] = 0;
+  }
+}
 
-  for (int64_t i = 0; i < N; ++i) worker.present[codes[i] >> 5] = 0;
-  for (int64_t c = 0; c < M; ++c) worker.first_position[codes[positions[c]]] = INT32_MAX;
+/* Writes tokens first..last-1 of all images: runs of unchanged ones by one copy each. */
+void write_tokens(const Request &request, int64_t first, int64_t last) {
+  const int64_t d = request.codebook->d;
+  const float *e = request.codebook->e.get();
+  const bool in_place = request.swapped == request.tokens;
+  const bool quantised = request.params->mode == NAS_SWAP_QUANTISED;
+  for (int64_t i = first; i < last;) {
+    const int32_t other = request.replacements[i];
+    if (other < 0) {
+      const int64_t begin = i;
+      while (i < last && request.replacements[i] < 0) ++i;
+      if (!in_place) {
+        memcpy(request.swapped + begin * d, request.tokens + begin * d,
+               (size_t)((i - begin) * d) * sizeof(float));
+      }
+      continue;
+    }
+    const float *substitute = e + other * d;
+    float *out = request.swapped + i * d;
+    if (quantised) {
+      memcpy(out, substitute, (size_t)d * sizeof(float));
+    } else {
+      const float *v = request.tokens + i * d, *codeword = e + request.codes[i] * d;
+      for (int64_t t = 0; t < d; ++t) out[t] = residual_swap(v[t], codeword[t], substitute[t]);
+    }
+    ++i;
+  }
 }
 
 nas_status check_params(const char *function, const nas_codebook &codebook,
@@ -157,44 +260,57 @@ nas_status nas_swap(const nas_codebook *codebook, const nas_swap_params *params,
   const Tier &tier = current_tier();
   const int64_t B = params->images, N = params->tokens, R = params->neighbours, K = codebook->K;
 
-  for (int64_t i = 0; i < K * R; ++i) {
-    if (neighbour_lists[i] < -1 || neighbour_lists[i] >= K) {
-      return fail(NAS_INVALID_ARGUMENT, "%s: neighbour_lists[%lld][%lld] is %d, must be -1 to %lld",
-                  function, (long long)(i / R), (long long)(i % R), (int)neighbour_lists[i],
-                  (long long)K - 1);
-    }
+  if (!in_range(neighbour_lists, K * R, -1, (int32_t)K - 1)) {
+    int64_t i = 0;
+    while (neighbour_lists[i] >= -1 && neighbour_lists[i] < K) ++i;
+    return fail(NAS_INVALID_ARGUMENT, "%s: neighbour_lists[%lld][%lld] is %d, must be -1 to %lld",
+                function, (long long)(i / R), (long long)(i % R), (int)neighbour_lists[i],
+                (long long)K - 1);
   }
-  for (int64_t i = 0; i < B * N; ++i) {
-    if (codes[i] < 0 || codes[i] >= K) {
-      return fail(NAS_INVALID_ARGUMENT, "%s: code of image %lld, token %lld is %d, must be 0 to %lld",
-                  function, (long long)(i / N), (long long)(i % N), (int)codes[i],
-                  (long long)K - 1);
-    }
+  if (!in_range(codes, B * N, 0, (int32_t)K - 1)) {
+    int64_t i = 0;
+    while (codes[i] >= 0 && codes[i] < K) ++i;
+    return fail(NAS_INVALID_ARGUMENT, "%s: code of image %lld, token %lld is %d, must be 0 to %lld",
+                function, (long long)(i / N), (long long)(i % N), (int)codes[i], (long long)K - 1);
   }
-  for (int64_t b = 0; b < B; ++b) {
+  if (!tier.all_finite(text, B * N) || !tier.all_finite(image, B * N)) {
+    int64_t b = 0;
+    while (tier.all_finite(text + b * N, N) && tier.all_finite(image + b * N, N)) ++b;
     const bool text_finite = tier.all_finite(text + b * N, N);
-    if (text_finite && tier.all_finite(image + b * N, N)) continue;
     if (bad_row != nullptr) *bad_row = b;
     return fail(NAS_NON_FINITE, "%s: the %s similarities of image %lld have a NaN or an infinity",
                 function, text_finite ? "image" : "text", (long long)b);
   }
 
-  const int threads = (int64_t)thread_limit() < B ? thread_limit() : (int)B;
-  const int64_t words = (K + 31) / 32;
+  const int threads = B * N * codebook->d < 1 << 14 ? 1 : thread_limit();
+  const int choosers = (int)std::min<int64_t>(threads, B);
+  Buffer<int32_t> replacements;
   PerWorker<Worker> workers;
-  if (!workers.allocate(threads)) return out_of_memory(function, threads * 8 * (N + K));
-  for (int i = 0; i < threads; ++i) {
-    Worker &worker = workers[i];
-    if (!worker.scores.allocate(N) || !worker.order.allocate(N) || !worker.present.allocate(words) ||
-        !worker.first_position.allocate(K) || !worker.substitute.allocate(K)) {
-      return out_of_memory(function, threads * (12 * N + 9 * K));
-    }
-    for (int64_t w = 0; w < words; ++w) worker.present[w] = 0;
-    for (int64_t z = 0; z < K; ++z) worker.first_position[z] = INT32_MAX;
+  bool allocated = replacements.allocate(B * N) && workers.allocate(choosers);
+  for (int i = 0; i < choosers && allocated; ++i) allocated = workers[i].allocate(N, K);
+  if (!allocated) return out_of_memory(function, 4 * B * N + choosers * (16 * N + 5 * K));
+  Request request{codebook,   params,    text,        image,   tokens,
+                  codes,      neighbour_lists, sample_ids, positions, substitutes,
+                  swapped,    replacements.get()};
+  if (B >= 4 * threads) {
+    /* A thread that chooses leaves the memory to one that copies. */
+    auto swap_image = [&](int64_t b, int worker) {
+      choose(request, workers[worker], b);
+      write_tokens(request, b * N, (b + 1) * N);
+    };
+    parallel(B, choosers, swap_image);
+    return NAS_OK;
   }
-  Request request{codebook,        params,     text,      image,       tokens, codes,
-                  neighbour_lists, sample_ids, positions, substitutes, swapped};
-  auto body = [&](int64_t b, int worker) { swap_image(request, workers[worker], b); };
-  parallel(B, threads, body);
+  auto choose_image = [&](int64_t b, int worker) { choose(request, workers[worker], b); };
+  parallel(B, choosers, choose_image);
+  /* Few images: by tokens. */
+  const int64_t all = B * N;
+  const int64_t tasks = std::min<int64_t>(all, threads == 1 ? 1 : 8 * threads);
+  auto write = [&](int64_t task, int) {
+    const int64_t share = all / tasks, rest = all % tasks;
+    const int64_t first = task * share + std::min(task, rest);
+    write_tokens(request, first, first + share + (task < rest ? 1 : 0));
+  };
+  parallel(tasks, threads, write);
   return NAS_OK;
 }

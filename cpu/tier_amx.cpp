@@ -103,9 +103,9 @@ void screen_int8_amx(const Int8Block *block) {
 
 }  // namespace
 
-const Tier kAmxTier = {"amx",           NAS_TIER_AMX, distance<Zmm>, distances<Zmm>,
-                       all_finite<Zmm>, widen_zmm,    add_row<Zmm>,  Zmm::kRows,
-                       centre<Zmm>,     screen<Zmm>,  collect<Zmm>,  kAmxRows,
-                       quantise_zmm,    screen_int8_amx};
+const Tier kAmxTier = {
+    "amx", NAS_TIER_AMX, distance<Zmm>, distances<Zmm>, all_finite<Zmm>, widen_zmm, Zmm::kRows,
+    centre<Zmm>, screen<Zmm>, collect<Zmm>, kAmxRows, quantise_zmm, screen_int8_amx,
+    update_code<Zmm>};
 
 }  // namespace nas

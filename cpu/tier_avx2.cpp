@@ -3,6 +3,7 @@
 
 #include "../common/elements.h"
 #include "screen_kernel.h"
+#include "update_kernel.h"
 
 namespace nas {
 namespace {
@@ -50,6 +51,39 @@ struct Ymm {
     __m128d c = _mm_add_pd(_mm256_castpd256_pd128(b), _mm256_extractf128_pd(b, 1));
     return _mm_cvtsd_f64(_mm_add_sd(c, _mm_unpackhi_pd(c, c)));
   }
+
+  static const int kDoubles = 4;
+  using Doubles = __m256d;
+  using Halves = __m128; /* kDoubles floats */
+  static Doubles zero64() { return _mm256_setzero_pd(); }
+  static Doubles load64(const double *p) { return _mm256_loadu_pd(p); }
+  static void store64(double *p, Doubles a) { _mm256_storeu_pd(p, a); }
+  static Doubles broadcast64(double a) { return _mm256_set1_pd(a); }
+  static Doubles add64(Doubles a, Doubles b) { return _mm256_add_pd(a, b); }
+  static Doubles mul64(Doubles a, Doubles b) { return _mm256_mul_pd(a, b); }
+  static Doubles div64(Doubles a, Doubles b) { return _mm256_div_pd(a, b); }
+  static Halves narrow(Doubles a) { return _mm256_cvtpd_ps(a); }
+  static void store_half(float *p, Halves a) { _mm_storeu_ps(p, a); }
+  static void stream_half(float *p, Halves a) { _mm_stream_ps(p, a); }
+  static Doubles widen(Halves a) { return _mm256_cvtps_pd(a); }
+  static Doubles widen(Float32, const float *p) { return widen(_mm_loadu_ps(p)); }
+  static __m128i load16(const uint16_t *p) {
+    return _mm_loadl_epi64(reinterpret_cast<const __m128i *>(p));
+  }
+  static Doubles widen(Bfloat16, const uint16_t *p) {
+    return widen(_mm_castsi128_ps(_mm_slli_epi32(_mm_cvtepu16_epi32(load16(p)), 16)));
+  }
+  static Doubles widen(Float16, const uint16_t *p) { return widen(_mm_cvtph_ps(load16(p))); }
+
+  /* The greatest bits of an absolute value. */
+  using Check = __m128i;
+  static Check no_check() { return _mm_setzero_si128(); }
+  static Check checked(Check a, Halves b) {
+    return _mm_max_epi32(a, _mm_and_si128(_mm_castps_si128(b), _mm_set1_epi32(0x7fffffff)));
+  }
+  static bool finite(Check a) {
+    return _mm_movemask_epi8(_mm_cmpgt_epi32(a, _mm_set1_epi32(0x7f7fffff))) == 0;
+  }
 };
 
 /* `type` is not NAS_FLOAT32. */
@@ -68,9 +102,8 @@ void widen_ymm(const uint16_t *x, int32_t type, int64_t count, float *out) {
 
 }  // namespace
 
-const Tier kAvx2Tier = {"avx2",          NAS_TIER_AVX2, distance<Ymm>, distances<Ymm>,
-                        all_finite<Ymm>, widen_ymm,     add_row<Ymm>,  Ymm::kRows,
-                        centre<Ymm>,     screen<Ymm>,   collect<Ymm>,  0,
-                        nullptr,         nullptr};
+const Tier kAvx2Tier = {
+    "avx2", NAS_TIER_AVX2, distance<Ymm>, distances<Ymm>, all_finite<Ymm>, widen_ymm, Ymm::kRows,
+    centre<Ymm>, screen<Ymm>, collect<Ymm>, 0, nullptr, nullptr, update_code<Ymm>};
 
 }  // namespace nas

@@ -3,9 +3,8 @@
 
 namespace nas {
 
-const Tier kAvx512Tier = {"avx512",      NAS_TIER_AVX512, distance<Zmm>, distances<Zmm>,
-                          all_finite<Zmm>, widen_zmm,     add_row<Zmm>,  Zmm::kRows,
-                          centre<Zmm>,   screen<Zmm>,     collect<Zmm>,  0,
-                          nullptr,       nullptr};
+const Tier kAvx512Tier = {
+    "avx512", NAS_TIER_AVX512, distance<Zmm>, distances<Zmm>, all_finite<Zmm>, widen_zmm,
+    Zmm::kRows, centre<Zmm>, screen<Zmm>, collect<Zmm>, 0, nullptr, nullptr, update_code<Zmm>};
 
 }  // namespace nas

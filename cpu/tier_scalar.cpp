@@ -1,6 +1,7 @@
 /* The scalar tier: the definitions, written out. */
 #include "../common/distance.h"
 #include "../common/elements.h"
+#include "../common/update.h"
 #include "internal.h"
 
 namespace nas {
@@ -26,14 +27,34 @@ void widen(const uint16_t *x, int32_t type, int64_t count, float *out) {
   }
 }
 
-void add_row(double *sums, const float *x, int64_t count) {
-  for (int64_t t = 0; t < count; ++t) sums[t] = add64(sums[t], (double)x[t]);
+float element(const void *x, int32_t type, int64_t i) {
+  if (type == NAS_FLOAT32) return static_cast<const float *>(x)[i];
+  const uint16_t bits = static_cast<const uint16_t *>(x)[i];
+  return type == NAS_BFLOAT16 ? widen_bfloat16(bits) : widen_float16(bits);
+}
+
+bool update_code(const CodeUpdate &u, int64_t first, int64_t last) {
+  bool finite = true;
+  for (int64_t t = first; t < last; ++t) {
+    double sum = u.start == nullptr ? 0.0 : u.start[t];
+    for (int64_t r = u.begin; r < u.end; ++r) {
+      sum = add64(sum, (double)element(u.x, u.type, u.order[r] * u.row_stride + t));
+    }
+    if (u.sums != nullptr) {
+      u.sums[t] = sum;
+      continue;
+    }
+    u.next_m[t] = momentum_sum(u.gamma, u.m[t], sum);
+    u.next_e[t] = codeword_element(u.next_m[t], u.h);
+    finite &= is_finite(u.next_e[t]);
+  }
+  return finite;
 }
 
 }  // namespace
 
-const Tier kScalarTier = {"scalar", NAS_TIER_SCALAR, distance, distances, all_finite,
-                          widen,    add_row,         0,        nullptr,   nullptr,
-                          nullptr,  0,               nullptr,  nullptr};
+const Tier kScalarTier = {
+    "scalar", NAS_TIER_SCALAR, distance, distances, all_finite, widen, 0, nullptr, nullptr,
+    nullptr, 0, nullptr, nullptr, update_code};
 
 }  // namespace nas

@@ -5,6 +5,7 @@
 #include <immintrin.h>
 
 #include "screen_kernel.h"
+#include "update_kernel.h"
 
 namespace nas {
 namespace {
@@ -44,6 +45,40 @@ struct Zmm {
     __m256d b = _mm256_add_pd(_mm512_castpd512_pd256(a), _mm512_extractf64x4_pd(a, 1));
     __m128d c = _mm_add_pd(_mm256_castpd256_pd128(b), _mm256_extractf128_pd(b, 1));
     return _mm_cvtsd_f64(_mm_add_sd(c, _mm_unpackhi_pd(c, c)));
+  }
+
+  static const int kDoubles = 8;
+  using Doubles = __m512d;
+  using Halves = __m256; /* kDoubles floats */
+  static Doubles zero64() { return _mm512_setzero_pd(); }
+  static Doubles load64(const double *p) { return _mm512_loadu_pd(p); }
+  static void store64(double *p, Doubles a) { _mm512_storeu_pd(p, a); }
+  static Doubles broadcast64(double a) { return _mm512_set1_pd(a); }
+  static Doubles add64(Doubles a, Doubles b) { return _mm512_add_pd(a, b); }
+  static Doubles mul64(Doubles a, Doubles b) { return _mm512_mul_pd(a, b); }
+  static Doubles div64(Doubles a, Doubles b) { return _mm512_div_pd(a, b); }
+  static Halves narrow(Doubles a) { return _mm512_cvtpd_ps(a); }
+  static void store_half(float *p, Halves a) { _mm256_storeu_ps(p, a); }
+  static void stream_half(float *p, Halves a) { _mm256_stream_ps(p, a); }
+  static Doubles widen(Halves a) { return _mm512_cvtps_pd(a); }
+  static Doubles widen(Float32, const float *p) { return widen(_mm256_loadu_ps(p)); }
+  static __m128i load16(const uint16_t *p) {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i *>(p));
+  }
+  static Doubles widen(Bfloat16, const uint16_t *p) {
+    return widen(_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(load16(p)), 16)));
+  }
+  static Doubles widen(Float16, const uint16_t *p) { return widen(_mm256_cvtph_ps(load16(p))); }
+
+  /* The greatest bits of an absolute value. */
+  using Check = __m256i;
+  static Check no_check() { return _mm256_setzero_si256(); }
+  static Check checked(Check a, Halves b) {
+    return _mm256_max_epi32(a,
+                            _mm256_and_si256(_mm256_castps_si256(b), _mm256_set1_epi32(0x7fffffff)));
+  }
+  static bool finite(Check a) {
+    return _mm256_cmpgt_epi32_mask(a, _mm256_set1_epi32(0x7f7fffff)) == 0;
   }
 };
 

@@ -62,6 +62,7 @@ struct Api {
   decltype(&nas_lookup) lookup;
   decltype(&nas_accumulate) accumulate;
   decltype(&nas_apply) apply;
+  decltype(&nas_update) update;
   decltype(&nas_restart) restart;
   decltype(&nas_neighbours) neighbours;
   decltype(&nas_swap) swap;
@@ -98,6 +99,7 @@ Api load(const std::string &path) {
   resolve(library, path, "nas_lookup", &api.lookup);
   resolve(library, path, "nas_accumulate", &api.accumulate);
   resolve(library, path, "nas_apply", &api.apply);
+  resolve(library, path, "nas_update", &api.update);
   resolve(library, path, "nas_restart", &api.restart);
   resolve(library, path, "nas_neighbours", &api.neighbours);
   resolve(library, path, "nas_swap", &api.swap);
@@ -697,14 +699,14 @@ void check_accumulate(const Side &reference, const Side &subject, Random &random
           Array<double> sums_out(side, sums);
           Outcome outcome;
           finish(side,
-                 side.api->accumulate(codebook.get(), x_in.data(), cut, stride, codes_in.data(),
-                                      counts_out.data(), sums_out.data(), &outcome.bad_row,
-                                      side.stream),
+                 side.api->accumulate(codebook.get(), x_in.data(), NAS_FLOAT32, cut, stride,
+                                      codes_in.data(), counts_out.data(), sums_out.data(),
+                                      &outcome.bad_row, side.stream),
                  &outcome);
           if (outcome.status == NAS_OK && cut < rows) {
             finish(side,
-                   side.api->accumulate(codebook.get(), x_in.data() + cut * stride, rows - cut,
-                                        stride, codes_in.data() + cut, counts_out.data(),
+                   side.api->accumulate(codebook.get(), x_in.data() + cut * stride, NAS_FLOAT32,
+                                        rows - cut, stride, codes_in.data() + cut, counts_out.data(),
                                         sums_out.data(), &outcome.bad_row, side.stream),
                    &outcome);
           }
@@ -721,14 +723,14 @@ void check_accumulate(const Side &reference, const Side &subject, Random &random
             Array<double> sums_out(side, sums);
             Outcome outcome;
             finish(side,
-                   side.api->accumulate(codebook.get(), x_in.data(), first_call, stride,
+                   side.api->accumulate(codebook.get(), x_in.data(), NAS_FLOAT32, first_call, stride,
                                         codes_in.data(), counts_out.data(), sums_out.data(),
                                         nullptr, side.stream),
                    &outcome);
             if (outcome.status == NAS_OK && first_call < rows) {
               finish(side,
                      side.api->accumulate(codebook.get(), x_in.data() + first_call * stride,
-                                          rows - first_call, stride, codes_in.data() + first_call,
+                                          NAS_FLOAT32, rows - first_call, stride, codes_in.data() + first_call,
                                           counts_out.data(), sums_out.data(), nullptr,
                                           side.stream),
                      &outcome);
@@ -744,6 +746,76 @@ void check_accumulate(const Side &reference, const Side &subject, Random &random
           compare("accumulate", what + ", split only on the reference", reference, expected,
                   subject, actual);
         }
+      }
+    }
+  }
+}
+
+/* Updates and accumulations of rows of every element type. */
+void check_update(const Side &reference, const Side &subject, Random &random,
+                  const Options &options) {
+  for (int64_t rows : {0, 1, 63, 257, 1000}) {
+    for (int64_t K : {1, 2, 31, 257, 2048}) {
+      for (int64_t d : kWidths) {
+        if (!affordable(options, rows + K, 64, d)) continue;
+        const int32_t type = (int32_t)random.below(3);
+        const int fault = rows == 0 ? 0 : (int)random.below(6);
+        const int64_t stride = d + (random.below(2) == 0 ? 0 : random.below(9));
+        const int64_t elements = rows == 0 ? 0 : (rows - 1) * stride + d;
+        std::vector<uint16_t> x((size_t)(elements * (type == NAS_FLOAT32 ? 2 : 1)), 0xffff);
+        auto put = [&](int64_t i, int64_t t, uint32_t bits) {
+          const size_t at = (size_t)(i * stride + t);
+          if (type == NAS_FLOAT32) {
+            memcpy(&x[2 * at], &bits, sizeof bits);
+          } else {
+            x[at] = (uint16_t)bits;
+          }
+        };
+        std::vector<int32_t> codes((size_t)rows);
+        for (int64_t i = 0; i < rows; ++i) {
+          codes[(size_t)i] = (int32_t)(random.below(3) == 0 ? K / 2 : random.below(K));
+          for (int64_t t = 0; t < d; ++t) {
+            /* Any sign and fraction, exponents below the largest, zeros and subnormals included. */
+            const uint32_t sign = (uint32_t)random.below(2), least = (uint32_t)random.below(128);
+            put(i, t,
+                type == NAS_FLOAT32    ? sign << 31 | least << 23 | (uint32_t)random.below(1 << 23)
+                : type == NAS_BFLOAT16 ? sign << 15 | least << 7 | (uint32_t)random.below(128)
+                                       : sign << 15 | (uint32_t)random.below(0x7c00));
+          }
+        }
+        if (fault == 4 || fault == 5) codes[(size_t)random.below(rows)] = (int32_t)K;
+        if (fault == 3 || fault == 5) {
+          put(random.below(rows), random.below(d),
+              type == NAS_FLOAT32 ? 0x7f800000u : type == NAS_BFLOAT16 ? 0x7f80u : 0x7c00u);
+        }
+        const std::string what =
+            text("type %d, rows %lld, K %lld, d %lld, stride %lld, fault %d", (int)type,
+                 (long long)rows, (long long)K, (long long)d, (long long)stride, fault);
+        std::vector<float> codewords = vectors(random, Kind::kNormal, K, d);
+        both("update", what, reference, subject, [&](const Side &side) {
+          Codebook codebook(side, codewords, K, d);
+          Array<uint16_t> x_in(side, x);
+          Array<int32_t> codes_in(side, codes);
+          Array<double> counts(side, std::vector<double>((size_t)K, 0.0));
+          Array<double> sums(side, std::vector<double>((size_t)(K * d), 0.0));
+          Outcome outcome;
+          finish(side,
+                 side.api->accumulate(codebook.get(), x_in.data(), type, rows, stride,
+                                      codes_in.data(), counts.data(), sums.data(),
+                                      &outcome.bad_row, side.stream),
+                 &outcome);
+          outcome.add("counts", counts.values());
+          outcome.add("sums", sums.values());
+          for (int step = 0; step < 2; ++step) {
+            finish(side,
+                   side.api->update(codebook.get(), x_in.data(), type, rows, stride,
+                                    codes_in.data(), 0.75, 1e-3, 1.0, &outcome.bad_row,
+                                    side.stream),
+                   &outcome);
+            codebook.add_state(&outcome);
+          }
+          return outcome;
+        });
       }
     }
   }
@@ -963,7 +1035,23 @@ void check_refusals(const Side &reference, const Side &subject) {
        }},
       {"accumulate: counts NULL",
        [&](const Side &s, nas_codebook *c, float *f, int32_t *i, double *w) {
-         return s.api->accumulate(c, f, 1, d, i, nullptr, w, nullptr, s.stream);
+         return s.api->accumulate(c, f, NAS_FLOAT32, 1, d, i, nullptr, w, nullptr, s.stream);
+       }},
+      {"accumulate: type 3",
+       [&](const Side &s, nas_codebook *c, float *f, int32_t *i, double *w) {
+         return s.api->accumulate(c, f, 3, 1, d, i, w, w, nullptr, s.stream);
+       }},
+      {"update: type -1",
+       [&](const Side &s, nas_codebook *c, float *f, int32_t *i, double *) {
+         return s.api->update(c, f, -1, 1, d, i, 0.5, 1e-5, 0.0, nullptr, s.stream);
+       }},
+      {"update: gamma 1",
+       [&](const Side &s, nas_codebook *c, float *f, int32_t *i, double *) {
+         return s.api->update(c, f, NAS_FLOAT32, 1, d, i, 1.0, 1e-5, 0.0, nullptr, s.stream);
+       }},
+      {"update: codes NULL",
+       [&](const Side &s, nas_codebook *c, float *f, int32_t *, double *) {
+         return s.api->update(c, f, NAS_FLOAT32, 1, d, nullptr, 0.5, 1e-5, 0.0, nullptr, s.stream);
        }},
       {"apply: gamma 1",
        [&](const Side &s, nas_codebook *c, float *, int32_t *, double *w) {
@@ -1077,6 +1165,7 @@ void check_all(const Side &reference, const Side &subject, const Options &option
   check_codebook(reference, subject, random, options);
   check_lookup(reference, subject, random, options);
   check_accumulate(reference, subject, random, options);
+  check_update(reference, subject, random, options);
   check_apply(reference, subject, random, options);
   check_neighbours(reference, subject, random, options);
   check_swap(reference, subject, random, options);
@@ -1126,7 +1215,7 @@ void bench(const Side &side, uint64_t seed) {
            (long long)rows, (long long)K, (long long)d, seconds * 1e3,
            2.0 * (double)(rows * K * d) / seconds * 1e-12);
     seconds = median_seconds([&] {
-      need(side.api->accumulate(codebook.get(), x_in.data(), rows, d, indices.data(),
+      need(side.api->accumulate(codebook.get(), x_in.data(), NAS_FLOAT32, rows, d, indices.data(),
                                 counts.data(), sums.data(), nullptr, side.stream));
     });
     printf("| accumulate | rows %lld, K %lld, d %lld | %.3f | %.1f GB/s of rows |\n",

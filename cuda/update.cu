@@ -8,6 +8,7 @@
  */
 #include <cmath>
 
+#include "../common/elements.h"
 #include "../common/update.h"
 #include "support.cuh"
 
@@ -21,15 +22,29 @@ constexpr int kSortTile = 1024;
 constexpr int64_t kChunkRows = 1 << 20; /* rows sorted at a time: bounds the scratch memory */
 constexpr int kColumns = 128;           /* columns per block of the sums */
 
+struct Float32 {
+  using Type = float;
+  NAS_HD float widen(float a) { return a; }
+};
+struct Bfloat16 {
+  using Type = uint16_t;
+  NAS_HD float widen(uint16_t a) { return widen_bfloat16(a); }
+};
+struct Float16 {
+  using Type = uint16_t;
+  NAS_HD float widen(uint16_t a) { return widen_float16(a); }
+};
+
 /* A warp per row. *lowest: 2*row for a code out of range, 2*row + 1 for a non-finite row. */
+template <class E>
 __global__ void __launch_bounds__(256)
-    accumulate_check_kernel(const float *x, int64_t rows, int64_t row_stride, int64_t d,
+    accumulate_check_kernel(const typename E::Type *x, int64_t rows, int64_t row_stride, int64_t d,
                             const int32_t *codes, int64_t K, unsigned long long *lowest) {
   const int lane = (int)threadIdx.x % 32;
   const int64_t warps = (int64_t)gridDim.x * 8;
   for (int64_t row = (int64_t)blockIdx.x * 8 + threadIdx.x / 32; row < rows; row += warps) {
     bool bad = false;
-    for (int64_t t = lane; t < d; t += 32) bad = bad || !is_finite(x[row * row_stride + t]);
+    for (int64_t t = lane; t < d; t += 32) bad = bad || !is_finite(E::widen(x[row * row_stride + t]));
     if (bad) atomicMin(lowest, 2ull * (unsigned long long)row + 1ull);
     if (lane == 0 && (codes[row] < 0 || codes[row] >= K)) {
       atomicMin(lowest, 2ull * (unsigned long long)row);
@@ -102,9 +117,10 @@ __global__ void find_runs_kernel(const int32_t *codes, int64_t rows, int32_t *be
 }
 
 /* Block (code, group of columns); a thread per column. */
+template <class E>
 __global__ void __launch_bounds__(kColumns)
-    sum_runs_kernel(const float *x, int64_t row_stride, int64_t d, const int32_t *sorted_rows,
-                    const int32_t *begins, const int32_t *ends, double *counts, double *sums) {
+    sum_runs_kernel(const typename E::Type *x, int64_t row_stride, int64_t d,
+                    const int32_t *sorted_rows, const int32_t *begins, const int32_t *ends, double *counts, double *sums) {
   constexpr int kAhead = 8;
   const int64_t code = blockIdx.x;
   const int32_t begin = begins[code];
@@ -118,13 +134,13 @@ __global__ void __launch_bounds__(kColumns)
       float value[kAhead];
 #pragma unroll
       for (int k = 0; k < kAhead; ++k) {
-        value[k] = x[(int64_t)sorted_rows[i + k] * row_stride + t];
+        value[k] = E::widen(x[(int64_t)sorted_rows[i + k] * row_stride + t]);
       }
 #pragma unroll
       for (int k = 0; k < kAhead; ++k) sum = add64(sum, (double)value[k]);
     }
     for (; i < end; ++i) {
-      sum = add64(sum, (double)x[(int64_t)sorted_rows[i] * row_stride + t]);
+      sum = add64(sum, (double)E::widen(x[(int64_t)sorted_rows[i] * row_stride + t]));
     }
     sums[code * d + t] = sum;
   }
@@ -191,6 +207,156 @@ __global__ void __launch_bounds__(128)
   if (bad) atomicMin(lowest, (unsigned long long)j);
 }
 
+struct Batch {
+  const void *x;
+  int32_t type;
+  int64_t rows, row_stride;
+  const int32_t *codes;
+};
+
+struct Momentum {
+  double gamma, epsilon, dead_threshold;
+};
+
+void require_batch(const nas_codebook *codebook, const Batch &batch) {
+  if (batch.type != NAS_FLOAT32 && batch.type != NAS_BFLOAT16 && batch.type != NAS_FLOAT16) {
+    fail(NAS_INVALID_ARGUMENT, "type is %d, not 0 (float32), 1 (bfloat16) or 2 (float16)",
+         (int)batch.type);
+  }
+  require_rows(batch.rows, batch.row_stride, codebook->d);
+}
+
+void require_batch_memory(const nas_codebook *codebook, const Batch &batch) {
+  if (batch.rows == 0) return;
+  require_device(batch.x, "x", batch.type == NAS_FLOAT32 ? 4 : 2, codebook->device);
+  require_device(batch.codes, "codes", 4, codebook->device);
+}
+
+void require_momentum(const Momentum &momentum) {
+  if (!(momentum.gamma >= 0.0 && momentum.gamma < 1.0)) {
+    fail(NAS_INVALID_ARGUMENT, "gamma is %g, outside 0 <= gamma < 1", momentum.gamma);
+  }
+  if (!(momentum.epsilon > 0.0) || !is_finite(momentum.epsilon)) {
+    fail(NAS_INVALID_ARGUMENT, "epsilon is %g, not a finite number above 0", momentum.epsilon);
+  }
+  if (!(momentum.dead_threshold >= 0.0)) {
+    fail(NAS_INVALID_ARGUMENT, "dead_threshold is %g, below 0", momentum.dead_threshold);
+  }
+}
+
+/* Adds rows >= 1 to counts and sums, or fails and adds nothing. */
+template <class E>
+void add_rows(const nas_codebook *codebook, const Batch &batch, double *counts, double *sums,
+              int64_t *bad_row, cudaStream_t on) {
+  const typename E::Type *x = (const typename E::Type *)batch.x;
+  const int64_t K = codebook->K;
+  const int64_t d = codebook->d;
+  const int64_t rows = batch.rows;
+  const int64_t chunk = rows < kChunkRows ? rows : kChunkRows;
+  const int64_t chunk_blocks = (chunk + kSortTile - 1) / kSortTile;
+  Layout layout;
+  const size_t lowest_at = layout.add<unsigned long long>(1);
+  const size_t places_at = layout.add<uint32_t>(chunk_blocks * kDigits);
+  size_t codes_at[2];
+  size_t rows_at[2];
+  for (int i = 0; i < 2; ++i) {
+    codes_at[i] = layout.add<int32_t>(chunk);
+    rows_at[i] = layout.add<int32_t>(chunk);
+  }
+  const size_t runs_at = layout.add<int32_t>(2 * K);
+  Scratch scratch(codebook->cache, layout, on);
+  unsigned long long *lowest = scratch.at<unsigned long long>(lowest_at);
+  uint32_t *places = scratch.at<uint32_t>(places_at);
+  int32_t *begins = scratch.at<int32_t>(runs_at);
+  int32_t *ends = begins + K;
+
+  fill_bytes(lowest, 0xff, 1, on);
+  launch("accumulate_check", accumulate_check_kernel<E>, dim3(blocks_for(rows, 8, 1 << 16)),
+         dim3(256), on, x, rows, batch.row_stride, d, batch.codes, K, lowest);
+  unsigned long long bad = kNone;
+  fetch(&bad, lowest, 1, on);
+  if (bad != kNone) {
+    if (bad_row != nullptr) *bad_row = (int64_t)(bad / 2);
+    if (bad % 2 == 0) {
+      fail(NAS_INVALID_ARGUMENT, "codes[%llu] is %d, outside 0..%lld", bad / 2,
+           value_at(batch.codes, bad / 2, on), (long long)(K - 1));
+    }
+    fail(NAS_NON_FINITE, "row %llu of x holds a NaN or an infinity", bad / 2);
+  }
+
+  for (int64_t first = 0; first < rows; first += chunk) {
+    const int64_t here = rows - first < chunk ? rows - first : chunk;
+    const unsigned blocks = blocks_for(here, kSortTile);
+    const int32_t *from_codes = batch.codes + first;
+    const int32_t *from_rows = nullptr;
+    int pass = 0;
+    for (int shift = 0; pass == 0 || (K - 1) >> shift != 0; shift += 8, ++pass) {
+      int32_t *to_codes = scratch.at<int32_t>(codes_at[pass % 2]);
+      int32_t *to_rows = scratch.at<int32_t>(rows_at[pass % 2]);
+      launch("sort_count", sort_count_kernel, dim3(blocks), dim3(kDigits), on, from_codes, here,
+             shift, places);
+      launch("sort_scan", sort_scan_kernel, dim3(1), dim3(kDigits), on, places, (int64_t)blocks);
+      launch("sort_place", sort_place_kernel, dim3(blocks), dim3(kDigits), on, from_codes,
+             from_rows, here, shift, (const uint32_t *)places, to_codes, to_rows);
+      from_codes = to_codes;
+      from_rows = to_rows;
+    }
+    fill_bytes(begins, 0, 2 * K, on);
+    launch("find_runs", find_runs_kernel, dim3(blocks_for(here, 256)), dim3(256), on, from_codes,
+           here, begins, ends);
+    launch("sum_runs", sum_runs_kernel<E>, dim3((unsigned)K, blocks_for(d, kColumns)),
+           dim3(kColumns), on, x + first * batch.row_stride, batch.row_stride, d, from_rows,
+           (const int32_t *)begins, (const int32_t *)ends, counts, sums);
+  }
+}
+
+void add_batch(const nas_codebook *codebook, const Batch &batch, double *counts, double *sums,
+               int64_t *bad_row, cudaStream_t on) {
+  if (batch.rows == 0) return;
+  switch (batch.type) {
+    case NAS_BFLOAT16: return add_rows<Bfloat16>(codebook, batch, counts, sums, bad_row, on);
+    case NAS_FLOAT16: return add_rows<Float16>(codebook, batch, counts, sums, bad_row, on);
+    default: return add_rows<Float32>(codebook, batch, counts, sums, bad_row, on);
+  }
+}
+
+/* One step from counts and sums. */
+void step(nas_codebook *codebook, const double *counts, const double *sums,
+          const Momentum &momentum, cudaStream_t on) {
+  const int64_t K = codebook->K;
+  const int64_t d = codebook->d;
+  if (codebook->next.memory.data() == nullptr) codebook->next.allocate(K, d);
+  const State &state = codebook->state;
+  const State &next = codebook->next;
+
+  unsigned long long bad = kNone;
+  {
+    Layout layout;
+    const size_t lowest_at = layout.add<unsigned long long>(1);
+    const size_t h_at = layout.add<double>(K);
+    Scratch scratch(codebook->cache, layout, on);
+    unsigned long long *lowest = scratch.at<unsigned long long>(lowest_at);
+    double *h = scratch.at<double>(h_at);
+    fill_bytes(lowest, 0xff, 1, on);
+    launch("apply_counts", apply_counts_kernel, dim3(blocks_for(K, 256)), dim3(256), on,
+           (const double *)state.n, (const int32_t *)state.dead, counts, K, momentum.gamma,
+           momentum.dead_threshold, next.n, next.dead);
+    launch("apply_smooth", apply_smooth_kernel, dim3(1), dim3(256), on, (const double *)next.n,
+           K, momentum.epsilon, h);
+    launch("apply_codewords", apply_codewords_kernel, dim3((unsigned)K), dim3(128), on,
+           (const float *)state.m, sums, (const double *)h, (const double *)next.n, d, momentum.gamma,
+           next.m, next.e, lowest);
+    build_screen(next, K, d, on);
+    fetch(&bad, lowest, 1, on);
+  }
+  if (bad != kNone) {
+    fail(NAS_NON_FINITE,
+         "codeword %llu would not be finite; check its counts and sums (counts %g)", bad,
+         value_at(counts, bad, on));
+  }
+  std::swap(codebook->state, codebook->next);
+}
+
 }  // namespace
 
 }  // namespace device
@@ -200,81 +366,21 @@ using namespace nas::device;
 
 extern "C" {
 
-nas_status nas_accumulate(const nas_codebook *codebook, const float *x, int64_t rows,
+nas_status nas_accumulate(const nas_codebook *codebook, const void *x, int32_t type, int64_t rows,
                           int64_t row_stride, const int32_t *codes, double *counts, double *sums,
                           int64_t *bad_row, void *stream) {
   return call("nas_accumulate", [&] {
     if (bad_row != nullptr) *bad_row = -1;
     require_pointer(codebook, "codebook");
-    const int64_t K = codebook->K;
-    const int64_t d = codebook->d;
-    require_rows(rows, row_stride, d);
-    set_shape("rows %lld, K %lld, d %lld", (long long)rows, (long long)K, (long long)d);
+    const Batch batch{x, type, rows, row_stride, codes};
+    require_batch(codebook, batch);
+    set_shape("rows %lld, K %lld, d %lld", (long long)rows, (long long)codebook->K,
+              (long long)codebook->d);
     DeviceGuard guard(codebook->device);
     require_device(counts, "counts", 8, codebook->device);
     require_device(sums, "sums", 8, codebook->device);
-    if (rows == 0) return;
-    require_device(x, "x", 4, codebook->device);
-    require_device(codes, "codes", 4, codebook->device);
-    cudaStream_t on = (cudaStream_t)stream;
-
-    const int64_t chunk = rows < kChunkRows ? rows : kChunkRows;
-    const int64_t chunk_blocks = (chunk + kSortTile - 1) / kSortTile;
-    Layout layout;
-    const size_t lowest_at = layout.add<unsigned long long>(1);
-    const size_t places_at = layout.add<uint32_t>(chunk_blocks * kDigits);
-    size_t codes_at[2];
-    size_t rows_at[2];
-    for (int i = 0; i < 2; ++i) {
-      codes_at[i] = layout.add<int32_t>(chunk);
-      rows_at[i] = layout.add<int32_t>(chunk);
-    }
-    const size_t runs_at = layout.add<int32_t>(2 * K);
-    Scratch scratch(codebook->cache, layout, on);
-    unsigned long long *lowest = scratch.at<unsigned long long>(lowest_at);
-    uint32_t *places = scratch.at<uint32_t>(places_at);
-    int32_t *begins = scratch.at<int32_t>(runs_at);
-    int32_t *ends = begins + K;
-
-    fill_bytes(lowest, 0xff, 1, on);
-    launch("accumulate_check", accumulate_check_kernel, dim3(blocks_for(rows, 8, 1 << 16)),
-           dim3(256), on, x, rows, row_stride, d, codes, K, lowest);
-    unsigned long long bad = kNone;
-    fetch(&bad, lowest, 1, on);
-    if (bad != kNone) {
-      if (bad_row != nullptr) *bad_row = (int64_t)(bad / 2);
-      if (bad % 2 == 0) {
-        fail(NAS_INVALID_ARGUMENT, "codes[%llu] is %d, outside 0..%lld", bad / 2,
-             value_at(codes, bad / 2, on), (long long)(K - 1));
-      }
-      fail(NAS_NON_FINITE, "row %llu of x holds a NaN or an infinity", bad / 2);
-    }
-
-    for (int64_t first = 0; first < rows; first += chunk) {
-      const int64_t here = rows - first < chunk ? rows - first : chunk;
-      const unsigned blocks = blocks_for(here, kSortTile);
-      const int32_t *from_codes = codes + first;
-      const int32_t *from_rows = nullptr;
-      int pass = 0;
-      for (int shift = 0; pass == 0 || (K - 1) >> shift != 0; shift += 8, ++pass) {
-        int32_t *to_codes = scratch.at<int32_t>(codes_at[pass % 2]);
-        int32_t *to_rows = scratch.at<int32_t>(rows_at[pass % 2]);
-        launch("sort_count", sort_count_kernel, dim3(blocks), dim3(kDigits), on, from_codes, here,
-               shift, places);
-        launch("sort_scan", sort_scan_kernel, dim3(1), dim3(kDigits), on, places, (int64_t)blocks);
-        launch("sort_place", sort_place_kernel, dim3(blocks), dim3(kDigits), on, from_codes,
-               from_rows, here, shift, (const uint32_t *)places, to_codes, to_rows);
-        from_codes = to_codes;
-        from_rows = to_rows;
-      }
-      fill_bytes(begins, 0, 2 * K, on);
-      launch("find_runs", find_runs_kernel, dim3(blocks_for(here, 256)), dim3(256), on, from_codes,
-             here, begins, ends);
-      launch("sum_runs", sum_runs_kernel, dim3((unsigned)K, blocks_for(d, kColumns)),
-             dim3(kColumns), on, x + first * row_stride, row_stride, d, from_rows,
-             (const int32_t *)begins, (const int32_t *)ends, counts, sums);
-    }
-    synchronize(on);
+    require_batch_memory(codebook, batch);
+    add_batch(codebook, batch, counts, sums, bad_row, (cudaStream_t)stream);
   });
 }
 
@@ -282,52 +388,42 @@ nas_status nas_apply(nas_codebook *codebook, const double *counts, const double 
                      double gamma, double epsilon, double dead_threshold, void *stream) {
   return call("nas_apply", [&] {
     require_pointer(codebook, "codebook");
-    if (!(gamma >= 0.0 && gamma < 1.0)) {
-      fail(NAS_INVALID_ARGUMENT, "gamma is %g, outside 0 <= gamma < 1", gamma);
-    }
-    if (!(epsilon > 0.0) || !nas::is_finite(epsilon)) {
-      fail(NAS_INVALID_ARGUMENT, "epsilon is %g, not a finite number above 0", epsilon);
-    }
-    if (!(dead_threshold >= 0.0)) {
-      fail(NAS_INVALID_ARGUMENT, "dead_threshold is %g, below 0", dead_threshold);
-    }
-    const int64_t K = codebook->K;
-    const int64_t d = codebook->d;
-    set_shape("K %lld, d %lld", (long long)K, (long long)d);
+    const Momentum momentum{gamma, epsilon, dead_threshold};
+    require_momentum(momentum);
+    set_shape("K %lld, d %lld", (long long)codebook->K, (long long)codebook->d);
     DeviceGuard guard(codebook->device);
     require_device(counts, "counts", 8, codebook->device);
     require_device(sums, "sums", 8, codebook->device);
-    cudaStream_t on = (cudaStream_t)stream;
-    if (codebook->next.memory.data() == nullptr) codebook->next.allocate(K, d);
-    const State &state = codebook->state;
-    const State &next = codebook->next;
+    step(codebook, counts, sums, momentum, (cudaStream_t)stream);
+  });
+}
 
-    unsigned long long bad = kNone;
-    {
-      Layout layout;
-      const size_t lowest_at = layout.add<unsigned long long>(1);
-      const size_t h_at = layout.add<double>(K);
-      Scratch scratch(codebook->cache, layout, on);
-      unsigned long long *lowest = scratch.at<unsigned long long>(lowest_at);
-      double *h = scratch.at<double>(h_at);
-      fill_bytes(lowest, 0xff, 1, on);
-      launch("apply_counts", apply_counts_kernel, dim3(blocks_for(K, 256)), dim3(256), on,
-             (const double *)state.n, (const int32_t *)state.dead, counts, K, gamma,
-             dead_threshold, next.n, next.dead);
-      launch("apply_smooth", apply_smooth_kernel, dim3(1), dim3(256), on, (const double *)next.n,
-             K, epsilon, h);
-      launch("apply_codewords", apply_codewords_kernel, dim3((unsigned)K), dim3(128), on,
-             (const float *)state.m, sums, (const double *)h, (const double *)next.n, d, gamma,
-             next.m, next.e, lowest);
-      build_screen(next, K, d, on);
-      fetch(&bad, lowest, 1, on);
-    }
-    if (bad != kNone) {
-      fail(NAS_NON_FINITE,
-           "codeword %llu would not be finite; check its counts and sums (counts %g)", bad,
-           value_at(counts, bad, on));
-    }
-    std::swap(codebook->state, codebook->next);
+nas_status nas_update(nas_codebook *codebook, const void *x, int32_t type, int64_t rows,
+                      int64_t row_stride, const int32_t *codes, double gamma, double epsilon,
+                      double dead_threshold, int64_t *bad_row, void *stream) {
+  return call("nas_update", [&] {
+    if (bad_row != nullptr) *bad_row = -1;
+    require_pointer(codebook, "codebook");
+    const Batch batch{x, type, rows, row_stride, codes};
+    require_batch(codebook, batch);
+    const Momentum momentum{gamma, epsilon, dead_threshold};
+    require_momentum(momentum);
+    const int64_t K = codebook->K;
+    const int64_t d = codebook->d;
+    set_shape("rows %lld, K %lld, d %lld", (long long)rows, (long long)K, (long long)d);
+    DeviceGuard guard(codebook->device);
+    require_batch_memory(codebook, batch);
+    cudaStream_t on = (cudaStream_t)stream;
+    Layout layout;
+    const size_t counts_at = layout.add<double>(K);
+    const size_t sums_at = layout.add<double>(K * d);
+    Scratch scratch(codebook->cache, layout, on);
+    double *counts = scratch.at<double>(counts_at);
+    double *sums = scratch.at<double>(sums_at);
+    fill_bytes(counts, 0, K, on);
+    fill_bytes(sums, 0, K * d, on);
+    add_batch(codebook, batch, counts, sums, bad_row, on);
+    step(codebook, counts, sums, momentum, on);
   });
 }
 

@@ -32,7 +32,7 @@
  * overlap unless said otherwise.
  *
  * Threads. Functions that only read a codebook may run at the same time on the same codebook.
- * nas_codebook_write, _apply, _restart and _close need it exclusively; the caller sees to that.
+ * nas_codebook_write, _apply, _update, _restart and _close need it exclusively; the caller sees to that.
  *
  * Streams. `stream` is a cudaStream_t for the CUDA library (NULL: the legacy default stream) and
  * must be NULL for the host library. Functions of the CUDA library that return a verdict on their
@@ -54,7 +54,7 @@ extern "C" {
 #endif
 
 /* Raised whenever a signature or a meaning in this file changes. */
-#define NAS_ABI_VERSION 1
+#define NAS_ABI_VERSION 2
 
 #define NAS_MAX_CODEWORDS 65536
 #define NAS_MAX_WIDTH 4096
@@ -80,7 +80,7 @@ enum {
 };
 
 /* Element types of feature rows. The narrower two are widened to float32 exactly; all that follows is
- * defined on the float32 values. */
+ * defined on the float32 values. Strides count elements; pointers must be aligned to an element. */
 enum { NAS_FLOAT32 = 0, NAS_BFLOAT16 = 1, NAS_FLOAT16 = 2 };
 
 /* Opaque. Holds e (K x d float32), m (K x d float32), n (K float64) and the dead-code counters
@@ -169,12 +169,13 @@ NAS_API nas_status nas_lookup(const nas_codebook *codebook, const void *x, int32
 
 /* Adds to counts (K float64) and sums (K x d float64), both in memory of the library, in this order:
  * for rows i = 0..rows-1 ascending, z = codes[i]: counts[z] += 1, sums[z][t] += (double)x[i][t].
- * Splitting the rows over several calls in order gives the same bits. A code outside 0..K-1 is
+ * x holds rows of elements of `type`; row i starts at element i*row_stride, row_stride >= d. Splitting
+ * the rows over several calls in order gives the same bits. A code outside 0..K-1 is
  * NAS_INVALID_ARGUMENT, a non-finite row NAS_NON_FINITE; in both cases *bad_row (may be NULL, host
- * memory) gets the lowest such row and nothing is added. */
-NAS_API nas_status nas_accumulate(const nas_codebook *codebook, const float *x, int64_t rows,
-                                  int64_t row_stride, const int32_t *codes, double *counts,
-                                  double *sums, int64_t *bad_row, void *stream);
+ * memory; -1 otherwise) gets the lowest such row and nothing is added. */
+NAS_API nas_status nas_accumulate(const nas_codebook *codebook, const void *x, int32_t type,
+                                  int64_t rows, int64_t row_stride, const int32_t *codes,
+                                  double *counts, double *sums, int64_t *bad_row, void *stream);
 
 /* One update step from counts and sums (memory of the library), all in float64, for every j:
  *   n_j = gamma*n_j + (1-gamma)*counts_j
@@ -186,6 +187,13 @@ NAS_API nas_status nas_accumulate(const nas_codebook *codebook, const float *x, 
  * is NAS_NON_FINITE and the codebook stays as it was. */
 NAS_API nas_status nas_apply(nas_codebook *codebook, const double *counts, const double *sums,
                              double gamma, double epsilon, double dead_threshold, void *stream);
+
+/* One update step from a batch: the bits of nas_accumulate into zeroed counts and sums followed by
+ * nas_apply, with the failures of both. *bad_row (may be NULL, host memory) is as in nas_accumulate, and
+ * -1 where a new codeword would not be finite. On any failure the codebook stays as it was. */
+NAS_API nas_status nas_update(nas_codebook *codebook, const void *x, int32_t type, int64_t rows,
+                              int64_t row_stride, const int32_t *codes, double gamma, double epsilon,
+                              double dead_threshold, int64_t *bad_row, void *stream);
 
 /* Restarts `count` codes (codes and vectors in memory of the library; vectors count x d): e_j = m_j =
  * vector, n_j = 1, dead_steps_j = 0. If a code is named twice the later one wins. */

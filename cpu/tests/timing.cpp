@@ -75,8 +75,8 @@ int main(int argc, char **argv) {
       });
       require(nas_lookup(codebook, x.data(), NAS_FLOAT32, rows, d, codes.data(), nullptr, nullptr, nullptr, nullptr));
       const double ta = best_of(5, [&] {
-        require(nas_accumulate(codebook, x.data(), rows, d, codes.data(), counts.data(), sums.data(),
-                               nullptr, nullptr));
+        require(nas_accumulate(codebook, x.data(), NAS_FLOAT32, rows, d, codes.data(), counts.data(),
+                               sums.data(), nullptr, nullptr));
       });
       const double tn = best_of(
           2, [&] { require(nas_neighbours(codebook, 32, nullptr, lists.data(), nullptr)); });
@@ -86,7 +86,11 @@ int main(int argc, char **argv) {
       const double tu = best_of(3, [&] {
         require(nas_apply(codebook, ones.data(), means.data(), 0.99, 1e-5, 0, nullptr));
       });
-      printf(", apply %.2f ms\n", tu * 1e3);
+      const double tb = best_of(5, [&] {
+        require(nas_update(codebook, x.data(), NAS_FLOAT32, rows, d, codes.data(), 0.99, 1e-5, 0,
+                           nullptr, nullptr));
+      });
+      printf(", apply %.2f ms, update %.2f ms\n", tu * 1e3, tb * 1e3);
     }
   }
   require(nas_codebook_close(codebook));

@@ -44,7 +44,7 @@ SIGNATURES = {
     "nas_codebook_close": [POINTER],
     "nas_codebook_read": [POINTER] * 6,
     "nas_lookup": [POINTER, POINTER, I64, I64, POINTER, POINTER, POINTER, POINTER],
-    "nas_accumulate": [POINTER, POINTER, I64, I64] + [POINTER] * 5,
+    "nas_accumulate": [POINTER, POINTER, ctypes.c_int32, I64, I64] + [POINTER] * 5,
     "nas_apply": [POINTER, POINTER, POINTER, DOUBLE, DOUBLE, DOUBLE, POINTER],
     "nas_neighbours": [POINTER, I64, POINTER, POINTER, POINTER],
     "nas_swap": [POINTER, ctypes.POINTER(SwapParams)] + [POINTER] * 11,
@@ -143,7 +143,7 @@ def bench_accumulate(nas, codebook, e, x, codes):
     K = len(e)
     counts = torch.zeros(K, dtype=torch.float64, device="cuda")
     sums = torch.zeros(K, d, dtype=torch.float64, device="cuda")
-    nas.accumulate(codebook, x, rows, d, codes, counts, sums, None, None)
+    nas.accumulate(codebook, x, 0, rows, d, codes, counts, sums, None, None)
     wide = codes.long()
     expected = torch.zeros_like(sums).index_add_(0, wide, x.double())
     require(
@@ -160,7 +160,7 @@ def bench_accumulate(nas, codebook, e, x, codes):
         single_counts.index_add_(0, wide, ones)
 
     ours_ms = median_ms(
-        lambda: nas.accumulate(codebook, x, rows, d, codes, counts, sums, None, None)
+        lambda: nas.accumulate(codebook, x, 0, rows, d, codes, counts, sums, None, None)
     )
     row(
         "accumulate",

@@ -16,9 +16,9 @@ import org.openjdk.jmh.runner.options.TimeValue;
 
 /**
  * Runs the kernel benchmarks in interleaved rounds and prints how many times faster each kernel is
- * than LibTorch, from the median time of a call and the median over rounds. Takes JMH's own
- * command-line options, such as a pattern of benchmark names or {@code -p shape=4096x512x192};
- * {@code -Drounds=N} sets the rounds.
+ * than LibTorch and what else a benchmark measures beside it, from the median time of a call and
+ * the median over rounds. Takes JMH's own command-line options, such as a pattern of benchmark
+ * names or {@code -p shape=4096x512x192}; {@code -Drounds=N} sets the rounds.
  */
 public final class KernelBenchmarks {
   private KernelBenchmarks() {}
@@ -62,13 +62,35 @@ public final class KernelBenchmarks {
       }
     }
     System.out.printf(
-        "%n%-62s %12s %12s %8s%n", "median of " + rounds, "nas us", "torch us", "ratio");
+        "%n%-62s %12s %12s %8s%n", "median of " + rounds, "nas us", "other us", "ratio");
     times.forEach(
         (name, sides) -> {
           double nas = median(sides.get("nas"));
-          double torch = median(sides.get("torch"));
-          System.out.printf(
-              Locale.ROOT, "%-62s %12.1f %12.1f %8.2f%n", name, nas, torch, torch / nas);
+          sides.forEach(
+              (side, values) -> {
+                if (!side.equals("nas")) {
+                  double other = median(values);
+                  System.out.printf(
+                      Locale.ROOT,
+                      "%-62s %12.1f %12.1f %8.2f%n",
+                      name + " " + side,
+                      nas,
+                      other,
+                      other / nas);
+                }
+              });
+          String shape = name.replaceAll(".*shape=(\\S+).*", "$1");
+          if (name.startsWith("update ") && sides.containsKey("read")) {
+            double bytes = UpdateBenchmark.bytes(shape);
+            double read = median(sides.get("read"));
+            System.out.printf(
+                Locale.ROOT,
+                "%-62s %7.1f GB/s %7.1f GB/s %7.0f%%%n",
+                name + " of read bandwidth",
+                bytes / nas * 1e-3,
+                bytes / read * 1e-3,
+                100 * read / nas);
+          }
         });
   }
 

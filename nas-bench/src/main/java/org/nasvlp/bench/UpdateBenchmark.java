@@ -21,7 +21,11 @@ import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 
-/** Momentum update of the codebook: the kernel beside LibTorch's index_add_ and moving averages. */
+/**
+ * Momentum update of the codebook: the kernel beside LibTorch's moving averages of sums by
+ * index_add_, and by SOHO's product with a one-hot matrix, and beside reading as many bytes as an
+ * update moves.
+ */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.SampleTime)
 @OutputTimeUnit(TimeUnit.MICROSECONDS)
@@ -45,6 +49,7 @@ public class UpdateBenchmark {
   private Tensor n;
   private Tensor m;
   private MemorySegment codeMemory;
+  private Tensor bytes;
 
   @Setup(Level.Trial)
   public void setUp() {
@@ -56,11 +61,22 @@ public class UpdateBenchmark {
     ones = torch.ones(problem.rows());
     n = torch.ones(problem.size());
     m = problem.codewords().clone();
-    compare();
+    bytes = torch.ones(bytes(shape) / Float.BYTES);
+    compare(torchUpdate(n.clone(), m.clone()));
+    compare(oneHotUpdate(n.clone(), m.clone()));
+    System.out.println("# results compared: all codewords agree within 1e-3");
   }
 
-  private void compare() {
-    float[] theirs = Torch.toFloats(torchUpdate(n.clone(), m.clone()));
+  /** Bytes that one update has to move: x and m are read, m and the codewords are written. */
+  static long bytes(String shape) {
+    String[] parts = shape.split("x", -1);
+    long rows = Long.parseLong(parts[0]);
+    long size = Long.parseLong(parts[1]);
+    return (rows + 3 * size) * Long.parseLong(parts[2]) * Float.BYTES;
+  }
+
+  private void compare(Tensor expected) {
+    float[] theirs = Torch.toFloats(expected);
     try (Codebook copy =
         Codebook.create(
             Backend.CPU, Torch.segment(problem.codewords()), problem.size(), problem.width())) {
@@ -73,7 +89,6 @@ public class UpdateBenchmark {
         }
       }
     }
-    System.out.println("# results compared: all codewords agree within 1e-3");
   }
 
   private void update(Codebook codebook) {
@@ -85,6 +100,17 @@ public class UpdateBenchmark {
     Tensor c = Torch.zeros(problem.size()).index_add_(0, wideCodes, ones);
     Tensor s =
         Torch.zeros(problem.size(), problem.width()).index_add_(0, wideCodes, problem.tokens());
+    return average(counts, sums, c, s);
+  }
+
+  private Tensor oneHotUpdate(Tensor counts, Tensor sums) {
+    Tensor member = torch.one_hot(wideCodes, problem.size()).to(torch.ScalarType.Float);
+    Tensor c = Torch.sum(member, 0);
+    Tensor s = member.t().matmul(problem.tokens());
+    return average(counts, sums, c, s);
+  }
+
+  private Tensor average(Tensor counts, Tensor sums, Tensor c, Tensor s) {
     counts.mul_(new Scalar(GAMMA)).add_(c, new Scalar(1 - GAMMA));
     sums.mul_(new Scalar(GAMMA)).add_(s, new Scalar(1 - GAMMA));
     Tensor total = counts.sum();
@@ -105,6 +131,20 @@ public class UpdateBenchmark {
   public long torch() {
     try (PointerScope inner = new PointerScope()) {
       return torchUpdate(n, m).numel();
+    }
+  }
+
+  @Benchmark
+  public long torchOneHot() {
+    try (PointerScope inner = new PointerScope()) {
+      return oneHotUpdate(n, m).numel();
+    }
+  }
+
+  @Benchmark
+  public double read() {
+    try (PointerScope inner = new PointerScope()) {
+      return bytes.sum().item_double();
     }
   }
 

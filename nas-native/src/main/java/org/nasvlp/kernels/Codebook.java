@@ -219,7 +219,34 @@ public final class Codebook implements AutoCloseable {
       MemorySegment counts,
       MemorySegment sums,
       long stream) {
-    long xBytes = checkRows(x, rows, rowStride, codes, stream);
+    accumulate(x, ElementType.FLOAT32, rows, rowStride, codes, counts, sums, stream);
+  }
+
+  /**
+   * Adds a batch of any element type to counts and sums, like {@link #accumulate(MemorySegment,
+   * long, long, MemorySegment, MemorySegment, MemorySegment, long)}.
+   *
+   * @param x features; row i starts at element i × rowStride
+   * @param type type of the elements of x
+   * @param rows number of rows, ≥ 0
+   * @param rowStride elements from row to row, ≥ width
+   * @param codes code of every row, int32[rows], each 0..K−1
+   * @param counts in and out, float64[K]
+   * @param sums in and out, float64[K × d]
+   * @param stream CUDA stream, else 0
+   * @throws NonFiniteInputException with the lowest bad row; nothing is added
+   * @throws IllegalArgumentException if a code is out of range; nothing is added
+   */
+  public void accumulate(
+      MemorySegment x,
+      ElementType type,
+      long rows,
+      long rowStride,
+      MemorySegment codes,
+      MemorySegment counts,
+      MemorySegment sums,
+      long stream) {
+    long xBytes = checkRows(x, type, rows, rowStride, codes, stream);
     long codesBytes = rows * Integer.BYTES;
     long countsBytes = (long) size * Double.BYTES;
     long sumsBytes = countsBytes * width;
@@ -234,7 +261,7 @@ public final class Codebook implements AutoCloseable {
     try {
       KernelCodebook open = open();
       if (rows > 0) {
-        open.accumulate(x, rows, rowStride, codes, counts, sums, stream);
+        open.accumulate(x, type, rows, rowStride, codes, counts, sums, stream);
       }
     } finally {
       lock.endRead(stamp);
@@ -267,7 +294,8 @@ public final class Codebook implements AutoCloseable {
   }
 
   /**
-   * One momentum update from a batch: {@link #accumulate} from zero, then {@link #apply}.
+   * One momentum update from a batch: the bits of accumulate from zero followed by {@link #apply},
+   * in one pass over the rows.
    *
    * @param x features, float32; row i starts at element i × rowStride
    * @param rows number of rows, ≥ 0
@@ -285,11 +313,37 @@ public final class Codebook implements AutoCloseable {
       MemorySegment codes,
       MomentumUpdate update,
       long stream) {
+    update(x, ElementType.FLOAT32, rows, rowStride, codes, update, stream);
+  }
+
+  /**
+   * One momentum update from a batch of any element type, like {@link #update(MemorySegment, long,
+   * long, MemorySegment, MomentumUpdate, long)}.
+   *
+   * @param x features; row i starts at element i × rowStride
+   * @param type type of the elements of x
+   * @param rows number of rows, ≥ 0
+   * @param rowStride elements from row to row, ≥ width
+   * @param codes code of every row, int32[rows], each 0..K−1
+   * @param update the parameters and the formula
+   * @param stream CUDA stream, else 0
+   * @throws NonFiniteInputException with the lowest bad row, or -1 if a new codeword would not be
+   *     finite
+   * @throws IllegalArgumentException if a code is out of range
+   */
+  public void update(
+      MemorySegment x,
+      ElementType type,
+      long rows,
+      long rowStride,
+      MemorySegment codes,
+      MomentumUpdate update,
+      long stream) {
     Objects.requireNonNull(update, "update");
-    checkRows(x, rows, rowStride, codes, stream);
+    checkRows(x, type, rows, rowStride, codes, stream);
     long stamp = lock.beginWrite();
     try {
-      open().update(x, rows, rowStride, codes, update, stream);
+      open().update(x, type, rows, rowStride, codes, update, stream);
     } finally {
       lock.endWrite(stamp);
       Reference.reachabilityFence(this);
@@ -297,10 +351,17 @@ public final class Codebook implements AutoCloseable {
   }
 
   private long checkRows(
-      MemorySegment x, long rows, long rowStride, MemorySegment codes, long stream) {
+      MemorySegment x,
+      ElementType type,
+      long rows,
+      long rowStride,
+      MemorySegment codes,
+      long stream) {
+    Objects.requireNonNull(type, "type");
     checkStream(stream);
-    long xBytes = Segments.rowBytes(rows, rowStride, width);
-    Segments.input("x", x, xBytes, Float.BYTES);
+    // Wider elements are the stricter case for an overflow.
+    long xBytes = Segments.rowBytes(rows, rowStride, width) / Float.BYTES * type.bytes();
+    Segments.input("x", x, xBytes, type.bytes());
     Segments.input("codes", codes, Segments.bytes("rows", rows, 1, Integer.BYTES), Integer.BYTES);
     return xBytes;
   }

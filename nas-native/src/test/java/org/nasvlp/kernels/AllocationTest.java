@@ -33,6 +33,9 @@ class AllocationTest {
       calls.put("accumulate", () -> codebook.accumulate(x, 2, 2, indices, counts, sums, 0));
       calls.put("apply", () -> codebook.apply(counts, sums, update, 0));
       calls.put("update", () -> codebook.update(x, 2, 2, indices, update, 0));
+      calls.put(
+          "update of bfloat16",
+          () -> codebook.update(x, ElementType.BFLOAT16, 2, 2, indices, update, 0));
       calls.put("neighbours", () -> codebook.neighbours(1, null, lists, 0));
       calls.forEach(
           (name, call) ->

@@ -4,6 +4,7 @@ import static java.lang.foreign.ValueLayout.JAVA_DOUBLE;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
+import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
@@ -82,6 +83,14 @@ class BackendAgreementTest {
             0);
         codebook.accumulate(x, rows, WIDTH, indices, counts, sums, 0);
         codebook.update(x, rows, WIDTH, indices, new MomentumUpdate(0.99, 1e-5, 0.01), 0);
+        // The rows as bfloat16; as float16 the same bits are just some numbers.
+        MemorySegment narrow = arena.allocate(JAVA_SHORT, (long) rows * WIDTH);
+        for (int i = 0; i < values.length; i++) {
+          narrow.setAtIndex(JAVA_SHORT, i, (short) (Float.floatToRawIntBits(values[i]) >>> 16));
+        }
+        MomentumUpdate halves = new MomentumUpdate(0.9, 1e-5, 0.01);
+        codebook.update(narrow, ElementType.BFLOAT16, rows, WIDTH, indices, halves, 0);
+        codebook.update(narrow, ElementType.FLOAT16, rows, WIDTH, indices, halves, 0);
         seen.add(indices.toArray(JAVA_INT));
         seen.add(distances.toArray(JAVA_FLOAT));
         seen.add(counts.toArray(JAVA_DOUBLE));

@@ -161,6 +161,20 @@ class CodebookArgumentsTest {
       refused(() -> c.apply(counts, sums, UPDATE, 7), "stream is 7");
       refused(() -> c.update(x, 6, 2, codes, UPDATE, 0), "x holds 40");
       refused(() -> c.update(x, 5, 2, codes.asSlice(0, 4), UPDATE, 0), "codes holds 4");
+      ElementType half = ElementType.FLOAT16;
+      refused(() -> c.update(x, half, 11, 2, codes, UPDATE, 0), "x holds 40", "44");
+      refused(() -> c.update(x.asSlice(1), half, 2, 2, codes, UPDATE, 0), "aligned to 2");
+      refused(() -> c.update(x, half, 5, 1, codes, UPDATE, 0), "rowStride is 1");
+      refused(() -> c.accumulate(x, half, 11, 2, codes, counts, sums, 0), "x holds 40", "44");
+      refused(() -> c.accumulate(x, half, -1, 2, codes, counts, sums, 0), "rows is -1");
+      assertThatNullPointerException()
+          .isThrownBy(() -> c.update(x, null, 5, 2, codes, UPDATE, 0))
+          .withMessageContaining("type");
+      assertThatNullPointerException()
+          .isThrownBy(() -> c.accumulate(x, null, 5, 2, codes, counts, sums, 0))
+          .withMessageContaining("type");
+      // Two bytes of alignment are enough for two-byte elements.
+      c.update(x.asSlice(2), half, 5, 2, codes, UPDATE, 0);
       assertThatNullPointerException().isThrownBy(() -> c.apply(counts, sums, null, 0));
       assertThatNullPointerException().isThrownBy(() -> c.update(x, 5, 2, codes, null, 0));
       c.apply(
@@ -330,7 +344,7 @@ class CodebookArgumentsTest {
       Kernels.setTier(Tier.SCALAR);
       assertThat(Kernels.tier()).isEqualTo(Tier.SCALAR);
       if (Kernels.backend() == Backend.CPU) {
-        assertThat(Kernels.describe()).isEqualTo("cpu scalar, 3 threads (libnas_kernels ABI 1)");
+        assertThat(Kernels.describe()).isEqualTo("cpu scalar, 3 threads (libnas_kernels ABI 2)");
       }
       Tier best = Kernels.bestTier();
       for (Tier above : Tier.values()) {

@@ -403,6 +403,79 @@ abstract class KernelContract {
 
   @ParameterizedTest
   @MethodSource("targets")
+  void updatesFromRowsOfNarrowElements(Target target) {
+    target.select();
+    Samples samples = new Samples(22);
+    MomentumUpdate update = new MomentumUpdate(0.75, 1e-3, 0.9);
+    for (ElementType type : new ElementType[] {ElementType.BFLOAT16, ElementType.FLOAT16}) {
+      for (int width : WIDTHS) {
+        int size = samples.between(1, 30);
+        int rows = samples.between(1, 60);
+        int stride = width + samples.between(0, 3);
+        short[] stored = new short[(rows - 1) * stride + width];
+        Arrays.fill(stored, (short) -1); // not a number
+        float[] x = new float[rows * width];
+        for (int i = 0; i < x.length; i++) {
+          short bits;
+          do {
+            bits = (short) samples.between(0, 0xffff);
+            x[i] = widened(type, bits);
+          } while (!(Math.abs(x[i]) < 1e30f));
+          stored[i / width * stride + i % width] = bits;
+        }
+        int[] codes = samples.codes(rows, size);
+        double[] counts = new double[size];
+        double[] sums = new double[size * width];
+        Reference.accumulate(x, width, codes, counts, sums);
+        float[] e = samples.codewords(Samples.Kind.GAUSSIAN, size, width);
+        Reference.State expected = new Reference.State(e, size, width);
+        expected.apply(counts, sums, update);
+        String what = type + ", width " + width;
+        try (TestMemory memory = memory(target);
+            Codebook codebook = codebook(target, memory, e, size, width)) {
+          MemorySegment input = memory.shorts(stored);
+          MemorySegment z = memory.ints(codes);
+          long stream = memory.stream();
+          MemorySegment c = memory.doubles(new double[size]);
+          MemorySegment s = memory.doubles(new double[size * width]);
+          codebook.accumulate(input, type, rows, stride, z, c, s, stream);
+          assertThat(memory.toDoubles(c)).as(what).isEqualTo(counts);
+          assertThat(memory.toDoubles(s)).as(what).isEqualTo(sums);
+          codebook.update(input, type, rows, stride, z, update, stream);
+          assertThat(codebook.state()).as(what).isEqualTo(expected.toState());
+
+          int bad = samples.between(0, rows - 1);
+          stored[bad * stride + samples.between(0, width - 1)] =
+              (short) (type == ElementType.BFLOAT16 ? 0xff80 : 0xfc00);
+          MemorySegment broken = memory.shorts(stored);
+          assertBadRow(bad, () -> codebook.accumulate(broken, type, rows, stride, z, c, s, stream));
+          assertBadRow(bad, () -> codebook.update(broken, type, rows, stride, z, update, stream));
+          assertThat(memory.toDoubles(s)).as(what).isEqualTo(sums);
+          assertThat(codebook.state()).as(what).isEqualTo(expected.toState());
+        }
+      }
+    }
+  }
+
+  /** The value of 16 bits as IEEE 754 states it. */
+  private static float widened(ElementType type, short bits) {
+    int fractionBits = type == ElementType.BFLOAT16 ? 7 : 10;
+    int mask = (1 << (15 - fractionBits)) - 1;
+    int exponent = bits >> fractionBits & mask;
+    int fraction = bits & ((1 << fractionBits) - 1);
+    double value;
+    if (exponent == mask) {
+      value = fraction == 0 ? Double.POSITIVE_INFINITY : Double.NaN;
+    } else if (exponent == 0) {
+      value = fraction * Math.pow(2, 1 - mask / 2 - fractionBits);
+    } else {
+      value = (fraction + (1 << fractionBits)) * Math.pow(2, exponent - mask / 2 - fractionBits);
+    }
+    return (float) (bits < 0 ? -value : value);
+  }
+
+  @ParameterizedTest
+  @MethodSource("targets")
   void updateThatWouldNotBeFiniteChangesNothing(Target target) {
     target.select();
     float[] e = {1, 2};

@@ -41,6 +41,10 @@ interface TestMemory extends AutoCloseable {
     return put(MemorySegment.ofArray(values));
   }
 
+  default MemorySegment shorts(short... values) {
+    return put(MemorySegment.ofArray(values));
+  }
+
   default MemorySegment longs(long... values) {
     return put(MemorySegment.ofArray(values));
   }

@@ -1,7 +1,6 @@
 package org.nasvlp.kernels.internal;
 
 import static java.lang.foreign.ValueLayout.ADDRESS;
-import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
@@ -33,7 +32,6 @@ final class CudaMemory implements Memory {
   private static final MethodHandle LONG_ARGUMENT = handle(JAVA_LONG);
   private static final MethodHandle TO_DEVICE = handle(JAVA_LONG, ADDRESS, JAVA_LONG);
   private static final MethodHandle TO_HOST = handle(ADDRESS, JAVA_LONG, JAVA_LONG);
-  private static final MethodHandle FILL = handle(JAVA_LONG, JAVA_BYTE, JAVA_LONG, JAVA_LONG);
   private static final MethodHandle INT_ADDRESS = handle(JAVA_INT, ADDRESS);
 
   /** A slot per thread for what the driver writes back. */
@@ -49,7 +47,6 @@ final class CudaMemory implements Memory {
   private final MemorySegment free;
   private final MemorySegment toDevice;
   private final MemorySegment toHost;
-  private final MemorySegment fill;
   private final MemorySegment errorText;
   private MemorySegment primary;
 
@@ -71,7 +68,6 @@ final class CudaMemory implements Memory {
     free = find(driver, "cuMemFree_v2");
     toDevice = find(driver, "cuMemcpyHtoD_v2");
     toHost = find(driver, "cuMemcpyDtoH_v2");
-    fill = find(driver, "cuMemsetD8Async");
     errorText = find(driver, "cuGetErrorString");
     MemorySegment init = find(driver, "cuInit");
     try {
@@ -189,11 +185,6 @@ final class CudaMemory implements Memory {
   }
 
   @Override
-  public Scope openShared() {
-    return open();
-  }
-
-  @Override
   public void copyOut(MemorySegment from, MemorySegment host) {
     try (Arena arena = Arena.ofConfined()) {
       enter();
@@ -203,18 +194,6 @@ final class CudaMemory implements Memory {
       if (!host.isNative()) {
         host.copyFrom(target);
       }
-    } catch (Throwable e) {
-      throw NativeLibrary.unexpected(e);
-    }
-  }
-
-  @Override
-  public void zero(MemorySegment segment, long stream) {
-    try {
-      enter();
-      check(
-          (int) FILL.invokeExact(fill, segment.address(), (byte) 0, segment.byteSize(), stream),
-          "cuMemsetD8Async");
     } catch (Throwable e) {
       throw NativeLibrary.unexpected(e);
     }

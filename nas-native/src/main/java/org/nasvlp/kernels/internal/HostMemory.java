@@ -31,19 +31,8 @@ final class HostMemory implements Memory {
   }
 
   @Override
-  @SuppressWarnings("MustBeClosedChecker") // the scope owns the arena and closes it
-  public Scope openShared() {
-    return new HostScope(Arena.ofShared());
-  }
-
-  @Override
   public void copyOut(MemorySegment from, MemorySegment host) {
     host.copyFrom(from);
-  }
-
-  @Override
-  public void zero(MemorySegment segment, long stream) {
-    segment.fill((byte) 0);
   }
 
   @Override

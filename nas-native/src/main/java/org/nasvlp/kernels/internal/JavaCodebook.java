@@ -5,10 +5,12 @@ import static java.lang.foreign.ValueLayout.JAVA_DOUBLE;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
+import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import org.nasvlp.kernels.CodebookState;
+import org.nasvlp.kernels.ElementType;
 import org.nasvlp.kernels.MomentumUpdate;
 import org.nasvlp.kernels.NonFiniteInputException;
 import org.nasvlp.kernels.TokenSwap;
@@ -161,6 +163,7 @@ final class JavaCodebook implements KernelCodebook {
   @Override
   public void accumulate(
       MemorySegment x,
+      ElementType type,
       long rows,
       long rowStride,
       MemorySegment codes,
@@ -174,12 +177,12 @@ final class JavaCodebook implements KernelCodebook {
         throw new IllegalArgumentException(
             "the code of row " + i + " is " + code + "; it must be in 0.." + (size - 1));
       }
-      copyRows(x, i, 1, rowStride, row);
+      widenRow(x, type, i * rowStride, row);
       requireFinite(row, 1, i);
     }
     for (long i = 0; i < rows; i++) {
       int code = codes.getAtIndex(JAVA_INT, i);
-      copyRows(x, i, 1, rowStride, row);
+      widenRow(x, type, i * rowStride, row);
       counts.setAtIndex(JAVA_DOUBLE, code, counts.getAtIndex(JAVA_DOUBLE, code) + 1);
       long at = (long) code * width;
       for (int t = 0; t < width; t++) {
@@ -230,6 +233,7 @@ final class JavaCodebook implements KernelCodebook {
   @Override
   public void update(
       MemorySegment x,
+      ElementType type,
       long rows,
       long rowStride,
       MemorySegment codes,
@@ -237,7 +241,7 @@ final class JavaCodebook implements KernelCodebook {
       long stream) {
     MemorySegment counts = MemorySegment.ofArray(new double[size]);
     MemorySegment sums = bigZeros();
-    accumulate(x, rows, rowStride, codes, counts, sums, stream);
+    accumulate(x, type, rows, rowStride, codes, counts, sums, stream);
     apply(counts, sums, update, stream);
   }
 
@@ -506,6 +510,23 @@ final class JavaCodebook implements KernelCodebook {
     for (int i = 0; i < count; i++) {
       long offset = (start + i) * rowStride * Float.BYTES;
       MemorySegment.copy(x, JAVA_FLOAT, offset, values, i * width, width);
+    }
+  }
+
+  /** The elements from `first` on, as float32. */
+  private static void widenRow(MemorySegment x, ElementType type, long first, float[] row) {
+    switch (type) {
+      case FLOAT32 -> MemorySegment.copy(x, JAVA_FLOAT, first * Float.BYTES, row, 0, row.length);
+      case BFLOAT16 -> {
+        for (int t = 0; t < row.length; t++) {
+          row[t] = Float.intBitsToFloat(x.getAtIndex(JAVA_SHORT, first + t) << 16);
+        }
+      }
+      case FLOAT16 -> {
+        for (int t = 0; t < row.length; t++) {
+          row[t] = Float.float16ToFloat(x.getAtIndex(JAVA_SHORT, first + t));
+        }
+      }
     }
   }
 

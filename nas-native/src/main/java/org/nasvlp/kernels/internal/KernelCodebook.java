@@ -2,6 +2,7 @@ package org.nasvlp.kernels.internal;
 
 import java.lang.foreign.MemorySegment;
 import org.nasvlp.kernels.CodebookState;
+import org.nasvlp.kernels.ElementType;
 import org.nasvlp.kernels.MomentumUpdate;
 import org.nasvlp.kernels.TokenSwap;
 
@@ -26,6 +27,7 @@ public interface KernelCodebook {
   /** Adds rows ≥ 1 to counts and sums. */
   void accumulate(
       MemorySegment x,
+      ElementType type,
       long rows,
       long rowStride,
       MemorySegment codes,
@@ -39,6 +41,7 @@ public interface KernelCodebook {
   /** Accumulate from zero, then apply; rows may be 0. */
   void update(
       MemorySegment x,
+      ElementType type,
       long rows,
       long rowStride,
       MemorySegment codes,

@@ -19,14 +19,8 @@ sealed interface Memory permits HostMemory, CudaMemory {
   /** Allocations for the calling thread, within one call. */
   Scope open();
 
-  /** Allocations for any thread, until closed. */
-  Scope openShared();
-
   /** Copies memory of the library to host memory (heap or not) of the same size. */
   void copyOut(MemorySegment from, MemorySegment host);
-
-  /** Sets memory of the library to zero, on the stream. */
-  void zero(MemorySegment segment, long stream);
 
   /** Waits for all work on the memory. */
   void synchronise();

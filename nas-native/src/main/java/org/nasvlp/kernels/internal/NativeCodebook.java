@@ -7,6 +7,7 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import org.nasvlp.kernels.CodebookState;
+import org.nasvlp.kernels.ElementType;
 import org.nasvlp.kernels.MomentumUpdate;
 import org.nasvlp.kernels.TokenSwap;
 
@@ -44,12 +45,6 @@ final class NativeCodebook implements KernelCodebook {
   private final MemorySegment handle;
   private final int size;
   private final int width;
-
-  /** Counts and sums of {@link #update}, made at its first call. */
-  private Memory.Scope buffers;
-
-  private MemorySegment counts;
-  private MemorySegment sums;
 
   NativeCodebook(NativeLibrary library, MemorySegment handle, int size, int width) {
     this.library = library;
@@ -103,6 +98,7 @@ final class NativeCodebook implements KernelCodebook {
   @Override
   public void accumulate(
       MemorySegment x,
+      ElementType type,
       long rows,
       long rowStride,
       MemorySegment codes,
@@ -118,6 +114,7 @@ final class NativeCodebook implements KernelCodebook {
                   library.accumulate,
                   handle,
                   x,
+                  number(type),
                   rows,
                   rowStride,
                   codes,
@@ -155,28 +152,42 @@ final class NativeCodebook implements KernelCodebook {
   @Override
   public void update(
       MemorySegment x,
+      ElementType type,
       long rows,
       long rowStride,
       MemorySegment codes,
       MomentumUpdate update,
       long stream) {
-    if (buffers == null) {
-      Memory.Scope scope = memory.openShared();
-      try {
-        counts = scope.allocate((long) size * Double.BYTES);
-        sums = scope.allocate((long) size * width * Double.BYTES);
-      } catch (RuntimeException | Error e) {
-        scope.close();
-        throw e;
-      }
-      buffers = scope;
+    MemorySegment badRow = SLOT.get().badRow;
+    int status;
+    try {
+      status =
+          (int)
+              NativeLibrary.UPDATE.invokeExact(
+                  library.update,
+                  handle,
+                  x,
+                  number(type),
+                  rows,
+                  rowStride,
+                  codes,
+                  update.gamma(),
+                  update.epsilon(),
+                  update.deadThreshold(),
+                  badRow,
+                  stream);
+    } catch (Throwable e) {
+      throw NativeLibrary.unexpected(e);
     }
-    memory.zero(counts, stream);
-    memory.zero(sums, stream);
-    if (rows > 0) {
-      accumulate(x, rows, rowStride, codes, counts, sums, stream);
-    }
-    apply(counts, sums, update, stream);
+    library.check(status, badRow.get(JAVA_LONG, 0));
+  }
+
+  private static int number(ElementType type) {
+    return switch (type) {
+      case FLOAT32 -> 0;
+      case BFLOAT16 -> 1;
+      case FLOAT16 -> 2;
+    };
   }
 
   @Override
@@ -323,10 +334,6 @@ final class NativeCodebook implements KernelCodebook {
 
   @Override
   public void free() {
-    if (buffers != null) {
-      memory.synchronise();
-      buffers.close();
-    }
     int status;
     try {
       status = (int) NativeLibrary.CLOSE.invokeExact(library.close, handle);

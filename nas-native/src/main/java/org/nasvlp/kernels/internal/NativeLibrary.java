@@ -26,7 +26,7 @@ import org.nasvlp.kernels.Tier;
  */
 final class NativeLibrary implements KernelLibrary {
   /** NAS_ABI_VERSION of the nas_kernels.h that this class was written for. */
-  static final int ABI_VERSION = 1;
+  static final int ABI_VERSION = 2;
 
   static final int OK = 0;
   private static final int INVALID_ARGUMENT = 1;
@@ -53,10 +53,24 @@ final class NativeLibrary implements KernelLibrary {
           JAVA_INT, ADDRESS, ADDRESS, JAVA_LONG, JAVA_LONG, ADDRESS, ADDRESS, ADDRESS, JAVA_LONG);
   static final MethodHandle ACCUMULATE =
       handle(
-          JAVA_INT, ADDRESS, ADDRESS, JAVA_LONG, JAVA_LONG, ADDRESS, ADDRESS, ADDRESS, ADDRESS,
-          JAVA_LONG);
+          JAVA_INT, ADDRESS, ADDRESS, JAVA_INT, JAVA_LONG, JAVA_LONG, ADDRESS, ADDRESS, ADDRESS,
+          ADDRESS, JAVA_LONG);
   static final MethodHandle APPLY =
       handle(JAVA_INT, ADDRESS, ADDRESS, ADDRESS, JAVA_DOUBLE, JAVA_DOUBLE, JAVA_DOUBLE, JAVA_LONG);
+  static final MethodHandle UPDATE =
+      handle(
+          JAVA_INT,
+          ADDRESS,
+          ADDRESS,
+          JAVA_INT,
+          JAVA_LONG,
+          JAVA_LONG,
+          ADDRESS,
+          JAVA_DOUBLE,
+          JAVA_DOUBLE,
+          JAVA_DOUBLE,
+          ADDRESS,
+          JAVA_LONG);
   static final MethodHandle RESTART =
       handle(JAVA_INT, ADDRESS, ADDRESS, ADDRESS, JAVA_LONG, JAVA_LONG);
   static final MethodHandle NEIGHBOURS =
@@ -83,6 +97,7 @@ final class NativeLibrary implements KernelLibrary {
   final MemorySegment lookup;
   final MemorySegment accumulate;
   final MemorySegment apply;
+  final MemorySegment update;
   final MemorySegment restart;
   final MemorySegment neighbours;
   final MemorySegment swap;
@@ -111,6 +126,7 @@ final class NativeLibrary implements KernelLibrary {
     lookup = find(symbols, "nas_lookup");
     accumulate = find(symbols, "nas_accumulate");
     apply = find(symbols, "nas_apply");
+    update = find(symbols, "nas_update");
     restart = find(symbols, "nas_restart");
     neighbours = find(symbols, "nas_neighbours");
     swap = find(symbols, "nas_swap");
