@@ -47,7 +47,7 @@ class Guarded {
 
 template <typename T>
 inline bool same_bits(const T *a, const T *b, size_t count) {
-  return memcmp(a, b, count * sizeof(T)) == 0;
+  return count == 0 || memcmp(a, b, count * sizeof(T)) == 0;
 }
 
 template <typename T>
