@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -28,6 +27,8 @@
 #include <thread>
 #include <vector>
 
+#include "guarded.h"
+#include "naive.h"
 #include "nas_kernels.h"
 
 /* ---------------------------------------------------------------- scaffolding */
@@ -54,49 +55,6 @@ static std::string text(const char *format, ...) {
   vsnprintf(buffer, sizeof buffer, format, arguments);
   va_end(arguments);
   return buffer;
-}
-
-/* An array between two pages without access, close to the one or to the other. */
-template <typename T>
-class Guarded {
- public:
-  explicit Guarded(size_t count, bool at_end = true) : count_(count) {
-    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    const size_t bytes = count * sizeof(T), body = (bytes + page - 1) / page * page;
-    size_ = body + 2 * page;
-    base_ = static_cast<char *>(
-        mmap(nullptr, size_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-    if (base_ == MAP_FAILED || (body > 0 && mprotect(base_ + page, body, PROT_READ | PROT_WRITE))) {
-      perror("guarded buffer");
-      exit(2);
-    }
-    data_ = reinterpret_cast<T *>(at_end ? base_ + page + body - bytes : base_ + page);
-  }
-  Guarded(const std::vector<T> &values, bool at_end = true) : Guarded(values.size(), at_end) {
-    std::copy(values.begin(), values.end(), data_);
-  }
-  ~Guarded() { munmap(base_, size_); }
-  Guarded(const Guarded &) = delete;
-  Guarded &operator=(const Guarded &) = delete;
-
-  T *get() { return data_; }
-  T &operator[](size_t i) { return data_[i]; }
-  std::vector<T> copy() const { return std::vector<T>(data_, data_ + count_); }
-
- private:
-  size_t count_, size_;
-  char *base_;
-  T *data_;
-};
-
-template <typename T>
-static bool same_bits(const T *a, const T *b, size_t count) {
-  return memcmp(a, b, count * sizeof(T)) == 0;
-}
-
-template <typename T>
-static bool same_bits(const std::vector<T> &a, const std::vector<T> &b) {
-  return a.size() == b.size() && same_bits(a.data(), b.data(), a.size());
 }
 
 static std::mt19937_64 random_source(20240607);
@@ -128,34 +86,6 @@ static std::vector<int> tiers() {
 }
 
 /* ---------------------------------------------------------------- the definitions again */
-
-static double naive_distance(const float *x, const float *y, int64_t d) {
-  double lanes[8];
-  for (int l = 0; l < 8; ++l) {
-    lanes[l] = 0.0;
-    for (int64_t i = l; i < d; i += 8) {
-      const double t = (double)x[i] - (double)y[i];
-      const double p = t * t;
-      lanes[l] = i == l ? p : lanes[l] + p;
-    }
-  }
-  return ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) +
-         ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
-}
-
-static void naive_lookup(const std::vector<float> &e, int64_t K, int64_t d, const float *x,
-                         int32_t *index, float *distance) {
-  double best = naive_distance(x, e.data(), d);
-  *index = 0;
-  for (int64_t j = 1; j < K; ++j) {
-    const double other = naive_distance(x, e.data() + j * d, d);
-    if (other < best) {
-      best = other;
-      *index = (int32_t)j;
-    }
-  }
-  *distance = (float)best;
-}
 
 static void naive_philox(const uint32_t key_in[2], const uint32_t counter[4], uint32_t out[4]) {
   uint32_t key[2] = {key_in[0], key_in[1]};

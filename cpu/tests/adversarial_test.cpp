@@ -1,0 +1,131 @@
+/*
+ * Looks up problems that attain the error bound of an int8 screen, on every tier, and compares with
+ * the definition: a bound too small by 1/1000 fails here.
+ *
+ *   nas_adversarial_test [PROBLEMS [SEED]]
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "adversarial.h"
+#include "guarded.h"
+#include "naive.h"
+
+namespace {
+
+/* A centred vector and its multiples of the scale. */
+struct Rounded {
+  std::vector<double> rounded;
+  double square = 0, residual_square = 0, rounded_square = 0;
+
+  Rounded(const float *vector, const std::vector<double> &mean) {
+    double largest = 0;
+    for (size_t t = 0; t < mean.size(); ++t) {
+      largest = std::max(largest, fabs((double)vector[t] - mean[t]));
+    }
+    const double scale = largest / 127;
+    for (size_t t = 0; t < mean.size(); ++t) {
+      const double exact = (double)vector[t] - mean[t], near = scale * rint(exact / scale);
+      rounded.push_back(near);
+      square += exact * exact;
+      residual_square += (exact - near) * (exact - near);
+      rounded_square += near * near;
+    }
+  }
+
+  double estimate(const Rounded &codeword) const {
+    double product = 0;
+    for (size_t t = 0; t < rounded.size(); ++t) product += rounded[t] * codeword.rounded[t];
+    return codeword.square / 2 - product;
+  }
+  double bound(const Rounded &codeword) const {
+    return sqrt(square * codeword.residual_square) + sqrt(residual_square * codeword.rounded_square);
+  }
+};
+
+/* How many rows a plain int8 screen loses whose bound is `factor` times the right one. */
+int64_t lost(const Adversary &problem, const std::vector<int32_t> &nearest, double factor) {
+  const size_t d = (size_t)problem.d, K = (size_t)problem.K;
+  std::vector<double> mean(d, 0.0);
+  for (size_t at = 0; at < problem.e.size(); ++at) mean[at % d] += (double)problem.e[at];
+  for (double &value : mean) value = (double)(float)(value / (double)K);
+  std::vector<Rounded> codewords;
+  for (size_t j = 0; j < K; ++j) codewords.emplace_back(&problem.e[j * d], mean);
+  int64_t count = 0;
+  for (size_t i = 0; i < nearest.size(); ++i) {
+    const Rounded row(&problem.x[i * d], mean);
+    double least = INFINITY;
+    for (const Rounded &codeword : codewords) {
+      least = std::min(least, row.estimate(codeword) + factor * row.bound(codeword));
+    }
+    const Rounded &best = codewords[(size_t)nearest[i]];
+    count += row.estimate(best) - factor * row.bound(best) > least ? 1 : 0;
+  }
+  return count;
+}
+
+}  // namespace
+
+int main(int argc, char **argv) {
+  const int64_t problems = argc > 1 ? atoll(argv[1]) : 3000;
+  const uint64_t first = argc > 2 ? strtoull(argv[2], nullptr, 10) : 1;
+  int64_t decisions = 0, mismatches = 0;
+  int64_t simulated = 0, lost_rightly = 0, lost_wrongly = 0;
+  for (uint64_t seed = first; seed < first + (uint64_t)problems; ++seed) {
+    const Adversary problem(seed);
+    const size_t rows = (size_t)problem.rows;
+    std::vector<int32_t> expected(rows);
+    std::vector<float> expected_distances(rows);
+    for (size_t i = 0; i < rows; ++i) {
+      naive_lookup(problem.e, problem.K, problem.d, &problem.x[i * (size_t)problem.d], &expected[i],
+                   &expected_distances[i]);
+    }
+    /* The problems are worth something only if they tell the bound from a smaller one. */
+    if (seed < first + 40) {
+      simulated += problem.rows;
+      lost_wrongly += lost(problem, expected, 1.0);
+      lost_rightly += lost(problem, expected, 0.999);
+    }
+    Guarded<float> codewords(problem.e), x(problem.x);
+    nas_codebook *codebook = nullptr;
+    if (nas_codebook_create(codewords.get(), problem.K, problem.d, nullptr, nullptr, &codebook) !=
+        NAS_OK) {
+      fprintf(stderr, "seed %llu: %s\n", (unsigned long long)seed, nas_last_error());
+      return 2;
+    }
+    for (int32_t tier = NAS_TIER_SCALAR; tier <= nas_best_tier(); ++tier) {
+      nas_set_tier(tier);
+      nas_set_threads(1 + (int32_t)(seed % 2));
+      for (bool with_distances : {false, true}) {
+        std::vector<int32_t> found(rows, -1);
+        std::vector<float> distances = expected_distances;
+        if (with_distances) std::fill(distances.begin(), distances.end(), -1.0f);
+        const nas_status status =
+            lookup_float32(codebook, x.get(), problem.rows, problem.d, found.data(),
+                           with_distances ? distances.data() : nullptr, nullptr);
+        for (size_t i = 0; i < rows; ++i) {
+          ++decisions;
+          if (status == NAS_OK && found[i] == expected[i] &&
+              same_bits(&distances[i], &expected_distances[i], 1)) {
+            continue;
+          }
+          if (++mismatches <= 20) {
+            fprintf(stderr,
+                    "seed %llu row %d, K %d, d %d, tier %d: status %d, codeword %d at %.9g, must be "
+                    "%d at %.9g\n",
+                    (unsigned long long)seed, (int)i, (int)problem.K, (int)problem.d, (int)tier,
+                    (int)status, (int)found[i], (double)distances[i], (int)expected[i],
+                    (double)expected_distances[i]);
+          }
+        }
+      }
+    }
+    nas_codebook_close(codebook);
+  }
+  printf("%lld decisions, %lld mismatches, best tier %d\n", (long long)decisions,
+         (long long)mismatches, (int)nas_best_tier());
+  printf("simulated screen: of %lld rows it loses %lld, and %lld with 0.999 of its bound\n",
+         (long long)simulated, (long long)lost_wrongly, (long long)lost_rightly);
+  const bool sharp = lost_wrongly == 0 && lost_rightly * 10 >= simulated * 9;
+  return mismatches == 0 && sharp ? 0 : 1;
+}
