@@ -15,6 +15,7 @@
 #include <climits>
 #include <cmath>
 
+#include "../common/elements.h"
 #include "screen.cuh"
 #include "support.cuh"
 
@@ -331,6 +332,18 @@ __global__ void __launch_bounds__(kThreads)
   if (distances != nullptr) distances[row] = narrow(least);
 }
 
+/* out[row][t] = x[row][t] in float32; a warp for each row. `type` is not NAS_FLOAT32. */
+__global__ void __launch_bounds__(kThreads)
+    widen_rows_kernel(const uint16_t *x, int32_t type, int64_t rows, int64_t row_stride, int64_t d,
+                      float *out) {
+  const int64_t row = (int64_t)blockIdx.x * (kThreads / 32) + threadIdx.x / 32;
+  if (row >= rows) return;
+  for (int64_t t = threadIdx.x % 32; t < d; t += 32) {
+    const uint16_t bits = x[row * row_stride + t];
+    out[row * d + t] = type == NAS_BFLOAT16 ? widen_bfloat16(bits) : widen_float16(bits);
+  }
+}
+
 }  // namespace
 
 }  // namespace device
@@ -338,19 +351,27 @@ __global__ void __launch_bounds__(kThreads)
 
 using namespace nas::device;
 
-extern "C" nas_status nas_lookup(const nas_codebook *codebook, const float *x, int64_t rows,
-                                 int64_t row_stride, int32_t *indices, float *distances,
-                                 int64_t *bad_row, void *stream) {
+extern "C" nas_status nas_lookup(const nas_codebook *codebook, const void *x, int32_t type,
+                                 int64_t rows, int64_t row_stride, int32_t *indices,
+                                 float *distances, int64_t *bad_row, nas_lookup_stats *stats,
+                                 void *stream) {
   return call("nas_lookup", [&] {
     if (bad_row != nullptr) *bad_row = -1;
     require_pointer(codebook, "codebook");
+    if (type != NAS_FLOAT32 && type != NAS_BFLOAT16 && type != NAS_FLOAT16) {
+      fail(NAS_INVALID_ARGUMENT, "type is %d, not 0 (float32), 1 (bfloat16) or 2 (float16)",
+           (int)type);
+    }
     const int64_t K = codebook->K;
     const int64_t d = codebook->d;
     require_rows(rows, row_stride, d);
+    if (stats != nullptr) {
+      *stats = nas_lookup_stats{NAS_TIER_SCALAR, 0, 0, rows, -1, -1, -1, -1, -1};
+    }
     if (rows == 0) return;
     set_shape("rows %lld, K %lld, d %lld", (long long)rows, (long long)K, (long long)d);
     DeviceGuard guard(codebook->device);
-    require_device(x, "x", 4, codebook->device);
+    require_device(x, "x", type == NAS_FLOAT32 ? 4 : 2, codebook->device);
     require_device(indices, "indices", 4, codebook->device);
     if (distances != nullptr) require_device(distances, "distances", 4, codebook->device);
     cudaStream_t on = (cudaStream_t)stream;
@@ -372,7 +393,10 @@ extern "C" nas_status nas_lookup(const nas_codebook *codebook, const float *x, i
     const size_t slack_at = layout.add<float>(chunk);
     const size_t distance_at = layout.add<double>(product(splits, chunk, "splits * rows"));
     const size_t index_at = layout.add<int32_t>(product(splits, chunk, "splits * rows"));
+    const bool wide = type == NAS_FLOAT32;
+    const size_t widened_at = layout.add<float>(wide ? 0 : product(chunk, d, "rows * d"));
     Scratch scratch(codebook->cache, layout, on);
+    float *widened = scratch.at<float>(widened_at);
     unsigned long long *lowest = scratch.at<unsigned long long>(lowest_at);
     float *row_factor = scratch.at<float>(factor_at);
     float *row_slack = scratch.at<float>(slack_at);
@@ -382,14 +406,23 @@ extern "C" nas_status nas_lookup(const nas_codebook *codebook, const float *x, i
 
     for (int64_t first = 0; first < rows; first += chunk) {
       const int64_t here = rows - first < chunk ? rows - first : chunk;
-      const float *part = x + first * row_stride;
+      const float *part = widened;
+      int64_t part_stride = d;
+      if (wide) {
+        part = (const float *)x + first * row_stride;
+        part_stride = row_stride;
+      } else {
+        launch("widen_rows", widen_rows_kernel, dim3(blocks_for(here, kThreads / 32)),
+               dim3(kThreads), on, (const uint16_t *)x + first * row_stride, type, here, row_stride,
+               d, widened);
+      }
       launch("lookup_rows", lookup_rows_kernel, dim3(blocks_for(here, kThreads / 32)),
-             dim3(kThreads), on, part, here, row_stride, d, (const float *)state.centre, first,
+             dim3(kThreads), on, part, here, part_stride, d, (const float *)state.centre, first,
              row_factor, row_slack, lowest);
       Problem problem;
       problem.x = part;
       problem.rows = here;
-      problem.row_stride = row_stride;
+      problem.row_stride = part_stride;
       problem.e = state.e;
       problem.K = K;
       problem.d = d;

@@ -612,8 +612,8 @@ void check_lookup_case(const Side &reference, const Side &subject, Random &rando
     Array<float> distances(side, std::vector<float>((size_t)rows, -9.0f));
     Outcome outcome;
     finish(side,
-           side.api->lookup(codebook.get(), x_in.data(), rows, stride, indices.data(),
-                            with_distances ? distances.data() : nullptr, &outcome.bad_row,
+           side.api->lookup(codebook.get(), x_in.data(), NAS_FLOAT32, rows, stride, indices.data(),
+                            with_distances ? distances.data() : nullptr, &outcome.bad_row, nullptr,
                             side.stream),
            &outcome);
     if (outcome.bad_row != bad) {
@@ -864,8 +864,8 @@ void check_apply(const Side &reference, const Side &subject, Random &random,
         Array<float> x_in(side, x);
         Array<int32_t> indices(side, std::vector<int32_t>(100, -9));
         finish(side,
-               side.api->lookup(codebook.get(), x_in.data(), 100, d, indices.data(), nullptr,
-                                nullptr, side.stream),
+               side.api->lookup(codebook.get(), x_in.data(), NAS_FLOAT32, 100, d, indices.data(), nullptr,
+                                nullptr, nullptr, side.stream),
                &outcome);
         outcome.add("indices", indices.values());
         return outcome;
@@ -1003,35 +1003,35 @@ void check_refusals(const Side &reference, const Side &subject) {
        }},
       {"lookup: codebook NULL",
        [&](const Side &s, nas_codebook *, float *f, int32_t *i, double *) {
-         return s.api->lookup(nullptr, f, 1, d, i, nullptr, nullptr, s.stream);
+         return s.api->lookup(nullptr, f, NAS_FLOAT32, 1, d, i, nullptr, nullptr, nullptr, s.stream);
        }},
       {"lookup: rows -1",
        [&](const Side &s, nas_codebook *c, float *f, int32_t *i, double *) {
-         return s.api->lookup(c, f, -1, d, i, nullptr, nullptr, s.stream);
+         return s.api->lookup(c, f, NAS_FLOAT32, -1, d, i, nullptr, nullptr, nullptr, s.stream);
        }},
       {"lookup: stride below the width",
        [&](const Side &s, nas_codebook *c, float *f, int32_t *i, double *) {
-         return s.api->lookup(c, f, 1, d - 1, i, nullptr, nullptr, s.stream);
+         return s.api->lookup(c, f, NAS_FLOAT32, 1, d - 1, i, nullptr, nullptr, nullptr, s.stream);
        }},
       {"lookup: overflow",
        [&](const Side &s, nas_codebook *c, float *f, int32_t *i, double *) {
-         return s.api->lookup(c, f, INT64_MAX / 2, INT64_MAX / 2, i, nullptr, nullptr, s.stream);
+         return s.api->lookup(c, f, NAS_FLOAT32, INT64_MAX / 2, INT64_MAX / 2, i, nullptr, nullptr, nullptr, s.stream);
        }},
       {"lookup: x NULL",
        [&](const Side &s, nas_codebook *c, float *, int32_t *i, double *) {
-         return s.api->lookup(c, nullptr, 1, d, i, nullptr, nullptr, s.stream);
+         return s.api->lookup(c, nullptr, NAS_FLOAT32, 1, d, i, nullptr, nullptr, nullptr, s.stream);
        }},
       {"lookup: x misaligned",
        [&](const Side &s, nas_codebook *c, float *f, int32_t *i, double *) {
-         return s.api->lookup(c, (float *)((char *)f + 1), 1, d, i, nullptr, nullptr, s.stream);
+         return s.api->lookup(c, (float *)((char *)f + 1), NAS_FLOAT32, 1, d, i, nullptr, nullptr, nullptr, s.stream);
        }},
       {"lookup: indices NULL",
        [&](const Side &s, nas_codebook *c, float *f, int32_t *, double *) {
-         return s.api->lookup(c, f, 1, d, nullptr, nullptr, nullptr, s.stream);
+         return s.api->lookup(c, f, NAS_FLOAT32, 1, d, nullptr, nullptr, nullptr, nullptr, s.stream);
        }},
       {"lookup: rows 0",
        [&](const Side &s, nas_codebook *c, float *, int32_t *, double *) {
-         return s.api->lookup(c, nullptr, 0, d, nullptr, nullptr, nullptr, s.stream);
+         return s.api->lookup(c, nullptr, NAS_FLOAT32, 0, d, nullptr, nullptr, nullptr, nullptr, s.stream);
        }},
       {"accumulate: counts NULL",
        [&](const Side &s, nas_codebook *c, float *f, int32_t *i, double *w) {
@@ -1149,8 +1149,8 @@ void check_refusals(const Side &reference, const Side &subject) {
   Codebook codebook(subject, codewords, K, d);
   Array<int32_t> indices(subject, std::vector<int32_t>(1, -9));
   std::vector<float> host(3, 0.0f);
-  nas_status status = subject.api->lookup(codebook.get(), host.data(), 1, d, indices.data(),
-                                          nullptr, nullptr, subject.stream);
+  nas_status status = subject.api->lookup(codebook.get(), host.data(), NAS_FLOAT32, 1, d, indices.data(),
+                                          nullptr, nullptr, nullptr, subject.stream);
   report.of("refusals").cases++;
   if (status != NAS_INVALID_ARGUMENT ||
       strstr(subject.api->last_error(), "x is not device memory") == nullptr) {
@@ -1208,7 +1208,7 @@ void bench(const Side &side, uint64_t seed) {
     Array<double> counts(side, std::vector<double>((size_t)K, 0.0));
     Array<double> sums(side, std::vector<double>((size_t)(K * d), 0.0));
     double seconds = median_seconds([&] {
-      need(side.api->lookup(codebook.get(), x_in.data(), rows, d, indices.data(), nullptr, nullptr,
+      need(side.api->lookup(codebook.get(), x_in.data(), NAS_FLOAT32, rows, d, indices.data(), nullptr, nullptr, nullptr,
                             side.stream));
     });
     printf("| lookup | rows %lld, K %lld, d %lld | %.3f | %.1f TFLOP/s of screening |\n",
@@ -1245,8 +1245,8 @@ void bench(const Side &side, uint64_t seed) {
       Array<int64_t> ids(side, std::vector<int64_t>((size_t)B, 5));
       Array<int32_t> positions(side, std::vector<int32_t>((size_t)(B * p.chosen)));
       Array<int32_t> substitutes(side, std::vector<int32_t>((size_t)(B * p.chosen)));
-      need(side.api->lookup(codebook.get(), tokens.data(), B * N, d, codes.data(), nullptr,
-                            nullptr, side.stream));
+      need(side.api->lookup(codebook.get(), tokens.data(), NAS_FLOAT32, B * N, d, codes.data(), nullptr,
+                            nullptr, nullptr, side.stream));
       seconds = median_seconds([&] {
         need(side.api->swap(codebook.get(), &p, text_in.data(), image_in.data(), tokens.data(),
                             codes.data(), lists.data(), ids.data(), positions.data(),

@@ -157,8 +157,8 @@ typedef struct {
  * unspecified.
  *
  * The host library packs the codewords for screening when the first lookup, or neighbour lists, after
- * a change asks for it; lookups that run at the same time wait for that. The CUDA library fills in
- * rows_float32 and rows_scanned of stats alone, -1 where it does not count. */
+ * a change asks for it; lookups that run at the same time wait for that. In the CUDA library's stats
+ * rows_float32 is all rows, and what it does not count is -1. */
 NAS_API nas_status nas_lookup(const nas_codebook *codebook, const void *x, int32_t type, int64_t rows,
                               int64_t row_stride, int32_t *indices, float *distances,
                               int64_t *bad_row, nas_lookup_stats *stats, void *stream);

@@ -126,6 +126,13 @@ int main(int argc, char **argv) {
          (long long)mismatches, (int)nas_best_tier());
   printf("simulated screen: of %lld rows it loses %lld, and %lld with 0.999 of its bound\n",
          (long long)simulated, (long long)lost_wrongly, (long long)lost_rightly);
+#if defined(NAS_EXPECT_MISMATCHES)
+  if (nas_best_tier() < NAS_TIER_AVX512_VNNI) {
+    printf("skipped: this machine has no int8 screening\n");
+    return 77;
+  }
+  return mismatches > 0 ? 0 : 1;
+#endif
   const bool sharp = lost_wrongly == 0 && lost_rightly * 10 >= simulated * 9;
   return mismatches == 0 && sharp ? 0 : 1;
 }

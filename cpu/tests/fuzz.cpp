@@ -255,11 +255,14 @@ class Session {
     const int64_t count = hostile(rows), step = spoil<int64_t>(stride, d - 1);
     const nas_codebook *handle = spoil<const nas_codebook *>(codebook, nullptr);
     int64_t bad = -7;
+    const int32_t type = spoil<int32_t>(NAS_FLOAT32, in_.one_in(2) ? 3 : INT32_MIN);
+    nas_lookup_stats stats;
     const bool refused_outright = wrong_;
     void *given = stream();
     wrong_ = wrong_ || !only_numbers;
     const bool untouched = refused_outright || given != nullptr;
-    judge(lookup_float32(handle, from, count, step, to, far, in_.one_in(2) ? &bad : nullptr, given));
+    judge(nas_lookup(handle, from, type, count, step, to, far, in_.one_in(2) ? &bad : nullptr,
+                     in_.one_in(2) ? &stats : nullptr, given));
     if (untouched) REQUIRE(indices.untouched() && distances.untouched());
     if (wrong_) return;
     for (int64_t i = 0; i < rows; ++i) {
@@ -295,8 +298,9 @@ class Session {
     const int64_t count = hostile(rows), step = spoil<int64_t>(stride, d - 1);
     double *to_counts = pointer(counts.get()), *to_sums = pointer(sums.get());
     int64_t bad = -7;
-    judge(nas_accumulate(spoil<nas_codebook *>(codebook, nullptr), from, count, step, by, to_counts,
-                         to_sums, in_.one_in(2) ? &bad : nullptr, stream()));
+    judge(nas_accumulate(spoil<nas_codebook *>(codebook, nullptr), from,
+                         spoil<int32_t>(NAS_FLOAT32, 3), count, step, by, to_counts, to_sums,
+                         in_.one_in(2) ? &bad : nullptr, stream()));
     const bool same =
         same_bits(counts.copy(), counts_before) && same_bits(sums.copy(), sums_before);
     if (wrong_) REQUIRE(same);

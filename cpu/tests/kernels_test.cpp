@@ -254,8 +254,8 @@ static void test_lookup_case(int kind, int64_t K, int64_t d, int64_t rows) {
       CHECK(bad == -1);
       CHECK(same_bits(out.copy(), indices));
       std::fill_n(out.get(), rows, -1);
-      CHECK(nas_lookup(codebook.handle, input.get(), NAS_FLOAT32, rows, stride, out.get(), out_distances.get(),
-                       nullptr, nullptr, nullptr) == NAS_OK);
+      CHECK(lookup_float32(codebook.handle, input.get(), rows, stride, out.get(), out_distances.get(),
+                       nullptr) == NAS_OK);
       CHECK(same_bits(out.copy(), indices));
       CHECK(same_bits(out_distances.copy(), distances));
     }
@@ -303,7 +303,7 @@ static void test_lookup_resolution() {
       nas_set_tier(tier);
       context = text("resolution d %d tier %d", (int)d, tier);
       std::vector<int32_t> out((size_t)rows);
-      CHECK(nas_lookup(codebook.handle, x.data(), NAS_FLOAT32, rows, d, out.data(), nullptr, nullptr, nullptr, nullptr) ==
+      CHECK(lookup_float32(codebook.handle, x.data(), rows, d, out.data(), nullptr, nullptr) ==
             NAS_OK);
       for (int64_t i = 0; i < rows; ++i) {
         int32_t index;
@@ -311,6 +311,159 @@ static void test_lookup_resolution() {
         naive_lookup(e, K, d, &x[(size_t)(i * d)], &index, &distance);
         CHECK(out[(size_t)i] == index);
       }
+    }
+  }
+}
+
+static float widen_by_definition(uint16_t bits, int32_t type) {
+  if (type == NAS_BFLOAT16) {
+    const uint32_t word = (uint32_t)bits << 16;
+    float value;
+    memcpy(&value, &word, sizeof value);
+    return value;
+  }
+  const double sign = bits & 0x8000 ? -1.0 : 1.0;
+  const int exponent = bits >> 10 & 31, fraction = bits & 1023;
+  if (exponent == 31) return fraction != 0 ? NAN : (float)(sign * INFINITY);
+  return (float)(sign * (exponent == 0 ? ldexp(fraction, -24)
+                                       : ldexp(1024 + fraction, exponent - 25)));
+}
+
+/* Rows of the narrower types: like the float32 rows that they stand for. */
+static void test_lookup_types() {
+  for (int32_t type : {NAS_BFLOAT16, NAS_FLOAT16}) {
+    for (int64_t d : {1, 5, 16, 33, 130}) {
+      const int64_t K = pick(1, 90), rows = pick(1, 150), stride = d + pick(0, 3);
+      context = text("type %d, d %d, K %d, rows %d", (int)type, (int)d, (int)K, (int)rows);
+      std::vector<float> e((size_t)(K * d)), wide((size_t)(rows * d));
+      std::vector<uint16_t> x((size_t)((rows - 1) * stride + d), 0x7fff); /* gaps are NaN */
+      for (float &value : e) value = gaussian();
+      for (int64_t i = 0; i < rows; ++i) {
+        for (int64_t t = 0; t < d; ++t) {
+          uint16_t bits;
+          do {
+            bits = (uint16_t)pick(0, 65535);
+            if (pick(0, 3) != 0) { /* of the order of the codewords */
+              bits = (uint16_t)((bits & 0x83ff) | (type == NAS_FLOAT16 ? 0x3c00 : 0x3f80));
+            }
+          } while (!std::isfinite(widen_by_definition(bits, type)));
+          x[(size_t)(i * stride + t)] = bits;
+          wide[(size_t)(i * d + t)] = widen_by_definition(bits, type);
+        }
+      }
+      const Codebook codebook(e, K, d);
+      Guarded<uint16_t> input(x);
+      for (int tier : tiers()) {
+        CHECK(nas_set_tier(tier) == NAS_OK);
+        Guarded<int32_t> out((size_t)rows);
+        Guarded<float> distances((size_t)rows);
+        CHECK(nas_lookup(codebook.handle, input.get(), type, rows, stride, out.get(),
+                         distances.get(), nullptr, nullptr, nullptr) == NAS_OK);
+        for (int64_t i = 0; i < rows; ++i) {
+          int32_t index;
+          float distance;
+          naive_lookup(e, K, d, &wide[(size_t)(i * d)], &index, &distance);
+          CHECK(out[(size_t)i] == index && same_bits(&distances[(size_t)i], &distance, 1));
+        }
+        const uint16_t kept = input[0];
+        input[0] = type == NAS_FLOAT16 ? 0x7c00 : 0x7f80;
+        int64_t bad = -1;
+        CHECK(nas_lookup(codebook.handle, input.get(), type, rows, stride, out.get(), nullptr, &bad,
+                         nullptr, nullptr) == NAS_NON_FINITE);
+        CHECK(bad == 0);
+        input[0] = kept;
+      }
+    }
+  }
+}
+
+/* The path that a lookup takes, so that no fast one can vanish unseen. */
+static void test_lookup_stats() {
+  const int64_t K = 600, d = 128, rows = 900;
+  std::vector<float> e((size_t)(K * d)), x((size_t)(rows * d));
+  std::vector<int32_t> out((size_t)rows);
+  nas_lookup_stats stats;
+  auto look_up = [&](const Codebook &codebook) {
+    CHECK(nas_lookup(codebook.handle, x.data(), NAS_FLOAT32, rows, d, out.data(), nullptr, nullptr,
+                     &stats, nullptr) == NAS_OK);
+    CHECK(stats.rows_int8 + stats.rows_float32 + stats.rows_scanned == rows);
+    for (int64_t i = 0; i < rows; i += 97) {
+      int32_t index;
+      float distance;
+      naive_lookup(e, K, d, &x[(size_t)(i * d)], &index, &distance);
+      CHECK(out[(size_t)i] == index);
+    }
+  };
+  for (int tier : tiers()) {
+    CHECK(nas_set_tier(tier) == NAS_OK);
+    const bool int8 = tier >= NAS_TIER_AVX512_VNNI;
+    context = text("stats, tier %d", tier);
+
+    for (float &value : e) value = gaussian();
+    for (float &value : x) value = gaussian();
+    {
+      const Codebook codebook(e, K, d);
+      look_up(codebook);
+      CHECK(stats.tier == tier);
+      CHECK((tier == NAS_TIER_SCALAR) == (stats.packing_ns == 0));
+      CHECK(stats.rows_scanned == (tier == NAS_TIER_SCALAR ? rows : 0));
+      CHECK(stats.rows_int8 == (int8 ? rows : 0));
+      if (tier == NAS_TIER_SCALAR) continue;
+      CHECK(stats.candidates >= rows && stats.candidates < (int8 ? 12 * rows : rows + rows / 50));
+      CHECK(stats.distances <= stats.candidates);
+      CHECK(stats.rows_float64 <= (int8 ? rows : rows / 50));
+      look_up(codebook);
+      CHECK(stats.packing_ns == 0);
+      CHECK(nas_codebook_write(codebook.handle, e.data(), nullptr, nullptr, nullptr, nullptr) ==
+            NAS_OK);
+      look_up(codebook);
+      CHECK(stats.packing_ns > 0);
+    }
+
+    /* Repeated codewords are screened once. */
+    for (int64_t j = 1; j < K; ++j) {
+      if (j % 3 != 0) std::copy_n(&e[(size_t)(j / 3 * 3 * d)], d, &e[(size_t)(j * d)]);
+    }
+    for (int64_t i = 0; i < rows; ++i) {
+      std::copy_n(&e[(size_t)(pick(0, K - 1) * d)], d, &x[(size_t)(i * d)]);
+    }
+    {
+      const Codebook codebook(e, K, d);
+      look_up(codebook);
+      CHECK(stats.candidates == rows && stats.rows_scanned == 0);
+    }
+
+    /* Two bundles of codewords that int8 can't tell apart, but float32 can. */
+    std::vector<float> centre((size_t)d);
+    for (float &value : centre) value = 10 * gaussian();
+    for (int64_t j = 0; j < K; ++j) {
+      for (int64_t t = 0; t < d; ++t) {
+        e[(size_t)(j * d + t)] = (j % 2 == 0 ? 1.0f : -1.0f) * centre[(size_t)t] + 0.05f * gaussian();
+      }
+    }
+    for (int64_t i = 0; i < rows; ++i) {
+      for (int64_t t = 0; t < d; ++t) {
+        x[(size_t)(i * d + t)] = e[(size_t)(i % K * d + t)] + 0.02f * gaussian();
+      }
+    }
+    {
+      const Codebook codebook(e, K, d);
+      look_up(codebook);
+      CHECK(stats.rows_scanned == 0 && stats.rows_float32 > 0);
+      if (int8) CHECK(stats.rows_int8 < rows);
+    }
+
+    /* One ulp apart: nothing but float64 can tell. */
+    for (int64_t j = 0; j < K; ++j) {
+      for (int64_t t = 0; t < d; ++t) {
+        const float value = (j % 2 == 0 ? 1.0f : -1.0f) * centre[(size_t)t];
+        e[(size_t)(j * d + t)] = pick(0, 1) == 0 ? value : nextafterf(value, 0.0f);
+      }
+    }
+    {
+      const Codebook codebook(e, K, d);
+      look_up(codebook);
+      CHECK(stats.rows_scanned + stats.rows_float64 > 0);
     }
   }
 }
@@ -335,7 +488,7 @@ static void test_lookup_non_finite() {
       nas_set_threads(1 + repeat % 3);
       context = text("non-finite K %d d %d rows %d tier %d", (int)K, (int)d, (int)rows, tier);
       int64_t bad = -7;
-      CHECK(nas_lookup(codebook.handle, input.get(), NAS_FLOAT32, rows, d, out.data(), nullptr, &bad, nullptr, nullptr) ==
+      CHECK(lookup_float32(codebook.handle, input.get(), rows, d, out.data(), nullptr, &bad) ==
             NAS_NON_FINITE);
       CHECK(bad == lowest);
       CHECK(strstr(nas_last_error(), text("row %lld ", (long long)lowest).c_str()) != nullptr);
@@ -447,7 +600,7 @@ static void test_update() {
       /* Lookups see the new codewords. */
       const int64_t some = std::min<int64_t>(rows, 20);
       std::vector<int32_t> out((size_t)some);
-      CHECK(nas_lookup(codebook.handle, x.data(), NAS_FLOAT32, some, d, out.data(), nullptr, nullptr, nullptr, nullptr) ==
+      CHECK(lookup_float32(codebook.handle, x.data(), some, d, out.data(), nullptr, nullptr) ==
             NAS_OK);
       for (int64_t i = 0; i < some; ++i) {
         int32_t index;
@@ -609,7 +762,7 @@ static void test_update_of(int32_t type, int repeat) {
     /* Lookups see the new codewords. */
     if (K * d < 4000) {
       std::vector<int32_t> found((size_t)K);
-      CHECK(nas_lookup(codebook.handle, expected.e.data(), K, d, found.data(), nullptr, nullptr,
+      CHECK(lookup_float32(codebook.handle, expected.e.data(), K, d, found.data(), nullptr,
                        nullptr) == NAS_OK);
       for (int64_t j = 0; j < K; ++j) {
         int32_t index;
@@ -753,7 +906,7 @@ static void test_write_and_restart() {
                              state.dead_steps.data(), nullptr) == NAS_OK);
     CHECK(state.matches(codebook.handle));
     std::vector<int32_t> out((size_t)K);
-    CHECK(nas_lookup(codebook.handle, x.data(), NAS_FLOAT32, K, d, out.data(), nullptr, nullptr, nullptr, nullptr) ==
+    CHECK(lookup_float32(codebook.handle, x.data(), K, d, out.data(), nullptr, nullptr) ==
           NAS_OK);
     for (int32_t j = 0; j < K; ++j) CHECK(out[(size_t)j] == j);
 
@@ -796,7 +949,7 @@ static void test_write_and_restart() {
           NAS_OK);
     CHECK(state.matches(codebook.handle));
     int32_t found = -1;
-    CHECK(nas_lookup(codebook.handle, vectors.data() + d, NAS_FLOAT32, 1, d, &found, nullptr, nullptr, nullptr, nullptr) ==
+    CHECK(lookup_float32(codebook.handle, vectors.data() + d, 1, d, &found, nullptr, nullptr) ==
           NAS_OK);
     CHECK(found == 36);
     guarded_codes[1] = 37;
@@ -1087,7 +1240,7 @@ static void test_arguments() {
   int32_t index = -3;
   const char *unaligned = reinterpret_cast<const char *>(two) + 1;
   auto lookup = [&](const float *x, int64_t rows, int64_t stride) {
-    return nas_lookup(codebook.handle, x, NAS_FLOAT32, rows, stride, &index, nullptr, &bad, nullptr, nullptr);
+    return lookup_float32(codebook.handle, x, rows, stride, &index, nullptr, &bad);
   };
   CHECK(lookup(two, 1, 2) == NAS_OK && index == 0);
   index = -3;
@@ -1098,10 +1251,10 @@ static void test_arguments() {
   CHECK(lookup(two, 1, 1) == NAS_INVALID_ARGUMENT);
   CHECK(strstr(nas_last_error(), "row_stride is 1") != nullptr);
   CHECK(lookup(two, INT64_MAX / 2, 3) == NAS_INVALID_ARGUMENT);
-  CHECK(nas_lookup(codebook.handle, two, NAS_FLOAT32, 1, 2, nullptr, nullptr, &bad, nullptr, nullptr) ==
+  CHECK(lookup_float32(codebook.handle, two, 1, 2, nullptr, nullptr, &bad) ==
         NAS_INVALID_ARGUMENT);
-  CHECK(nas_lookup(nullptr, two, NAS_FLOAT32, 1, 2, &index, nullptr, &bad, nullptr, nullptr) == NAS_INVALID_ARGUMENT);
-  CHECK(nas_lookup(codebook.handle, two, NAS_FLOAT32, 1, 2, &index, nullptr, &bad, nullptr, line) ==
+  CHECK(lookup_float32(nullptr, two, 1, 2, &index, nullptr, &bad) == NAS_INVALID_ARGUMENT);
+  CHECK(lookup_float32(codebook.handle, two, 1, 2, &index, nullptr, &bad, line) ==
         NAS_INVALID_ARGUMENT);
   CHECK(index == -3);
 
@@ -1122,7 +1275,7 @@ static void test_overflowing_distance() {
     const float x[] = {0.0f, -1.0f};
     int32_t indices[2];
     float distances[2];
-    CHECK(nas_lookup(codebook.handle, x, NAS_FLOAT32, 2, 1, indices, distances, nullptr, nullptr, nullptr) == NAS_OK);
+    CHECK(lookup_float32(codebook.handle, x, 2, 1, indices, distances, nullptr) == NAS_OK);
     CHECK(indices[0] == 0 && indices[1] == 0); /* |largest + 1| rounds to largest in float64 too */
     CHECK(distances[0] == INFINITY && distances[1] == INFINITY);
   }
@@ -1144,7 +1297,7 @@ static void test_float_environment() {
     const unsigned odd = 0x1f80 | 0x8000 | 0x0040 | 0x2000;
     _mm_setcsr(odd);
     const nas_status status =
-        nas_lookup(codebook.handle, x.data(), NAS_FLOAT32, 40, 19, out.data(), nullptr, nullptr, nullptr, nullptr);
+        lookup_float32(codebook.handle, x.data(), 40, 19, out.data(), nullptr, nullptr);
     const unsigned after = _mm_getcsr();
     _mm_setcsr(kept);
     CHECK(status == NAS_OK);
@@ -1174,7 +1327,7 @@ static void test_concurrent_callers() {
       for (int repeat = 0; repeat < 100; ++repeat) {
         std::vector<int32_t> out((size_t)rows, -1);
         const nas_status status =
-            nas_lookup(codebook.handle, x.data(), NAS_FLOAT32, rows, d, out.data(), nullptr, nullptr, nullptr, nullptr);
+            lookup_float32(codebook.handle, x.data(), rows, d, out.data(), nullptr, nullptr);
         if (status != NAS_OK || !same_bits(out, expected)) ++wrong[c];
       }
     });
@@ -1188,7 +1341,7 @@ static void test_concurrent_callers() {
     alarm(20);
     std::vector<int32_t> out((size_t)rows, -1);
     const nas_status status =
-        nas_lookup(codebook.handle, x.data(), NAS_FLOAT32, rows, d, out.data(), nullptr, nullptr, nullptr, nullptr);
+        lookup_float32(codebook.handle, x.data(), rows, d, out.data(), nullptr, nullptr);
     _exit(status == NAS_OK && same_bits(out, expected) ? 0 : 1);
   }
   int status = -1;
@@ -1217,14 +1370,14 @@ static int test_low_memory() {
   getrlimit(RLIMIT_AS, &limit);
   limit.rlim_cur = (rlim_t)pages * 4096 + (4 << 20);
   if (setrlimit(RLIMIT_AS, &limit) != 0) return 2;
-  CHECK(nas_lookup(codebook.handle, x.data(), NAS_FLOAT32, 64, d, out.data(), nullptr, nullptr, nullptr, nullptr) ==
+  CHECK(lookup_float32(codebook.handle, x.data(), 64, d, out.data(), nullptr, nullptr) ==
         NAS_OK);
   CHECK(same_bits(out, expected));
   for (size_t size = 1 << 20; size >= 64; size /= 2) {
     while (void *block = malloc(size)) hoard.push_back(block);
   }
   const nas_status lookup =
-      nas_lookup(codebook.handle, x.data(), NAS_FLOAT32, 64, d, out.data(), nullptr, nullptr, nullptr, nullptr);
+      lookup_float32(codebook.handle, x.data(), 64, d, out.data(), nullptr, nullptr);
   const nas_status neighbours = nas_neighbours(codebook.handle, 1, nullptr, lists.data(), nullptr);
   const nas_status accumulate =
       nas_accumulate(codebook.handle, x.data(), NAS_FLOAT32, 64, d, out.data(), counts.data(),
@@ -1242,7 +1395,7 @@ static int test_low_memory() {
   CHECK(apply == NAS_OUT_OF_MEMORY);
   CHECK(update == NAS_OUT_OF_MEMORY);
   CHECK(create == NAS_OUT_OF_MEMORY && another == nullptr);
-  CHECK(nas_lookup(codebook.handle, x.data(), NAS_FLOAT32, 64, d, out.data(), nullptr, nullptr, nullptr, nullptr) ==
+  CHECK(lookup_float32(codebook.handle, x.data(), 64, d, out.data(), nullptr, nullptr) ==
         NAS_OK);
   CHECK(same_bits(out, expected));
   return 0;
@@ -1255,6 +1408,8 @@ int main(int argc, char **argv) {
     test_philox();
     test_arguments();
     test_lookup();
+    test_lookup_types();
+    test_lookup_stats();
     test_lookup_resolution();
     test_lookup_non_finite();
     test_overflowing_distance();

@@ -41,7 +41,8 @@ inline void naive_lookup(const std::vector<float> &e, int64_t K, int64_t d, cons
 inline nas_status lookup_float32(const nas_codebook *codebook, const float *x, int64_t rows,
                                  int64_t row_stride, int32_t *indices, float *distances,
                                  int64_t *bad_row, void *stream = nullptr) {
-  return nas_lookup(codebook, x, rows, row_stride, indices, distances, bad_row, stream);
+  return nas_lookup(codebook, x, NAS_FLOAT32, rows, row_stride, indices, distances, bad_row, nullptr,
+                    stream);
 }
 
 #endif

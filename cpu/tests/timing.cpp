@@ -60,7 +60,8 @@ int main(int argc, char **argv) {
       const int64_t some = tier == 0 ? std::min<int64_t>(rows, 64) : rows;
       const int repeats = tier == 0 ? 1 : 5;
       const double t = best_of(repeats, [&] {
-        require(nas_lookup(codebook, x.data(), NAS_FLOAT32, some, d, codes.data(), nullptr, nullptr, nullptr, nullptr));
+        require(nas_lookup(codebook, x.data(), NAS_FLOAT32, some, d, codes.data(), nullptr, nullptr, nullptr,
+                           nullptr));
       });
       const double td = best_of(repeats, [&] {
         require(nas_lookup(codebook, x.data(), NAS_FLOAT32, some, d, codes.data(), distances.data(), nullptr, nullptr,
@@ -71,9 +72,11 @@ int main(int argc, char **argv) {
              flop / t * 1e-9, td * 1e3);
       if (tier == 0) continue;
       const double one = best_of(20, [&] {
-        require(nas_lookup(codebook, x.data(), NAS_FLOAT32, 1, d, codes.data(), nullptr, nullptr, nullptr, nullptr));
+        require(nas_lookup(codebook, x.data(), NAS_FLOAT32, 1, d, codes.data(), nullptr, nullptr, nullptr,
+                           nullptr));
       });
-      require(nas_lookup(codebook, x.data(), NAS_FLOAT32, rows, d, codes.data(), nullptr, nullptr, nullptr, nullptr));
+      require(nas_lookup(codebook, x.data(), NAS_FLOAT32, rows, d, codes.data(), nullptr, nullptr, nullptr,
+                           nullptr));
       const double ta = best_of(5, [&] {
         require(nas_accumulate(codebook, x.data(), NAS_FLOAT32, rows, d, codes.data(), counts.data(),
                                sums.data(), nullptr, nullptr));

@@ -44,12 +44,12 @@ std::vector<float> numbers(int64_t count, bool coarse) {
 
 /* All that the kernels give back for one problem. */
 struct Results {
-  std::vector<int32_t> indices, lists, positions, substitutes, dead_steps;
+  std::vector<int32_t> typed, indices, lists, positions, substitutes, dead_steps;
   std::vector<float> distances, swapped[2], e, m;
   std::vector<double> counts, sums, n;
 
   bool operator==(const Results &o) const {
-    return same_bits(indices, o.indices) && same_bits(lists, o.lists) &&
+    return same_bits(typed, o.typed) && same_bits(indices, o.indices) && same_bits(lists, o.lists) &&
            same_bits(positions, o.positions) && same_bits(substitutes, o.substitutes) &&
            same_bits(dead_steps, o.dead_steps) && same_bits(distances, o.distances) &&
            same_bits(swapped[0], o.swapped[0]) && same_bits(swapped[1], o.swapped[1]) &&
@@ -118,6 +118,35 @@ Results run(const Case &c, bool at_end) {
         NAS_OK);
   CHECK(same_bits(indices.copy(), r.indices));
 
+  /* The upper halves of the features are bfloat16. */
+  std::vector<uint16_t> halves(c.x.size());
+  std::vector<float> widened(c.x.size());
+  for (size_t i = 0; i < halves.size(); ++i) {
+    uint32_t bits;
+    memcpy(&bits, &c.x[i], sizeof bits);
+    halves[i] = (uint16_t)(bits >> 16);
+    bits &= 0xffff0000u;
+    memcpy(&widened[i], &bits, sizeof bits);
+  }
+  Guarded<uint16_t> narrow(halves, at_end);
+  Guarded<int32_t> typed(rows, at_end);
+  CHECK(nas_lookup(codebook, narrow.get(), NAS_BFLOAT16, c.rows, c.stride, typed.get(), nullptr,
+                   nullptr, nullptr, nullptr) == NAS_OK);
+  for (size_t i = 0; i < rows; ++i) {
+    int32_t index;
+    float distance;
+    naive_lookup(c.e, c.K, c.d, &widened[i * (size_t)c.stride], &index, &distance);
+    CHECK(typed[i] == index);
+  }
+  /* Any half that is a finite float16 is a test of that type. */
+  for (uint16_t &half : halves) {
+    if ((half & 0x7c00u) == 0x7c00u) half &= 0x83ffu;
+  }
+  Guarded<uint16_t> narrower(halves, at_end);
+  CHECK(nas_lookup(codebook, narrower.get(), NAS_FLOAT16, c.rows, c.stride, typed.get(), nullptr,
+                   nullptr, nullptr, nullptr) == NAS_OK);
+  r.typed = typed.copy();
+
   Guarded<uint8_t> live(c.live, at_end);
   Guarded<int32_t> lists((size_t)(c.K * c.R), at_end);
   CHECK(nas_neighbours(codebook, c.R, c.K % 2 ? live.get() : nullptr, lists.get(), nullptr) ==
@@ -144,8 +173,8 @@ Results run(const Case &c, bool at_end) {
 
   Guarded<double> counts(std::vector<double>((size_t)c.K, 0.0), at_end);
   Guarded<double> sums(std::vector<double>((size_t)(c.K * c.d), 0.0), at_end);
-  CHECK(nas_accumulate(codebook, x.get(), c.rows, c.stride, indices.get(), counts.get(), sums.get(),
-                       nullptr, nullptr) == NAS_OK);
+  CHECK(nas_accumulate(codebook, x.get(), NAS_FLOAT32, c.rows, c.stride, indices.get(), counts.get(),
+                       sums.get(), nullptr, nullptr) == NAS_OK);
   r.counts = counts.copy();
   r.sums = sums.copy();
   CHECK(nas_apply(codebook, counts.get(), sums.get(), 0.9, 1e-5, 1.0, nullptr) == NAS_OK);
@@ -160,6 +189,18 @@ Results run(const Case &c, bool at_end) {
     naive_lookup(r.e, c.K, c.d, &c.x[(size_t)(i * c.stride)], &index, &distance);
     CHECK(indices[(size_t)i] == index);
   }
+
+  /* In one call, from the same start. */
+  nas_codebook *copy = nullptr;
+  CHECK(nas_codebook_create(codewords.get(), c.K, c.d, nullptr, nullptr, &copy) == NAS_OK);
+  Guarded<int32_t> same_codes(r.indices, at_end);
+  CHECK(nas_update(copy, x.get(), NAS_FLOAT32, c.rows, c.stride, same_codes.get(), 0.9, 1e-5, 1.0,
+                   nullptr, nullptr) == NAS_OK);
+  Results updated;
+  read(copy, c, at_end, updated);
+  CHECK(same_bits(updated.e, r.e) && same_bits(updated.m, r.m) && same_bits(updated.n, r.n) &&
+        updated.dead_steps == r.dead_steps);
+  nas_codebook_close(copy);
 
   Guarded<float> written(c.written, at_end);
   Guarded<double> n(c.n, at_end);

@@ -43,7 +43,7 @@ SIGNATURES = {
     "nas_codebook_create": [POINTER, I64, I64, POINTER, POINTER, POINTER],
     "nas_codebook_close": [POINTER],
     "nas_codebook_read": [POINTER] * 6,
-    "nas_lookup": [POINTER, POINTER, I64, I64, POINTER, POINTER, POINTER, POINTER],
+    "nas_lookup": [POINTER, POINTER, ctypes.c_int32, I64, I64] + [POINTER] * 5,
     "nas_accumulate": [POINTER, POINTER, ctypes.c_int32, I64, I64] + [POINTER] * 5,
     "nas_apply": [POINTER, POINTER, POINTER, DOUBLE, DOUBLE, DOUBLE, POINTER],
     "nas_neighbours": [POINTER, I64, POINTER, POINTER, POINTER],
@@ -102,7 +102,7 @@ def row(kernel, size, ours, other, how, note=""):
 def bench_lookup(nas, codebook, e, x):
     rows, d = x.shape
     indices = torch.empty(rows, dtype=torch.int32, device="cuda")
-    nas.lookup(codebook, x, rows, d, indices, None, None, None)
+    nas.lookup(codebook, x, 0, rows, d, indices, None, None, None, None)
 
     squares = (e * e).sum(1)
     transposed = e.t().contiguous()
@@ -125,7 +125,7 @@ def bench_lookup(nas, codebook, e, x):
     require(worst < 1e-9, f"lookup: a codeword is farther than the nearest by {worst:.3g}")
     differing = (theirs != indices).sum().item()
     ours_ms = median_ms(
-        lambda: nas.lookup(codebook, x, rows, d, indices, None, None, None)
+        lambda: nas.lookup(codebook, x, 0, rows, d, indices, None, None, None, None)
     )
     row(
         "lookup",
@@ -203,7 +203,7 @@ def bench_swap(nas, codebook, e, lists, seed):
     K, d = e.shape
     tokens = torch.randn(B, N, d, device="cuda")
     codes = torch.empty(B, N, dtype=torch.int32, device="cuda")
-    nas.lookup(codebook, tokens, B * N, d, codes, None, None, None)
+    nas.lookup(codebook, tokens, 0, B * N, d, codes, None, None, None, None)
     text = torch.rand(B, N, device="cuda")
     image = torch.rand(B, N, device="cuda")
     ids = torch.arange(B, device="cuda")

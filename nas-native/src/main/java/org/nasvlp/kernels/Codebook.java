@@ -150,10 +150,74 @@ public final class Codebook implements AutoCloseable {
       MemorySegment indices,
       MemorySegment distances,
       long stream) {
+    lookup(x, ElementType.FLOAT32, rows, rowStride, indices, distances, false, stream);
+  }
+
+  /**
+   * Finds the nearest codeword of every row of features of another type, after widening them to
+   * float32, which is exact.
+   *
+   * @param x features; row i starts at element i × rowStride
+   * @param type type of the elements of x
+   * @param rows number of rows, ≥ 0
+   * @param rowStride elements from row to row, ≥ width
+   * @param indices out, int32[rows]
+   * @param distances out, float32[rows], or null; see above
+   * @param stream CUDA stream, else 0
+   * @throws NonFiniteInputException with the lowest bad row; the outputs are then unspecified
+   */
+  public void lookup(
+      MemorySegment x,
+      ElementType type,
+      long rows,
+      long rowStride,
+      MemorySegment indices,
+      MemorySegment distances,
+      long stream) {
+    lookup(x, type, rows, rowStride, indices, distances, false, stream);
+  }
+
+  /**
+   * The same lookup, and what it did.
+   *
+   * @param x features; row i starts at element i × rowStride
+   * @param type type of the elements of x
+   * @param rows number of rows, ≥ 1
+   * @param rowStride elements from row to row, ≥ width
+   * @param indices out, int32[rows]
+   * @param distances out, float32[rows], or null; see above
+   * @param stream CUDA stream, else 0
+   * @return the path and the tier taken, the candidates and the float64 decisions
+   * @throws NonFiniteInputException with the lowest bad row; the outputs are then unspecified
+   */
+  public LookupStats lookupWithStats(
+      MemorySegment x,
+      ElementType type,
+      long rows,
+      long rowStride,
+      MemorySegment indices,
+      MemorySegment distances,
+      long stream) {
+    if (rows < 1) {
+      throw new IllegalArgumentException("rows is " + rows + "; it must be at least 1");
+    }
+    return lookup(x, type, rows, rowStride, indices, distances, true, stream);
+  }
+
+  private LookupStats lookup(
+      MemorySegment x,
+      ElementType type,
+      long rows,
+      long rowStride,
+      MemorySegment indices,
+      MemorySegment distances,
+      boolean withStats,
+      long stream) {
+    Objects.requireNonNull(type, "type");
     checkStream(stream);
-    long xBytes = Segments.rowBytes(rows, rowStride, width);
+    long xBytes = Segments.rowBytes(rows, rowStride, width) / Float.BYTES * type.bytes();
     long outBytes = Segments.bytes("rows", rows, 1, Integer.BYTES);
-    Segments.input("x", x, xBytes, Float.BYTES);
+    Segments.input("x", x, xBytes, type.bytes());
     Segments.output("indices", indices, outBytes, Integer.BYTES);
     Segments.disjoint("indices", indices, outBytes, "x", x, xBytes);
     if (distances != null) {
@@ -164,9 +228,9 @@ public final class Codebook implements AutoCloseable {
     long stamp = lock.beginRead();
     try {
       KernelCodebook open = open();
-      if (rows > 0) {
-        open.lookup(x, rows, rowStride, indices, distances, stream);
-      }
+      return rows == 0
+          ? null
+          : open.lookup(x, type, rows, rowStride, indices, distances, withStats, stream);
     } finally {
       lock.endRead(stamp);
       Reference.reachabilityFence(this);

@@ -6,10 +6,14 @@ import java.util.Locale;
 public enum Tier {
   /** Portable code. */
   SCALAR,
-  /** AVX2. */
+  /** AVX2, FMA and F16C. */
   AVX2,
-  /** AVX-512. */
-  AVX512;
+  /** AVX-512 F, DQ, BW and VL. */
+  AVX512,
+  /** AVX-512 with VNNI: lookups screen in int8. */
+  AVX512_VNNI,
+  /** AMX-INT8 besides, where the operating system grants it. */
+  AMX;
 
   /** The name in lower case, as used by {@code -Dnas.tier}. */
   @Override

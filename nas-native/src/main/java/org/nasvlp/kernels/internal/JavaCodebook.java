@@ -11,8 +11,10 @@ import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import org.nasvlp.kernels.CodebookState;
 import org.nasvlp.kernels.ElementType;
+import org.nasvlp.kernels.LookupStats;
 import org.nasvlp.kernels.MomentumUpdate;
 import org.nasvlp.kernels.NonFiniteInputException;
+import org.nasvlp.kernels.Tier;
 import org.nasvlp.kernels.TokenSwap;
 
 /**
@@ -49,20 +51,26 @@ final class JavaCodebook implements KernelCodebook {
   }
 
   @Override
-  public void lookup(
+  public LookupStats lookup(
       MemorySegment x,
+      ElementType type,
       long rows,
       long rowStride,
       MemorySegment indices,
       MemorySegment distances,
+      boolean withStats,
       long stream) {
     int chunk = (int) Math.min(rows, Math.clamp(CHUNK_FLOATS / width, BLOCK_ROWS, 4096));
     float[] values = new float[chunk * width];
     int[] nearest = new int[chunk];
     float[] distance = new float[chunk];
+    float[] row = new float[width];
     for (long start = 0; start < rows; start += chunk) {
       int count = (int) Math.min(chunk, rows - start);
-      copyRows(x, start, count, rowStride, values);
+      for (int i = 0; i < count; i++) {
+        widenRow(x, type, (start + i) * rowStride, row);
+        System.arraycopy(row, 0, values, i * width, width);
+      }
       requireFinite(values, count, start);
       nearest(values, count, nearest, distance);
       MemorySegment.copy(nearest, 0, indices, JAVA_INT, start * Integer.BYTES, count);
@@ -70,6 +78,7 @@ final class JavaCodebook implements KernelCodebook {
         MemorySegment.copy(distance, 0, distances, JAVA_FLOAT, start * Float.BYTES, count);
       }
     }
+    return withStats ? new LookupStats(Tier.SCALAR, 0, 0, rows, 0, 0, rows, 0) : null;
   }
 
   @Override
@@ -504,13 +513,6 @@ final class JavaCodebook implements KernelCodebook {
   @Override
   public void free() {
     // Only heap memory.
-  }
-
-  private void copyRows(MemorySegment x, long start, int count, long rowStride, float[] values) {
-    for (int i = 0; i < count; i++) {
-      long offset = (start + i) * rowStride * Float.BYTES;
-      MemorySegment.copy(x, JAVA_FLOAT, offset, values, i * width, width);
-    }
   }
 
   /** The elements from `first` on, as float32. */

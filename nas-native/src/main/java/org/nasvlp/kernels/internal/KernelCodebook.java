@@ -3,6 +3,7 @@ package org.nasvlp.kernels.internal;
 import java.lang.foreign.MemorySegment;
 import org.nasvlp.kernels.CodebookState;
 import org.nasvlp.kernels.ElementType;
+import org.nasvlp.kernels.LookupStats;
 import org.nasvlp.kernels.MomentumUpdate;
 import org.nasvlp.kernels.TokenSwap;
 
@@ -12,13 +13,15 @@ import org.nasvlp.kernels.TokenSwap;
  * not.
  */
 public interface KernelCodebook {
-  /** Nearest codewords; distances may be null; rows ≥ 1. */
-  void lookup(
+  /** Nearest codewords; distances may be null; rows ≥ 1. Null unless stats are asked for. */
+  LookupStats lookup(
       MemorySegment x,
+      ElementType type,
       long rows,
       long rowStride,
       MemorySegment indices,
       MemorySegment distances,
+      boolean withStats,
       long stream);
 
   /** Nearest codewords of rows × width floats on the heap; rows ≥ 1. */

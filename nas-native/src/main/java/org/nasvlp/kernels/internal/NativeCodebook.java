@@ -8,6 +8,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import org.nasvlp.kernels.CodebookState;
 import org.nasvlp.kernels.ElementType;
+import org.nasvlp.kernels.LookupStats;
 import org.nasvlp.kernels.MomentumUpdate;
 import org.nasvlp.kernels.TokenSwap;
 
@@ -24,19 +25,22 @@ final class NativeCodebook implements KernelCodebook {
   private static final long STEP = 48;
   private static final long MODE = 52;
   private static final long PARAMS_BYTES = 56;
-  private static final long SLOT_BYTES = PARAMS_BYTES + Long.BYTES;
+  private static final long STATS_BYTES = 64;
+  private static final long SLOT_BYTES = PARAMS_BYTES + STATS_BYTES + Long.BYTES;
 
   /** Per thread, so that concurrent calls do not share it and none has to allocate one. */
   private static final ThreadLocal<Slot> SLOT = ThreadLocal.withInitial(Slot::new);
 
   private static final class Slot {
     final MemorySegment params;
+    final MemorySegment stats;
     final MemorySegment badRow;
 
     Slot() {
       MemorySegment whole = Arena.ofAuto().allocate(SLOT_BYTES, Long.BYTES);
       params = whole.asSlice(0, PARAMS_BYTES);
-      badRow = whole.asSlice(PARAMS_BYTES, Long.BYTES);
+      stats = whole.asSlice(PARAMS_BYTES, STATS_BYTES);
+      badRow = whole.asSlice(PARAMS_BYTES + STATS_BYTES, Long.BYTES);
     }
   }
 
@@ -55,15 +59,18 @@ final class NativeCodebook implements KernelCodebook {
   }
 
   @Override
-  public void lookup(
+  public LookupStats lookup(
       MemorySegment x,
+      ElementType type,
       long rows,
       long rowStride,
       MemorySegment indices,
       MemorySegment distances,
+      boolean withStats,
       long stream) {
     MemorySegment distancesOrNull = distances == null ? MemorySegment.NULL : distances;
-    MemorySegment badRow = SLOT.get().badRow;
+    Slot slot = SLOT.get();
+    MemorySegment stats = withStats ? slot.stats : MemorySegment.NULL;
     int status;
     try {
       status =
@@ -72,23 +79,38 @@ final class NativeCodebook implements KernelCodebook {
                   library.lookup,
                   handle,
                   x,
+                  number(type),
                   rows,
                   rowStride,
                   indices,
                   distancesOrNull,
-                  badRow,
+                  slot.badRow,
+                  stats,
                   stream);
     } catch (Throwable e) {
       throw NativeLibrary.unexpected(e);
     }
-    library.check(status, badRow.get(JAVA_LONG, 0));
+    library.check(status, slot.badRow.get(JAVA_LONG, 0));
+    if (!withStats) {
+      return null;
+    }
+    return new LookupStats(
+        NativeLibrary.tierOf(stats.get(JAVA_INT, 0)),
+        stats.getAtIndex(JAVA_LONG, 1),
+        stats.getAtIndex(JAVA_LONG, 2),
+        stats.getAtIndex(JAVA_LONG, 3),
+        stats.getAtIndex(JAVA_LONG, 4),
+        stats.getAtIndex(JAVA_LONG, 5),
+        stats.getAtIndex(JAVA_LONG, 6),
+        stats.getAtIndex(JAVA_LONG, 7));
   }
 
   @Override
   public int[] lookup(float[] x, int rows) {
     try (Memory.Scope scope = memory.open()) {
       MemorySegment indices = scope.allocate((long) rows * Integer.BYTES);
-      lookup(scope.copyOf(MemorySegment.ofArray(x)), rows, width, indices, null, 0);
+      MemorySegment copy = scope.copyOf(MemorySegment.ofArray(x));
+      lookup(copy, ElementType.FLOAT32, rows, width, indices, null, false, 0);
       int[] result = new int[rows];
       memory.copyOut(indices, MemorySegment.ofArray(result));
       return result;

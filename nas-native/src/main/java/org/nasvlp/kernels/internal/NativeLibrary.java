@@ -50,7 +50,8 @@ final class NativeLibrary implements KernelLibrary {
       handle(JAVA_INT, ADDRESS, ADDRESS, ADDRESS, ADDRESS, ADDRESS, JAVA_LONG);
   static final MethodHandle LOOKUP =
       handle(
-          JAVA_INT, ADDRESS, ADDRESS, JAVA_LONG, JAVA_LONG, ADDRESS, ADDRESS, ADDRESS, JAVA_LONG);
+          JAVA_INT, ADDRESS, ADDRESS, JAVA_INT, JAVA_LONG, JAVA_LONG, ADDRESS, ADDRESS, ADDRESS,
+          ADDRESS, JAVA_LONG);
   static final MethodHandle ACCUMULATE =
       handle(
           JAVA_INT, ADDRESS, ADDRESS, JAVA_INT, JAVA_LONG, JAVA_LONG, ADDRESS, ADDRESS, ADDRESS,
@@ -188,14 +189,18 @@ final class NativeLibrary implements KernelLibrary {
           case SCALAR -> 0;
           case AVX2 -> 1;
           case AVX512 -> 2;
+          case AVX512_VNNI -> 3;
+          case AMX -> 4;
         });
   }
 
-  private static Tier tierOf(int code) {
+  static Tier tierOf(int code) {
     return switch (code) {
       case 0 -> Tier.SCALAR;
       case 1 -> Tier.AVX2;
       case 2 -> Tier.AVX512;
+      case 3 -> Tier.AVX512_VNNI;
+      case 4 -> Tier.AMX;
       default -> throw new AssertionError("nas_kernels.h names no tier " + code);
     };
   }
