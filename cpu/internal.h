@@ -141,7 +141,7 @@ void parallel(int64_t tasks, int workers, F &body) {
 /* ---------------------------------------------------------------- instruction tiers */
 
 /* Screening works on panels of kPanel codewords and on depth blocks of kDepth elements. */
-enum { kPanel = 32, kDepth = 256 };
+enum { kPanel = 32, kDepth = 192 };
 
 /* The codebook as float32 screening wants it; see screen.h for the bounds. */
 struct Panels {
@@ -219,6 +219,9 @@ struct Tier {
   double (*distance)(const float *x, const float *y, int64_t d);
   /* out[j] = D(x, y + j*d) for j = 0..count-1 */
   void (*distances)(const float *x, const float *y, int64_t count, int64_t d, double *out);
+  /* out[c] = D(x, y + codes[c]*d) for c = 0..count-1 */
+  void (*distances_of)(const float *x, const float *y, const int32_t *codes, int64_t count, int64_t d,
+                       double *out);
   bool (*all_finite)(const float *x, int64_t count);
   /* out[t] = the float32 value of element t of x, which is of a type narrower than float32 */
   void (*widen)(const uint16_t *x, int32_t type, int64_t count, float *out);

@@ -159,8 +159,8 @@ void scan_row(Request &request, Worker &worker, const Rows &rows, int64_t i) {
   ++worker.stats.rows_float64;
 }
 
-/* Decides among the candidates of a row, the most promising first, since each distance that becomes
- * known rules out others. Returns how many distances that took. */
+/* Decides among the candidates of a row: the most promising first, since a distance that is known
+ * rules out others, then four at a time. Returns how many distances that took. */
 int64_t decide(Request &request, Worker &worker, const Rows &rows, int64_t i, int64_t slot) {
   const nas_codebook &codebook = *request.codebook;
   Screener &screener = worker.screener;
@@ -170,29 +170,28 @@ int64_t decide(Request &request, Worker &worker, const Rows &rows, int64_t i, in
     request.indices[rows.first + i] = found.index[0];
     return 0;
   }
-  const float *x = rows.row(i);
+  const float *x = rows.row(i), *e = codebook.e.get();
+  int64_t first = 0;
+  for (int64_t c = 1; c < found.count; ++c) {
+    if (found.lower[c] < found.lower[first]) first = c;
+  }
   Best best;
-  int64_t computed = 0, count = found.count;
-  float threshold = INFINITY;
-  while (count > 0) {
-    int64_t next = 0, kept = 0;
-    for (int64_t c = 0; c < count; ++c) {
-      if (found.lower[c] > threshold) continue;
-      found.index[kept] = found.index[c];
-      found.lower[kept] = found.lower[c];
-      if (found.lower[kept] < found.lower[next]) next = kept;
-      ++kept;
+  best.offer(request.tier->distance(x, e + found.index[first] * codebook.d, codebook.d),
+             found.index[first]);
+  found.index[first] = found.index[found.count - 1];
+  found.lower[first] = found.lower[found.count - 1];
+  int64_t computed = 1, next = 0, count = found.count - 1;
+  while (next < count) {
+    const float threshold = screener.threshold_of(slot, best.distance);
+    int32_t four[4];
+    int64_t batch = 0;
+    for (; next < count && batch < 4; ++next) {
+      if (found.lower[next] <= threshold) four[batch++] = found.index[next];
     }
-    if (kept == 0) break;
-    const int32_t j = found.index[next];
-    const double distance = request.tier->distance(x, codebook.e.get() + j * codebook.d, codebook.d);
-    ++computed;
-    best.offer(distance, j);
-    const float limit = screener.threshold_of(slot, distance);
-    if (limit < threshold) threshold = limit;
-    found.index[next] = found.index[kept - 1];
-    found.lower[next] = found.lower[kept - 1];
-    count = kept - 1;
+    double distances[4];
+    request.tier->distances_of(x, e, four, batch, codebook.d, distances);
+    for (int64_t c = 0; c < batch; ++c) best.offer(distances[c], four[c]);
+    computed += batch;
   }
   request.answer(rows.first + i, best);
   worker.stats.distances += computed;

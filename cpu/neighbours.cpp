@@ -56,13 +56,38 @@ void scan_code(const Request &request, Worker &worker, int64_t j) {
   request.answer(j, worker.neighbours.get(), count);
 }
 
-void screen_codes(const Request &request, Worker &worker, int64_t from, int64_t rows) {
+/* An upper bound of the R-th least of the allowed codes' upper bounds, INFINITY if they are fewer: by
+ * the least ones of groups of codes, if these are enough. */
+float kth_upper(const Request &request, Worker &worker, int64_t i, int64_t j) {
+  const int64_t K = request.codebook->K, R = request.R;
+  const float *lower = worker.screener.lower(i);
+  const int64_t group = K >= 32 * R ? 16 : K >= 8 * R ? 4 : 1;
+  float *least = worker.upper.get();
+  int64_t groups = 0, allowed = 0;
+  for (int64_t l0 = 0; l0 < K; l0 += group) {
+    float smallest = INFINITY;
+    for (int64_t l = l0; l < l0 + group && l < K; ++l) {
+      const float upper = worker.screener.upper(i, l, lower[l]);
+      if (!request.allowed(j, l)) continue;
+      ++allowed;
+      if (upper < smallest) smallest = upper;
+    }
+    least[groups++] = smallest;
+  }
+  if (allowed <= R || groups < R) return INFINITY;
+  std::nth_element(least, least + R - 1, least + groups);
+  return least[R - 1];
+}
+
+/* Lists of the codes from..from+rows-1. */
+void screen_codes(const Request &request, Worker &worker, Precision precision, int64_t from,
+                  int64_t rows) {
   const nas_codebook &codebook = *request.codebook;
   const Tier &tier = *request.tier;
-  const int64_t K = codebook.K, d = codebook.d;
+  const int64_t d = codebook.d, R = request.R, padded = codebook.panel_count() * kPanel;
   const float *e = codebook.e.get();
   Screener &screener = worker.screener;
-  screener.begin(codebook, tier, Precision::kFloat32, false, e + from * d, d, nullptr, rows);
+  screener.begin(codebook, tier, precision, false, e + from * d, d, nullptr, rows);
   screener.screen(0, codebook.panel_count());
   for (int64_t i = 0; i < rows; ++i) {
     const int64_t j = from + i;
@@ -71,28 +96,37 @@ void screen_codes(const Request &request, Worker &worker, int64_t from, int64_t 
       continue;
     }
     /* At least R allowed codes are not farther than the R-th least upper bound. */
+    const float upper = kth_upper(request, worker, i, j);
     const float *lower = screener.lower(i);
+    int32_t *codes = worker.candidates.get();
+    int64_t found = tier.collect(lower, padded,
+                                 upper < INFINITY ? screener.threshold(i, upper) : INFINITY, 0, codes,
+                                 padded);
     int64_t count = 0;
-    for (int64_t l = 0; l < K; ++l) {
-      if (!request.allowed(j, l)) continue;
-      worker.upper[count++] = screener.upper(i, l, lower[l]);
-    }
-    float threshold = INFINITY;
-    if (count > request.R) {
-      float *nth = worker.upper.get() + request.R - 1;
-      std::nth_element(worker.upper.get(), nth, worker.upper.get() + count);
-      threshold = screener.threshold(i, *nth);
-    }
-    const int64_t found =
-        tier.collect(lower, codebook.panel_count() * kPanel, threshold, 0, worker.candidates.get(),
-                     codebook.panel_count() * kPanel);
-    int64_t kept = 0;
     for (int64_t c = 0; c < found; ++c) {
-      const int32_t l = worker.candidates[c];
-      if (l >= K || !request.allowed(j, l)) continue;
-      worker.neighbours[kept++] = {tier.distance(e + j * d, e + (int64_t)l * d, d), l};
+      if (codes[c] < codebook.K && request.allowed(j, codes[c])) codes[count++] = codes[c];
     }
-    request.answer(j, worker.neighbours.get(), kept);
+    /* The distances of the R most promising ones rule out most of the others. */
+    int64_t kept = count;
+    double *distances = worker.distances.get();
+    Neighbour *list = worker.neighbours.get();
+    if (count > R) {
+      std::nth_element(codes, codes + R, codes + count, [lower](int32_t a, int32_t b) {
+        return lower[a] < lower[b];
+      });
+      tier.distances_of(e + j * d, e, codes, R, d, distances);
+      const float threshold =
+          screener.threshold_of(i, *std::max_element(distances, distances + R));
+      kept = R;
+      for (int64_t c = R; c < count; ++c) {
+        if (lower[codes[c]] <= threshold) codes[kept++] = codes[c];
+      }
+      tier.distances_of(e + j * d, e, codes + R, kept - R, d, distances + R);
+    } else {
+      tier.distances_of(e + j * d, e, codes, count, d, distances);
+    }
+    for (int64_t c = 0; c < kept; ++c) list[c] = {distances[c], codes[c]};
+    request.answer(j, list, kept);
   }
 }
 
@@ -115,19 +149,21 @@ nas_status nas_neighbours(const nas_codebook *codebook, int64_t R, const uint8_t
   const Tier &tier = current_tier();
   const int64_t K = codebook->K, panels = codebook->panel_count(), padded = panels * kPanel;
   int64_t packing_ns = 0;
-  bool screened = false;
+  bool screened = false, int8 = false;
   if (tier.screen != nullptr) {
     const int64_t bytes = K * codebook->d * (int64_t)sizeof(float);
     if (!pack(*codebook, tier, kPackedNorms, &packing_ns)) return out_of_memory(function, bytes);
     screened = codebook->screening.screenable;
-    if (screened && !pack(*codebook, tier, kPackedFloat32, &packing_ns)) {
+    int8 = screened && tier.screen_int8 != nullptr;
+    if (screened && !pack(*codebook, tier, int8 ? kPackedInt8 : kPackedFloat32, &packing_ns)) {
       return out_of_memory(function, bytes);
     }
   }
+  const Precision precision = int8 ? Precision::kInt8 : Precision::kFloat32;
   int64_t block = 4;
   if (screened) {
     /* Whole tiles, but as many blocks as threads where there are codes enough. */
-    const int64_t tile = tier.rows_per_tile;
+    const int64_t tile = int8 ? tier.int8_rows_per_tile : tier.rows_per_tile;
     int64_t tiles = kScoreBytes / ((int64_t)sizeof(float) * padded * tile);
     const int64_t share = K / (2 * (int64_t)thread_limit() * tile);
     if (tiles > share) tiles = share;
@@ -143,7 +179,7 @@ nas_status nas_neighbours(const nas_codebook *codebook, int64_t R, const uint8_t
   for (int i = 0; i < threads; ++i) {
     Worker &worker = workers[i];
     if (!worker.distances.allocate(K) || !worker.neighbours.allocate(padded) ||
-        (screened && (!worker.screener.reserve(*codebook, tier, Precision::kFloat32, block, panels) ||
+        (screened && (!worker.screener.reserve(*codebook, tier, precision, block, panels) ||
                       !worker.upper.allocate(K) || !worker.candidates.allocate(padded)))) {
       return out_of_memory(function, bytes);
     }
@@ -152,7 +188,7 @@ nas_status nas_neighbours(const nas_codebook *codebook, int64_t R, const uint8_t
   auto body = [&](int64_t task, int worker) {
     const int64_t from = task * block, rows = K - from < block ? K - from : block;
     if (screened) {
-      screen_codes(request, workers[worker], from, rows);
+      screen_codes(request, workers[worker], precision, from, rows);
     } else {
       for (int64_t j = from; j < from + rows; ++j) scan_code(request, workers[worker], j);
     }

@@ -174,32 +174,60 @@ double distance(const float *x, const float *y, int64_t d) {
   return V::reduce(a);
 }
 
+/* Four at a time: one alone waits for its own sums. */
+template <typename V>
+__attribute__((always_inline)) inline void four_distances(const float *x, const float *const y[4],
+                                                          int64_t d, double *out) {
+  typename V::Lanes a0 = V::no_distance(), a1 = V::no_distance();
+  typename V::Lanes a2 = V::no_distance(), a3 = V::no_distance();
+  int64_t i = 0;
+  for (; i + 8 <= d; i += 8) {
+    V::add_terms(a0, x + i, y[0] + i);
+    V::add_terms(a1, x + i, y[1] + i);
+    V::add_terms(a2, x + i, y[2] + i);
+    V::add_terms(a3, x + i, y[3] + i);
+  }
+  if (i < d) {
+    V::add_last_terms(a0, x + i, y[0] + i, (int)(d - i));
+    V::add_last_terms(a1, x + i, y[1] + i, (int)(d - i));
+    V::add_last_terms(a2, x + i, y[2] + i, (int)(d - i));
+    V::add_last_terms(a3, x + i, y[3] + i, (int)(d - i));
+  }
+  out[0] = V::reduce(a0);
+  out[1] = V::reduce(a1);
+  out[2] = V::reduce(a2);
+  out[3] = V::reduce(a3);
+}
+
 template <typename V>
 void distances(const float *x, const float *y, int64_t count, int64_t d, double *out) {
   int64_t j = 0;
   for (; j + 4 <= count; j += 4) {
-    const float *y0 = y + j * d, *y1 = y0 + d, *y2 = y1 + d, *y3 = y2 + d;
-    typename V::Lanes a0 = V::no_distance(), a1 = V::no_distance();
-    typename V::Lanes a2 = V::no_distance(), a3 = V::no_distance();
-    int64_t i = 0;
-    for (; i + 8 <= d; i += 8) {
-      V::add_terms(a0, x + i, y0 + i);
-      V::add_terms(a1, x + i, y1 + i);
-      V::add_terms(a2, x + i, y2 + i);
-      V::add_terms(a3, x + i, y3 + i);
-    }
-    if (i < d) {
-      V::add_last_terms(a0, x + i, y0 + i, (int)(d - i));
-      V::add_last_terms(a1, x + i, y1 + i, (int)(d - i));
-      V::add_last_terms(a2, x + i, y2 + i, (int)(d - i));
-      V::add_last_terms(a3, x + i, y3 + i, (int)(d - i));
-    }
-    out[j] = V::reduce(a0);
-    out[j + 1] = V::reduce(a1);
-    out[j + 2] = V::reduce(a2);
-    out[j + 3] = V::reduce(a3);
+    const float *const four[4] = {y + j * d, y + (j + 1) * d, y + (j + 2) * d, y + (j + 3) * d};
+    four_distances<V>(x, four, d, out + j);
   }
   for (; j < count; ++j) out[j] = distance<V>(x, y + j * d, d);
+}
+
+template <typename V>
+void distances_of(const float *x, const float *y, const int32_t *codes, int64_t count, int64_t d,
+                  double *out) {
+  int64_t c = 0;
+  for (; c + 4 <= count; c += 4) {
+    const float *const four[4] = {y + codes[c] * d, y + codes[c + 1] * d, y + codes[c + 2] * d,
+                                  y + codes[c + 3] * d};
+    four_distances<V>(x, four, d, out + c);
+  }
+  if (count - c == 1) {
+    out[c] = distance<V>(x, y + codes[c] * d, d);
+  } else if (c < count) {
+    /* The last one again, rather than one after the other. */
+    const float *four[4];
+    double padded[4];
+    for (int64_t k = 0; k < 4; ++k) four[k] = y + codes[c + k < count ? c + k : count - 1] * d;
+    four_distances<V>(x, four, d, padded);
+    for (int64_t k = 0; c + k < count; ++k) out[c + k] = padded[k];
+  }
 }
 
 /* Plain loops that the compiler vectorises for the tier. */

@@ -74,7 +74,7 @@ void screen_int8_amx(const Int8Block *block) {
         _tile_stream_loadd(3, block->panels.offset + code + 16, 0);
       }
       for (int64_t step = 0; step < steps; ++step) {
-        const int64_t at = step / 4 * (kAmxRows * kDepth) + step % 4 * 64;
+        const int64_t at = step / (kDepth / 64) * (kAmxRows * kDepth) + step % (kDepth / 64) * 64;
         _tile_loadd(6, codewords, 128);
         _tile_loadd(7, codewords + 64, 128);
         _tile_loadd(4, upper + at, kDepth);
@@ -104,8 +104,8 @@ void screen_int8_amx(const Int8Block *block) {
 }  // namespace
 
 const Tier kAmxTier = {
-    "amx", NAS_TIER_AMX, distance<Zmm>, distances<Zmm>, all_finite<Zmm>, widen_zmm, Zmm::kRows,
-    centre<Zmm>, screen<Zmm>, collect<Zmm>, kAmxRows, quantise_zmm, screen_int8_amx,
-    update_code<Zmm>};
+    "amx", NAS_TIER_AMX, distance<Zmm>, distances<Zmm>, distances_of<Zmm>, all_finite<Zmm>,
+    widen_zmm, Zmm::kRows, centre<Zmm>, screen<Zmm>, collect<Zmm>, kAmxRows, quantise_zmm,
+    screen_int8_amx, update_code<Zmm>};
 
 }  // namespace nas

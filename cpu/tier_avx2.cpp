@@ -103,7 +103,8 @@ void widen_ymm(const uint16_t *x, int32_t type, int64_t count, float *out) {
 }  // namespace
 
 const Tier kAvx2Tier = {
-    "avx2", NAS_TIER_AVX2, distance<Ymm>, distances<Ymm>, all_finite<Ymm>, widen_ymm, Ymm::kRows,
-    centre<Ymm>, screen<Ymm>, collect<Ymm>, 0, nullptr, nullptr, update_code<Ymm>};
+    "avx2", NAS_TIER_AVX2, distance<Ymm>, distances<Ymm>, distances_of<Ymm>, all_finite<Ymm>,
+    widen_ymm, Ymm::kRows, centre<Ymm>, screen<Ymm>, collect<Ymm>, 0, nullptr, nullptr,
+    update_code<Ymm>};
 
 }  // namespace nas

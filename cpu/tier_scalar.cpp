@@ -13,6 +13,11 @@ void distances(const float *x, const float *y, int64_t count, int64_t d, double 
   for (int64_t j = 0; j < count; ++j) out[j] = canonical_distance(x, y + j * d, d);
 }
 
+void distances_of(const float *x, const float *y, const int32_t *codes, int64_t count, int64_t d,
+                  double *out) {
+  for (int64_t c = 0; c < count; ++c) out[c] = canonical_distance(x, y + codes[c] * d, d);
+}
+
 bool all_finite(const float *x, int64_t count) {
   for (int64_t i = 0; i < count; ++i) {
     if (!is_finite(x[i])) return false;
@@ -54,7 +59,7 @@ bool update_code(const CodeUpdate &u, int64_t first, int64_t last) {
 }  // namespace
 
 const Tier kScalarTier = {
-    "scalar", NAS_TIER_SCALAR, distance, distances, all_finite, widen, 0, nullptr, nullptr,
-    nullptr, 0, nullptr, nullptr, update_code};
+    "scalar", NAS_TIER_SCALAR, distance, distances, distances_of, all_finite, widen, 0, nullptr,
+    nullptr, nullptr, 0, nullptr, nullptr, update_code};
 
 }  // namespace nas
