@@ -60,23 +60,25 @@ void scan_code(const Request &request, Worker &worker, int64_t j) {
  * the least ones of groups of codes, if these are enough. */
 float kth_upper(const Request &request, Worker &worker, int64_t i, int64_t j) {
   const int64_t K = request.codebook->K, R = request.R;
-  const float *lower = worker.screener.lower(i);
-  const int64_t group = K >= 32 * R ? 16 : K >= 8 * R ? 4 : 1;
-  float *least = worker.upper.get();
-  int64_t groups = 0, allowed = 0;
-  for (int64_t l0 = 0; l0 < K; l0 += group) {
-    float smallest = INFINITY;
-    for (int64_t l = l0; l < l0 + group && l < K; ++l) {
-      const float upper = worker.screener.upper(i, l, lower[l]);
-      if (!request.allowed(j, l)) continue;
-      ++allowed;
-      if (upper < smallest) smallest = upper;
+  float *upper = worker.upper.get();
+  worker.screener.upper(i, upper);
+  upper[j] = INFINITY;
+  if (request.live != nullptr) {
+    for (int64_t l = 0; l < K; ++l) {
+      if (request.live[l] == 0) upper[l] = INFINITY;
     }
-    least[groups++] = smallest;
   }
-  if (allowed <= R || groups < R) return INFINITY;
-  std::nth_element(least, least + R - 1, least + groups);
-  return least[R - 1];
+  /* Group g holds the codes g, g + groups, g + 2*groups, ... */
+  int64_t groups = K;
+  while (groups % 2 == 0 && groups >= 8 * R) {
+    groups /= 2;
+    for (int64_t g = 0; g < groups; ++g) {
+      upper[g] = upper[g + groups] < upper[g] ? upper[g + groups] : upper[g];
+    }
+  }
+  if (groups < R) return INFINITY;
+  std::nth_element(upper, upper + R - 1, upper + groups);
+  return upper[R - 1];
 }
 
 /* Lists of the codes from..from+rows-1. */

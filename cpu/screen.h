@@ -87,13 +87,9 @@ class Screener {
   /* The least upper bound seen since begin(), less its constant part. */
   float least_upper(int64_t row) const;
 
-  /* The upper bound, less its constant part, that goes with the lower bound of codeword j. */
-  float upper(int64_t row, int64_t j, float lower) const {
-    const Screening &s = codebook_->screening;
-    return precision_ == Precision::kInt8
-               ? lower + 2 * (norm_[row] * s.residual8[j] + residual_[row] * s.norm8[j])
-               : lower + (2 * row_slack_[row] * s.radius[j] + s.spread[j]);
-  }
+  /* out[j] = the upper bound, less its constant part, that goes with lower(row)[j], j = 0..K-1; for
+   * this all panels must have been screened at once. */
+  void upper(int64_t row, float *out) const;
 
  private:
   const nas_codebook *codebook_ = nullptr;
