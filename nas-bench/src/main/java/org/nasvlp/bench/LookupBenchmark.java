@@ -74,7 +74,7 @@ public class LookupBenchmark {
     double rows = problem.rows();
     System.out.printf(
         Locale.ROOT,
-        "# %s: rows by int8 %d, by float32 %d, scanned %d; a row has %.2f candidates and %.2f"
+        "%n# %s: rows by int8 %d, by float32 %d, scanned %d; a row has %.2f candidates and %.2f"
             + " float64 distances; packing took %.2f ms at first, %.2f ms after a change%n",
         changed.tier(),
         changed.rowsInt8(),
