@@ -6,6 +6,8 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import org.openjdk.jmh.results.Result;
 import org.openjdk.jmh.results.RunResult;
 import org.openjdk.jmh.runner.Runner;
 import org.openjdk.jmh.runner.RunnerException;
@@ -15,10 +17,11 @@ import org.openjdk.jmh.runner.options.OptionsBuilder;
 import org.openjdk.jmh.runner.options.TimeValue;
 
 /**
- * Runs the kernel benchmarks in interleaved rounds and prints how many times faster each kernel is
- * than LibTorch and what else a benchmark measures beside it, from the median time of a call and
- * the median over rounds. Takes JMH's own command-line options, such as a pattern of benchmark
- * names or {@code -p shape=4096x512x192}; {@code -Drounds=N} sets the rounds.
+ * Runs the kernel benchmarks in interleaved rounds and prints, for every side of a benchmark, the
+ * median over rounds of a call's median time, how many times the kernel's time that is (the side
+ * {@code nas}), and between which bounds that ratio was in the single rounds. Takes JMH's own
+ * command-line options, such as a pattern of benchmark names or {@code -p shape=4096x512x192};
+ * {@code -Drounds=N} sets the rounds.
  */
 public final class KernelBenchmarks {
   private KernelBenchmarks() {}
@@ -58,40 +61,56 @@ public final class KernelBenchmarks {
         times
             .computeIfAbsent(name + " " + params, key -> new TreeMap<>())
             .computeIfAbsent(benchmark.substring(method + 1), key -> new ArrayList<>())
-            .add(result.getPrimaryResult().getStatistics().getPercentile(50));
+            .add(microseconds(result.getPrimaryResult()));
       }
     }
     System.out.printf(
-        "%n%-62s %12s %12s %8s%n", "median of " + rounds, "nas us", "other us", "ratio");
+        "%n%-64s %-12s %14s %9s  %s%n",
+        "median of " + rounds, "side", "us a call", "to nas", "in single rounds");
     times.forEach(
         (name, sides) -> {
+          sides.forEach((side, values) -> print(name, side, values, sides.get("nas")));
           double nas = median(sides.get("nas"));
-          sides.forEach(
-              (side, values) -> {
-                if (!side.equals("nas")) {
-                  double other = median(values);
-                  System.out.printf(
-                      Locale.ROOT,
-                      "%-62s %12.1f %12.1f %8.2f%n",
-                      name + " " + side,
-                      nas,
-                      other,
-                      other / nas);
-                }
-              });
           String shape = name.replaceAll(".*shape=(\\S+).*", "$1");
           if (name.startsWith("update ") && sides.containsKey("read")) {
             double bytes = UpdateBenchmark.bytes(shape);
             double read = median(sides.get("read"));
             System.out.printf(
                 Locale.ROOT,
-                "%-62s %7.1f GB/s %7.1f GB/s %7.0f%%%n",
-                name + " of read bandwidth",
+                "%-64s nas moves %.1f GB/s, %.0f%% of the %.1f GB/s of reading%n",
+                name,
                 bytes / nas * 1e-3,
-                bytes / read * 1e-3,
-                100 * read / nas);
+                100 * read / nas,
+                bytes / read * 1e-3);
           }
         });
+  }
+
+  /** The median, in microseconds whatever the benchmark's own unit of time is. */
+  private static double microseconds(Result<?> result) {
+    double median = result.getStatistics().getPercentile(50);
+    return switch (result.getScoreUnit()) {
+      case "ns/op" -> median * 1e-3;
+      case "us/op" -> median;
+      case "ms/op" -> median * 1e3;
+      default -> throw new IllegalStateException("the unit " + result.getScoreUnit());
+    };
+  }
+
+  private static void print(String name, String side, List<Double> values, List<Double> nas) {
+    String ratio = "";
+    String range = "";
+    if (nas != null && !side.equals("nas")) {
+      ratio = String.format(Locale.ROOT, "%.4g", median(values) / median(nas));
+      double[] ratios =
+          IntStream.range(0, Math.min(values.size(), nas.size()))
+              .mapToDouble(round -> values.get(round) / nas.get(round))
+              .sorted()
+              .toArray();
+      range = String.format(Locale.ROOT, "%.4g to %.4g", ratios[0], ratios[ratios.length - 1]);
+    }
+    System.out.printf(
+        Locale.ROOT, "%-64s %-12s %14.3f %9s  %s%n", name, side, median(values), ratio, range);
   }
 
   private static double median(List<Double> values) {

@@ -32,6 +32,10 @@ public class NeighboursBenchmark {
   @Param("2")
   public int threads;
 
+  /** Instruction tier of the kernels. */
+  @Param("best")
+  public String tier = "";
+
   private PointerScope scope;
   private Problem problem;
   private Tensor lists;
@@ -40,7 +44,7 @@ public class NeighboursBenchmark {
   @Setup(Level.Trial)
   public void setUp() {
     scope = new PointerScope();
-    problem = Problem.create(shape, false, threads);
+    problem = Problem.create(shape, false, threads, tier);
     lists = Problem.ints(problem.size(), RADIUS);
     squaredNorms = problem.squaredNorms();
     compare();

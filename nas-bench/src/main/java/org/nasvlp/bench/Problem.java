@@ -1,14 +1,15 @@
 package org.nasvlp.bench;
 
 import java.lang.foreign.MemorySegment;
+import java.util.Locale;
 import java.util.Random;
-import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.nasvlp.internal.Torch;
 import org.nasvlp.kernels.Backend;
 import org.nasvlp.kernels.Codebook;
 import org.nasvlp.kernels.Kernels;
+import org.nasvlp.kernels.Tier;
 
 /**
  * Patch tokens and a codebook, the same numbers for LibTorch and for the kernels.
@@ -26,8 +27,9 @@ record Problem(int rows, int size, int width, Tensor tokens, Tensor codewords, C
    * A problem of a shape "NxKxd".
    *
    * @param clustered tokens near codewords rather than independent standard normals
+   * @param tier instruction tier of the kernels, or "best"
    */
-  static Problem create(String shape, boolean clustered, int threads) {
+  static Problem create(String shape, boolean clustered, int threads, String tier) {
     String[] parts = shape.split("x", -1);
     int rows = Integer.parseInt(parts[0]);
     int size = Integer.parseInt(parts[1]);
@@ -38,6 +40,8 @@ record Problem(int rows, int size, int width, Tensor tokens, Tensor codewords, C
       throw new IllegalStateException(
           "the native kernels are not loaded: " + Kernels.unavailableReason(Backend.CPU));
     }
+    Kernels.setTier(
+        tier.equals("best") ? Kernels.bestTier() : Tier.valueOf(tier.toUpperCase(Locale.ROOT)));
     Random random = new Random(7);
     float[] codewords = normal(random, size * width);
     float[] tokens = normal(random, rows * width);
@@ -76,13 +80,6 @@ record Problem(int rows, int size, int width, Tensor tokens, Tensor codewords, C
     MemorySegment out = Torch.segment(codes);
     codebook.lookup(Torch.segment(tokens), rows, width, out, null, 0L);
     return out;
-  }
-
-  /** argmin_j of ‖e_j‖² - 2 x·e_j by one matrix product, LibTorch's fastest form. */
-  Tensor torchLookup(Tensor squaredNorms) {
-    return torch
-        .addmm(squaredNorms, tokens, codewords.t(), new Scalar(1), new Scalar(-2))
-        .argmin(new org.bytedeco.pytorch.LongOptional(1), false);
   }
 
   Tensor squaredNorms() {

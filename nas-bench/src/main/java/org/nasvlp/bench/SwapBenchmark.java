@@ -39,6 +39,10 @@ public class SwapBenchmark {
   @Param("2")
   public int threads;
 
+  /** Instruction tier of the kernels. */
+  @Param("best")
+  public String tier = "";
+
   private PointerScope scope;
   private Problem problem;
   private TokenSwap swap;
@@ -61,7 +65,8 @@ public class SwapBenchmark {
     String[] parts = shape.split("x", -1);
     images = Integer.parseInt(parts[0]);
     tokens = Integer.parseInt(parts[1]);
-    problem = Problem.create(images * tokens + "x" + parts[2] + "x" + parts[3], true, threads);
+    problem =
+        Problem.create(images * tokens + "x" + parts[2] + "x" + parts[3], true, threads, tier);
     int chosen = (int) Math.ceil(0.15 * tokens);
     swap = new TokenSwap(images, tokens, chosen, RADIUS, 0.5, 1L, 0, TokenSwap.Mode.QUANTISED);
     torch.manual_seed(3);

@@ -41,6 +41,10 @@ public class UpdateBenchmark {
   @Param("2")
   public int threads;
 
+  /** Instruction tier of the kernels. */
+  @Param("best")
+  public String tier = "";
+
   private PointerScope scope;
   private Problem problem;
   private Tensor codes;
@@ -54,7 +58,7 @@ public class UpdateBenchmark {
   @Setup(Level.Trial)
   public void setUp() {
     scope = new PointerScope();
-    problem = Problem.create(shape, true, threads);
+    problem = Problem.create(shape, true, threads, tier);
     codes = Problem.ints(problem.rows());
     codeMemory = problem.lookup(codes);
     wideCodes = codes.to(torch.ScalarType.Long);
