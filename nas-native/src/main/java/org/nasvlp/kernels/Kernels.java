@@ -13,7 +13,8 @@ import org.nasvlp.kernels.internal.Philox;
  *   <li>{@code nas.backend} = {@code cuda|cpu|java}: the backend to use. It can only ask for less:
  *       backends above it are switched off, and asking for one that is not available is an error
  *       that says why.
- *   <li>{@code nas.tier} = {@code scalar|avx2|avx512}: likewise for the instruction tier.
+ *   <li>{@code nas.tier} = {@code scalar|avx2|avx512|avx512_vnni|amx}: likewise for the instruction
+ *       tier.
  *   <li>{@code nas.threads}: threads one call may use, 1..1024.
  *   <li>{@code nas.native.path}: a native library, or a folder that holds {@code libnas_kernels.so}
  *       or {@code libnas_kernels_cuda.so}; then nothing else is searched, and a failure to load is
