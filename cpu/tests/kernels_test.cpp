@@ -1076,8 +1076,11 @@ static void naive_swap(const Swap &s, const std::vector<float> &e, int64_t d,
 static void test_swap() {
   int64_t substituted = 0, kept = 0;
   for (int repeat = 0; repeat < 150; ++repeat) {
-    const int64_t K = pick(1, 80), d = pick(1, 40), N = pick(1, 60), M = pick(1, N);
-    const int64_t B = pick(1, 9), R = pick(1, 12);
+    /* Every tenth has few images that are large enough to be shared out among threads. */
+    const bool large = repeat % 10 == 9;
+    const int64_t K = pick(1, 80), d = large ? pick(70, 130) : pick(1, 40);
+    const int64_t N = large ? pick(240, 300) : pick(1, 60), M = pick(1, N);
+    const int64_t B = large ? pick(1, 3) : pick(1, 9), R = pick(1, 12);
     std::vector<float> e, unused;
     make_data(kGaussian, K, d, 1, e, unused);
     Swap s;
@@ -1107,7 +1110,7 @@ static void test_swap() {
     Guarded<int64_t> ids_in(s.ids);
     for (int tier : tiers()) {
       nas_set_tier(tier);
-      nas_set_threads(1 + repeat % 3);
+      nas_set_threads(large ? 3 : 1 + repeat % 3);
       context = text("swap K %d d %d N %d M %d B %d R %d tier %d", (int)K, (int)d, (int)N, (int)M,
                      (int)B, (int)R, tier);
       Guarded<int32_t> positions_out((size_t)(B * M)), substitutes_out((size_t)(B * M));
