@@ -271,13 +271,13 @@ struct Screening {
 
   /* kPackedNorms */
   bool screenable = false;     /* no codeword is too large */
-  double largest_square = 0;
+  double largest_square = 0, far_slack = 0;
   Buffer<float> mean;          /* d */
   Buffer<double> square;       /* [K]: D(e_j, mean) */
   Buffer<uint8_t> duplicate;   /* [K]: equal to a codeword before it */
 
   /* kPackedFloat32: Panels; base_unique has infinity for duplicates too */
-  double depth_slack = 0, far_slack = 0;
+  double depth_slack = 0;
   Buffer<float> packed, base, base_unique, radius, spread;
 
   /* kPackedInt8: Int8Panels */

@@ -55,6 +55,9 @@ bool equal_vectors(const float *x, const float *y, int64_t d) {
   return true;
 }
 
+double rounding_of_distance(int64_t d) { return 1.02 * ((double)d / 8 + 8) * 0x1p-53; }
+double slack_of_square(int64_t d) { return 1.02 * 6 * 0x1p-24 + rounding_of_distance(d); }
+
 bool pack_norms(const nas_codebook &codebook, const Tier &tier, int threads) {
   const int64_t K = codebook.K, d = codebook.d;
   const float *e = codebook.e.get();
@@ -99,6 +102,7 @@ bool pack_norms(const nas_codebook &codebook, const Tier &tier, int threads) {
     }
   }
 
+  s.far_slack = rounding_of_distance(d);
   s.largest_square = 0;
   for (int64_t j = 0; j < K; ++j) {
     if (s.square[j] > s.largest_square) s.largest_square = s.square[j];
@@ -106,9 +110,6 @@ bool pack_norms(const nas_codebook &codebook, const Tier &tier, int threads) {
   s.screenable = s.largest_square <= kLargestNorm * kLargestNorm;
   return true;
 }
-
-double rounding_of_distance(int64_t d) { return 1.02 * ((double)d / 8 + 8) * 0x1p-53; }
-double slack_of_square(int64_t d) { return 1.02 * 6 * 0x1p-24 + rounding_of_distance(d); }
 
 bool pack_float32(const nas_codebook &codebook, int threads) {
   const int64_t K = codebook.K, d = codebook.d, padded = codebook.panel_count() * kPanel;
@@ -123,7 +124,6 @@ bool pack_float32(const nas_codebook &codebook, int threads) {
       (double)((d < kDepth ? d : (int64_t)kDepth) + (d + kDepth - 1) / kDepth + 10);
   const double beta = slack_of_square(d);
   s.depth_slack = 1.02 * (roundings * u / (1 - roundings * u));
-  s.far_slack = rounding_of_distance(d);
 
   auto body = [&](int64_t panel, int) {
     float *packed = &s.packed[panel * d * kPanel];
@@ -186,7 +186,6 @@ bool pack_int8(const nas_codebook &codebook, const Tier &tier, int threads) {
     }
   }
   const double beta = slack_of_square(d);
-  s.far_slack = rounding_of_distance(d);
   s.largest_spread = 2 * beta * s.largest_square * kInt8Slack;
 
   auto body = [&](int64_t panel, int worker) {

@@ -8,6 +8,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
@@ -77,6 +78,10 @@ class InterruptionTest {
 
   private int interrupt(String signal) throws IOException, InterruptedException {
     List<String> command = new ArrayList<>();
+    if (OS.LINUX.isCurrentOs()) {
+      // A build that runs in the background may have inherited an ignored Ctrl-C.
+      command.addAll(List.of("env", "--default-signal=INT,TERM"));
+    }
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.add("-Xmx512m");
     command.add("--enable-native-access=ALL-UNNAMED");
@@ -88,6 +93,8 @@ class InterruptionTest {
     ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
     builder.environment().put("NAS_HOME", TestShell.home().toString());
     Process process = builder.start();
+    // Reading its output cannot be interrupted, so that no time limit ends it.
+    CompletableFuture.delayedExecutor(50, TimeUnit.SECONDS).execute(process::destroyForcibly);
     try (BufferedReader output = process.inputReader(UTF_8)) {
       String line = output.readLine();
       while (line != null && !line.equals("training")) {
