@@ -85,7 +85,6 @@ class Crew {
     return true;
   }
   Worker &operator[](int i) const { return *workers_[i]; }
-  int count() const { return count_; }
 
  private:
   int count_ = 0;

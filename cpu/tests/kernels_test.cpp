@@ -453,6 +453,26 @@ static void test_lookup_stats() {
       if (int8) CHECK(stats.rows_int8 < rows);
     }
 
+    /* Bundles small enough for int8's candidates, but too costly: the path changes on the way. */
+    std::vector<float> centres((size_t)(4 * d));
+    for (float &value : centres) value = 10 * gaussian();
+    for (int64_t j = 0; j < K; ++j) {
+      for (int64_t t = 0; t < d; ++t) {
+        e[(size_t)(j * d + t)] = centres[(size_t)(j % 4 * d + t)] + 0.01f * gaussian();
+      }
+    }
+    for (int64_t i = 0; i < rows; ++i) {
+      for (int64_t t = 0; t < d; ++t) {
+        x[(size_t)(i * d + t)] = e[(size_t)(i % K * d + t)] + 0.004f * gaussian();
+      }
+    }
+    {
+      const Codebook codebook(e, K, d);
+      look_up(codebook);
+      CHECK(stats.rows_scanned == 0 && stats.rows_float32 > 0);
+      if (int8) CHECK(stats.rows_int8 > 0);
+    }
+
     /* One ulp apart: nothing but float64 can tell. */
     for (int64_t j = 0; j < K; ++j) {
       for (int64_t t = 0; t < d; ++t) {

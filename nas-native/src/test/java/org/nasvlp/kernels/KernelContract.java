@@ -149,6 +149,86 @@ abstract class KernelContract {
     }
   }
 
+  /** Rows of the narrower types are looked up as the float32 rows that they stand for. */
+  @ParameterizedTest
+  @MethodSource("targets")
+  void lookupOfNarrowRows(Target target) {
+    target.select();
+    Samples samples = new Samples(41);
+    int size = 37;
+    int width = 21;
+    int rows = 53;
+    int stride = width + 2;
+    float[] e = samples.codewords(Samples.Kind.GAUSSIAN, size, width);
+    float[] x = samples.rows(Samples.Kind.GAUSSIAN, rows, e, size, width);
+    for (ElementType type : new ElementType[] {ElementType.BFLOAT16, ElementType.FLOAT16}) {
+      float[] wide = new float[rows * width];
+      try (TestMemory memory = memory(target);
+          Codebook codebook = codebook(target, memory, e, size, width)) {
+        short[] narrow = new short[(rows - 1) * stride + width];
+        Arrays.fill(narrow, (short) 0x7fff);
+        for (int i = 0; i < rows; i++) {
+          for (int t = 0; t < width; t++) {
+            float value = x[i * width + t];
+            short bits =
+                type == ElementType.BFLOAT16
+                    ? (short) (Float.floatToRawIntBits(value) >>> 16)
+                    : Float.floatToFloat16(value);
+            narrow[i * stride + t] = bits;
+            wide[i * width + t] = widened(type, bits);
+          }
+        }
+        int[] expected = new int[rows];
+        for (int i = 0; i < rows; i++) {
+          expected[i] = Reference.nearest(wide, i, e, size, width);
+        }
+        MemorySegment input = memory.shorts(narrow);
+        MemorySegment indices = memory.allocate(rows * 4L);
+        codebook.lookup(input, type, rows, stride, indices, null, memory.stream());
+        assertThat(memory.toInts(indices)).as("%s", type).isEqualTo(expected);
+      }
+    }
+  }
+
+  /** Every row is counted on one path, and the tier is the one that was asked for. */
+  @ParameterizedTest
+  @MethodSource("targets")
+  void statsTellThePath(Target target) {
+    target.select();
+    Samples samples = new Samples(43);
+    int size = 300;
+    int width = 96;
+    int rows = 400;
+    float[] e = samples.codewords(Samples.Kind.GAUSSIAN, size, width);
+    float[] x = samples.rows(Samples.Kind.GAUSSIAN, rows, e, size, width);
+    try (TestMemory memory = memory(target);
+        Codebook codebook = codebook(target, memory, e, size, width)) {
+      MemorySegment input = memory.floats(x);
+      MemorySegment indices = memory.allocate(rows * 4L);
+      LookupStats stats =
+          codebook.lookupWithStats(
+              input, ElementType.FLOAT32, rows, width, indices, null, memory.stream());
+      assertThat(memory.toInts(indices)).isEqualTo(codebook.lookup(x));
+      assertThat(stats.tier()).isEqualTo(target.tier());
+      if (target.backend() == Backend.CUDA) {
+        assertThat(stats.rowsFloat32()).isEqualTo(rows);
+        return;
+      }
+      boolean int8 = target.tier().compareTo(Tier.AVX512_VNNI) >= 0;
+      boolean float32 = target.tier() == Tier.AVX2 || target.tier() == Tier.AVX512;
+      assertThat(stats.rowsInt8()).isEqualTo(int8 ? rows : 0);
+      assertThat(stats.rowsFloat32()).isEqualTo(float32 ? rows : 0);
+      assertThat(stats.rowsScanned()).isEqualTo(int8 || float32 ? 0 : rows);
+      assertThat(stats.packingNanos() > 0).isEqualTo(int8 || float32);
+      assertThatIllegalArgumentException()
+          .isThrownBy(
+              () ->
+                  codebook.lookupWithStats(
+                      input, ElementType.FLOAT32, 0, width, indices, null, memory.stream()))
+          .withMessageContaining("rows is 0");
+    }
+  }
+
   /** Against exact decimal arithmetic: the contract itself must mean the nearest codeword. */
   @ParameterizedTest
   @MethodSource("targets")
