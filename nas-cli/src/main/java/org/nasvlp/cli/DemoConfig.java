@@ -2,8 +2,10 @@ package org.nasvlp.cli;
 
 import org.nasvlp.config.DataConfig;
 import org.nasvlp.config.DictionaryConfig;
+import org.nasvlp.config.HardNegativeLoss;
 import org.nasvlp.config.ModelConfig;
 import org.nasvlp.config.NasConfig;
+import org.nasvlp.config.NtaConfig;
 import org.nasvlp.config.NvaConfig;
 import org.nasvlp.config.ObjectiveConfig;
 import org.nasvlp.config.OptimizerConfig;
@@ -45,14 +47,27 @@ final class DemoConfig {
             1e-6,
             1e-12,
             ModelConfig.FusionInput.RESIDUAL),
-        new DictionaryConfig(256, 0.99, 1e-5, 0.1, 50, 0, 5),
+        new DictionaryConfig(256, 0.99, 1e-5, 0.1, 50, 0, 0.05, 5),
         // Few positions, near substitutes, a late start and a pairwise loss: swaps that the match
         // head could tell by their looks alone would crowd out the contradiction it has to learn.
-        new NvaConfig(true, 0.08, 8, 0.5, 0.3, 0.2, 0.2, NvaConfig.Loss.PAIRWISE),
-        new ObjectiveConfig(1, 1, 1, 0.07, 0.001, 0.5, 0, 0.995, 0, 0.25),
-        new OptimizerConfig(1e-3, 1e-5, 0.08, 0, 0.05, 0.9, 0.999, 1e-8, 1),
+        new NvaConfig(
+            true,
+            0.08,
+            8,
+            0.5,
+            NvaConfig.Similarity.PROJECTED,
+            NvaConfig.Substitute.NEIGHBOUR,
+            NvaConfig.Donor.CODEWORD,
+            NvaConfig.Control.NONE,
+            0.3,
+            0.2,
+            0.2,
+            HardNegativeLoss.PAIRWISE),
+        NtaConfig.defaults(),
+        new ObjectiveConfig(1, 1, 1, 0.07, 0.001, 0.5, 0, 0.995, 0, 0, 0.25),
+        new OptimizerConfig(1e-3, 1e-5, 0.08, 0, 0.05, 0.9, 0.999, 1e-8, 1, 1),
         // No mirroring: a caption that names no direction still stands beside one that does.
         new DataConfig(64, 0.6, false, 0, 0xFFFFFF, 2, 0.01),
-        new TrainingConfig(seed, 20_000, training, 200, 100, 2));
+        new TrainingConfig(seed, 20_000, training, 200, 100, 2, true, false));
   }
 }

@@ -24,6 +24,7 @@ import tools.jackson.databind.node.ObjectNode;
  * @param config the run's configuration
  * @param start what the run began with; null if it did not get so far
  * @param result how it ended
+ * @param stepSeconds mean seconds of a step by section
  * @param seconds wall-clock time of the whole command so far
  * @param peakMebibytes most resident memory
  * @param log the run's log
@@ -33,6 +34,7 @@ record RunReport(
     NasConfig config,
     @Nullable TrainingStart start,
     TrainingResult result,
+    Map<String, Double> stepSeconds,
     double seconds,
     OptionalLong peakMebibytes,
     Path log) {
@@ -130,6 +132,8 @@ record RunReport(
         .put("restarts", dictionary.restarts());
     ObjectNode losses = root.putObject("losses");
     result.losses().forEach(losses::put);
+    ObjectNode sections = root.putObject("stepSeconds");
+    stepSeconds.forEach(sections::put);
     root.put("skippedSamples", result.skippedSamples());
     var skipped = root.putArray("skippedExamples");
     result.skippedExamples().forEach(skipped::add);

@@ -96,7 +96,9 @@ final class TrainCommand implements Callable<Integer> {
                   0,
                   training.evaluateEvery(),
                   training.checkpointEvery(),
-                  training.keepCheckpoints()));
+                  training.keepCheckpoints(),
+                  training.keepBest(),
+                  training.gradientCheckpointing()));
     }
     DataFiles files =
         DataFiles.choose(
@@ -112,6 +114,7 @@ final class TrainCommand implements Callable<Integer> {
             options.resume,
             threads,
             options.json,
+            options.profile,
             "the same command with --resume")
         .run();
   }

@@ -11,9 +11,11 @@ import me.tongfei.progressbar.ConsoleProgressBarConsumer;
 import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;
 import org.jspecify.annotations.Nullable;
+import org.nasvlp.eval.ArtefactProbe;
 import org.nasvlp.eval.AttributeScores;
 import org.nasvlp.eval.EvaluationReport;
 import org.nasvlp.eval.FineGrainedReport;
+import org.nasvlp.negatives.NegativeTextAugmentation;
 import org.nasvlp.train.StepReport;
 import org.nasvlp.train.TrainingListener;
 import org.nasvlp.train.TrainingStart;
@@ -30,6 +32,7 @@ final class TrainingDisplay implements TrainingListener, AutoCloseable {
   private final int columns;
   private final LongSupplier nanos;
   private final StatusLine status;
+  private final StepProfile profile = new StepProfile();
 
   private @Nullable TrainingStart start;
   private @Nullable ProgressBar bar;
@@ -87,6 +90,7 @@ final class TrainingDisplay implements TrainingListener, AutoCloseable {
 
   @Override
   public void onStep(StepReport report) {
+    profile.add(report);
     long now = nanos.getAsLong();
     double perStep = (now - startNanos) * 1e-9 / Math.max(1, report.step() - firstStep);
     secondsLeft = perStep * Math.max(0, report.steps() - report.step());
@@ -98,6 +102,34 @@ final class TrainingDisplay implements TrainingListener, AutoCloseable {
       lastPlainNanos = now;
       line(StatusLine.plain(report, secondsLeft));
     }
+  }
+
+  @Override
+  public void onCaptionEdits(NegativeTextAugmentation.Preparation edits) {
+    edits.notes().forEach(this::onWarning);
+    line(
+        String.format(
+            Locale.ROOT,
+            "hard negative captions: %s captions, %s without one; edits: %s%s",
+            Text.count(edits.captions()),
+            Text.count(edits.withoutEdit()),
+            edits.edits().entrySet().stream()
+                .map(
+                    edit ->
+                        edit.getKey().name().toLowerCase(Locale.ROOT).replace('_', ' ')
+                            + " "
+                            + Text.count(edit.getValue()))
+                .collect(Collectors.joining(", ")),
+            edits.unreadable() == 0
+                ? ""
+                : "; " + Text.count(edits.unreadable()) + " captions could not be read"));
+  }
+
+  @Override
+  public void onArtefactProbe(long step, ArtefactProbe.Result result) {
+    line(
+        "step %d: artefact probe %s %% (chance 50), %s hard negative images"
+            .formatted(step, Text.percent(result.accuracy()), Text.count(result.images())));
   }
 
   @Override
@@ -115,6 +147,11 @@ final class TrainingDisplay implements TrainingListener, AutoCloseable {
   @Override
   public void onWarning(String message) {
     line("warning: " + message);
+  }
+
+  /** Where the steps' time went. */
+  StepProfile profile() {
+    return profile;
   }
 
   /** What the training began with; null before it did. */

@@ -27,6 +27,9 @@ final class TrainingOptions {
       description = "Also write the final tables to FILE as JSON.")
   @Nullable Path json;
 
+  @Option(names = "--profile", description = "Also show where the time of a step goes.")
+  boolean profile;
+
   int threads() {
     if (threads < 1 || threads > 1024) {
       throw new ParameterException(

@@ -21,6 +21,7 @@ import org.nasvlp.train.TrainingStart;
  * @param command name of the command, for the report
  * @param threads threads of LibTorch and the kernels
  * @param json where the report goes as JSON; null for nowhere
+ * @param profiled whether the report shows where the time of a step goes
  * @param resumeHint the command line that continues the run
  */
 record TrainingSession(
@@ -32,6 +33,7 @@ record TrainingSession(
     boolean resume,
     int threads,
     @Nullable Path json,
+    boolean profiled,
     String resumeHint) {
 
   /** Trains and tells; returns the exit status. */
@@ -62,6 +64,7 @@ record TrainingSession(
   private int train(TrainingJob job) throws IOException {
     TrainingResult result;
     TrainingStart start;
+    StepProfile profile;
     try (TrainingDisplay display =
         new TrainingDisplay(shell.err(), shell.columns(), System::nanoTime)) {
       TrainingJob.Run run = shell.trainings().create(job, display);
@@ -69,6 +72,7 @@ record TrainingSession(
         result = run.run();
       }
       start = display.start();
+      profile = display.profile();
     }
     if (result.stopped()) {
       shell
@@ -89,10 +93,14 @@ record TrainingSession(
             config,
             start,
             result,
+            profile.means(),
             secondsSinceJvmStart(),
             ProcessMemory.peakMebibytes(),
             output.log());
     shell.out().print(report.text());
+    if (profiled) {
+      shell.out().print("\n" + profile.table());
+    }
     shell.out().flush();
     if (json != null) {
       Files.writeString(json, report.json());

@@ -3,6 +3,7 @@ package org.nasvlp.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.nio.file.Path;
+import java.util.Map;
 import java.util.OptionalLong;
 import org.junit.jupiter.api.Test;
 import org.nasvlp.train.TrainingStart;
@@ -16,6 +17,7 @@ class RunReportTest {
         DemoConfig.create(7, 14),
         new TrainingStart(0, 1500, 6_700_000, 2990, "cpu, 2 threads", "cpu avx512"),
         Samples.result(Path.of("runs/demo/checkpoints/step-00001500"), false, Samples.evaluation()),
+        Map.of("backward", 0.4),
         790.4,
         OptionalLong.of(3120),
         Path.of("runs/demo/log.jsonl"));
@@ -51,6 +53,7 @@ class RunReportTest {
     assertThat(root.get("peakResidentMiB").longValue()).isEqualTo(3120);
     assertThat(root.get("parameters").longValue()).isEqualTo(6_700_000);
     assertThat(root.get("kernels").stringValue()).isEqualTo("cpu avx512");
+    assertThat(root.get("stepSeconds").get("backward").doubleValue()).isEqualTo(0.4);
     JsonNode evaluation = root.get("evaluation");
     assertThat(evaluation.get("headline").doubleValue()).isEqualTo(0.9);
     JsonNode attributes = evaluation.get("itc").get("byAttribute");

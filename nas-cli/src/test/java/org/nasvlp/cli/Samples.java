@@ -53,7 +53,9 @@ final class Samples {
         1e-4,
         2,
         0.07,
+        Map.of("nva", 60),
         57.6,
+        Map.of("backward", 0.5),
         new DictionaryHealth(512, 412, 233.4, 7),
         0);
   }

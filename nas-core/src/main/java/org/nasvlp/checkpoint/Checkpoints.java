@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryStream;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -83,6 +84,32 @@ public final class Checkpoints {
       }
     }
     return target;
+  }
+
+  /**
+   * Keeps a checkpoint under another name too, until another one is kept so. Takes no further space
+   * where the file system has hard links.
+   */
+  public static void keepAs(Path output, String name, Path checkpoint) throws IOException {
+    Path root = folder(output);
+    removeLeftovers(root);
+    Path temporary = Files.createDirectory(root.resolve(".writing-" + name));
+    try (Stream<Path> files = Files.list(checkpoint)) {
+      for (Path file : files.toList()) {
+        Path copy = temporary.resolve(file.getFileName());
+        try {
+          Files.createLink(copy, file);
+        } catch (UnsupportedOperationException | FileSystemException e) {
+          Files.copy(file, copy);
+          force(copy);
+        }
+      }
+    }
+    force(temporary);
+    Path target = root.resolve(name);
+    delete(target);
+    Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE);
+    force(root);
   }
 
   private static void removeLeftovers(Path root) throws IOException {

@@ -1,6 +1,9 @@
 package org.nasvlp.config;
 
-/** Range checks whose messages name the field, its value and what is allowed. */
+/**
+ * What the configuration's parts share: range checks whose messages name the field, its value and
+ * what is allowed, and the schedule of loss weights.
+ */
 final class ConfigCheck {
   private ConfigCheck() {}
 
@@ -26,6 +29,17 @@ final class ConfigCheck {
 
   static void range(String field, long value, long low, long high) {
     that(value >= low && value <= high, field, value, "must lie between " + low + " and " + high);
+  }
+
+  /** A weight that is 0 before a share of the run and rises linearly over another share. */
+  static double ramp(double weight, double start, double ramp, long step, long steps) {
+    if (step < start * steps) {
+      return 0;
+    }
+    if (ramp == 0) {
+      return weight;
+    }
+    return weight * Math.min(1, (step + 1 - start * steps) / (ramp * steps));
   }
 
   private static String plain(double value) {

@@ -15,6 +15,7 @@ import java.nio.file.Path;
  * @param model sizes of the encoders and the form of the fusion encoder's input
  * @param dictionary the Visual Dictionary
  * @param nva Negative Visual Augmentation
+ * @param nta Negative Textual Augmentation
  * @param objective losses and their weights
  * @param optimizer AdamW and its schedule
  * @param data batches and image augmentation
@@ -24,6 +25,7 @@ public record NasConfig(
     ModelConfig model,
     DictionaryConfig dictionary,
     NvaConfig nva,
+    NtaConfig nta,
     ObjectiveConfig objective,
     OptimizerConfig optimizer,
     DataConfig data,
@@ -34,6 +36,7 @@ public record NasConfig(
     ConfigCheck.present("model", model);
     ConfigCheck.present("dictionary", dictionary);
     ConfigCheck.present("nva", nva);
+    ConfigCheck.present("nta", nta);
     ConfigCheck.present("objective", objective);
     ConfigCheck.present("optimizer", optimizer);
     ConfigCheck.present("data", data);
@@ -43,6 +46,14 @@ public record NasConfig(
         "objective.queue",
         objective.queue(),
         "must be a multiple of data.batchSize (" + data.batchSize() + "), or 0 for no queue");
+    ConfigCheck.that(
+        (long) training.steps() * optimizer.accumulation() <= Integer.MAX_VALUE,
+        "training.steps",
+        training.steps(),
+        "must, times optimizer.accumulation ("
+            + optimizer.accumulation()
+            + "), be at most "
+            + Integer.MAX_VALUE);
     ConfigCheck.that(
         nva.radius() < dictionary.codewords(),
         "nva.radius",
@@ -69,8 +80,9 @@ public record NasConfig(
             ModelConfig.FusionInput.RESIDUAL),
         DictionaryConfig.defaults(512),
         NvaConfig.defaults(),
+        NtaConfig.defaults(),
         ObjectiveConfig.defaults(2048),
-        new OptimizerConfig(1e-4, 1e-5, 0.05, 0, 0.02, 0.9, 0.999, 1e-8, 1.0),
+        new OptimizerConfig(1e-4, 1e-5, 0.05, 0, 0.02, 0.9, 0.999, 1e-8, 1, 1.0),
         DataConfig.defaults(64),
         TrainingConfig.defaults(1000));
   }
@@ -94,8 +106,9 @@ public record NasConfig(
             ModelConfig.FusionInput.RESIDUAL),
         DictionaryConfig.defaults(2048),
         NvaConfig.defaults(),
+        NtaConfig.defaults(),
         ObjectiveConfig.defaults(65_536),
-        new OptimizerConfig(1e-4, 1e-5, 0, 2000, 0.02, 0.9, 0.999, 1e-8, 1.0),
+        new OptimizerConfig(1e-4, 1e-5, 0, 2000, 0.02, 0.9, 0.999, 1e-8, 1, 1.0),
         DataConfig.defaults(64),
         TrainingConfig.defaults(100_000));
   }
@@ -141,30 +154,34 @@ public record NasConfig(
   }
 
   public NasConfig with(ModelConfig other) {
-    return new NasConfig(other, dictionary, nva, objective, optimizer, data, training);
+    return new NasConfig(other, dictionary, nva, nta, objective, optimizer, data, training);
   }
 
   public NasConfig with(DictionaryConfig other) {
-    return new NasConfig(model, other, nva, objective, optimizer, data, training);
+    return new NasConfig(model, other, nva, nta, objective, optimizer, data, training);
   }
 
   public NasConfig with(NvaConfig other) {
-    return new NasConfig(model, dictionary, other, objective, optimizer, data, training);
+    return new NasConfig(model, dictionary, other, nta, objective, optimizer, data, training);
+  }
+
+  public NasConfig with(NtaConfig other) {
+    return new NasConfig(model, dictionary, nva, other, objective, optimizer, data, training);
   }
 
   public NasConfig with(ObjectiveConfig other) {
-    return new NasConfig(model, dictionary, nva, other, optimizer, data, training);
+    return new NasConfig(model, dictionary, nva, nta, other, optimizer, data, training);
   }
 
   public NasConfig with(OptimizerConfig other) {
-    return new NasConfig(model, dictionary, nva, objective, other, data, training);
+    return new NasConfig(model, dictionary, nva, nta, objective, other, data, training);
   }
 
   public NasConfig with(DataConfig other) {
-    return new NasConfig(model, dictionary, nva, objective, optimizer, other, training);
+    return new NasConfig(model, dictionary, nva, nta, objective, optimizer, other, training);
   }
 
   public NasConfig with(TrainingConfig other) {
-    return new NasConfig(model, dictionary, nva, objective, optimizer, data, other);
+    return new NasConfig(model, dictionary, nva, nta, objective, optimizer, data, other);
   }
 }

@@ -7,9 +7,13 @@ package org.nasvlp.config;
  *
  * @param enabled whether hard negative images are made at all
  * @param ratio share rho of an image's tokens that are chosen
- * @param radius R: substitutes are drawn among the R live codes nearest to the one replaced
+ * @param radius R: substitutes are taken among the R live codes nearest to the one replaced
  * @param textWeight lambda: weight of the similarity to the caption's class token against that to
  *     the image's
+ * @param similarity features that these similarities compare
+ * @param substitute which of the R codes is taken
+ * @param donor what stands at a swapped position
+ * @param control pairs that hold a swapped image and still match
  * @param weight weight of the loss
  * @param startShare share of the run before the loss begins
  * @param rampShare share of the run over which the weight then rises from 0
@@ -20,17 +24,54 @@ public record NvaConfig(
     double ratio,
     int radius,
     double textWeight,
+    Similarity similarity,
+    Substitute substitute,
+    Donor donor,
+    Control control,
     double weight,
     double startShare,
     double rampShare,
-    Loss loss) {
+    HardNegativeLoss loss) {
 
-  /** Form of the loss over the match logits of a positive and its hard negative. */
-  public enum Loss {
-    /** Mean of two cross-entropies: positive to match, negative to mismatch. */
-    BALANCED,
-    /** -log softmax of the positive's match logit over both. */
-    PAIRWISE
+  /** Features whose cosines to the class tokens score the patch tokens. */
+  public enum Similarity {
+    /** The contrastive projections of both. */
+    PROJECTED,
+    /** The encoders' outputs, which have the same width. */
+    RAW
+  }
+
+  /** Which code stands in for another one. */
+  public enum Substitute {
+    /** A uniform seeded draw among the R nearest codes. */
+    NEIGHBOUR,
+    /**
+     * The one that speaks most for the word that the caption's hard negative puts in, against the
+     * word it takes out, by how often codes and words occur together; the tokens where that gains
+     * most are the chosen ones. Needs hard negative captions; images without one get no swap.
+     */
+    WORD
+  }
+
+  /** What a swapped token is made of. */
+  public enum Donor {
+    /** The substitute's codeword (with the token's own residual where the fusion input has it). */
+    CODEWORD,
+    /** A token of another image of the batch whose code is the substitute, if there is one. */
+    TOKEN
+  }
+
+  /** What keeps the match head from judging a pair by whether tokens were swapped. */
+  public enum Control {
+    /** Nothing: every swapped image is half of a mismatching pair. */
+    NONE,
+    /** The same image with as many of its least relevant tokens swapped, as a matching pair. */
+    IRRELEVANT,
+    /**
+     * The swapped image with the hard negative caption as a matching pair, so that image and
+     * caption alone tell nothing. Needs {@link Substitute#WORD}.
+     */
+    CROSSED
   }
 
   /** Checks ranges. */
@@ -38,6 +79,15 @@ public record NvaConfig(
     ConfigCheck.that(ratio > 0 && ratio <= 1, "nva.ratio", ratio, "must lie in (0, 1]");
     ConfigCheck.range("nva.radius", radius, 1, 1024);
     ConfigCheck.range("nva.textWeight", textWeight, 0, 1);
+    ConfigCheck.present("nva.similarity", similarity);
+    ConfigCheck.present("nva.substitute", substitute);
+    ConfigCheck.present("nva.donor", donor);
+    ConfigCheck.present("nva.control", control);
+    ConfigCheck.that(
+        control != Control.CROSSED || substitute == Substitute.WORD,
+        "nva.control",
+        control,
+        "needs nva.substitute WORD");
     ConfigCheck.range("nva.weight", weight, 0, 100);
     ConfigCheck.range("nva.startShare", startShare, 0, 1);
     ConfigCheck.range("nva.rampShare", rampShare, 0, 1);
@@ -46,6 +96,28 @@ public record NvaConfig(
 
   /** The library's defaults. */
   public static NvaConfig defaults() {
-    return new NvaConfig(true, 0.15, 32, 0.5, 1, 0, 0, Loss.BALANCED);
+    return new NvaConfig(
+        true,
+        0.15,
+        32,
+        0.5,
+        Similarity.PROJECTED,
+        Substitute.NEIGHBOUR,
+        Donor.CODEWORD,
+        Control.NONE,
+        1,
+        0,
+        0,
+        HardNegativeLoss.BALANCED);
+  }
+
+  /** The loss weight at a step of a run: 0 before the start, then a linear ramp. */
+  public double weightAt(long step, long steps) {
+    return enabled ? ConfigCheck.ramp(weight, startShare, rampShare, step, steps) : 0;
+  }
+
+  /** Whether substitutes are chosen by the words of hard negative captions. */
+  public boolean usesWords() {
+    return enabled && substitute == Substitute.WORD;
   }
 }

@@ -13,7 +13,9 @@ package org.nasvlp.config;
  * @param queue momentum features kept as further contrastive negatives; a multiple of the batch
  * @param encoderMomentum m of the momentum encoders; used where {@code queue} or {@code
  *     softTargets} is above 0
- * @param softTargets alpha: share of the momentum encoders' distribution in the ITC targets
+ * @param softTargets alpha: share of the momentum encoders' distribution in the targets of ITC and
+ *     MLM
+ * @param softTargetRamp epochs over which alpha rises linearly from 0
  * @param maskRatio share of a caption's tokens that MLM masks
  */
 public record ObjectiveConfig(
@@ -26,6 +28,7 @@ public record ObjectiveConfig(
     int queue,
     double encoderMomentum,
     double softTargets,
+    double softTargetRamp,
     double maskRatio) {
 
   /** Checks ranges. */
@@ -39,16 +42,24 @@ public record ObjectiveConfig(
     ConfigCheck.range("objective.queue", queue, 0, 1 << 24);
     ConfigCheck.range("objective.encoderMomentum", encoderMomentum, 0, 1);
     ConfigCheck.range("objective.softTargets", softTargets, 0, 1);
+    ConfigCheck.range("objective.softTargetRamp", softTargetRamp, 0, 1000);
     ConfigCheck.range("objective.maskRatio", maskRatio, 0, 0.9);
   }
 
   /** The library's defaults with a queue of that length. */
   public static ObjectiveConfig defaults(int queue) {
-    return new ObjectiveConfig(1, 1, 1, 0.07, 0.001, 0.5, queue, 0.995, 0.4, 0.15);
+    return new ObjectiveConfig(1, 1, 1, 0.07, 0.001, 0.5, queue, 0.995, 0.4, 1, 0.15);
   }
 
   /** Whether momentum copies of the encoders are kept. */
   public boolean usesMomentumEncoders() {
     return queue > 0 || softTargets > 0;
+  }
+
+  /** Alpha at a step of a run with that many steps an epoch. */
+  public double softTargetsAt(long step, double stepsPerEpoch) {
+    return softTargetRamp == 0
+        ? softTargets
+        : softTargets * Math.min(1, step / (softTargetRamp * stepsPerEpoch));
   }
 }

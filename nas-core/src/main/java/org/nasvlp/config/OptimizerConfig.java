@@ -12,6 +12,8 @@ package org.nasvlp.config;
  * @param beta1 decay of the first moment
  * @param beta2 decay of the second moment
  * @param epsilon added to the root of the second moment
+ * @param accumulation batches whose gradients are averaged for a step; each of them has its own
+ *     contrast, and moves the dictionary
  * @param clipNorm largest norm of all gradients together; 0 for no clipping
  */
 public record OptimizerConfig(
@@ -23,6 +25,7 @@ public record OptimizerConfig(
     double beta1,
     double beta2,
     double epsilon,
+    int accumulation,
     double clipNorm) {
 
   /** Checks ranges. */
@@ -39,6 +42,7 @@ public record OptimizerConfig(
     ConfigCheck.range("optimizer.beta1", beta1, 0, 0.999999);
     ConfigCheck.range("optimizer.beta2", beta2, 0, 0.999999);
     ConfigCheck.range("optimizer.epsilon", epsilon, 1e-15, 1);
+    ConfigCheck.range("optimizer.accumulation", accumulation, 1, 65_536);
     ConfigCheck.range("optimizer.clipNorm", clipNorm, 0, 1e6);
   }
 

@@ -10,6 +10,10 @@ package org.nasvlp.config;
  * @param evaluateEvery steps between evaluations; 0 for one at the end only
  * @param checkpointEvery steps between checkpoints; 0 for one at the end only
  * @param keepCheckpoints most recent checkpoints that are kept
+ * @param keepBest whether the checkpoint of the best evaluation so far is kept besides, for each
+ *     metric of {@link org.nasvlp.eval.EvaluationReport#metrics}
+ * @param gradientCheckpointing whether the image encoder's layers are computed again for the
+ *     gradient rather than kept: about a third more time, much less memory, the same result
  */
 public record TrainingConfig(
     long seed,
@@ -17,7 +21,9 @@ public record TrainingConfig(
     double minutes,
     int evaluateEvery,
     int checkpointEvery,
-    int keepCheckpoints) {
+    int keepCheckpoints,
+    boolean keepBest,
+    boolean gradientCheckpointing) {
 
   /** Checks ranges. */
   public TrainingConfig {
@@ -30,6 +36,7 @@ public record TrainingConfig(
 
   /** The library's defaults for a run of that many steps. */
   public static TrainingConfig defaults(int steps) {
-    return new TrainingConfig(1, steps, 0, Math.max(1, steps / 5), Math.max(1, steps / 10), 2);
+    return new TrainingConfig(
+        1, steps, 0, Math.max(1, steps / 5), Math.max(1, steps / 10), 2, true, false);
   }
 }

@@ -1,5 +1,7 @@
 package org.nasvlp.data;
 
+import java.util.Arrays;
+
 /**
  * Captions as token ids, padded to the longest of them.
  *
@@ -22,5 +24,36 @@ public record TokenizedCaptions(int rows, int length, long[] ids, long[] mask, i
           "%d rows of %d tokens with %d ids, %d mask values and %d truncated"
               .formatted(rows, length, ids.length, mask.length, truncated));
     }
+  }
+
+  /**
+   * The same rows padded to a greater length.
+   *
+   * @param padId id of [PAD]
+   */
+  public TokenizedCaptions padTo(int newLength, long padId) {
+    if (newLength < length) {
+      throw new IllegalArgumentException(
+          "rows of " + length + " tokens cannot be padded to " + newLength);
+    }
+    long[] newIds = new long[rows * newLength];
+    long[] newMask = new long[rows * newLength];
+    Arrays.fill(newIds, padId);
+    for (int row = 0; row < rows; row++) {
+      System.arraycopy(ids, row * length, newIds, row * newLength, length);
+      System.arraycopy(mask, row * length, newMask, row * newLength, length);
+    }
+    return new TokenizedCaptions(rows, newLength, newIds, newMask, truncated);
+  }
+
+  /** Some of the rows, in that order. What was truncated among them is not known: it counts as 0. */
+  public TokenizedCaptions rows(int[] chosen) {
+    long[] newIds = new long[chosen.length * length];
+    long[] newMask = new long[chosen.length * length];
+    for (int i = 0; i < chosen.length; i++) {
+      System.arraycopy(ids, chosen[i] * length, newIds, i * length, length);
+      System.arraycopy(mask, chosen[i] * length, newMask, i * length, length);
+    }
+    return new TokenizedCaptions(chosen.length, length, newIds, newMask, 0);
   }
 }

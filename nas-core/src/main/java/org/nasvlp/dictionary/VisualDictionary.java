@@ -36,6 +36,7 @@ public final class VisualDictionary implements AutoCloseable {
   private int[] neighbours = new int[0];
   private int radius;
   private long restarts;
+  private long[] epochCounts;
 
   private VisualDictionary(DictionaryConfig config, int width, float[] codewords) {
     this.config = config;
@@ -48,6 +49,7 @@ public final class VisualDictionary implements AutoCloseable {
     }
     this.momentum = new MomentumUpdate(config.momentum(), config.epsilon(), config.deadThreshold());
     this.state = codebook.state();
+    this.epochCounts = new long[config.codewords()];
   }
 
   /**
@@ -80,6 +82,7 @@ public final class VisualDictionary implements AutoCloseable {
     dictionary.neighbours = saved.neighbours().clone();
     dictionary.radius = saved.radius();
     dictionary.restarts = saved.restarts();
+    dictionary.epochCounts = saved.epochCounts().clone();
     return dictionary;
   }
 
@@ -90,12 +93,14 @@ public final class VisualDictionary implements AutoCloseable {
    * @param neighbours K x radius lists of nearest codes, or empty
    * @param radius width of the lists
    * @param restarts codes restarted so far
+   * @param epochCounts K: how often each code was used since the epoch began
    */
-  public record Saved(CodebookState codebook, int[] neighbours, int radius, long restarts) {}
+  public record Saved(
+      CodebookState codebook, int[] neighbours, int radius, long restarts, long[] epochCounts) {}
 
   /** A copy of the dictionary's state. */
   public Saved state() {
-    return new Saved(codebook.state(), neighbours.clone(), radius, restarts);
+    return new Saved(codebook.state(), neighbours.clone(), radius, restarts, epochCounts.clone());
   }
 
   private static float[] kMeansPlusPlus(
@@ -211,6 +216,9 @@ public final class VisualDictionary implements AutoCloseable {
     long rows = tokens.numel() / width;
     codebook.update(features, rows, width, Torch.segment(codes), momentum, 0L);
     state = codebook.state();
+    for (int code : Torch.segment(codes).toArray(ValueLayout.JAVA_INT)) {
+      epochCounts[code]++;
+    }
     List<Integer> dead = new ArrayList<>();
     for (int j = 0; j < size(); j++) {
       if (state.deadSteps()[j] >= config.deadSteps()) {
@@ -272,22 +280,35 @@ public final class VisualDictionary implements AutoCloseable {
 
   /** How well the codes are used. */
   public DictionaryHealth health() {
-    double total = 0;
     int live = 0;
     for (double n : state.n()) {
-      total += n;
       if (n >= config.deadThreshold()) {
         live++;
       }
     }
+    return new DictionaryHealth(size(), live, perplexity(state.n()), restarts);
+  }
+
+  private static double perplexity(double[] counts) {
+    double total = Arrays.stream(counts).sum();
     double entropy = 0;
-    for (double n : state.n()) {
-      if (n > 0) {
-        double p = n / total;
+    for (double count : counts) {
+      if (count > 0) {
+        double p = count / total;
         entropy -= p * Math.log(p);
       }
     }
-    return new DictionaryHealth(size(), live, Math.exp(entropy), restarts);
+    return Math.exp(entropy);
+  }
+
+  /**
+   * Ends an epoch: the perplexity of the codes used in it, of 1 (all tokens had one code) to K; a
+   * single batch's would understate how many are in use. The next epoch counts from 0.
+   */
+  public double endEpoch() {
+    double perplexity = perplexity(Arrays.stream(epochCounts).asDoubleStream().toArray());
+    Arrays.fill(epochCounts, 0);
+    return perplexity;
   }
 
   @Override

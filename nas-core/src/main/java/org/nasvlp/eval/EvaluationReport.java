@@ -1,5 +1,7 @@
 package org.nasvlp.eval;
 
+import java.util.LinkedHashMap;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -20,5 +22,20 @@ public record EvaluationReport(
   /** The one number to watch: macro-average of caption choice, by ITM where there is one. */
   public double headline() {
     return (itm != null ? itm : itc).macro().captionChoice();
+  }
+
+  /**
+   * What the best checkpoints are chosen by: macro-averages of caption choice (itc, itm) and of the
+   * group score (itc-group, itm-group).
+   */
+  public Map<String, Double> metrics() {
+    Map<String, Double> metrics = new LinkedHashMap<>();
+    metrics.put("itc", itc.macro().captionChoice());
+    metrics.put("itc-group", itc.macro().group());
+    if (itm != null) {
+      metrics.put("itm", itm.macro().captionChoice());
+      metrics.put("itm-group", itm.macro().group());
+    }
+    return metrics;
   }
 }

@@ -6,6 +6,8 @@ import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
+import java.util.function.Supplier;
+import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.LongArrayRef;
 import org.bytedeco.pytorch.MemoryFormatOptional;
 import org.bytedeco.pytorch.Scalar;
@@ -165,6 +167,16 @@ public final class Torch {
   /** Sum over one dimension, which is dropped. */
   public static Tensor sum(Tensor x, long dim) {
     return x.sum(new long[] {dim}, false, new ScalarTypeOptional());
+  }
+
+  /** What {@code make} returns, in the caller's scope; all else that it makes is freed at once. */
+  public static Tensor keepOnly(Supplier<Tensor> make) {
+    PointerScope outer = PointerScope.getInnerScope();
+    try (PointerScope scope = new PointerScope()) {
+      Tensor kept = make.get();
+      outer.attach(kept);
+      return kept;
+    }
   }
 
   /** The shape. */

@@ -177,6 +177,9 @@ public final class NasModel implements AutoCloseable {
       }
       long restarts =
           entry(file, found, "restarts", Safetensors.Type.I64, 1).get(ValueLayout.JAVA_LONG, 0);
+      long[] epochCounts =
+          entry(file, found, "epoch_counts", Safetensors.Type.I64, k)
+              .toArray(ValueLayout.JAVA_LONG);
       if (dictionary != null) {
         dictionary.close();
       }
@@ -185,7 +188,11 @@ public final class NasModel implements AutoCloseable {
               config.dictionary(),
               d,
               new VisualDictionary.Saved(
-                  new CodebookState(codewords, n, m, dead), neighbours, radius, restarts));
+                  new CodebookState(codewords, n, m, dead),
+                  neighbours,
+                  radius,
+                  restarts,
+                  epochCounts));
     }
   }
 
@@ -256,6 +263,12 @@ public final class NasModel implements AutoCloseable {
               new long[] {k, saved.radius()},
               bytes(MemorySegment.ofArray(saved.neighbours()))));
     }
+    state.put(
+        "epoch_counts",
+        new Safetensors.Entry(
+            Safetensors.Type.I64,
+            new long[] {k},
+            bytes(MemorySegment.ofArray(saved.epochCounts()))));
     state.put(
         "restarts",
         new Safetensors.Entry(

@@ -2,9 +2,12 @@ package org.nasvlp.model;
 
 import java.util.ArrayList;
 import java.util.List;
+import org.bytedeco.pytorch.AutoGradMode;
+import org.bytedeco.pytorch.BoolOptional;
 import org.bytedeco.pytorch.DoubleOptional;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorArrayRefOptional;
 import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.global.torch;
 import org.nasvlp.config.ModelConfig;
@@ -241,6 +244,14 @@ public final class Network {
    * @return B x (1 + N) x d: the class token, then the patch tokens row by row
    */
   public Tensor encodeImage(Tensor images) {
+    Tensor x = embedImage(images);
+    for (int i = 0; i < config.imageLayers(); i++) {
+      x = imageLayer(x, i);
+    }
+    return imageNorm(x, "image_encoder.layernorm");
+  }
+
+  private Tensor embedImage(Tensor images) {
     String prefix = "image_encoder.";
     long batch = images.size(0);
     long d = config.width();
@@ -291,20 +302,86 @@ public final class Network {
     }
     Tensor patches = grid.flatten(2, 3).transpose(1, 2);
     Tensor cls = weight(prefix + "embeddings.cls_token").expand(batch, 1, d);
-    Tensor x = Torch.cat(1, cls, patches).add(weight(prefix + "embeddings.position_embeddings"));
-    for (int i = 0; i < config.imageLayers(); i++) {
-      String layer = prefix + "encoder.layer." + i + ".";
-      Tensor attended =
-          selfAttention(
-              imageNorm(x, layer + "layernorm_before"),
-              layer + "attention.attention.",
-              new TensorOptional());
-      x = x.add(dense(attended, layer + "attention.output.dense"));
-      Tensor hidden =
-          torch.gelu(dense(imageNorm(x, layer + "layernorm_after"), layer + "intermediate.dense"));
-      x = x.add(dense(hidden, layer + "output.dense"));
+    return Torch.cat(1, cls, patches).add(weight(prefix + "embeddings.position_embeddings"));
+  }
+
+  private Tensor imageLayer(Tensor x, int i) {
+    String layer = "image_encoder.encoder.layer." + i + ".";
+    Tensor attended =
+        selfAttention(
+            imageNorm(x, layer + "layernorm_before"),
+            layer + "attention.attention.",
+            new TensorOptional());
+    Tensor between = x.add(dense(attended, layer + "attention.output.dense"));
+    Tensor hidden =
+        torch.gelu(
+            dense(imageNorm(between, layer + "layernorm_after"), layer + "intermediate.dense"));
+    return between.add(dense(hidden, layer + "output.dense"));
+  }
+
+  /**
+   * {@link #encodeImage} without keeping what its layers computed (Chen et al., "Training deep nets
+   * with sublinear memory cost", arXiv 1604.06174): only the layers' inputs are kept, and each
+   * layer is computed again when its gradient is asked for.
+   */
+  public Recomputed recomputedImage(Tensor images) {
+    List<Tensor> inputs = new ArrayList<>();
+    try (AutoGradMode off = new AutoGradMode(false)) {
+      Tensor x = Torch.keepOnly(() -> embedImage(images));
+      for (int i = 0; i < config.imageLayers(); i++) {
+        Tensor input = x;
+        int layer = i;
+        inputs.add(input);
+        x = Torch.keepOnly(() -> imageLayer(input, layer));
+      }
+      inputs.add(x);
+      Tensor features = imageNorm(x, "image_encoder.layernorm");
+      features.set_requires_grad(true);
+      return new Recomputed(images, inputs, features);
     }
-    return imageNorm(x, prefix + "layernorm");
+  }
+
+  /** Image features whose gradient goes on by {@link #backward}. Used once, on one thread. */
+  public final class Recomputed {
+    private final Tensor images;
+    private final List<Tensor> inputs;
+    private final Tensor features;
+
+    private Recomputed(Tensor images, List<Tensor> inputs, Tensor features) {
+      this.images = images;
+      this.inputs = inputs;
+      this.features = features;
+    }
+
+    /** B x (1 + N) x d, as {@link #encodeImage} gives them. */
+    public Tensor features() {
+      return features;
+    }
+
+    /** Passes the features' gradient on to the parameters, after the loss's backward pass. */
+    public void backward() {
+      Tensor gradient = features.grad();
+      for (int i = inputs.size() - 1; i >= 0; i--) {
+        Tensor input = inputs.get(i);
+        Tensor from = gradient;
+        int layer = i;
+        gradient =
+            Torch.keepOnly(
+                () -> {
+                  input.set_requires_grad(true);
+                  boolean last = layer == inputs.size() - 1;
+                  Tensor output =
+                      last ? imageNorm(input, "image_encoder.layernorm") : imageLayer(input, layer);
+                  backward(output, from);
+                  return input.grad();
+                });
+      }
+      backward(embedImage(images), gradient);
+    }
+
+    private static void backward(Tensor output, Tensor gradient) {
+      output.backward(gradient, new BoolOptional(), false, new TensorArrayRefOptional());
+    }
   }
 
   /**

@@ -1,15 +1,20 @@
 package org.nasvlp.negatives;
 
-import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.Map;
 import org.bytedeco.pytorch.AutoGradMode;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
+import org.jspecify.annotations.Nullable;
 import org.nasvlp.config.ModelConfig.FusionInput;
 import org.nasvlp.config.NvaConfig;
 import org.nasvlp.dictionary.VisualDictionary;
+import org.nasvlp.dictionary.WordCodes;
 import org.nasvlp.internal.Torch;
+import org.nasvlp.kernels.Kernels;
 import org.nasvlp.kernels.TokenSwap;
 
 /**
@@ -19,6 +24,9 @@ import org.nasvlp.kernels.TokenSwap;
  * <p>Immutable; may be used from several threads.
  */
 public final class NegativeVisualAugmentation {
+  /** Coordinate of the draws that choose donors, which no token's position reaches. */
+  private static final int DONOR_DRAW = 1 << 24;
+
   private final NvaConfig config;
   private final FusionInput mode;
   private final long seed;
@@ -26,7 +34,7 @@ public final class NegativeVisualAugmentation {
   /**
    * @param config how tokens are chosen and replaced
    * @param mode whether tokens are codewords or carry a residual
-   * @param seed of the substitutes' draws
+   * @param seed of the draws
    */
   public NegativeVisualAugmentation(NvaConfig config, FusionInput mode, long seed) {
     this.config = config;
@@ -35,45 +43,87 @@ public final class NegativeVisualAugmentation {
   }
 
   /**
-   * Hard negative images.
+   * What images are made of and what their tokens are scored by.
    *
-   * @param tokens B x N x d: the positive's tokens at positions without a substitute, bit for bit,
-   *     without gradient
-   * @param swapped B x N x 1 booleans, true where a token was replaced
-   * @param count how many tokens were replaced in all
-   */
-  public record HardNegativeImages(Tensor tokens, Tensor swapped, int count) {}
-
-  /** How many of N tokens are chosen: the ratio of N, rounded up. */
-  public int chosen(int tokens) {
-    return Math.max(1, Math.min(tokens, (int) Math.ceil(config.ratio() * tokens - 1e-9)));
-  }
-
-  /**
-   * Swaps tokens.
-   *
-   * @param dictionary the codebook with its neighbour lists
    * @param tokens B x N x d float32 patch tokens as the fusion encoder takes them
    * @param codes B x N int32 codes
    * @param imageSimilarity B x N float32 cosines of the tokens to their image's class token
    * @param textSimilarity B x N float32 cosines of the tokens to the caption's class token
    * @param sampleIds B ids that randomness depends on
-   * @param step of the run
+   * @param step that randomness depends on
    */
-  public HardNegativeImages swap(
-      VisualDictionary dictionary,
+  public record Images(
       Tensor tokens,
       Tensor codes,
       Tensor imageSimilarity,
       Tensor textSimilarity,
       long[] sampleIds,
-      int step) {
+      int step) {}
+
+  /**
+   * The one-word differences of hard negative captions, B of them; null where a caption has none.
+   *
+   * @param from the words taken out, in lower case
+   * @param to the words put in, in lower case
+   */
+  public record WordEdits(@Nullable String[] from, @Nullable String[] to) {}
+
+  /**
+   * Hard negative images.
+   *
+   * @param tokens B x N x d: the positive's tokens at positions without a substitute, bit for bit,
+   *     without gradient
+   * @param swapped B x N x 1 booleans, true where a token was replaced
+   * @param scores B x N: what the tokens were chosen by
+   * @param positions B x M: the chosen positions, -1 where fewer were chosen
+   * @param substitutes B x M: the codes put there, -1 where a token stayed
+   * @param valid per image whether any token was replaced
+   */
+  public record HardNegativeImages(
+      Tensor tokens,
+      Tensor swapped,
+      double[][] scores,
+      int[][] positions,
+      int[][] substitutes,
+      boolean[] valid) {
+
+    /** Images with a replaced token. */
+    public int count() {
+      int count = 0;
+      for (boolean one : valid) {
+        count += one ? 1 : 0;
+      }
+      return count;
+    }
+  }
+
+  /** How many of N tokens are chosen at most: the ratio of N, rounded up. */
+  public int chosen(int tokens) {
+    return Math.max(1, Math.min(tokens, (int) Math.ceil(config.ratio() * tokens - 1e-9)));
+  }
+
+  /**
+   * Swaps the most relevant tokens for neighbours drawn at random ({@link
+   * NvaConfig.Substitute#NEIGHBOUR}).
+   *
+   * @param dictionary the codebook with its neighbour lists
+   */
+  public HardNegativeImages swap(VisualDictionary dictionary, Images images) {
+    return swap(dictionary, images, images.textSimilarity(), images.imageSimilarity());
+  }
+
+  /** Swaps the least relevant tokens, as many as {@link #swap} does. */
+  public HardNegativeImages swapIrrelevant(VisualDictionary dictionary, Images images) {
+    return swap(dictionary, images, images.textSimilarity().neg(), images.imageSimilarity().neg());
+  }
+
+  private HardNegativeImages swap(
+      VisualDictionary dictionary, Images images, Tensor textScore, Tensor imageScore) {
     try (AutoGradMode off = new AutoGradMode(false)) {
+      Tensor tokens = images.tokens().detach().contiguous();
       int batch = (int) tokens.size(0);
       int count = (int) tokens.size(1);
       int chosen = chosen(count);
-      Tensor source = tokens.detach().contiguous();
-      Tensor ids = Torch.longs(sampleIds, batch);
       Tensor positions = Torch.empty(torch.ScalarType.Int, batch, chosen);
       Tensor substitutes = Torch.empty(torch.ScalarType.Int, batch, chosen);
       Tensor out = Torch.empty(torch.ScalarType.Float, batch, count, tokens.size(2));
@@ -87,36 +137,209 @@ public final class NegativeVisualAugmentation {
                   dictionary.radius(),
                   config.textWeight(),
                   seed,
-                  step,
+                  images.step(),
                   mode == FusionInput.QUANTISED
                       ? TokenSwap.Mode.QUANTISED
                       : TokenSwap.Mode.RESIDUAL),
-              Torch.segment(textSimilarity.detach().contiguous()),
-              Torch.segment(imageSimilarity.detach().contiguous()),
-              Torch.segment(source),
-              Torch.segment(codes),
+              Torch.segment(textScore.detach().contiguous()),
+              Torch.segment(imageScore.detach().contiguous()),
+              Torch.segment(tokens),
+              Torch.segment(images.codes()),
               Torch.segment(dictionary.neighbours()),
-              Torch.segment(ids),
+              Torch.segment(Torch.longs(images.sampleIds(), batch)),
               Torch.segment(positions),
               Torch.segment(substitutes),
               Torch.segment(out),
               0L);
-      Tensor mask = Torch.empty(torch.ScalarType.Byte, batch, count, 1).fill_(new Scalar(0));
-      MemorySegment maskBytes = Torch.segment(mask);
-      MemorySegment position = Torch.segment(positions);
-      MemorySegment substitute = Torch.segment(substitutes);
-      int swapped = 0;
+      double[][] scores = new double[batch][count];
+      float[] text = Torch.toFloats(textScore);
+      float[] image = Torch.toFloats(imageScore);
+      for (int b = 0; b < batch; b++) {
+        addUnitRange(text, b * count, config.textWeight(), scores[b]);
+        addUnitRange(image, b * count, 1 - config.textWeight(), scores[b]);
+      }
+      return finish(
+          images,
+          tokens,
+          out,
+          scores,
+          rows(positions, batch, chosen),
+          rows(substitutes, batch, chosen));
+    }
+  }
+
+  private static void addUnitRange(float[] values, int from, double weight, double[] scores) {
+    double low = Double.POSITIVE_INFINITY;
+    double high = Double.NEGATIVE_INFINITY;
+    for (int i = 0; i < scores.length; i++) {
+      low = Math.min(low, values[from + i]);
+      high = Math.max(high, values[from + i]);
+    }
+    if (low < high) {
+      for (int i = 0; i < scores.length; i++) {
+        scores[i] += weight * ((values[from + i] - low) / (high - low));
+      }
+    }
+  }
+
+  private static int[][] rows(Tensor matrix, int rows, int columns) {
+    int[] flat = Torch.segment(matrix).toArray(ValueLayout.JAVA_INT);
+    int[][] out = new int[rows][];
+    for (int i = 0; i < rows; i++) {
+      out[i] = Arrays.copyOfRange(flat, i * columns, (i + 1) * columns);
+    }
+    return out;
+  }
+
+  /**
+   * Swaps tokens towards the words of hard negative captions ({@link NvaConfig.Substitute#WORD}). A
+   * code z at hand is replaced by that one of its R nearest live codes whose evidence for the new
+   * word exceeds its own the most; the tokens that gain most are swapped, ties to the lowest
+   * position. An image is left as it is if its codes would then still speak for the old word.
+   */
+  public HardNegativeImages swapTowards(
+      VisualDictionary dictionary, WordCodes words, Images images, WordEdits edits) {
+    try (AutoGradMode off = new AutoGradMode(false)) {
+      Tensor tokens = images.tokens().detach().contiguous();
+      int batch = (int) tokens.size(0);
+      int count = (int) tokens.size(1);
+      int chosen = chosen(count);
+      int[] codes = Torch.segment(images.codes()).toArray(ValueLayout.JAVA_INT);
+      int[] lists = Torch.segment(dictionary.neighbours()).toArray(ValueLayout.JAVA_INT);
+      int radius = dictionary.radius();
+      int[][] positions = new int[batch][chosen];
+      int[][] substitutes = new int[batch][chosen];
+      double[][] gains = new double[batch][count];
+      for (int b = 0; b < batch; b++) {
+        Arrays.fill(positions[b], -1);
+        Arrays.fill(substitutes[b], -1);
+        String from = edits.from()[b];
+        String to = edits.to()[b];
+        if (from != null && to != null && words.knows(from) && words.knows(to)) {
+          choose(
+              Arrays.copyOfRange(codes, b * count, (b + 1) * count),
+              words.evidence(from, to),
+              lists,
+              radius,
+              gains[b],
+              positions[b],
+              substitutes[b]);
+        }
+      }
+      Tensor out = tokens.clone();
+      float[] e = Torch.toFloats(dictionary.codewords());
+      int width = (int) tokens.size(2);
+      var cells = Torch.segment(out);
       for (int b = 0; b < batch; b++) {
         for (int m = 0; m < chosen; m++) {
-          long at = (long) b * chosen + m;
-          if (substitute.getAtIndex(ValueLayout.JAVA_INT, at) >= 0) {
-            int token = position.getAtIndex(ValueLayout.JAVA_INT, at);
-            maskBytes.set(ValueLayout.JAVA_BYTE, (long) b * count + token, (byte) 1);
-            swapped++;
+          if (substitutes[b][m] < 0) {
+            continue;
+          }
+          int at = b * count + positions[b][m];
+          for (int t = 0; t < width; t++) {
+            float put = e[substitutes[b][m] * width + t];
+            if (mode == FusionInput.RESIDUAL) {
+              long cell = (long) at * width + t;
+              put += cells.getAtIndex(ValueLayout.JAVA_FLOAT, cell) - e[codes[at] * width + t];
+            }
+            cells.setAtIndex(ValueLayout.JAVA_FLOAT, (long) at * width + t, put);
           }
         }
       }
-      return new HardNegativeImages(out, mask.to(torch.ScalarType.Bool), swapped);
+      return finish(images, tokens, out, gains, positions, substitutes);
+    }
+  }
+
+  private static void choose(
+      int[] codes,
+      double[] evidence,
+      int[] lists,
+      int radius,
+      double[] gain,
+      int[] positions,
+      int[] substitutes) {
+    int[] best = new int[codes.length];
+    double before = 0;
+    for (int i = 0; i < codes.length; i++) {
+      int z = codes[i];
+      before += evidence[z];
+      best[i] = -1;
+      for (int r = 0; r < radius; r++) {
+        int other = lists[z * radius + r];
+        if (other >= 0 && evidence[other] - evidence[z] > gain[i]) {
+          gain[i] = evidence[other] - evidence[z];
+          best[i] = other;
+        }
+      }
+    }
+    Integer[] order = new Integer[codes.length];
+    Arrays.setAll(order, i -> i);
+    Arrays.sort(order, (a, b) -> Double.compare(gain[b], gain[a]));
+    double after = before;
+    for (int m = 0; m < positions.length && best[order[m]] >= 0; m++) {
+      positions[m] = order[m];
+      substitutes[m] = best[order[m]];
+      after += gain[order[m]];
+    }
+    if (after <= 0) {
+      Arrays.fill(substitutes, -1);
+    }
+  }
+
+  /** Puts in donors where they are asked for, and gathers what was done. */
+  private HardNegativeImages finish(
+      Images images,
+      Tensor tokens,
+      Tensor out,
+      double[][] scores,
+      int[][] positions,
+      int[][] substitutes) {
+    int batch = positions.length;
+    int count = (int) tokens.size(1);
+    if (config.donor() == NvaConfig.Donor.TOKEN) {
+      putDonors(images, tokens, out, positions, substitutes);
+    }
+    Tensor mask = Torch.empty(torch.ScalarType.Byte, batch, count, 1).fill_(new Scalar(0));
+    var bytes = Torch.segment(mask);
+    boolean[] valid = new boolean[batch];
+    for (int b = 0; b < batch; b++) {
+      for (int m = 0; m < positions[b].length; m++) {
+        if (substitutes[b][m] >= 0) {
+          bytes.set(ValueLayout.JAVA_BYTE, (long) b * count + positions[b][m], (byte) 1);
+          valid[b] = true;
+        }
+      }
+    }
+    return new HardNegativeImages(
+        out, mask.to(torch.ScalarType.Bool), scores, positions, substitutes, valid);
+  }
+
+  private void putDonors(
+      Images images, Tensor tokens, Tensor out, int[][] positions, int[][] substitutes) {
+    int count = (int) tokens.size(1);
+    long width = tokens.size(2) * Float.BYTES;
+    int[] codes = Torch.segment(images.codes()).toArray(ValueLayout.JAVA_INT);
+    Map<Integer, int[]> holders = new HashMap<>();
+    for (int at = 0; at < codes.length; at++) {
+      int[] known = holders.getOrDefault(codes[at], new int[0]);
+      int[] more = Arrays.copyOf(known, known.length + 1);
+      more[known.length] = at;
+      holders.put(codes[at], more);
+    }
+    var from = Torch.segment(tokens);
+    var to = Torch.segment(out);
+    for (int b = 0; b < positions.length; b++) {
+      for (int m = 0; m < positions[b].length; m++) {
+        int[] donors = holders.get(substitutes[b][m]);
+        if (substitutes[b][m] < 0 || donors == null) {
+          continue;
+        }
+        int position = positions[b][m];
+        long draw = Kernels.draw(seed, images.step(), images.sampleIds()[b], DONOR_DRAW + position);
+        int donor = donors[Kernels.uniform(draw, donors.length)];
+        to.asSlice((b * (long) count + position) * width, width)
+            .copyFrom(from.asSlice(donor * width, width));
+      }
     }
   }
 }

@@ -18,6 +18,7 @@ import java.util.Arrays;
 import java.util.Deque;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
@@ -31,6 +32,9 @@ import org.nasvlp.data.Batch;
 import org.nasvlp.data.BatchLoader;
 import org.nasvlp.data.CaptionTokenizer;
 import org.nasvlp.data.ImageTextDataset;
+import org.nasvlp.data.TokenizedCaptions;
+import org.nasvlp.dictionary.WordCodes;
+import org.nasvlp.eval.ArtefactProbe;
 import org.nasvlp.eval.EvaluationReport;
 import org.nasvlp.eval.FineGrainedBenchmark;
 import org.nasvlp.internal.Draws;
@@ -38,6 +42,10 @@ import org.nasvlp.internal.Torch;
 import org.nasvlp.kernels.Kernels;
 import org.nasvlp.kernels.NonFiniteInputException;
 import org.nasvlp.model.NasModel;
+import org.nasvlp.negatives.EnglishTextEditor;
+import org.nasvlp.negatives.NegativeTextAugmentation;
+import org.nasvlp.negatives.NvaTrace;
+import org.nasvlp.negatives.TextEditor;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -65,6 +73,9 @@ public final class NasTrainer {
   private static final int CALIBRATION_FROM = 3;
   private static final int CALIBRATION_TO = 13;
 
+  /** Steps before an evaluation whose hard negative images are probed for artefacts. */
+  private static final int PROBED_STEPS = 20;
+
   /** Share of a time budget that training steps may use; the rest is for evaluations. */
   private static final double STEP_SHARE = 0.93;
 
@@ -75,6 +86,8 @@ public final class NasTrainer {
   private final Path output;
   private final boolean resume;
   private final int threads;
+  private final int traceEvery;
+  private final TextEditor.@Nullable Factory textEditor;
   private final List<TrainingListener> listeners;
   private volatile boolean stopRequested;
   private boolean started;
@@ -87,6 +100,8 @@ public final class NasTrainer {
     this.output = Objects.requireNonNull(builder.output, "output is missing");
     this.resume = builder.resume;
     this.threads = builder.threads;
+    this.traceEvery = builder.traceEvery;
+    this.textEditor = builder.textEditor;
     this.listeners = List.copyOf(builder.listeners);
   }
 
@@ -104,6 +119,8 @@ public final class NasTrainer {
     private @Nullable Path output;
     private boolean resume;
     private int threads = Runtime.getRuntime().availableProcessors();
+    private int traceEvery;
+    private TextEditor.@Nullable Factory textEditor;
     private final List<TrainingListener> listeners = new ArrayList<>();
 
     private Builder() {}
@@ -152,6 +169,24 @@ public final class NasTrainer {
       return this;
     }
 
+    /** Makes hard negative captions; that of English, {@link EnglishTextEditor}, unless set. */
+    public Builder textEditor(TextEditor.Factory value) {
+      textEditor = value;
+      return this;
+    }
+
+    /**
+     * Steps between traces of a hard negative image, which go to the listeners and the log; 0, the
+     * default, for none. No influence on the training.
+     */
+    public Builder traceEvery(int value) {
+      if (value < 0) {
+        throw new IllegalArgumentException("traceEvery is " + value + ": it must not be negative");
+      }
+      traceEvery = value;
+      return this;
+    }
+
     /** Adds a listener. */
     public Builder listener(TrainingListener value) {
       listeners.add(value);
@@ -174,7 +209,13 @@ public final class NasTrainer {
 
   /** What a checkpoint keeps besides tensors. */
   private record State(
-      int format, long step, long plannedSteps, double seconds, int queueFilled, int queueNext) {}
+      int format,
+      long step,
+      long plannedSteps,
+      double seconds,
+      int queueFilled,
+      int queueNext,
+      @Nullable Map<String, Double> best) {}
 
   /**
    * Trains.
@@ -282,13 +323,37 @@ public final class NasTrainer {
     Kernels.setThreads(threads);
     long begin = System.nanoTime();
     try (NasModel model = NasModel.create(config, tokenizer);
-        TrainingStep step = new TrainingStep(config, model)) {
+        TrainingStep step = new TrainingStep(config, model, textNegatives(), stepsPerEpoch())) {
       Run run = new Run(model, step, begin);
       if (previous.isPresent()) {
         run.restore(previous.get());
       }
       return run.train();
     }
+  }
+
+  private double stepsPerEpoch() {
+    return Math.max(
+        1, (double) dataset.size() / config.data().batchSize() / config.optimizer().accumulation());
+  }
+
+  /** Hard negative captions, where the configuration needs any; their edits are kept beside. */
+  private @Nullable NegativeTextAugmentation textNegatives() throws InterruptedException {
+    if (!config.nta().enabled() && !config.nva().usesWords()) {
+      return null;
+    }
+    NegativeTextAugmentation negatives =
+        NegativeTextAugmentation.prepare(
+            dataset,
+            tokenizer,
+            textEditor != null
+                ? textEditor
+                : EnglishTextEditor.factory(config.nta().exactLabels()),
+            config.nta(),
+            output.resolve("captions"),
+            config.training().seed());
+    listeners.forEach(listener -> listener.onCaptionEdits(negatives.preparation()));
+    return negatives;
   }
 
   /** The state of one run. */
@@ -302,6 +367,9 @@ public final class NasTrainer {
     private boolean planned;
     private double earlierSeconds;
     private double evaluationSeconds;
+    private final double stepsPerEpoch;
+    private final Map<String, Double> best = new TreeMap<>();
+    private ArtefactProbe probe = new ArtefactProbe(config.dictionary().codewords());
     private Map<String, Double> losses = Map.of();
     private @Nullable Path checkpoint;
     private long checkpointStep = -1;
@@ -310,6 +378,7 @@ public final class NasTrainer {
       this.model = model;
       this.trainingStep = trainingStep;
       this.begin = begin;
+      this.stepsPerEpoch = stepsPerEpoch();
     }
 
     private double seconds() {
@@ -323,7 +392,13 @@ public final class NasTrainer {
         startDictionary(dataSeed);
       }
       try (BatchLoader loader =
-          new BatchLoader(dataset, tokenizer, imageSize, config.data(), dataSeed, step)) {
+          new BatchLoader(
+              dataset,
+              tokenizer,
+              imageSize,
+              config.data(),
+              dataSeed,
+              step * config.optimizer().accumulation())) {
         TrainingStart start =
             new TrainingStart(
                 step,
@@ -400,19 +475,27 @@ public final class NasTrainer {
 
     private void oneStep(BatchLoader loader) throws IOException, InterruptedException {
       long from = System.nanoTime();
-      Batch batch = loader.next();
+      List<Batch> batches = new ArrayList<>();
+      for (int a = 0; a < config.optimizer().accumulation(); a++) {
+        batches.add(loader.next());
+      }
+      double waited = (System.nanoTime() - from) * 1e-9;
       TrainingStep.Outcome outcome;
       try {
-        outcome = trainingStep.take(batch, step, steps);
+        boolean traced = traceEvery > 0 && (step + 1) % traceEvery == 0;
+        outcome = trainingStep.take(batches, step, steps, traced, probing() ? probe : null);
       } catch (NonFiniteInputException e) {
-        throw notFinite(batch, "the image encoder's features", e);
+        throw notFinite(batches, "the image encoder's features", e);
       }
       if (!Double.isFinite(outcome.loss()) || !Double.isFinite(outcome.gradientNorm())) {
         throw notFinite(
-            batch,
+            batches,
             Double.isFinite(outcome.loss()) ? "the gradient" : "the loss " + outcome.losses(),
             null);
       }
+      Map<String, Double> sections = new LinkedHashMap<>();
+      sections.put("data", waited);
+      sections.putAll(outcome.seconds());
       double learningRate = config.optimizer().learningRate(step, steps);
       step++;
       losses = outcome.losses();
@@ -430,26 +513,106 @@ public final class NasTrainer {
               learningRate,
               outcome.gradientNorm(),
               outcome.temperature(),
-              config.data().batchSize() / mean,
+              outcome.hardNegatives(),
+              config.data().batchSize() * (double) config.optimizer().accumulation() / mean,
+              sections,
               model.dictionary().health(),
               loader.skipped().skipped());
       log("step", report);
       listeners.forEach(listener -> listener.onStep(report));
+      NvaTrace trace = outcome.trace();
+      if (trace != null) {
+        log("nva_trace", Map.of("step", step, "trace", trace));
+        listeners.forEach(listener -> listener.onNvaTrace(step, trace));
+      }
+      if (Math.floor(step / stepsPerEpoch) > Math.floor((step - 1) / stepsPerEpoch)) {
+        endEpoch();
+      }
+    }
+
+    /** Whether the step to come is one of the last before an evaluation. */
+    private boolean probing() {
+      int every = config.training().evaluateEvery();
+      boolean beforeEvaluation = every > 0 && every - step % every <= PROBED_STEPS;
+      return benchmark != null && (beforeEvaluation || steps - step <= PROBED_STEPS);
+    }
+
+    private void endEpoch() throws IOException {
+      double perplexity = model.dictionary().endEpoch();
+      log("epoch", Map.of("step", step, "perplexity", perplexity));
+      double least = config.dictionary().collapseShare() * config.dictionary().codewords();
+      if (perplexity < least) {
+        String message =
+            String.format(
+                Locale.ROOT,
+                "the dictionary is collapsing: in the epoch that ended with step %d the tokens used"
+                    + " its %d codes with a perplexity of %.1f; lower dictionary.deadSteps or"
+                    + " dictionary.codewords",
+                step,
+                config.dictionary().codewords(),
+                perplexity);
+        listeners.forEach(listener -> listener.onWarning(message));
+      }
     }
 
     private TrainingException notFinite(
-        Batch batch, String what, @Nullable RuntimeException cause) {
+        List<Batch> batches, String what, @Nullable RuntimeException cause) {
+      String saved;
+      try {
+        saved = "they are saved in " + saveBatches(batches);
+      } catch (IOException e) {
+        saved = "they could not be saved (" + e.getMessage() + ")";
+      }
+      List<String> keys = new ArrayList<>();
+      batches.forEach(batch -> keys.addAll(Arrays.asList(batch.keys())));
       return new TrainingException(
           what
               + " is not finite at step "
               + (step + 1)
               + " (samples "
-              + String.join(", ", batch.keys())
+              + String.join(", ", keys)
+              + "; "
+              + saved
               + "): lower optimizer.learningRate, or look at these samples; "
               + (checkpoint == null
                   ? "no checkpoint was written yet"
                   : "the last checkpoint is " + checkpoint),
           cause);
+    }
+
+    /** Writes what the step that failed was given: tensors, and keys and captions as metadata. */
+    private Path saveBatches(List<Batch> batches) throws IOException {
+      String name = String.format(Locale.ROOT, "not-finite-step-%08d", step + 1);
+      Map<String, Safetensors.Entry> tensors = new TreeMap<>();
+      List<Map<String, Object>> samples = new ArrayList<>();
+      int size = config.model().imageSize();
+      for (int a = 0; a < batches.size(); a++) {
+        Batch batch = batches.get(a);
+        TokenizedCaptions tokens = batch.tokens();
+        int rows = batch.keys().length;
+        tensors.put(
+            "images." + a,
+            entry(
+                Safetensors.Type.F32, MemorySegment.ofArray(batch.images()), rows, 3, size, size));
+        tensors.put(
+            "ids." + a,
+            entry(
+                Safetensors.Type.I64, MemorySegment.ofArray(tokens.ids()), rows, tokens.length()));
+        for (int i = 0; i < rows; i++) {
+          samples.add(Map.of("key", batch.keys()[i], "caption", batch.captions()[i]));
+        }
+      }
+      Path file = output.resolve(name + ".safetensors");
+      Files.deleteIfExists(file);
+      Safetensors.write(file, tensors);
+      Files.writeString(output.resolve(name + ".json"), JSON.writeValueAsString(samples));
+      return file;
+    }
+
+    private static Safetensors.Entry entry(
+        Safetensors.Type type, MemorySegment values, long... shape) {
+      return new Safetensors.Entry(
+          type, shape, MemorySegment.ofArray(values.toArray(ValueLayout.JAVA_BYTE)));
     }
 
     /** Fits the number of steps to the time budget, from the time that steps have taken. */
@@ -487,8 +650,27 @@ public final class NasTrainer {
           Objects.requireNonNull(benchmark).evaluate(model.itcScorer(), model.itmScorer(), last);
       evaluationSeconds += (System.nanoTime() - from) * 1e-9;
       log("evaluation", Map.of("step", step, "report", report));
+      if (probe.images() >= PROBED_STEPS) {
+        ArtefactProbe.Result probed = probe.result();
+        log("artefact_probe", Map.of("step", step, "result", probed));
+        listeners.forEach(listener -> listener.onArtefactProbe(step, probed));
+      }
+      probe = new ArtefactProbe(config.dictionary().codewords());
       listeners.forEach(listener -> listener.onEvaluation(step, report));
+      if (config.training().keepBest()) {
+        keepBest(report);
+      }
       return report;
+    }
+
+    private void keepBest(EvaluationReport report) throws IOException {
+      for (var metric : report.metrics().entrySet()) {
+        if (metric.getValue() > best.getOrDefault(metric.getKey(), Double.NEGATIVE_INFINITY)) {
+          best.put(metric.getKey(), metric.getValue());
+          writeCheckpoint();
+          Checkpoints.keepAs(output, "best-" + metric.getKey(), Objects.requireNonNull(checkpoint));
+        }
+      }
     }
 
     private void log(String kind, Object value) throws IOException {
@@ -523,7 +705,8 @@ public final class NasTrainer {
                         planned ? steps : 0,
                         earlierSeconds + seconds(),
                         queue == null ? 0 : queue.filled(),
-                        queue == null ? 0 : queue.next());
+                        queue == null ? 0 : queue.next(),
+                        best);
                 Files.writeString(directory.resolve("state.json"), JSON.writeValueAsString(state));
               });
       checkpointStep = step;
@@ -544,12 +727,15 @@ public final class NasTrainer {
       if (queue != null) {
         tensors.put("queue.images", flat(queue.images()));
         tensors.put("queue.texts", flat(queue.texts()));
-        MemorySegment ids =
-            MemorySegment.ofArray(
-                MemorySegment.ofArray(queue.ids()).toArray(ValueLayout.JAVA_BYTE));
         tensors.put(
             "queue.ids",
-            new Safetensors.Entry(Safetensors.Type.I64, new long[] {queue.ids().length}, ids));
+            entry(Safetensors.Type.I64, MemorySegment.ofArray(queue.ids()), queue.ids().length));
+      }
+      WordCodes words = trainingStep.words();
+      if (words != null) {
+        tensors.put(
+            "word_codes",
+            entry(Safetensors.Type.F64, MemorySegment.ofArray(words.state()), words.stateSize()));
       }
       return tensors;
     }
@@ -593,6 +779,10 @@ public final class NasTrainer {
           if (expected.getKey().equals("queue.ids")) {
             long[] ids = Objects.requireNonNull(trainingStep.queue()).ids();
             MemorySegment.ofArray(ids).copyFrom(entry.data());
+          } else if (expected.getKey().equals("word_codes")) {
+            double[] counts = new double[(int) entry.shape()[0]];
+            MemorySegment.ofArray(counts).copyFrom(entry.data());
+            Objects.requireNonNull(trainingStep.words()).restore(counts);
           } else {
             expected.getValue().data().copyFrom(entry.data());
           }
@@ -603,6 +793,9 @@ public final class NasTrainer {
       }
       step = Math.toIntExact(state.step());
       earlierSeconds = state.seconds();
+      if (state.best() != null) {
+        best.putAll(state.best());
+      }
       if (state.plannedSteps() > 0) {
         steps = state.plannedSteps();
         planned = true;
@@ -616,6 +809,7 @@ public final class NasTrainer {
       parts.put("model", new Object[] {config.model(), saved.model()});
       parts.put("dictionary", new Object[] {config.dictionary(), saved.dictionary()});
       parts.put("nva", new Object[] {config.nva(), saved.nva()});
+      parts.put("nta", new Object[] {config.nta(), saved.nta()});
       parts.put("objective", new Object[] {config.objective(), saved.objective()});
       parts.put("optimizer", new Object[] {config.optimizer(), saved.optimizer()});
       parts.put("data", new Object[] {config.data(), saved.data()});

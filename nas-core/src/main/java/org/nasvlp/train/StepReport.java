@@ -9,12 +9,14 @@ import org.nasvlp.dictionary.DictionaryHealth;
  * @param step steps done, this one included
  * @param steps planned length of the run in steps
  * @param loss the weighted sum
- * @param losses unweighted losses by name: itc, itm, nva, mlm; those that are switched off are
- *     absent
+ * @param losses unweighted losses by name: itc, itm, nva, nta, mlm, commitment; those that are
+ *     switched off are absent
  * @param learningRate of this step
  * @param gradientNorm before clipping
  * @param temperature of the contrast, after the step
+ * @param hardNegatives how many of the step's images (nva) and captions (nta) had a hard negative
  * @param pairsPerSecond over the last steps
+ * @param seconds of this step by section, waiting for data first
  * @param dictionary use of the codes
  * @param skippedSamples bad samples met so far
  */
@@ -26,6 +28,8 @@ public record StepReport(
     double learningRate,
     double gradientNorm,
     double temperature,
+    Map<String, Integer> hardNegatives,
     double pairsPerSecond,
+    Map<String, Double> seconds,
     DictionaryHealth dictionary,
     long skippedSamples) {}

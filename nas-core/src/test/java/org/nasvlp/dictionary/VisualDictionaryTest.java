@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Random;
 import org.assertj.core.data.Offset;
 import org.bytedeco.javacpp.PointerScope;
@@ -13,6 +14,7 @@ import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.Test;
 import org.nasvlp.config.DictionaryConfig;
+import org.nasvlp.config.HardNegativeLoss;
 import org.nasvlp.config.ModelConfig.FusionInput;
 import org.nasvlp.config.NvaConfig;
 import org.nasvlp.internal.Torch;
@@ -23,7 +25,7 @@ class VisualDictionaryTest {
   private static final int WIDTH = 3;
 
   private static DictionaryConfig config(int codewords) {
-    return new DictionaryConfig(codewords, 0.5, 1e-5, 0.3, 2, 0, 1);
+    return new DictionaryConfig(codewords, 0.5, 1e-5, 0.3, 2, 0, 0.05, 1);
   }
 
   private static float[] corners() {
@@ -159,16 +161,18 @@ class VisualDictionaryTest {
           similarity[i] = i % count;
         }
         Tensor scores = Torch.floats(similarity, batch, count);
-        var nva =
-            new NegativeVisualAugmentation(
-                new NvaConfig(true, 0.3, 8, 0.5, 1, 0, 0, NvaConfig.Loss.BALANCED), mode, 77);
+        var nva = new NegativeVisualAugmentation(nva(0.3, NvaConfig.Donor.CODEWORD), mode, 77);
         assertThat(nva.chosen(count)).isEqualTo(3);
         var negatives =
-            nva.swap(dictionary, tokens, codes, scores, scores, new long[] {1, 2, 3, 4, 5}, 0);
+            nva.swap(
+                dictionary,
+                new NegativeVisualAugmentation.Images(
+                    tokens, codes, scores, scores, new long[] {1, 2, 3, 4, 5}, 0));
         float[] before = Torch.toFloats(tokens);
         float[] after = Torch.toFloats(negatives.tokens());
         int swapped = 0;
         for (int b = 0; b < batch; b++) {
+          boolean any = false;
           for (int i = 0; i < count; i++) {
             boolean flagged =
                 Torch.segment(negatives.swapped()).get(ValueLayout.JAVA_BYTE, b * count + i) != 0;
@@ -181,14 +185,154 @@ class VisualDictionaryTest {
             if (flagged) {
               // The scores rise with the position: the last three are chosen.
               assertThat(i).isGreaterThanOrEqualTo(count - 3);
-              swapped++;
+              any = true;
             }
           }
+          assertThat(negatives.valid()[b]).isEqualTo(any);
+          swapped += any ? 1 : 0;
         }
         assertThat(negatives.count()).isEqualTo(swapped).isPositive();
         assertThat(negatives.tokens().sub(tokens).abs().amax().gt(new Scalar(0)).item_bool())
             .isTrue();
       }
+    }
+  }
+
+  private static NvaConfig nva(double ratio, NvaConfig.Donor donor) {
+    return new NvaConfig(
+        true,
+        ratio,
+        8,
+        0.5,
+        NvaConfig.Similarity.PROJECTED,
+        NvaConfig.Substitute.NEIGHBOUR,
+        donor,
+        NvaConfig.Control.NONE,
+        1,
+        0,
+        0,
+        HardNegativeLoss.BALANCED);
+  }
+
+  /** 32 codewords at 0, 10, 20, ... on a line, and 2 images of 4 tokens near some of them. */
+  private static VisualDictionary line() {
+    float[] features = new float[32];
+    for (int i = 0; i < 32; i++) {
+      features[i] = 10 * i;
+    }
+    return VisualDictionary.start(config(32), features, 1, 1);
+  }
+
+  private static int codeAt(VisualDictionary dictionary, float value) {
+    try (PointerScope scope = new PointerScope()) {
+      return Torch.segment(dictionary.lookup(Torch.floats(new float[] {value}, 1, 1, 1)))
+          .get(ValueLayout.JAVA_INT, 0);
+    }
+  }
+
+  private static NegativeVisualAugmentation.Images images(
+      VisualDictionary dictionary, float[] values) {
+    Tensor tokens = Torch.floats(values, 2, 4, 1);
+    Tensor scores = Torch.floats(new float[] {0, 1, 2, 3, 3, 2, 1, 0}, 2, 4);
+    return new NegativeVisualAugmentation.Images(
+        tokens, dictionary.lookup(tokens), scores, scores, new long[] {7, 8}, 3);
+  }
+
+  @Test
+  void theLeastRelevantTokensAreSwappedForAControl() {
+    try (VisualDictionary dictionary = line();
+        PointerScope scope = new PointerScope()) {
+      dictionary.refreshNeighbours(8);
+      var images = images(dictionary, new float[] {0, 51, 100, 149, 200, 201, 252, 300});
+      var augmentation =
+          new NegativeVisualAugmentation(
+              nva(0.5, NvaConfig.Donor.CODEWORD), FusionInput.QUANTISED, 5);
+      assertThat(augmentation.swap(dictionary, images).positions())
+          .isDeepEqualTo(new int[][] {{3, 2}, {0, 1}});
+      assertThat(augmentation.swapIrrelevant(dictionary, images).positions())
+          .isDeepEqualTo(new int[][] {{0, 1}, {3, 2}});
+    }
+  }
+
+  @Test
+  void aDonorIsARealTokenOfTheSubstitutesCode() {
+    try (VisualDictionary dictionary = line();
+        PointerScope scope = new PointerScope()) {
+      dictionary.refreshNeighbours(2);
+      // The substitutes of 1 are the codes of 10 and 20: 11 and 19 of the other image have them.
+      var images = images(dictionary, new float[] {300, 300, 300, 1, 11, 19, 300, 300});
+      int[] seen = new int[2];
+      for (int seed = 0; seed < 50; seed++) {
+        var negatives =
+            new NegativeVisualAugmentation(
+                    nva(0.25, NvaConfig.Donor.TOKEN), FusionInput.RESIDUAL, seed)
+                .swap(dictionary, images);
+        float put = Torch.toFloats(negatives.tokens())[3];
+        assertThat(put).isIn(11f, 19f);
+        seen[put == 11 ? 0 : 1]++;
+      }
+      assertThat(seen[0]).isBetween(10, 40);
+    }
+  }
+
+  @Test
+  void tokensAreSwappedTowardsAWord() {
+    try (VisualDictionary dictionary = line();
+        PointerScope scope = new PointerScope()) {
+      dictionary.refreshNeighbours(2);
+      int ten = codeAt(dictionary, 10);
+      int twenty = codeAt(dictionary, 20);
+      int thirty = codeAt(dictionary, 30);
+      int far = codeAt(dictionary, 300);
+      WordCodes words = new WordCodes(List.of("red", "blue"), 32);
+      // Red images hold the code of 20, blue ones that of 10; all hold the code of 300.
+      for (int i = 0; i < 20; i++) {
+        words.add(
+            new String[] {"a red cup", "a blue cup"},
+            new int[] {twenty, thirty, far, far, ten, far, far, far});
+      }
+      var images = images(dictionary, new float[] {300, 21, 300, 22, 300, 300, 300, 11});
+      var augmentation =
+          new NegativeVisualAugmentation(
+              nva(0.5, NvaConfig.Donor.CODEWORD), FusionInput.RESIDUAL, 5);
+      var negatives =
+          augmentation.swapTowards(
+              dictionary,
+              words,
+              images,
+              new NegativeVisualAugmentation.WordEdits(
+                  new String[] {"red", "blue"}, new String[] {"blue", null}));
+      // Both tokens of the code of 20 take the code of 10 and keep their residuals of 1 and 2.
+      assertThat(negatives.positions()[0]).containsExactly(1, 3);
+      assertThat(negatives.substitutes()[0]).containsExactly(ten, ten);
+      assertThat(Torch.toFloats(negatives.tokens()))
+          .containsExactly(300, 11, 300, 12, 300, 300, 300, 11);
+      assertThat(negatives.valid()).containsExactly(true, false);
+      // From red to blue nothing near 300 speaks for blue: an image without red codes stays.
+      assertThat(
+              augmentation
+                  .swapTowards(
+                      dictionary,
+                      words,
+                      images(dictionary, new float[] {300, 300, 300, 300, 300, 300, 300, 300}),
+                      new NegativeVisualAugmentation.WordEdits(
+                          new String[] {"red", "green"}, new String[] {"blue", "red"}))
+                  .valid())
+          .containsExactly(false, false);
+    }
+  }
+
+  @Test
+  void anEpochsPerplexityWorkedByHand() {
+    try (VisualDictionary dictionary = line();
+        PointerScope scope = new PointerScope()) {
+      // Of eight tokens four have one code, two another, and two a third: entropy 1.5 bits.
+      Tensor tokens = Torch.floats(new float[] {0, 0, 0, 0, 50, 50, 90, 90}, 2, 4, 1);
+      dictionary.update(tokens, dictionary.lookup(tokens), 1, 0);
+      assertThat(dictionary.endEpoch()).isCloseTo(Math.pow(2, 1.5), Offset.offset(1e-9));
+      Tensor one = Torch.floats(new float[] {0, 0}, 1, 2, 1);
+      dictionary.update(one, dictionary.lookup(one), 1, 1);
+      assertThat(dictionary.endEpoch()).isCloseTo(1, Offset.offset(1e-9));
     }
   }
 }

@@ -6,6 +6,7 @@ import org.assertj.core.data.Offset;
 import org.bytedeco.javacpp.PointerScope;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.nasvlp.config.HardNegativeLoss;
 import org.nasvlp.config.NasConfig;
 import org.nasvlp.config.NvaConfig;
 import org.nasvlp.config.OptimizerConfig;
@@ -19,7 +20,7 @@ class AdamWTest {
   @Test
   void fiveStepsMatchTheFormulaInFloat64() {
     NasConfig config = Shapes.config(10);
-    OptimizerConfig optimizer = new OptimizerConfig(0.01, 0, 0, 0, 0.1, 0.9, 0.98, 1e-8, 0);
+    OptimizerConfig optimizer = new OptimizerConfig(0.01, 0, 0, 0, 0.1, 0.9, 0.98, 1e-8, 1, 0);
     try (CaptionTokenizer tokenizer = Shapes.tokenizer(folder, 8);
         NasModel model = NasModel.create(config, tokenizer);
         AdamW adam = new AdamW(optimizer, model.parameters());
@@ -78,7 +79,7 @@ class AdamWTest {
 
   @Test
   void warmUpThenCosine() {
-    OptimizerConfig schedule = new OptimizerConfig(1, 0.1, 0.1, 0, 0, 0.9, 0.9, 1e-8, 0);
+    OptimizerConfig schedule = new OptimizerConfig(1, 0.1, 0.1, 0, 0, 0.9, 0.9, 1e-8, 1, 0);
     assertThat(schedule.learningRate(0, 100)).isEqualTo(0.1);
     assertThat(schedule.learningRate(9, 100)).isEqualTo(1);
     assertThat(schedule.learningRate(10, 100)).isEqualTo(1);
@@ -90,24 +91,37 @@ class AdamWTest {
 
   @Test
   void theNvaWeightStartsAndRamps() {
-    NvaConfig nva = new NvaConfig(true, 0.1, 4, 0.5, 2, 0.5, 0.25, NvaConfig.Loss.PAIRWISE);
-    assertThat(TrainingStep.nvaWeight(nva, 49, 100)).isZero();
-    assertThat(TrainingStep.nvaWeight(nva, 50, 100)).isCloseTo(2.0 / 25, Offset.offset(1e-12));
-    assertThat(TrainingStep.nvaWeight(nva, 74, 100)).isEqualTo(2);
-    assertThat(TrainingStep.nvaWeight(nva, 99, 100)).isEqualTo(2);
+    NvaConfig nva =
+        new NvaConfig(
+            true,
+            0.1,
+            4,
+            0.5,
+            NvaConfig.Similarity.PROJECTED,
+            NvaConfig.Substitute.NEIGHBOUR,
+            NvaConfig.Donor.CODEWORD,
+            NvaConfig.Control.NONE,
+            2,
+            0.5,
+            0.25,
+            HardNegativeLoss.PAIRWISE);
+    assertThat(nva.weightAt(49, 100)).isZero();
+    assertThat(nva.weightAt(50, 100)).isCloseTo(2.0 / 25, Offset.offset(1e-12));
+    assertThat(nva.weightAt(74, 100)).isEqualTo(2);
+    assertThat(nva.weightAt(99, 100)).isEqualTo(2);
   }
 
   @Test
-  void nvaLossesWorkedByHand() {
+  void hardNegativeLossesWorkedByHand() {
     try (PointerScope scope = new PointerScope()) {
       // [mismatch, match]: positive (0, ln 3) -> P(match) 3/4; negative (ln 4, 0) -> P(mismatch)
       // 4/5.
       var positive = Torch.floats(new float[] {0, (float) Math.log(3)}, 1, 2);
       var negative = Torch.floats(new float[] {(float) Math.log(4), 0}, 1, 2);
-      assertThat(TrainingStep.nvaLoss(positive, negative, NvaConfig.Loss.BALANCED).item_double())
+      assertThat(TrainingStep.hardLoss(positive, negative, HardNegativeLoss.BALANCED).item_double())
           .isCloseTo(-0.5 * (Math.log(0.75) + Math.log(0.8)), Offset.offset(1e-6));
       // Match logits ln 3 against 0: softmax 3/4.
-      assertThat(TrainingStep.nvaLoss(positive, negative, NvaConfig.Loss.PAIRWISE).item_double())
+      assertThat(TrainingStep.hardLoss(positive, negative, HardNegativeLoss.PAIRWISE).item_double())
           .isCloseTo(-Math.log(0.75), Offset.offset(1e-6));
     }
   }

@@ -24,12 +24,15 @@ import org.junit.jupiter.params.provider.EnumSource;
 import org.nasvlp.checkpoint.Safetensors;
 import org.nasvlp.config.ModelConfig;
 import org.nasvlp.config.NasConfig;
+import org.nasvlp.config.NvaConfig;
 import org.nasvlp.config.ObjectiveConfig;
+import org.nasvlp.config.OptimizerConfig;
 import org.nasvlp.config.TrainingConfig;
 import org.nasvlp.data.CaptionTokenizer;
 import org.nasvlp.data.ImageTextDataset;
 import org.nasvlp.data.TooManyBadSamplesException;
 import org.nasvlp.model.NasModel;
+import org.nasvlp.negatives.NvaTrace;
 
 class NasTrainerTest {
   @TempDir Path folder;
@@ -137,7 +140,7 @@ class NasTrainerTest {
     Path a = trainer(Shapes.config(6), "a").build().run().checkpoint();
     Path b = trainer(Shapes.config(6), "b").build().run().checkpoint();
     assertSame(a, b);
-    NasConfig other = Shapes.config(6).with(new TrainingConfig(4, 6, 0, 0, 0, 3));
+    NasConfig other = Shapes.config(6).with(new TrainingConfig(4, 6, 0, 0, 0, 3, false, false));
     Path c = trainer(other, "c").build().run().checkpoint();
     assertThat(tensors(c).getFirst()).isNotEqualTo(tensors(a).getFirst());
   }
@@ -170,13 +173,21 @@ class NasTrainerTest {
 
   @Test
   void checkpointsAreWrittenOnTheWayAndOldOnesDropped() throws IOException {
-    NasConfig config = Shapes.config(10).with(new TrainingConfig(3, 10, 0, 0, 2, 2));
+    NasConfig config = Shapes.config(10).with(new TrainingConfig(3, 10, 0, 0, 2, 2, false, false));
     trainer(config, "out").build().run();
     try (var files = Files.list(folder.resolve("out/checkpoints"))) {
       assertThat(files.map(file -> file.getFileName().toString()))
           .containsExactlyInAnyOrder("step-00000008", "step-00000010", "latest");
     }
-    assertThat(Files.readAllLines(folder.resolve("out/log.jsonl"))).hasSize(10);
+    assertThat(Files.readAllLines(folder.resolve("out/log.jsonl"))).hasSize(12);
+  }
+
+  @Test
+  void gradientCheckpointingChangesNoBit() throws IOException {
+    Path kept = trainer(Shapes.config(6), "kept").build().run().checkpoint();
+    NasConfig config = Shapes.config(6).with(new TrainingConfig(3, 6, 0, 0, 0, 3, false, true));
+    Path computed = trainer(config, "computed").build().run().checkpoint();
+    assertSame(kept, computed);
   }
 
   @Test
@@ -205,6 +216,7 @@ class NasTrainerTest {
                     o.queue(),
                     o.encoderMomentum(),
                     o.softTargets(),
+                    o.softTargetRamp(),
                     o.maskRatio()));
     assertThatThrownBy(() -> trainer(other, "out").resume(true).build().run())
         .isInstanceOf(TrainingException.class)
@@ -212,14 +224,7 @@ class NasTrainerTest {
         .hasMessageContaining("itcWeight=1.0");
   }
 
-  @ParameterizedTest
-  @CsvSource({
-    "match_head.weight, the loss {",
-    "image_encoder.layernorm.bias, the image encoder's features"
-  })
-  void aRunThatIsNoLongerFiniteStopsWithTheSamplesNamed(String parameter, String what)
-      throws IOException {
-    Path checkpoint = trainer(Shapes.config(1), "out").build().run().checkpoint();
+  private static void poison(Path checkpoint, String parameter) throws IOException {
     Path file = checkpoint.resolve("model.safetensors");
     Map<String, Safetensors.Entry> poisoned = new HashMap<>();
     try (Arena arena = Arena.ofConfined()) {
@@ -236,13 +241,155 @@ class NasTrainerTest {
     }
     Files.delete(file);
     Safetensors.write(file, poisoned);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "match_head.weight, the loss {",
+    "image_encoder.layernorm.bias, the image encoder's features"
+  })
+  void aRunThatIsNoLongerFiniteStopsWithTheSamplesNamed(String parameter, String what)
+      throws IOException {
+    Path checkpoint = trainer(Shapes.config(1), "out").build().run().checkpoint();
+    poison(checkpoint, parameter);
     assertThatThrownBy(() -> trainer(Shapes.config(5), "out").resume(true).build().run())
         .isInstanceOf(TrainingException.class)
         .hasMessageStartingWith(what)
         .hasMessageContaining("is not finite at step 2")
         .hasMessageContaining("lower optimizer.learningRate")
         .hasMessageContaining("-square-")
+        .hasMessageContaining("not-finite-step-00000002.safetensors")
         .hasMessageContaining(checkpoint.toString());
+  }
+
+  @Test
+  void theBatchThatIsNotFiniteIsKept() throws IOException {
+    Path checkpoint = trainer(Shapes.config(1), "out").build().run().checkpoint();
+    poison(checkpoint, "match_head.weight");
+    assertThatThrownBy(() -> trainer(Shapes.config(5), "out").resume(true).build().run())
+        .isInstanceOf(TrainingException.class);
+    try (Arena arena = Arena.ofConfined()) {
+      Map<String, Safetensors.Entry> saved =
+          Safetensors.read(folder.resolve("out/not-finite-step-00000002.safetensors"), arena);
+      assertThat(saved.get("images.0").shape()).containsExactly(8, 3, Shapes.SIZE, Shapes.SIZE);
+      assertThat(saved.get("ids.0").shape()[0]).isEqualTo(8);
+    }
+    assertThat(folder.resolve("out/not-finite-step-00000002.json"))
+        .content()
+        .contains("square left", "\"key\"");
+  }
+
+  @Test
+  void accumulatedBatchesMakeAStep() throws IOException {
+    NasConfig config = Shapes.config(6);
+    OptimizerConfig o = config.optimizer();
+    NasConfig twice =
+        config.with(
+            new OptimizerConfig(
+                o.learningRate(),
+                o.finalLearningRate(),
+                o.warmupShare(),
+                o.warmupSteps(),
+                o.weightDecay(),
+                o.beta1(),
+                o.beta2(),
+                o.epsilon(),
+                2,
+                o.clipNorm()));
+    List<Map<String, Double>> losses = new ArrayList<>();
+    TrainingListener listener =
+        new TrainingListener() {
+          @Override
+          public void onStep(StepReport report) {
+            losses.add(report.losses());
+          }
+        };
+    Path whole = trainer(twice, "twice").listener(listener).build().run().checkpoint();
+    // The first step's loss is the mean of what two steps without any learning would have.
+    OptimizerConfig still = new OptimizerConfig(1e-30, 0, 0, 0, 0, 0.9, 0.999, 1e-8, 1, 0);
+    List<Map<String, Double>> single = new ArrayList<>();
+    trainer(frozen(Shapes.config(2).with(still)), "single")
+        .listener(
+            new TrainingListener() {
+              @Override
+              public void onStep(StepReport report) {
+                single.add(report.losses());
+              }
+            })
+        .build()
+        .run();
+    losses.clear();
+    trainer(frozen(twice), "frozen").listener(listener).build().run();
+    assertThat(losses.getFirst().get("itm"))
+        .isCloseTo(
+            (single.get(0).get("itm") + single.get(1).get("itm")) / 2,
+            org.assertj.core.data.Offset.offset(1e-6));
+
+    AtomicReference<NasTrainer> running = new AtomicReference<>();
+    NasTrainer first =
+        trainer(twice, "parts")
+            .listener(
+                new TrainingListener() {
+                  @Override
+                  public void onStep(StepReport report) {
+                    if (report.step() == 3) {
+                      running.get().stop();
+                    }
+                  }
+                })
+            .build();
+    running.set(first);
+    first.run();
+    assertSame(whole, trainer(twice, "parts").resume(true).build().run().checkpoint());
+  }
+
+  /** Without hard negatives made from the dictionary, which moves with every batch. */
+  private static NasConfig frozen(NasConfig config) {
+    NvaConfig n = config.nva();
+    return config.with(
+        new NvaConfig(
+            false,
+            n.ratio(),
+            n.radius(),
+            n.textWeight(),
+            n.similarity(),
+            n.substitute(),
+            n.donor(),
+            n.control(),
+            n.weight(),
+            n.startShare(),
+            n.rampShare(),
+            n.loss()));
+  }
+
+  @Test
+  void hardNegativeImagesAreTracedIfAskedFor() {
+    List<NvaTrace> traces = new ArrayList<>();
+    trainer(Shapes.config(6), "out")
+        .traceEvery(3)
+        .listener(
+            new TrainingListener() {
+              @Override
+              public void onNvaTrace(long step, NvaTrace trace) {
+                assertThat(step % 3).isZero();
+                traces.add(trace);
+              }
+            })
+        .build()
+        .run();
+    assertThat(traces).hasSize(2);
+    for (NvaTrace trace : traces) {
+      assertThat(trace.caption()).isNotBlank();
+      assertThat(trace.scores()).hasSize(16);
+      assertThat(trace.swaps()).isNotEmpty().hasSizeLessThanOrEqualTo(4);
+      assertThat(trace.matchBefore()).isBetween(0.0, 1.0);
+      double last = Double.POSITIVE_INFINITY;
+      for (NvaTrace.Swap swap : trace.swaps()) {
+        assertThat(swap.substitute()).isNotEqualTo(swap.code());
+        assertThat(trace.scores()[swap.position()]).isLessThanOrEqualTo(last);
+        last = trace.scores()[swap.position()];
+      }
+    }
   }
 
   @Test
@@ -285,7 +432,8 @@ class NasTrainerTest {
   @Test
   void theTimeBudgetBoundsTheSteps() {
     NasConfig config =
-        Shapes.config(1_000_000).with(new TrainingConfig(3, 1_000_000, 0.05, 0, 0, 1));
+        Shapes.config(1_000_000)
+            .with(new TrainingConfig(3, 1_000_000, 0.05, 0, 0, 1, false, false));
     TrainingResult result = trainer(config, "out").build().run();
     assertThat(result.stopped()).isFalse();
     assertThat(result.step()).isEqualTo(result.steps()).isLessThan(100_000);

@@ -8,8 +8,10 @@ import java.util.ArrayList;
 import java.util.List;
 import org.nasvlp.config.DataConfig;
 import org.nasvlp.config.DictionaryConfig;
+import org.nasvlp.config.HardNegativeLoss;
 import org.nasvlp.config.ModelConfig;
 import org.nasvlp.config.NasConfig;
+import org.nasvlp.config.NtaConfig;
 import org.nasvlp.config.NvaConfig;
 import org.nasvlp.config.ObjectiveConfig;
 import org.nasvlp.config.OptimizerConfig;
@@ -147,11 +149,24 @@ public final class Shapes implements ImageTextDataset {
             1e-6,
             1e-12,
             ModelConfig.FusionInput.RESIDUAL),
-        new DictionaryConfig(24, 0.9, 1e-5, 0.05, 10, 0, 3),
-        new NvaConfig(true, 0.2, 4, 0.5, 0.5, 0, 0, NvaConfig.Loss.BALANCED),
-        new ObjectiveConfig(1, 1, 1, 0.07, 0.001, 0.5, 32, 0.9, 0.2, 0.3),
-        new OptimizerConfig(2e-3, 1e-4, 0.1, 0, 0.02, 0.9, 0.999, 1e-8, 1),
+        new DictionaryConfig(24, 0.9, 1e-5, 0.05, 10, 0, 0.05, 3),
+        new NvaConfig(
+            true,
+            0.2,
+            4,
+            0.5,
+            NvaConfig.Similarity.PROJECTED,
+            NvaConfig.Substitute.NEIGHBOUR,
+            NvaConfig.Donor.CODEWORD,
+            NvaConfig.Control.NONE,
+            0.5,
+            0,
+            0,
+            HardNegativeLoss.BALANCED),
+        NtaConfig.defaults(),
+        new ObjectiveConfig(1, 1, 1, 0.07, 0.001, 0.5, 32, 0.9, 0.2, 1, 0.3),
+        new OptimizerConfig(2e-3, 1e-4, 0.1, 0, 0.02, 0.9, 0.999, 1e-8, 1, 1),
         new DataConfig(8, 0.8, true, 0.1, 0xFFFFFF, 2, 0.01),
-        new TrainingConfig(3, steps, 0, 0, 0, 3));
+        new TrainingConfig(3, steps, 0, 0, 0, 3, false, false));
   }
 }

@@ -1,0 +1,50 @@
+package org.nasvlp.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.LinkedHashMap;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import org.nasvlp.dictionary.DictionaryHealth;
+import org.nasvlp.train.StepReport;
+
+class StepProfileTest {
+  private static StepReport step(long step, double data, double backward) {
+    Map<String, Double> seconds = new LinkedHashMap<>();
+    seconds.put("data", data);
+    seconds.put("backward", backward);
+    return new StepReport(
+        step,
+        9,
+        1,
+        Map.of(),
+        1e-4,
+        1,
+        0.07,
+        Map.of(),
+        60,
+        seconds,
+        new DictionaryHealth(8, 8, 8, 0),
+        0);
+  }
+
+  @Test
+  void meansAfterTheFirstSteps() {
+    StepProfile profile = new StepProfile();
+    for (int i = 1; i <= 3; i++) {
+      profile.add(step(i, 100, 100));
+    }
+    assertThat(profile.means()).isEmpty();
+    profile.add(step(4, 0.01, 0.2));
+    profile.add(step(5, 0.03, 0.4));
+    assertThat(profile.means()).containsExactly(Map.entry("data", 0.02), Map.entry("backward", 0.3));
+    assertThat(profile.table())
+        .isEqualTo(
+            """
+            Time of a step               ms    share
+            data                      20.00    6.3 %
+            backward                 300.00   93.8 %
+            all                      320.00
+            """);
+  }
+}
