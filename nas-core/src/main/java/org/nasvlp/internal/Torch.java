@@ -7,6 +7,8 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.util.function.Supplier;
+import org.bytedeco.javacpp.Loader;
+import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.LongArrayRef;
 import org.bytedeco.pytorch.MemoryFormatOptional;
@@ -74,10 +76,25 @@ public final class Torch {
     }
   }
 
-  /** Sets the threads that one LibTorch operation may use, process-wide. */
+  /** Sets the threads that one LibTorch operation may use, OpenBLAS's included, process-wide. */
   public static void setThreads(int threads) {
     ensureLoaded();
     torch.set_num_threads(threads);
+    // LibTorch leaves OpenBLAS's own pool as it is: one spinning thread for each processor.
+    Pointer setter = Loader.addressof("openblas_set_num_threads");
+    if (setter == null || setter.isNull()) {
+      return; // another BLAS
+    }
+    MethodHandle set =
+        Linker.nativeLinker()
+            .downcallHandle(
+                MemorySegment.ofAddress(setter.address()),
+                FunctionDescriptor.ofVoid(ValueLayout.JAVA_INT));
+    try {
+      set.invokeExact(threads);
+    } catch (Throwable e) {
+      throw new IllegalStateException("openblas_set_num_threads failed", e);
+    }
   }
 
   /** The float32 options. */

@@ -22,8 +22,10 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.nasvlp.checkpoint.Safetensors;
+import org.nasvlp.config.HardNegativeLoss;
 import org.nasvlp.config.ModelConfig;
 import org.nasvlp.config.NasConfig;
+import org.nasvlp.config.NtaConfig;
 import org.nasvlp.config.NvaConfig;
 import org.nasvlp.config.ObjectiveConfig;
 import org.nasvlp.config.OptimizerConfig;
@@ -360,6 +362,78 @@ class NasTrainerTest {
             n.startShare(),
             n.rampShare(),
             n.loss()));
+  }
+
+  /** Hard negative captions, and images swapped towards their words. */
+  private static NasConfig directed(NasConfig config) {
+    NtaConfig t = NtaConfig.defaults();
+    return config
+        .with(
+            new NtaConfig(
+                true,
+                1,
+                0,
+                0,
+                HardNegativeLoss.BALANCED,
+                true,
+                0,
+                t.exactLabels(),
+                t.typeWeights()))
+        .with(
+            new NvaConfig(
+                true,
+                0.5,
+                12,
+                0.5,
+                NvaConfig.Similarity.RAW,
+                NvaConfig.Substitute.WORD,
+                NvaConfig.Donor.TOKEN,
+                NvaConfig.Control.CROSSED,
+                0.5,
+                0,
+                0,
+                HardNegativeLoss.PAIRWISE));
+  }
+
+  @Test
+  void directedNegativesAreMadeAndResumedToTheSameBits() throws IOException {
+    NasConfig config = directed(Shapes.config(30));
+    List<StepReport> reports = new ArrayList<>();
+    AtomicReference<NasTrainer> running = new AtomicReference<>();
+    TrainingListener listener =
+        new TrainingListener() {
+          @Override
+          public void onStep(StepReport report) {
+            reports.add(report);
+          }
+        };
+    Path whole = trainer(config, "whole").listener(listener).build().run().checkpoint();
+    assertThat(reports)
+        .anySatisfy(
+            report -> {
+              assertThat(report.losses()).containsKeys("nva", "nta");
+              assertThat(report.hardNegatives().get("nva")).isPositive();
+            })
+        .allSatisfy(
+            report -> {
+              assertThat(report.hardNegatives().get("nta")).isBetween(1, 8);
+              assertThat(report.losses().values()).allMatch(Double::isFinite);
+            });
+    NasTrainer first =
+        trainer(config, "parts")
+            .listener(
+                new TrainingListener() {
+                  @Override
+                  public void onStep(StepReport report) {
+                    if (report.step() == 17) {
+                      running.get().stop();
+                    }
+                  }
+                })
+            .build();
+    running.set(first);
+    first.run();
+    assertSame(whole, trainer(config, "parts").resume(true).build().run().checkpoint());
   }
 
   @Test
