@@ -14,6 +14,9 @@ final class CaptionText {
   private static final Pattern SPACE = Pattern.compile("[\\s\\u00A0\\u2028\\u2029]+");
   private static final Pattern PUNCTUATION = Pattern.compile("[,.'!?\"()*#:;~]");
 
+  // With all its brackets, so that what is normalised stays as it is when normalised again.
+  private static final Pattern PERSON = Pattern.compile("<+person>+");
+
   private CaptionText() {}
 
   /** The caption, on one line, or an exception that says what is wrong with the bytes. */
@@ -51,9 +54,9 @@ final class CaptionText {
    */
   static String normalise(String caption) {
     String text =
-        PUNCTUATION
-            .matcher(caption.toLowerCase(Locale.ROOT).replace("<person>", "person"))
-            .replaceAll("")
+        PERSON
+            .matcher(PUNCTUATION.matcher(caption.toLowerCase(Locale.ROOT)).replaceAll(""))
+            .replaceAll("person")
             .replace('-', ' ')
             .replace('/', ' ');
     String line = SPACE.matcher(text).replaceAll(" ").strip();

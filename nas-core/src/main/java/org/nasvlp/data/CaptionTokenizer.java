@@ -150,6 +150,15 @@ public final class CaptionTokenizer implements AutoCloseable {
     return assemble(captions.stream().map(this::words).toList());
   }
 
+  /**
+   * The text of a caption that {@link #encode} tokenises: lower case, without the punctuation that
+   * ALBEF (arXiv 2107.07651) drops, words apart by one space, hyphens and slashes as spaces. A
+   * caption of nothing but punctuation stays as it is. Text given by this method is left as it is.
+   */
+  public static String normalise(String caption) {
+    return CaptionText.normalise(caption);
+  }
+
   /** The ids of the caption's words, without special tokens and not cut. */
   int[] words(String caption) {
     String text = wellFormed(CaptionText.normalise(caption));

@@ -22,6 +22,21 @@ public interface ImageTextDataset extends AutoCloseable {
    */
   ImageTextPair get(long index) throws BadSampleException;
 
+  /**
+   * Reads a pair's caption and image id alone. Data sets whose captions can be had without decoding
+   * a picture override it; this one reads the whole pair. The answer is that of {@link #get},
+   * except that a pair whose picture alone is bad may have one.
+   *
+   * @param index from 0 to {@link #size()} − 1
+   * @throws BadSampleException if the caption or the image id cannot be read
+   * @throws IndexOutOfBoundsException for any other index
+   * @throws IllegalStateException after {@link #close()}
+   */
+  default ImageCaption caption(long index) throws BadSampleException {
+    ImageTextPair pair = get(index);
+    return new ImageCaption(pair.imageId(), pair.caption());
+  }
+
   /** What messages call this data set, for example its file name. */
   String name();
 

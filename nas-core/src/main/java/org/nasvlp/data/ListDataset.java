@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
+import org.nasvlp.internal.StableHash;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.JsonParser;
 import tools.jackson.core.JsonToken;
@@ -91,6 +92,20 @@ final class ListDataset implements ImageTextDataset {
 
   @Override
   public ImageTextPair get(long index) throws BadSampleException {
+    Slot slot = slot(index);
+    String name = slot.sample() + " (" + slot.image() + ")";
+    RgbImage image =
+        RgbImage.decode(RgbImage.readFile(root.resolve(slot.image()), name), name, background);
+    return new ImageTextPair(slot.key(), slot.id(), image, slot.caption());
+  }
+
+  @Override
+  public ImageCaption caption(long index) throws BadSampleException {
+    Slot slot = slot(index);
+    return new ImageCaption(slot.id(), slot.caption());
+  }
+
+  private Slot slot(long index) throws BadSampleException {
     Slot slot = slots[(int) Objects.checkIndex(index, (long) slots.length)];
     if (closed) {
       throw new IllegalStateException(file + " is closed");
@@ -98,10 +113,7 @@ final class ListDataset implements ImageTextDataset {
     if (slot.isBad()) {
       throw new BadSampleException(slot.sample(), slot.caption());
     }
-    String name = slot.sample() + " (" + slot.image() + ")";
-    RgbImage image =
-        RgbImage.decode(RgbImage.readFile(root.resolve(slot.image()), name), name, background);
-    return new ImageTextPair(slot.key(), slot.id(), image, slot.caption());
+    return slot;
   }
 
   @Override

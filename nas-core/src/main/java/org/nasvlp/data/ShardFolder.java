@@ -57,11 +57,21 @@ final class ShardFolder implements ImageTextDataset {
 
   @Override
   public ImageTextPair get(long index) throws BadSampleException {
+    int shard = shardOf(index);
+    return shards.get(shard).get(index - starts[shard]);
+  }
+
+  @Override
+  public ImageCaption caption(long index) throws BadSampleException {
+    int shard = shardOf(index);
+    return shards.get(shard).caption(index - starts[shard]);
+  }
+
+  private int shardOf(long index) {
     Objects.checkIndex(index, size());
     int found = Arrays.binarySearch(starts, index);
     // Every shard has at least one entry, so no two starts are equal.
-    int shard = found >= 0 ? found : -found - 2;
-    return shards.get(shard).get(index - starts[shard]);
+    return found >= 0 ? found : -found - 2;
   }
 
   @Override

@@ -16,6 +16,7 @@ import java.util.Map;
 import java.util.Objects;
 import org.apache.commons.compress.archivers.tar.TarArchiveEntry;
 import org.apache.commons.compress.archivers.tar.TarArchiveInputStream;
+import org.nasvlp.internal.StableHash;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -225,6 +226,20 @@ final class TarShard implements ImageTextDataset {
 
   @Override
   public ImageTextPair get(long index) throws BadSampleException {
+    Slot slot = slot(index);
+    ImageCaption caption = caption(slot);
+    RgbImage image =
+        RgbImage.decode(
+            read(slot.image(), MAX_IMAGE_BYTES), sample(slot.image().entry()), background);
+    return new ImageTextPair(slot.key(), caption.imageId(), image, caption.caption());
+  }
+
+  @Override
+  public ImageCaption caption(long index) throws BadSampleException {
+    return caption(slot(index));
+  }
+
+  private Slot slot(long index) throws BadSampleException {
     Slot slot = slots[(int) Objects.checkIndex(index, (long) slots.length)];
     if (closed) {
       throw new IllegalStateException(file + " is closed");
@@ -232,13 +247,14 @@ final class TarShard implements ImageTextDataset {
     if (slot.problem() != null) {
       throw new BadSampleException(sample(slot.key()), slot.problem());
     }
+    return slot;
+  }
+
+  private ImageCaption caption(Slot slot) throws BadSampleException {
     String caption =
         CaptionText.decode(read(slot.text(), CaptionText.MAX_BYTES), sample(slot.text().entry()));
     long imageId = slot.json() == null ? StableHash.of(fileName + "/" + slot.key()) : imageId(slot);
-    RgbImage image =
-        RgbImage.decode(
-            read(slot.image(), MAX_IMAGE_BYTES), sample(slot.image().entry()), background);
-    return new ImageTextPair(slot.key(), imageId, image, caption);
+    return new ImageCaption(imageId, caption);
   }
 
   private long imageId(Slot slot) throws BadSampleException {

@@ -14,7 +14,8 @@ public enum Draws {
   HARD_NEGATIVES(3),
   TOKEN_SWAP(4),
   DICTIONARY_START(5),
-  DICTIONARY_RESTART(6);
+  DICTIONARY_RESTART(6),
+  CAPTION_EDITS(7);
 
   private final int stream;
 

@@ -1,3 +1,3 @@
-/** Hard negatives made through the Visual Dictionary. */
+/** Hard negatives: images made through the Visual Dictionary, captions made by editing text. */
 @org.jspecify.annotations.NullMarked
 package org.nasvlp.negatives;

@@ -1,13 +1,13 @@
-package org.nasvlp.data;
+package org.nasvlp.internal;
 
 import java.nio.charset.StandardCharsets;
 
 /** A 64-bit hash of text that never changes between runs or versions of Java. */
-final class StableHash {
+public final class StableHash {
   private StableHash() {}
 
   /** FNV-1a over the UTF-8 bytes, then the finaliser of MurmurHash3. */
-  static long of(String text) {
+  public static long of(String text) {
     long hash = 0xcbf29ce484222325L;
     for (byte b : text.getBytes(StandardCharsets.UTF_8)) {
       hash = (hash ^ (b & 0xFF)) * 0x100000001b3L;

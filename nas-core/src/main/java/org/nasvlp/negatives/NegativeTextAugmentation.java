@@ -1,0 +1,551 @@
+package org.nasvlp.negatives;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Deque;
+import java.util.EnumMap;
+import java.util.HexFormat;
+import java.util.Iterator;
+import java.util.List;
+import java.util.Map;
+import java.util.NoSuchElementException;
+import java.util.Objects;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.atomic.LongAdder;
+import org.jspecify.annotations.Nullable;
+import org.nasvlp.config.EditType;
+import org.nasvlp.config.NtaConfig;
+import org.nasvlp.data.BadSampleException;
+import org.nasvlp.data.Batch;
+import org.nasvlp.data.CaptionTokenizer;
+import org.nasvlp.data.ImageTextDataset;
+import org.nasvlp.data.TokenizedCaptions;
+import org.nasvlp.internal.Draws;
+import org.nasvlp.internal.StableHash;
+import org.nasvlp.kernels.Kernels;
+
+/**
+ * Negative Textual Augmentation (NAS, arXiv 2412.10029): draws hard negative captions that differ
+ * from the true one in one word, one set phrase or one swap.
+ *
+ * <p>The edits of all captions of a data set are made once, by {@link #prepare}, and may be kept in
+ * a file; a step then draws among them. All methods are thread-safe.
+ */
+public final class NegativeTextAugmentation {
+  private static final int BLOCK = 1024;
+
+  // Positions of this class's draws.
+  private static final int TYPE = 0;
+  private static final int EDIT = 1;
+  private static final int IS_WORD = 2;
+  private static final int WHICH_WORD = 3;
+
+  /**
+   * What {@link #prepare} found.
+   *
+   * @param samples pairs of the data set
+   * @param unreadable pairs whose caption could not be read; they get no negative
+   * @param captions distinct captions, after normalisation
+   * @param withoutEdit distinct captions for which the editor knows no edit
+   * @param edits edits by type, over the distinct captions
+   * @param cacheFile where the edits are kept; null if only in memory
+   * @param fromCache whether they were found there
+   * @param notes what a user should know, such as a damaged file made anew; often none
+   */
+  public record Preparation(
+      long samples,
+      long unreadable,
+      long captions,
+      long withoutEdit,
+      Map<EditType, Long> edits,
+      @Nullable Path cacheFile,
+      boolean fromCache,
+      List<String> notes) {}
+
+  /**
+   * Hard negative captions of a batch, B rows.
+   *
+   * @param edits B edits, null for rows without a negative
+   * @param tokens the negatives' tokens, B rows; rows without a negative repeat the positive
+   * @param count rows with a negative
+   */
+  public record HardNegativeCaptions(
+      @Nullable CaptionEdit[] edits, TokenizedCaptions tokens, int count) {
+    /** Whether a row has a negative: rows that have none belong in no loss. */
+    public boolean isValid(int row) {
+      return edits[row] != null;
+    }
+  }
+
+  /**
+   * Rows drawn so far.
+   *
+   * @param edits rows by the type of their edit
+   * @param withoutEdit rows without any edit that is not true of their image
+   * @param cutOff rows whose negative had the positive's tokens, as the edit lay beyond the
+   *     greatest length or in words unknown to the tokenizer
+   * @param unknown rows whose caption was not among those prepared
+   */
+  public record Drawn(Map<EditType, Long> edits, long withoutEdit, long cutOff, long unknown) {}
+
+  private final NtaConfig config;
+  private final CaptionTokenizer tokenizer;
+  private final long seed;
+  private final EditStore store;
+  private final LongTable truths;
+  private final Lazy editor;
+  private final Preparation preparation;
+  private final Map<EditType, LongAdder> drawn = new EnumMap<>(EditType.class);
+  private final LongAdder withoutEdit = new LongAdder();
+  private final LongAdder cutOff = new LongAdder();
+  private final LongAdder unknown = new LongAdder();
+
+  private NegativeTextAugmentation(
+      NtaConfig config,
+      CaptionTokenizer tokenizer,
+      long seed,
+      EditStore store,
+      LongTable truths,
+      Lazy editor,
+      Preparation preparation) {
+    this.config = config;
+    this.tokenizer = tokenizer;
+    this.seed = seed;
+    this.store = store;
+    this.truths = truths;
+    this.editor = editor;
+    this.preparation = preparation;
+    for (EditType type : EditType.values()) {
+      drawn.put(type, new LongAdder());
+    }
+  }
+
+  /** An editor made when first asked for: it takes reading the captions and a lexicon. */
+  private static final class Lazy {
+    private final TextEditor.Factory factory;
+    private final Iterable<String> captions;
+    private @Nullable TextEditor made;
+
+    Lazy(TextEditor.Factory factory, Iterable<String> captions) {
+      this.factory = factory;
+      this.captions = captions;
+    }
+
+    synchronized TextEditor get() {
+      if (made == null) {
+        made = factory.create(captions);
+      }
+      return made;
+    }
+  }
+
+  /**
+   * Makes the edits of a data set's captions on all processors, or finds them in the cache folder.
+   * The file's name holds a hash of the captions and of the editor's identity. Without a folder, or
+   * if it cannot be written, the edits stay in memory: about 30 bytes an edit.
+   *
+   * @param dataset stays open and may be read again later
+   * @param tokenizer of the training run; stays open
+   * @param editor the language
+   * @param cacheFolder made if missing; null for none
+   * @param runSeed seed of the run
+   * @throws IllegalStateException if the editor lacks something, or fails on a caption; the message
+   *     names it
+   */
+  public static NegativeTextAugmentation prepare(
+      ImageTextDataset dataset,
+      CaptionTokenizer tokenizer,
+      TextEditor.Factory editor,
+      NtaConfig config,
+      @Nullable Path cacheFolder,
+      long runSeed)
+      throws InterruptedException {
+    Objects.requireNonNull(tokenizer, "tokenizer");
+    Objects.requireNonNull(config, "config");
+    LongTable truths = new LongTable();
+    MessageDigest digest = sha256();
+    digest.update((editor.identity() + EditStore.TYPES).getBytes(StandardCharsets.UTF_8));
+    long unreadable = 0;
+    for (long i = 0; i < dataset.size(); i++) {
+      try {
+        var sample = dataset.caption(i);
+        String caption = CaptionTokenizer.normalise(sample.caption());
+        truths.putIfAbsent(truth(sample.imageId(), caption), 1);
+        byte[] utf8 = caption.getBytes(StandardCharsets.UTF_8);
+        digest.update(ByteBuffer.allocate(4).putInt(utf8.length).flip());
+        digest.update(utf8);
+      } catch (BadSampleException e) {
+        unreadable++;
+      }
+    }
+    byte[] key = digest.digest();
+    List<String> notes = new ArrayList<>();
+    Lazy lazy = new Lazy(editor, () -> new Captions(dataset));
+    Path file =
+        cacheFolder == null
+            ? null
+            : cacheFolder.resolve("nta-" + HexFormat.of().formatHex(key, 0, 8) + ".edits");
+    EditStore store = file == null ? null : find(file, key, notes);
+    boolean fromCache = store != null;
+    if (store == null && file != null) {
+      store = buildFile(dataset, lazy, file, key, notes);
+    }
+    if (store == null) {
+      file = null;
+      EditStore memory = new EditStore();
+      build(dataset, lazy.get(), memory::add);
+      store = memory;
+    }
+    Preparation preparation =
+        new Preparation(
+            dataset.size(),
+            unreadable,
+            store.captions(),
+            store.withoutEdit(),
+            store.byType(),
+            file,
+            fromCache,
+            List.copyOf(notes));
+    return new NegativeTextAugmentation(
+        config, tokenizer, Draws.CAPTION_EDITS.seed(runSeed), store, truths, lazy, preparation);
+  }
+
+  private static MessageDigest sha256() {
+    try {
+      return MessageDigest.getInstance("SHA-256");
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException("every Java has SHA-256", e);
+    }
+  }
+
+  private static long truth(long imageId, String caption) {
+    // Spread, so that image ids and hashes that are near one another do not cancel out.
+    return ((imageId + 1) * 0x9E3779B97F4A7C15L) ^ StableHash.of(caption);
+  }
+
+  private static @Nullable EditStore find(Path file, byte[] key, List<String> notes) {
+    if (!Files.isRegularFile(file)) {
+      return null;
+    }
+    try {
+      return EditStore.load(file, key);
+    } catch (EditStore.DamagedException | IOException e) {
+      notes.add(
+          "the caption edits in %s cannot be used (%s) and are made anew"
+              .formatted(file, e instanceof IOException ? e.toString() : e.getMessage()));
+      return null;
+    }
+  }
+
+  private static @Nullable EditStore buildFile(
+      ImageTextDataset dataset, Lazy editor, Path file, byte[] key, List<String> notes)
+      throws InterruptedException {
+    TextEditor ready = editor.get();
+    try (EditStore.Writer writer = new EditStore.Writer(file, key)) {
+      build(dataset, ready, writer::add);
+      return writer.finish();
+    } catch (IOException e) {
+      notes.add(
+          "the caption edits cannot be kept in %s (%s); they stay in memory and will be made anew at the next start"
+              .formatted(file, e));
+      return null;
+    }
+  }
+
+  private interface Sink<E extends Exception> {
+    void add(List<EditStore.Entry> entries) throws E;
+  }
+
+  /** Edits every distinct caption, in the data set's order. */
+  private static <E extends Exception> void build(
+      ImageTextDataset dataset, TextEditor editor, Sink<E> sink) throws E, InterruptedException {
+    int threads = Runtime.getRuntime().availableProcessors();
+    LongTable seen = new LongTable();
+    Deque<Future<List<EditStore.Entry>>> running = new ArrayDeque<>();
+    try (ExecutorService pool = pool(threads)) {
+      try {
+        List<String> block = new ArrayList<>();
+        for (Iterator<String> captions = new Captions(dataset); captions.hasNext(); ) {
+          String caption = captions.next();
+          if (seen.putIfAbsent(StableHash.of(caption), 1)) {
+            block.add(caption);
+          }
+          if (block.size() == BLOCK) {
+            List<String> full = block;
+            block = new ArrayList<>();
+            running.add(pool.submit(() -> edit(editor, full)));
+            if (running.size() > 2 * threads) {
+              sink.add(finished(running.remove()));
+            }
+          }
+        }
+        List<String> rest = block;
+        running.add(pool.submit(() -> edit(editor, rest)));
+        while (!running.isEmpty()) {
+          sink.add(finished(running.remove()));
+        }
+      } finally {
+        pool.shutdownNow();
+      }
+    }
+  }
+
+  private static ExecutorService pool(int threads) {
+    return Executors.newFixedThreadPool(
+        threads, Thread.ofPlatform().daemon().name("nas-caption-edits-", 0).factory());
+  }
+
+  private static List<EditStore.Entry> edit(TextEditor editor, List<String> captions) {
+    List<EditStore.Entry> entries = new ArrayList<>(captions.size());
+    for (String caption : captions) {
+      List<CaptionEdit> edits;
+      try {
+        edits = editor.edits(caption);
+      } catch (RuntimeException e) {
+        throw new IllegalStateException("the caption '" + caption + "' cannot be edited: " + e, e);
+      }
+      entries.add(
+          new EditStore.Entry(
+              caption,
+              edits.stream()
+                  .map(NegativeTextAugmentation::normalised)
+                  .filter(edit -> !edit.caption().equals(caption))
+                  .toList()));
+    }
+    return entries;
+  }
+
+  private static CaptionEdit normalised(CaptionEdit edit) {
+    String caption = CaptionTokenizer.normalise(edit.caption());
+    return caption.equals(edit.caption())
+        ? edit
+        : new CaptionEdit(caption, edit.type(), edit.replaced(), edit.replacement());
+  }
+
+  private static List<EditStore.Entry> finished(Future<List<EditStore.Entry>> future)
+      throws InterruptedException {
+    try {
+      return future.get();
+    } catch (ExecutionException e) {
+      if (e.getCause() instanceof IllegalStateException cause) {
+        throw cause;
+      }
+      throw new IllegalStateException("captions cannot be edited: " + e.getCause(), e.getCause());
+    }
+  }
+
+  /** The normalised captions that can be read, in order, repeated ones too. */
+  private static final class Captions implements Iterator<String> {
+    private final ImageTextDataset dataset;
+    private long index;
+    private @Nullable String next;
+
+    Captions(ImageTextDataset dataset) {
+      this.dataset = dataset;
+    }
+
+    @Override
+    public boolean hasNext() {
+      while (next == null && index < dataset.size()) {
+        try {
+          next = CaptionTokenizer.normalise(dataset.caption(index).caption());
+        } catch (BadSampleException e) {
+          // Counted when the captions were first gone through.
+        }
+        index++;
+      }
+      return next != null;
+    }
+
+    @Override
+    public String next() {
+      if (!hasNext()) {
+        throw new NoSuchElementException();
+      }
+      String caption = next;
+      next = null;
+      return caption;
+    }
+  }
+
+  /** What was found when the edits were made or loaded. */
+  public Preparation preparation() {
+    return preparation;
+  }
+
+  /** What has been drawn so far. */
+  public Drawn drawn() {
+    Map<EditType, Long> counts = new EnumMap<>(EditType.class);
+    drawn.forEach(
+        (type, count) -> {
+          if (count.sum() > 0) {
+            counts.put(type, count.sum());
+          }
+        });
+    return new Drawn(counts, withoutEdit.sum(), cutOff.sum(), unknown.sum());
+  }
+
+  /**
+   * The edits of a caption that are not true of its image, with all types that are ever drawn;
+   * empty for a caption that is not among those prepared.
+   */
+  public List<CaptionEdit> candidates(String caption, long imageId) {
+    List<CaptionEdit> edits = store.get(CaptionTokenizer.normalise(caption));
+    return edits == null ? List.of() : usable(edits, imageId);
+  }
+
+  private List<CaptionEdit> usable(List<CaptionEdit> edits, long imageId) {
+    return edits.stream()
+        .filter(edit -> config.typeWeights().getOrDefault(edit.type(), 0.0) > 0)
+        .filter(edit -> !isTrue(edit, imageId))
+        .toList();
+  }
+
+  private boolean isTrue(CaptionEdit edit, long imageId) {
+    return truths.get(truth(imageId, edit.caption())) != LongTable.ABSENT;
+  }
+
+  /**
+   * Which word of each caption a masked language model shall propose a word for: of the share
+   * {@code wordShare} of the rows a word that the editor can replace, drawn uniformly; −1
+   * elsewhere. Words are what spaces part, counted from 0.
+   */
+  public int[] wordsToPropose(Batch batch) {
+    int[] words = new int[batch.captions().length];
+    Arrays.fill(words, -1);
+    for (int row = 0; row < words.length; row++) {
+      if (Draws.unit(draw(batch, row, IS_WORD)) < config.wordShare()) {
+        int[] possible = editor.get().replaceable(batch.captions()[row]);
+        if (possible.length > 0) {
+          words[row] = possible[Kernels.uniform(draw(batch, row, WHICH_WORD), possible.length)];
+        }
+      }
+    }
+    return words;
+  }
+
+  private long draw(Batch batch, int row, int position) {
+    return Kernels.draw(seed, (int) batch.step(), batch.sampleIds()[row], position);
+  }
+
+  /**
+   * Draws hard negative captions: first the type, by the weights of those that a caption has, then
+   * an edit of that type uniformly. What is drawn depends on the seed, the step and the sample
+   * alone.
+   */
+  public HardNegativeCaptions draw(Batch batch) {
+    return draw(batch, List.of());
+  }
+
+  /**
+   * Draws hard negative captions, from a language model's proposals where there are some.
+   *
+   * @param proposals for each row the words proposed for the word that {@link #wordsToPropose}
+   *     named, best first; the first that passes the editor's rules is taken. Rows with an empty
+   *     list, or with no such word, get an edit as {@link #draw(Batch)} gives it. An empty list
+   *     stands for no proposals at all
+   */
+  public HardNegativeCaptions draw(Batch batch, List<List<String>> proposals) {
+    int rows = batch.captions().length;
+    if (!proposals.isEmpty() && proposals.size() != rows) {
+      throw new IllegalArgumentException(
+          "proposals for %d rows were given for a batch of %d".formatted(proposals.size(), rows));
+    }
+    int[] words = proposals.isEmpty() ? new int[0] : wordsToPropose(batch);
+    @Nullable CaptionEdit[] edits = new CaptionEdit[rows];
+    String[] texts = new String[rows];
+    for (int row = 0; row < rows; row++) {
+      CaptionEdit edit = null;
+      if (words.length > 0 && words[row] >= 0) {
+        edit = proposed(batch, row, words[row], proposals.get(row));
+      }
+      edits[row] = edit == null ? drawEdit(batch, row) : edit;
+      texts[row] = edits[row] == null ? batch.captions()[row] : edits[row].caption();
+    }
+    TokenizedCaptions tokens = tokenizer.encode(List.of(texts));
+    int count = 0;
+    for (int row = 0; row < rows; row++) {
+      CaptionEdit edit = edits[row];
+      if (edit == null) {
+        continue;
+      }
+      if (sameTokens(tokens, batch.tokens(), row)) {
+        cutOff.increment();
+        edits[row] = null;
+      } else {
+        drawn.get(edit.type()).increment();
+        count++;
+      }
+    }
+    return new HardNegativeCaptions(edits, tokens, count);
+  }
+
+  private @Nullable CaptionEdit proposed(Batch batch, int row, int word, List<String> proposals) {
+    for (String proposal : proposals) {
+      CaptionEdit edit = editor.get().replace(batch.captions()[row], word, proposal);
+      if (edit != null && !isTrue(edit, batch.imageIds()[row])) {
+        return edit;
+      }
+    }
+    return null;
+  }
+
+  private @Nullable CaptionEdit drawEdit(Batch batch, int row) {
+    List<CaptionEdit> all = store.get(batch.captions()[row]);
+    if (all == null) {
+      unknown.increment();
+      return null;
+    }
+    EnumMap<EditType, List<CaptionEdit>> byType = new EnumMap<>(EditType.class);
+    for (CaptionEdit edit : usable(all, batch.imageIds()[row])) {
+      byType.computeIfAbsent(edit.type(), type -> new ArrayList<>()).add(edit);
+    }
+    if (byType.isEmpty()) {
+      withoutEdit.increment();
+      return null;
+    }
+    double sum = 0;
+    for (EditType type : byType.keySet()) {
+      sum += config.typeWeights().get(type);
+    }
+    double target = Draws.unit(draw(batch, row, TYPE)) * sum;
+    List<CaptionEdit> chosen = List.of();
+    for (Map.Entry<EditType, List<CaptionEdit>> entry : byType.entrySet()) {
+      chosen = entry.getValue();
+      target -= config.typeWeights().get(entry.getKey());
+      if (target < 0) {
+        break;
+      }
+    }
+    return chosen.get(Kernels.uniform(draw(batch, row, EDIT), chosen.size()));
+  }
+
+  private static boolean sameTokens(TokenizedCaptions a, TokenizedCaptions b, int row) {
+    int length = Math.max(a.length(), b.length());
+    for (int i = 0; i < length; i++) {
+      long one =
+          i < a.length() && a.mask()[row * a.length() + i] == 1
+              ? a.ids()[row * a.length() + i]
+              : -1;
+      long two =
+          i < b.length() && b.mask()[row * b.length() + i] == 1
+              ? b.ids()[row * b.length() + i]
+              : -1;
+      if (one != two) {
+        return false;
+      }
+    }
+    return true;
+  }
+}
