@@ -82,7 +82,16 @@ final class DemoCommand implements Callable<Integer> {
             : DemoConfig.create(seed == null ? 1 : seed, minutes == null ? USUAL_MINUTES : minutes);
     String hint = "nas demo --resume --out " + out + (data == null ? "" : " --data " + data);
     return new TrainingSession(
-            shell, "demo", config, files, output, options.resume, threads, options.json, options.profile, hint)
+            shell,
+            "demo",
+            config,
+            files,
+            output,
+            options.resume,
+            threads,
+            options.json,
+            options.profile,
+            hint)
         .run();
   }
 }

@@ -37,7 +37,8 @@ class StepProfileTest {
     assertThat(profile.means()).isEmpty();
     profile.add(step(4, 0.01, 0.2));
     profile.add(step(5, 0.03, 0.4));
-    assertThat(profile.means()).containsExactly(Map.entry("data", 0.02), Map.entry("backward", 0.3));
+    assertThat(profile.means())
+        .containsExactly(Map.entry("data", 0.02), Map.entry("backward", 0.3));
     assertThat(profile.table())
         .isEqualTo(
             """

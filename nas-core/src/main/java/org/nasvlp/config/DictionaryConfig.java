@@ -38,6 +38,6 @@ public record DictionaryConfig(
 
   /** The library's defaults for K codewords. */
   public static DictionaryConfig defaults(int codewords) {
-    return new DictionaryConfig(codewords, 0.99, 1e-5, 0.1, 50, 0, 0.05, 10);
+    return new DictionaryConfig(codewords, 0.99, 1e-5, 0.1, 50, 0, 0.02, 10);
   }
 }

@@ -33,5 +33,10 @@ public enum EditType {
   /** Two attributes of one kind exchanged between their nouns. */
   ADJECTIVE_SWAP,
   /** Subject and object exchanged around a relation. */
-  ROLE_SWAP
+  ROLE_SWAP;
+
+  /** Whether two parts of the caption are exchanged, so that no word is new. */
+  public boolean isSwap() {
+    return this == NOUN_SWAP || this == ADJECTIVE_SWAP || this == ROLE_SWAP;
+  }
 }

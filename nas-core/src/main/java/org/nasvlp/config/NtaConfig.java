@@ -30,7 +30,7 @@ public record NtaConfig(
     double weight,
     double startShare,
     double rampShare,
-    NvaConfig.Loss loss,
+    HardNegativeLoss loss,
     boolean inContrast,
     double wordShare,
     boolean exactLabels,
@@ -69,9 +69,29 @@ public record NtaConfig(
     typeWeights = Collections.unmodifiableMap(weights);
   }
 
+  /** The defaults, switched off. */
+  public static NtaConfig none() {
+    NtaConfig d = defaults();
+    return new NtaConfig(
+        false,
+        d.weight(),
+        d.startShare(),
+        d.rampShare(),
+        d.loss(),
+        d.inContrast(),
+        d.wordShare(),
+        d.exactLabels(),
+        d.typeWeights());
+  }
+
   /** The library's defaults. */
   public static NtaConfig defaults() {
     return new NtaConfig(
-        true, 1, 0, 0, NvaConfig.Loss.BALANCED, false, 0, false, Map.<EditType, Double>of());
+        true, 1, 0, 0, HardNegativeLoss.BALANCED, false, 0, false, Map.<EditType, Double>of());
+  }
+
+  /** The loss weight at a step of a run: 0 before the start, then a linear ramp. */
+  public double weightAt(long step, long steps) {
+    return enabled ? ConfigCheck.ramp(weight, startShare, rampShare, step, steps) : 0;
   }
 }

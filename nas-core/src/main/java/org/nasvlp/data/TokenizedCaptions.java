@@ -46,7 +46,9 @@ public record TokenizedCaptions(int rows, int length, long[] ids, long[] mask, i
     return new TokenizedCaptions(rows, newLength, newIds, newMask, truncated);
   }
 
-  /** Some of the rows, in that order. What was truncated among them is not known: it counts as 0. */
+  /**
+   * Some of the rows, in that order. What was truncated among them is not known: it counts as 0.
+   */
   public TokenizedCaptions rows(int[] chosen) {
     long[] newIds = new long[chosen.length * length];
     long[] newMask = new long[chosen.length * length];

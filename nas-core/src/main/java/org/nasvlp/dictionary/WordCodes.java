@@ -5,6 +5,7 @@ import java.util.BitSet;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeSet;
 
 /**
@@ -81,8 +82,8 @@ public final class WordCodes {
     }
   }
 
-  private TreeSet<Integer> rowsOf(String caption) {
-    TreeSet<Integer> found = new TreeSet<>();
+  private Set<Integer> rowsOf(String caption) {
+    Set<Integer> found = new TreeSet<>();
     String[] parts = caption.split(" ", -1);
     int at = 0;
     while (at < parts.length) {

@@ -3,7 +3,6 @@ package org.nasvlp.eval;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.AutoGradMode;
@@ -19,8 +18,8 @@ import org.nasvlp.internal.Torch;
  * better than chance, matching can be learned without looking at captions.
  *
  * <p>The classifier is a ridge regression on standardised features, trained on four fifths of the
- * images and tested on the last fifth, in turn; an image and its hard negative are never parted. Not
- * thread-safe.
+ * images and tested on the last fifth, in turn; an image and its hard negative are never parted.
+ * Not thread-safe.
  */
 public final class ArtefactProbe {
   private static final int FOLDS = 5;
@@ -58,8 +57,7 @@ public final class ArtefactProbe {
    * @param negativeTokens N x d
    * @param negativeCodes N codes of these tokens
    */
-  public void add(
-      float[] tokens, int[] tokenCodes, float[] negativeTokens, int[] negativeCodes) {
+  public void add(float[] tokens, int[] tokenCodes, float[] negativeTokens, int[] negativeCodes) {
     real.add(statistics(tokens, tokenCodes));
     swapped.add(statistics(negativeTokens, negativeCodes));
   }
@@ -125,11 +123,12 @@ public final class ArtefactProbe {
     int trainRow = 0;
     int testRow = 0;
     for (int i = 0; i < real.size(); i++) {
-      for (float[] row : Arrays.asList(real.get(i), swapped.get(i))) {
+      for (int label = 1; label >= -1; label -= 2) {
+        float[] row = label == 1 ? real.get(i) : swapped.get(i);
         if (i % FOLDS == fold) {
           System.arraycopy(row, 0, test, testRow++ * features, features);
         } else {
-          labels[trainRow] = row == real.get(i) ? 1 : -1;
+          labels[trainRow] = label;
           System.arraycopy(row, 0, train, trainRow++ * features, features);
         }
       }
@@ -174,8 +173,8 @@ public final class ArtefactProbe {
   }
 
   /**
-   * Solves a positive definite system by Cholesky's factorisation, in place of the matrix. LibTorch's
-   * own solvers are not used: those of this build crash the process.
+   * Solves a positive definite system by Cholesky's factorisation, in place of the matrix.
+   * LibTorch's own solvers are not used: those of this build crash the process.
    */
   static double[] solve(double[] matrix, double[] right) {
     int n = right.length;

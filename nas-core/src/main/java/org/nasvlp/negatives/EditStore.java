@@ -22,6 +22,7 @@ import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Consumer;
 import java.util.zip.CRC32C;
 import org.nasvlp.config.EditType;
 import org.nasvlp.internal.StableHash;
@@ -98,6 +99,17 @@ final class EditStore {
       long place = ((long) number << 32) | reader.position;
       places.putIfAbsent(StableHash.of(reader.string()), place);
       reader.skipEdits();
+    }
+  }
+
+  /** Hands on every edit. */
+  void forEach(Consumer<CaptionEdit> action) {
+    for (MemorySegment block : blocks) {
+      Reader reader = new Reader(block, 0);
+      while (reader.position < block.byteSize()) {
+        String caption = reader.string();
+        reader.edits(caption).forEach(action);
+      }
     }
   }
 

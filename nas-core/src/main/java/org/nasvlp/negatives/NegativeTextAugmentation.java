@@ -18,6 +18,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.NoSuchElementException;
 import java.util.Objects;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -382,6 +384,19 @@ public final class NegativeTextAugmentation {
   /** What was found when the edits were made or loaded. */
   public Preparation preparation() {
     return preparation;
+  }
+
+  /** All words that an edit takes out or puts in, swaps aside. */
+  public Set<String> words() {
+    Set<String> words = new TreeSet<>();
+    store.forEach(
+        edit -> {
+          if (!edit.type().isSwap()) {
+            words.add(edit.replaced());
+            words.add(edit.replacement());
+          }
+        });
+    return words;
   }
 
   /** What has been drawn so far. */

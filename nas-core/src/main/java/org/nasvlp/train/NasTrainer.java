@@ -346,9 +346,7 @@ public final class NasTrainer {
         NegativeTextAugmentation.prepare(
             dataset,
             tokenizer,
-            textEditor != null
-                ? textEditor
-                : EnglishTextEditor.factory(config.nta().exactLabels()),
+            textEditor != null ? textEditor : EnglishTextEditor.factory(config.nta().exactLabels()),
             config.nta(),
             output.resolve("captions"),
             config.training().seed());
@@ -398,7 +396,7 @@ public final class NasTrainer {
               imageSize,
               config.data(),
               dataSeed,
-              step * config.optimizer().accumulation())) {
+              (long) step * config.optimizer().accumulation())) {
         TrainingStart start =
             new TrainingStart(
                 step,

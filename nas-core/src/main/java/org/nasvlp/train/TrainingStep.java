@@ -149,11 +149,7 @@ final class TrainingStep implements AutoCloseable {
    * @param probe gets the images and their hard negatives
    */
   Outcome take(
-      List<Batch> batches,
-      int step,
-      long steps,
-      boolean traced,
-      @Nullable ArtefactProbe probe) {
+      List<Batch> batches, int step, long steps, boolean traced, @Nullable ArtefactProbe probe) {
     StepClock clock = new StepClock();
     double loss = 0;
     Map<String, double[]> sums = new LinkedHashMap<>();
@@ -162,7 +158,8 @@ final class TrainingStep implements AutoCloseable {
     NvaTrace trace = null;
     for (int a = 0; a < batches.size(); a++) {
       try (PointerScope scope = new PointerScope()) {
-        Pass pass = new Pass(
+        Pass pass =
+            new Pass(
                 batches.get(a),
                 step,
                 step * batches.size() + a,
@@ -207,8 +204,7 @@ final class TrainingStep implements AutoCloseable {
     try (PointerScope scope = new PointerScope();
         AutoGradMode off = new AutoGradMode(false)) {
       double temperature = network.temperature().item_double();
-      return new Outcome(
-          loss, losses, hardNegatives, norm, temperature, clock.seconds(), trace);
+      return new Outcome(loss, losses, hardNegatives, norm, temperature, clock.seconds(), trace);
     }
   }
 
@@ -289,8 +285,7 @@ final class TrainingStep implements AutoCloseable {
       double nvaWeight = config.nva().weightAt(step, steps);
       HardNegativeCaptions negativeCaptions =
           ntaWeight > 0 || (nvaWeight > 0 && words != null)
-              ? Objects.requireNonNull(textNegatives)
-                  .draw(batch)
+              ? Objects.requireNonNull(textNegatives).draw(batch)
               : null;
       Texts texts = encodeTexts(negativeCaptions);
       Tensor textCls = texts.features.narrow(0, 0, size).select(1, 0);
@@ -681,10 +676,7 @@ final class TrainingStep implements AutoCloseable {
         HardNegativeImages negatives =
             words != null
                 ? visualNegatives.swapTowards(
-                    dictionary,
-                    words,
-                    images,
-                    wordEdits(Objects.requireNonNull(negativeCaptions)))
+                    dictionary, words, images, wordEdits(Objects.requireNonNull(negativeCaptions)))
                 : visualNegatives.swap(dictionary, images);
         int[] rows = IntStream.range(0, size).filter(b -> negatives.valid()[b]).toArray();
         if (rows.length == 0) {

@@ -38,7 +38,7 @@ class NasConfigTest {
     assertThat(config.model()).isEqualTo(NasConfig.base().model());
     assertThat(config.training().seed()).isEqualTo(9);
     assertThat(config.training().steps()).isEqualTo(NasConfig.base().training().steps());
-    assertThat(config.nva().loss()).isEqualTo(NvaConfig.Loss.PAIRWISE);
+    assertThat(config.nva().loss()).isEqualTo(HardNegativeLoss.PAIRWISE);
     Path json = Files.writeString(folder.resolve("c.json"), "{\"training\":{\"seed\":9}}");
     assertThat(NasConfig.load(json).model()).isEqualTo(NasConfig.tiny().model());
   }

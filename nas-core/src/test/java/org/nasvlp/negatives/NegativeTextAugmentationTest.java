@@ -23,8 +23,8 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.nasvlp.config.EditType;
+import org.nasvlp.config.HardNegativeLoss;
 import org.nasvlp.config.NtaConfig;
-import org.nasvlp.config.NvaConfig;
 import org.nasvlp.data.Batch;
 import org.nasvlp.data.CaptionTokenizer;
 import org.nasvlp.data.ImageCaption;
@@ -111,7 +111,8 @@ class NegativeTextAugmentationTest {
   }
 
   private static NtaConfig config(double wordShare, Map<EditType, Double> weights) {
-    return new NtaConfig(true, 1, 0, 0, NvaConfig.Loss.BALANCED, false, wordShare, false, weights);
+    return new NtaConfig(
+        true, 1, 0, 0, HardNegativeLoss.BALANCED, false, wordShare, false, weights);
   }
 
   private static NegativeTextAugmentation prepare(

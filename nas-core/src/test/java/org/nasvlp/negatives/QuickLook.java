@@ -7,8 +7,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import org.nasvlp.config.EditType;
+import org.nasvlp.config.HardNegativeLoss;
 import org.nasvlp.config.NtaConfig;
-import org.nasvlp.config.NvaConfig;
 import org.nasvlp.data.CaptionTokenizer;
 import org.nasvlp.data.ImageTextDataset;
 
@@ -24,7 +24,7 @@ public final class QuickLook {
     long seed = args.length > 3 ? Long.parseLong(args[3]) : 1;
     boolean exact = args.length > 4;
     NtaConfig config =
-        new NtaConfig(true, 1, 0, 0, NvaConfig.Loss.BALANCED, false, 0, exact, Map.of());
+        new NtaConfig(true, 1, 0, 0, HardNegativeLoss.BALANCED, false, 0, exact, Map.of());
     try (ImageTextDataset dataset = ImageTextDataset.open(Path.of(args[0]), 0xFFFFFF);
         CaptionTokenizer tokenizer = CaptionTokenizer.load(Path.of(args[1]), 30)) {
       long start = System.nanoTime();
