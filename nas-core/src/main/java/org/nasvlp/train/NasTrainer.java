@@ -31,6 +31,7 @@ import org.nasvlp.data.Batch;
 import org.nasvlp.data.BatchLoader;
 import org.nasvlp.data.CaptionTokenizer;
 import org.nasvlp.data.ImageTextDataset;
+import org.nasvlp.data.LoaderState;
 import org.nasvlp.eval.EvaluationReport;
 import org.nasvlp.eval.FineGrainedBenchmark;
 import org.nasvlp.internal.Draws;
@@ -137,7 +138,10 @@ public final class NasTrainer {
       return this;
     }
 
-    /** Whether to go on from the output's newest checkpoint; without one the run starts fresh. */
+    /**
+     * Whether to go on from the output's newest checkpoint; without one the run starts fresh. What
+     * the log holds of later steps is cut off, so that every step stands in it once.
+     */
     public Builder resume(boolean value) {
       resume = value;
       return this;
@@ -174,7 +178,13 @@ public final class NasTrainer {
 
   /** What a checkpoint keeps besides tensors. */
   private record State(
-      int format, long step, long plannedSteps, double seconds, int queueFilled, int queueNext) {}
+      int format,
+      long step,
+      long plannedSteps,
+      double seconds,
+      int queueFilled,
+      int queueNext,
+      @Nullable LoaderState samples) {}
 
   /**
    * Trains.
@@ -286,6 +296,8 @@ public final class NasTrainer {
       Run run = new Run(model, step, begin);
       if (previous.isPresent()) {
         run.restore(previous.get());
+      } else {
+        run.runLog.rewind(0, false);
       }
       return run.train();
     }
@@ -305,6 +317,9 @@ public final class NasTrainer {
     private Map<String, Double> losses = Map.of();
     private @Nullable Path checkpoint;
     private long checkpointStep = -1;
+    private final RunLog runLog = new RunLog(output);
+    private @Nullable LoaderState samples;
+    private boolean evaluated = true;
 
     Run(NasModel model, TrainingStep trainingStep, long begin) {
       this.model = model;
@@ -333,6 +348,12 @@ public final class NasTrainer {
                 "cpu, " + threads + " threads",
                 Kernels.describe());
         listeners.forEach(listener -> listener.onStart(start));
+        if (samples != null) {
+          loader.restore(samples);
+        }
+        if (!evaluated && evaluationIsDue()) {
+          evaluate(false);
+        }
         boolean stopped = false;
         while (step < steps) {
           oneStep(loader);
@@ -342,16 +363,15 @@ public final class NasTrainer {
             stopped = true;
             break;
           }
-          int every = config.training().evaluateEvery();
-          if (benchmark != null && every > 0 && step % every == 0 && !last) {
+          if (evaluationIsDue()) {
             evaluate(false);
           }
           int checkpoints = config.training().checkpointEvery();
           if (checkpoints > 0 && step % checkpoints == 0 && !last) {
-            writeCheckpoint();
+            writeCheckpoint(loader);
           }
         }
-        writeCheckpoint();
+        writeCheckpoint(loader);
         EvaluationReport evaluation = benchmark == null || stopped ? null : evaluate(true);
         TrainingResult result =
             new TrainingResult(
@@ -369,6 +389,11 @@ public final class NasTrainer {
         listeners.forEach(listener -> listener.onEnd(result));
         return result;
       }
+    }
+
+    private boolean evaluationIsDue() {
+      int every = config.training().evaluateEvery();
+      return benchmark != null && every > 0 && step % every == 0 && step < steps;
     }
 
     private void startDictionary(long dataSeed) throws InterruptedException {
@@ -455,7 +480,7 @@ public final class NasTrainer {
     /** Fits the number of steps to the time budget, from the time that steps have taken. */
     private void plan() {
       double budget = config.training().minutes() * 60;
-      if (budget == 0 || step < CALIBRATION_TO) {
+      if (budget == 0 || stepSeconds.size() < CALIBRATION_TO) {
         return;
       }
       double elapsed = earlierSeconds + seconds();
@@ -492,18 +517,10 @@ public final class NasTrainer {
     }
 
     private void log(String kind, Object value) throws IOException {
-      Map<String, Object> line = new LinkedHashMap<>();
-      line.put("kind", kind);
-      line.put("seconds", Math.round((earlierSeconds + seconds()) * 1000) / 1000.0);
-      line.put(kind, value);
-      Files.writeString(
-          output.resolve("log.jsonl"),
-          JSON.writeValueAsString(line) + "\n",
-          StandardOpenOption.CREATE,
-          StandardOpenOption.APPEND);
+      runLog.append(kind, earlierSeconds + seconds(), value);
     }
 
-    private void writeCheckpoint() throws IOException {
+    private void writeCheckpoint(BatchLoader loader) throws IOException {
       if (checkpointStep == step) {
         return;
       }
@@ -523,7 +540,8 @@ public final class NasTrainer {
                         planned ? steps : 0,
                         earlierSeconds + seconds(),
                         queue == null ? 0 : queue.filled(),
-                        queue == null ? 0 : queue.next());
+                        queue == null ? 0 : queue.next(),
+                        loader.state());
                 Files.writeString(directory.resolve("state.json"), JSON.writeValueAsString(state));
               });
       checkpointStep = step;
@@ -609,6 +627,8 @@ public final class NasTrainer {
       }
       checkpoint = directory;
       checkpointStep = step;
+      samples = state.samples();
+      evaluated = runLog.rewind(step, step >= steps);
     }
 
     private void requireSame(Path directory, NasConfig saved) throws IOException {
