@@ -14,7 +14,10 @@ import org.jspecify.annotations.Nullable;
 final class Interruption {
   private static final long PATIENCE_MINUTES = 10;
 
-  private final AtomicReference<@Nullable Runnable> stop = new AtomicReference<>();
+  /** What is at work: what to say and do when it is to stop. */
+  private record Work(String stopping, Runnable stop) {}
+
+  private final AtomicReference<@Nullable Work> work = new AtomicReference<>();
   private final CountDownLatch finished = new CountDownLatch(1);
   private volatile boolean requested;
 
@@ -26,13 +29,13 @@ final class Interruption {
   /** Asks the training at work to stop and waits for the command to finish. */
   void request(PrintStream err) {
     requested = true;
-    Runnable training = stop.get();
-    if (training == null || finished.getCount() == 0) {
+    Work current = work.get();
+    if (current == null || finished.getCount() == 0) {
       return;
     }
     err.println();
-    err.println("stopping after this step and writing a checkpoint ...");
-    training.run();
+    err.println(current.stopping());
+    current.stop().run();
     try {
       if (!finished.await(PATIENCE_MINUTES, TimeUnit.MINUTES)) {
         err.println("nas: the step did not end within " + PATIENCE_MINUTES + " minutes; giving up");
@@ -47,12 +50,17 @@ final class Interruption {
     return requested;
   }
 
-  /** While the returned guard is open, an interruption calls {@code stop}. */
-  Guard during(Runnable stopping) {
-    stop.set(stopping);
+  /** While the returned guard is open, an interruption stops a training. */
+  Guard during(Runnable stop) {
+    return during("stopping after this step and writing a checkpoint ...", stop);
+  }
+
+  /** While the returned guard is open, an interruption prints {@code stopping} and stops. */
+  Guard during(String stopping, Runnable stop) {
+    work.set(new Work(stopping, stop));
     return () -> {
       if (!requested) {
-        stop.set(null);
+        work.set(null);
       }
     };
   }

@@ -35,6 +35,17 @@ record OutputFolder(Path path) {
     }
   }
 
+  /** The same for an ablation, which holds several runs. */
+  void checkAblation(boolean resume) throws IOException {
+    if (resume && !Files.exists(path.resolve("ablation.json"))) {
+      throw new CommandFailure(
+          path + ": holds no ablation to resume; leave out --resume, or name it with --out DIR");
+    }
+    if (!resume) {
+      check(false);
+    }
+  }
+
   /** Whether there is a checkpoint; a run that was killed early has none. */
   boolean hasCheckpoint() {
     return Files.isRegularFile(latest());

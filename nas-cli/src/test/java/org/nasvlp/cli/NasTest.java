@@ -36,6 +36,11 @@ class NasTest {
           score;                            'IMAGE'
           score a.png;                      'CAPTION'
           score a.png %20;                  A caption is blank
+          ablate --steps 0;                 0 is not above 0
+          ablate --seeds 1,x;               'x' is not a long
+          ablate --parallel 0;              0 is not above 0
+          data;                             nas data: Missing command
+          data emoji --style;               '--style'
           """)
   void wrongUsageIsStatus2WithAHint(String line, String message) {
     TestShell shell = new TestShell();

@@ -6,9 +6,11 @@ import java.io.IOException;
 import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import javax.tools.JavaCompiler;
 import javax.tools.StandardJavaFileManager;
 import javax.tools.ToolProvider;
@@ -71,8 +73,12 @@ class ReadmeTest {
     List<String> lines = readme.lines().filter(line -> line.startsWith("./nas ")).toList();
     assertThat(lines).hasSizeGreaterThanOrEqualTo(4);
     for (String line : lines) {
-      String command = line.split(" +", 3)[1];
-      assertThat(shell.run(command, "--help")).as(line).isEqualTo(CommandLine.ExitCode.OK);
+      String[] command =
+          Stream.concat(
+                  Arrays.stream(line.split(" +")).skip(1).takeWhile(word -> word.matches("[a-z]+")),
+                  Stream.of("--help"))
+              .toArray(String[]::new);
+      assertThat(shell.run(command)).as(line).isEqualTo(CommandLine.ExitCode.OK);
       Matcher options = Pattern.compile("--\\w+").matcher(line);
       while (options.find()) {
         assertThat(shell.out()).as(line).contains(options.group());

@@ -13,12 +13,21 @@ final class TestShell {
   private final Shell shell;
 
   TestShell(TrainingJob.Factory trainings) {
+    this(trainings, Map.of("NAS_HOME", home().toString()));
+  }
+
+  /** With programs in one folder only. */
+  TestShell(String path) {
+    this(TrainingJob.Factory::trainer, Map.of("NAS_HOME", home().toString(), "PATH", path));
+  }
+
+  private TestShell(TrainingJob.Factory trainings, Map<String, String> environment) {
     shell =
         new Shell(
             new PrintStream(out, true, StandardCharsets.UTF_8),
             new PrintStream(err, true, StandardCharsets.UTF_8),
             0,
-            Map.of("NAS_HOME", home().toString()),
+            environment,
             new Interruption(),
             trainings);
   }

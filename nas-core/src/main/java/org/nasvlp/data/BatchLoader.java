@@ -79,7 +79,7 @@ public final class BatchLoader implements AutoCloseable {
   private final ImageTransform transform;
   private final int floatsPerImage;
   private final long seed;
-  private final long firstStep;
+  private long firstStep; // guarded by lock
   private final int size;
   private final int stepsPerEpoch;
   private final SkippedSamples skipped = new SkippedSamples();
@@ -151,8 +151,8 @@ public final class BatchLoader implements AutoCloseable {
    * The next batch, waiting for it if need be.
    *
    * @throws TooManyBadSamplesException if the share of bad samples among the distinct samples read
-   *     is beyond {@code data.maxBadShare}. During the first epoch of this loader the limit has
-   *     room for chance: one sample and three standard deviations.
+   *     is beyond {@code data.maxBadShare}. During the first epoch counted the limit has room for
+   *     chance: one sample and three standard deviations.
    * @throws IllegalStateException if the data set failed in another way than by {@link
    *     BadSampleException}, naming the sample; or if the loader is closed
    * @throws InterruptedException if the waiting thread is interrupted
@@ -233,6 +233,28 @@ public final class BatchLoader implements AutoCloseable {
     lock.lock();
     try {
       return truncated;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** The counts of the batches handed out so far, for a loader that goes on after them. */
+  public LoaderState state() {
+    lock.lock();
+    try {
+      return skipped.state(firstStep, truncated);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Goes on counting from another loader's counts. To be called before the first batch. */
+  public void restore(LoaderState state) {
+    lock.lock();
+    try {
+      skipped.restore(state);
+      truncated = state.truncatedCaptions();
+      firstStep = state.firstStep();
     } finally {
       lock.unlock();
     }

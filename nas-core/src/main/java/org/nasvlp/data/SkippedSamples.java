@@ -49,6 +49,22 @@ public final class SkippedSamples {
     }
   }
 
+  synchronized LoaderState state(long firstStep, long truncatedCaptions) {
+    return new LoaderState(
+        firstStep, read.toByteArray(), bad.toByteArray(), examples, truncatedCaptions);
+  }
+
+  synchronized void restore(LoaderState state) {
+    read.clear();
+    read.or(BitSet.valueOf(state.read()));
+    bad.clear();
+    bad.or(BitSet.valueOf(state.bad()));
+    readCount = read.cardinality();
+    badCount = bad.cardinality();
+    examples.clear();
+    examples.addAll(state.examples());
+  }
+
   private void countRead(int index) {
     if (!read.get(index)) {
       read.set(index);

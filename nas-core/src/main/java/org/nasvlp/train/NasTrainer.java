@@ -32,6 +32,7 @@ import org.nasvlp.data.Batch;
 import org.nasvlp.data.BatchLoader;
 import org.nasvlp.data.CaptionTokenizer;
 import org.nasvlp.data.ImageTextDataset;
+import org.nasvlp.data.LoaderState;
 import org.nasvlp.data.TokenizedCaptions;
 import org.nasvlp.dictionary.WordCodes;
 import org.nasvlp.eval.ArtefactProbe;
@@ -154,7 +155,10 @@ public final class NasTrainer {
       return this;
     }
 
-    /** Whether to go on from the output's newest checkpoint; without one the run starts fresh. */
+    /**
+     * Whether to go on from the output's newest checkpoint; without one the run starts fresh. What
+     * the log holds of later steps is cut off, so that every step stands in it once.
+     */
     public Builder resume(boolean value) {
       resume = value;
       return this;
@@ -215,6 +219,7 @@ public final class NasTrainer {
       double seconds,
       int queueFilled,
       int queueNext,
+      @Nullable LoaderState samples,
       @Nullable Map<String, Double> best) {}
 
   /**
@@ -327,6 +332,8 @@ public final class NasTrainer {
       Run run = new Run(model, step, begin);
       if (previous.isPresent()) {
         run.restore(previous.get());
+      } else {
+        run.runLog.rewind(0, false);
       }
       return run.train();
     }
@@ -371,6 +378,9 @@ public final class NasTrainer {
     private Map<String, Double> losses = Map.of();
     private @Nullable Path checkpoint;
     private long checkpointStep = -1;
+    private final RunLog runLog = new RunLog(output);
+    private @Nullable LoaderState samples;
+    private boolean evaluated = true;
 
     Run(NasModel model, TrainingStep trainingStep, long begin) {
       this.model = model;
@@ -406,6 +416,12 @@ public final class NasTrainer {
                 "cpu, " + threads + " threads",
                 Kernels.describe());
         listeners.forEach(listener -> listener.onStart(start));
+        if (samples != null) {
+          loader.restore(samples);
+        }
+        if (!evaluated && evaluationIsDue()) {
+          evaluate(false, loader);
+        }
         boolean stopped = false;
         while (step < steps) {
           oneStep(loader);
@@ -415,17 +431,16 @@ public final class NasTrainer {
             stopped = true;
             break;
           }
-          int every = config.training().evaluateEvery();
-          if (benchmark != null && every > 0 && step % every == 0 && !last) {
-            evaluate(false);
+          if (evaluationIsDue()) {
+            evaluate(false, loader);
           }
           int checkpoints = config.training().checkpointEvery();
           if (checkpoints > 0 && step % checkpoints == 0 && !last) {
-            writeCheckpoint();
+            writeCheckpoint(loader);
           }
         }
-        writeCheckpoint();
-        EvaluationReport evaluation = benchmark == null || stopped ? null : evaluate(true);
+        writeCheckpoint(loader);
+        EvaluationReport evaluation = benchmark == null || stopped ? null : evaluate(true, loader);
         TrainingResult result =
             new TrainingResult(
                 step,
@@ -442,6 +457,11 @@ public final class NasTrainer {
         listeners.forEach(listener -> listener.onEnd(result));
         return result;
       }
+    }
+
+    private boolean evaluationIsDue() {
+      int every = config.training().evaluateEvery();
+      return benchmark != null && every > 0 && step % every == 0 && step < steps;
     }
 
     private void startDictionary(long dataSeed) throws InterruptedException {
@@ -616,7 +636,7 @@ public final class NasTrainer {
     /** Fits the number of steps to the time budget, from the time that steps have taken. */
     private void plan() {
       double budget = config.training().minutes() * 60;
-      if (budget == 0 || step < CALIBRATION_TO) {
+      if (budget == 0 || stepSeconds.size() < CALIBRATION_TO) {
         return;
       }
       double elapsed = earlierSeconds + seconds();
@@ -642,7 +662,7 @@ public final class NasTrainer {
       }
     }
 
-    private EvaluationReport evaluate(boolean last) throws IOException {
+    private EvaluationReport evaluate(boolean last, BatchLoader loader) throws IOException {
       long from = System.nanoTime();
       EvaluationReport report =
           Objects.requireNonNull(benchmark).evaluate(model.itcScorer(), model.itmScorer(), last);
@@ -656,34 +676,26 @@ public final class NasTrainer {
       probe = new ArtefactProbe(config.dictionary().codewords());
       listeners.forEach(listener -> listener.onEvaluation(step, report));
       if (config.training().keepBest()) {
-        keepBest(report);
+        keepBest(report, loader);
       }
       return report;
     }
 
-    private void keepBest(EvaluationReport report) throws IOException {
+    private void keepBest(EvaluationReport report, BatchLoader loader) throws IOException {
       for (var metric : report.metrics().entrySet()) {
         if (metric.getValue() > best.getOrDefault(metric.getKey(), Double.NEGATIVE_INFINITY)) {
           best.put(metric.getKey(), metric.getValue());
-          writeCheckpoint();
+          writeCheckpoint(loader);
           Checkpoints.keepAs(output, "best-" + metric.getKey(), Objects.requireNonNull(checkpoint));
         }
       }
     }
 
     private void log(String kind, Object value) throws IOException {
-      Map<String, Object> line = new LinkedHashMap<>();
-      line.put("kind", kind);
-      line.put("seconds", Math.round((earlierSeconds + seconds()) * 1000) / 1000.0);
-      line.put(kind, value);
-      Files.writeString(
-          output.resolve("log.jsonl"),
-          JSON.writeValueAsString(line) + "\n",
-          StandardOpenOption.CREATE,
-          StandardOpenOption.APPEND);
+      runLog.append(kind, earlierSeconds + seconds(), value);
     }
 
-    private void writeCheckpoint() throws IOException {
+    private void writeCheckpoint(BatchLoader loader) throws IOException {
       if (checkpointStep == step) {
         return;
       }
@@ -704,6 +716,7 @@ public final class NasTrainer {
                         earlierSeconds + seconds(),
                         queue == null ? 0 : queue.filled(),
                         queue == null ? 0 : queue.next(),
+                        loader.state(),
                         best);
                 Files.writeString(directory.resolve("state.json"), JSON.writeValueAsString(state));
               });
@@ -800,6 +813,8 @@ public final class NasTrainer {
       }
       checkpoint = directory;
       checkpointStep = step;
+      samples = state.samples();
+      evaluated = runLog.rewind(step, step >= steps);
     }
 
     private void requireSame(Path directory, NasConfig saved) throws IOException {

@@ -133,7 +133,7 @@ public final class Shapes implements ImageTextDataset {
   }
 
   /** A model that takes milliseconds a step. */
-  static NasConfig config(int steps) {
+  public static NasConfig config(int steps) {
     return new NasConfig(
         new ModelConfig(
             SIZE,
