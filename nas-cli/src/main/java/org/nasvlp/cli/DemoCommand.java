@@ -5,6 +5,7 @@ import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.config.NasConfig;
+import org.nasvlp.model.PretrainedWeights;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -82,7 +83,16 @@ final class DemoCommand implements Callable<Integer> {
             : DemoConfig.create(seed == null ? 1 : seed, minutes == null ? USUAL_MINUTES : minutes);
     String hint = "nas demo --resume --out " + out + (data == null ? "" : " --data " + data);
     return new TrainingSession(
-            shell, "demo", config, files, output, options.resume, threads, options.json, hint)
+            shell,
+            "demo",
+            config,
+            files,
+            PretrainedWeights.none(),
+            output,
+            options.resume,
+            threads,
+            options.json,
+            hint)
         .run();
   }
 }

@@ -55,6 +55,7 @@ public final class Nas implements Runnable {
             .addSubcommand(new DemoCommand(shell))
             .addSubcommand(new TrainCommand(shell))
             .addSubcommand(new ScoreCommand(shell))
+            .addSubcommand(new ExportCommand(shell))
             .addSubcommand(new EnvCommand(shell))
             .setOut(new PrintWriter(shell.out(), true, shell.out().charset()))
             .setErr(new PrintWriter(shell.err(), true, shell.err().charset()))

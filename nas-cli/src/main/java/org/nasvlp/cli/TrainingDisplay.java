@@ -14,6 +14,7 @@ import org.jspecify.annotations.Nullable;
 import org.nasvlp.eval.AttributeScores;
 import org.nasvlp.eval.EvaluationReport;
 import org.nasvlp.eval.FineGrainedReport;
+import org.nasvlp.model.WeightReport;
 import org.nasvlp.train.StepReport;
 import org.nasvlp.train.TrainingListener;
 import org.nasvlp.train.TrainingStart;
@@ -110,6 +111,11 @@ final class TrainingDisplay implements TrainingListener, AutoCloseable {
     if (columns == 0) {
       line("step " + step + ": checkpoint " + directory);
     }
+  }
+
+  @Override
+  public void onWeights(WeightReport report) {
+    report.text().lines().forEach(this::line);
   }
 
   @Override

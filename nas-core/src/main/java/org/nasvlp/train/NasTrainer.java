@@ -38,6 +38,8 @@ import org.nasvlp.internal.Torch;
 import org.nasvlp.kernels.Kernels;
 import org.nasvlp.kernels.NonFiniteInputException;
 import org.nasvlp.model.NasModel;
+import org.nasvlp.model.PretrainedWeights;
+import org.nasvlp.model.WeightReport;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -73,6 +75,7 @@ public final class NasTrainer {
   private final CaptionTokenizer tokenizer;
   private final @Nullable FineGrainedBenchmark benchmark;
   private final Path output;
+  private final PretrainedWeights initialWeights;
   private final boolean resume;
   private final int threads;
   private final List<TrainingListener> listeners;
@@ -85,6 +88,7 @@ public final class NasTrainer {
     this.tokenizer = Objects.requireNonNull(builder.tokenizer, "tokenizer is missing");
     this.benchmark = builder.benchmark;
     this.output = Objects.requireNonNull(builder.output, "output is missing");
+    this.initialWeights = builder.initialWeights;
     this.resume = builder.resume;
     this.threads = builder.threads;
     this.listeners = List.copyOf(builder.listeners);
@@ -102,6 +106,7 @@ public final class NasTrainer {
     private @Nullable CaptionTokenizer tokenizer;
     private @Nullable FineGrainedBenchmark benchmark;
     private @Nullable Path output;
+    private PretrainedWeights initialWeights = PretrainedWeights.none();
     private boolean resume;
     private int threads = Runtime.getRuntime().availableProcessors();
     private final List<TrainingListener> listeners = new ArrayList<>();
@@ -134,6 +139,16 @@ public final class NasTrainer {
     /** Folder for checkpoints and log; made if absent. */
     public Builder output(Path value) {
       output = value;
+      return this;
+    }
+
+    /**
+     * Published weights that a fresh run starts from, momentum encoders included; none unless set.
+     * A run that goes on from a checkpoint has its own: it says so by {@link
+     * TrainingListener#onWarning} and loads none.
+     */
+    public Builder initialWeights(PretrainedWeights value) {
+      initialWeights = value;
       return this;
     }
 
@@ -281,13 +296,42 @@ public final class NasTrainer {
     Torch.setThreads(threads);
     Kernels.setThreads(threads);
     long begin = System.nanoTime();
-    try (NasModel model = NasModel.create(config, tokenizer);
+    try (NasModel model = newModel(previous.orElse(null));
         TrainingStep step = new TrainingStep(config, model)) {
       Run run = new Run(model, step, begin);
       if (previous.isPresent()) {
         run.restore(previous.get());
       }
       return run.train();
+    }
+  }
+
+  /** A fresh model, of a fresh run with its initial weights. */
+  private NasModel newModel(@Nullable Path previous) throws IOException {
+    NasModel model = NasModel.create(config, tokenizer);
+    if (initialWeights.isEmpty()) {
+      return model;
+    }
+    if (previous != null) {
+      listeners.forEach(
+          listener ->
+              listener.onWarning(
+                  "the initial weights are not loaded: the run goes on from " + previous));
+      return model;
+    }
+    try {
+      WeightReport report = model.importWeights(initialWeights);
+      Files.writeString(
+          output.resolve("weights.json"),
+          JSON.writerWithDefaultPrettyPrinter().writeValueAsString(report));
+      listeners.forEach(listener -> listener.onWeights(report));
+      return model;
+    } catch (IOException e) {
+      model.close();
+      throw new TrainingException("the initial weights cannot be loaded: " + e.getMessage(), e);
+    } catch (RuntimeException e) {
+      model.close();
+      throw e;
     }
   }
 
