@@ -5,6 +5,7 @@ import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.config.NasConfig;
+import org.nasvlp.model.PretrainedWeights;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -86,6 +87,7 @@ final class DemoCommand implements Callable<Integer> {
             "demo",
             config,
             files,
+            PretrainedWeights.none(),
             output,
             options.resume,
             threads,

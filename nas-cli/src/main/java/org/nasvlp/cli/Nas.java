@@ -58,6 +58,7 @@ public final class Nas implements Runnable {
             .addSubcommand(new AblateCommand(shell))
             .addSubcommand(
                 new CommandLine(new DataCommand()).addSubcommand(new EmojiCommand(shell)))
+            .addSubcommand(new ExportCommand(shell))
             .addSubcommand(new EnvCommand(shell))
             .setOut(new PrintWriter(shell.out(), true, shell.out().charset()))
             .setErr(new PrintWriter(shell.err(), true, shell.err().charset()))

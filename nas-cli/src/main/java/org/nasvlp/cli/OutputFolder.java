@@ -22,7 +22,8 @@ record OutputFolder(Path path) {
     boolean empty = true;
     if (Files.isDirectory(path)) {
       try (Stream<Path> children = Files.list(path)) {
-        empty = children.findAny().isEmpty();
+        // A run that failed before its first step leaves its lock file alone.
+        empty = children.allMatch(child -> child.getFileName().toString().equals("lock"));
       }
     }
     if (!resume && !empty) {

@@ -6,6 +6,7 @@ import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.config.NasConfig;
 import org.nasvlp.config.TrainingConfig;
+import org.nasvlp.model.PretrainedWeights;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -74,6 +75,28 @@ final class TrainCommand implements Callable<Integer> {
       description = "Steps of the run, in place of the configuration's steps and minutes.")
   private @Nullable Integer steps;
 
+  @Option(
+      names = "--image-weights",
+      paramLabel = "FILE",
+      description =
+          "ViT or DeiT weights from HuggingFace (safetensors, or a folder with them) that the image"
+              + " encoder starts from.")
+  private @Nullable Path imageWeights;
+
+  @Option(
+      names = "--text-weights",
+      paramLabel = "FILE",
+      description =
+          "BERT weights from HuggingFace that the text and fusion encoders start from, with"
+              + " vocab.txt or tokenizer.json beside them.")
+  private @Nullable Path textWeights;
+
+  @Option(
+      names = "--weights",
+      paramLabel = "FILE",
+      description = "Weights of a whole model, as nas export writes them, to start from.")
+  private @Nullable Path weights;
+
   TrainCommand(Shell shell) {
     this.shell = shell;
   }
@@ -110,6 +133,7 @@ final class TrainCommand implements Callable<Integer> {
             "train",
             config,
             files,
+            new PretrainedWeights(weights, imageWeights, textWeights),
             output,
             options.resume,
             threads,

@@ -16,6 +16,7 @@ import org.nasvlp.eval.AttributeScores;
 import org.nasvlp.eval.EvaluationReport;
 import org.nasvlp.eval.FineGrainedReport;
 import org.nasvlp.negatives.NegativeTextAugmentation;
+import org.nasvlp.model.WeightReport;
 import org.nasvlp.train.StepReport;
 import org.nasvlp.train.TrainingListener;
 import org.nasvlp.train.TrainingStart;
@@ -142,6 +143,11 @@ final class TrainingDisplay implements TrainingListener, AutoCloseable {
     if (columns == 0) {
       line("step " + step + ": checkpoint " + directory);
     }
+  }
+
+  @Override
+  public void onWeights(WeightReport report) {
+    report.text().lines().forEach(this::line);
   }
 
   @Override

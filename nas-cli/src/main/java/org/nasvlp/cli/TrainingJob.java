@@ -6,16 +6,22 @@ import org.nasvlp.config.NasConfig;
 import org.nasvlp.data.CaptionTokenizer;
 import org.nasvlp.data.ImageTextDataset;
 import org.nasvlp.eval.FineGrainedBenchmark;
+import org.nasvlp.model.PretrainedWeights;
 import org.nasvlp.train.NasTrainer;
 import org.nasvlp.train.TrainingListener;
 import org.nasvlp.train.TrainingResult;
 
-/** What a training needs. */
+/**
+ * What a training needs.
+ *
+ * @param initialWeights what a fresh run starts from
+ */
 record TrainingJob(
     NasConfig config,
     ImageTextDataset dataset,
     CaptionTokenizer tokenizer,
     @Nullable FineGrainedBenchmark benchmark,
+    PretrainedWeights initialWeights,
     Path output,
     boolean resume,
     int threads) {
@@ -38,6 +44,7 @@ record TrainingJob(
               .config(job.config())
               .dataset(job.dataset())
               .tokenizer(job.tokenizer())
+              .initialWeights(job.initialWeights())
               .output(job.output())
               .resume(job.resume())
               .threads(job.threads())

@@ -11,6 +11,7 @@ import org.nasvlp.config.NasConfig;
 import org.nasvlp.data.CaptionTokenizer;
 import org.nasvlp.data.ImageTextDataset;
 import org.nasvlp.eval.FineGrainedBenchmark;
+import org.nasvlp.model.PretrainedWeights;
 import org.nasvlp.train.TrainingResult;
 import org.nasvlp.train.TrainingStart;
 
@@ -19,6 +20,7 @@ import org.nasvlp.train.TrainingStart;
  * share.
  *
  * @param command name of the command, for the report
+ * @param initialWeights what a fresh run starts from
  * @param threads threads of LibTorch and the kernels
  * @param json where the report goes as JSON; null for nowhere
  * @param profiled whether the report shows where the time of a step goes
@@ -29,6 +31,7 @@ record TrainingSession(
     String command,
     NasConfig config,
     DataFiles files,
+    PretrainedWeights initialWeights,
     OutputFolder output,
     boolean resume,
     int threads,
@@ -47,7 +50,14 @@ record TrainingSession(
             CaptionTokenizer.load(files.tokenizer(), config.model().textTokens())) {
       TrainingJob job =
           new TrainingJob(
-              config, train, tokenizer, benchmark(background), output.path(), resume, threads);
+              config,
+              train,
+              tokenizer,
+              benchmark(background),
+              initialWeights,
+              output.path(),
+              resume,
+              threads);
       return train(job);
     }
   }

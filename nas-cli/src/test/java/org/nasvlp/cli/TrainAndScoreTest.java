@@ -111,6 +111,28 @@ class TrainAndScoreTest {
     assertThat(scores.get(0).get("match").doubleValue()).isBetween(0.0, 1.0);
     assertThat(scores.get(1).get("cosine").doubleValue()).isBetween(-1.0001, 1.0001);
 
+    Path exported = folder.resolve("exported.safetensors");
+    String[] export = {"export", "--checkpoint", out.toString(), "--out", exported.toString()};
+    assertThat(shell.run(export)).as(shell.err()).isZero();
+    assertThat(shell.out()).contains(exported + ": ", " tensors, ", " values");
+    assertThat(exported).exists();
+    assertThat(shell.run(export)).isEqualTo(1);
+    assertThat(shell.err()).contains("exported.safetensors", "exists already").hasLineCount(1);
+
+    String[] again = Arrays.copyOf(train, train.length + 2);
+    again[8] = folder.resolve("again").toString();
+    again[train.length] = "--weights";
+    again[train.length + 1] = exported.toString();
+    assertThat(shell.run(again)).as(shell.err()).isZero();
+    assertThat(shell.err()).contains(exported + ": ", "parameters loaded", "missing: none");
+    again[8] = folder.resolve("third").toString();
+    again[train.length] = "--text-weights";
+    assertThat(shell.run(again)).isEqualTo(1);
+    assertThat(shell.err()).contains("exported.safetensors does not hold BERT weights");
+    // Nothing has begun there: the corrected command runs in the same folder.
+    again[train.length] = "--weights";
+    assertThat(shell.run(again)).as(shell.err()).isZero();
+
     score[1] = folder.resolve("absent.png").toString();
     assertThat(shell.run(score)).isEqualTo(1);
     assertThat(shell.err()).contains("absent.png").hasLineCount(1);

@@ -3,27 +3,45 @@ package org.nasvlp.checkpoint;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import tools.jackson.core.JacksonException;
+import tools.jackson.core.StreamReadFeature;
+import tools.jackson.databind.DeserializationFeature;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
 /**
  * Reads and writes safetensors files: 8 bytes little-endian header length, a JSON header of names
- * with dtype, shape and byte range, then the raw little-endian data.
+ * with dtype, shape and byte range, then the raw little-endian data, without gaps or overlaps.
  */
 public final class Safetensors {
-  private static final JsonMapper JSON = JsonMapper.builder().build();
+  private static final String METADATA = "__metadata__";
+  private static final JsonMapper JSON =
+      JsonMapper.builder()
+          .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+          .build();
   private static final long MAX_HEADER = 100L << 20;
+  // A mapped file promises no more than byte alignment.
+  private static final ValueLayout.OfFloat FLOAT =
+      ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+  private static final ValueLayout.OfDouble DOUBLE =
+      ValueLayout.JAVA_DOUBLE_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+  private static final ValueLayout.OfShort SHORT =
+      ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
   private Safetensors() {}
 
@@ -33,10 +51,15 @@ public final class Safetensors {
     F32(4),
     F16(2),
     BF16(2),
+    F8_E4M3(1),
+    F8_E5M2(1),
     I64(8),
     I32(4),
     I16(2),
     I8(1),
+    U64(8),
+    U32(4),
+    U16(2),
     U8(1),
     BOOL(1);
 
@@ -69,6 +92,46 @@ public final class Safetensors {
                 + data.byteSize());
       }
     }
+
+    /** How many elements it has. */
+    public long count() {
+      return data.byteSize() / type.bytes;
+    }
+
+    /**
+     * The elements as float32; a float64 is rounded to the nearest.
+     *
+     * @param into memory for {@link #count} floats
+     * @throws IllegalArgumentException if the elements are not F64, F32, F16 or BF16
+     */
+    public void copyFloats(MemorySegment into) {
+      long count = count();
+      if (into.byteSize() != 4 * count) {
+        throw new IllegalArgumentException(
+            count + " float32 values do not fit " + into.byteSize() + " bytes");
+      }
+      switch (type) {
+        case F32 -> into.copyFrom(data);
+        case F64 -> {
+          for (long i = 0; i < count; i++) {
+            into.setAtIndex(FLOAT, i, (float) data.getAtIndex(DOUBLE, i));
+          }
+        }
+        case F16 -> {
+          for (long i = 0; i < count; i++) {
+            into.setAtIndex(FLOAT, i, Float.float16ToFloat(data.getAtIndex(SHORT, i)));
+          }
+        }
+        case BF16 -> {
+          for (long i = 0; i < count; i++) {
+            into.setAtIndex(FLOAT, i, Float.intBitsToFloat(data.getAtIndex(SHORT, i) << 16));
+          }
+        }
+        default ->
+            throw new IllegalArgumentException(
+                "its elements are " + type + "; F32, F16, BF16 and F64 can be read as weights");
+      }
+    }
   }
 
   private static long byteSize(Type type, long[] shape) {
@@ -81,7 +144,16 @@ public final class Safetensors {
 
   /** Writes the tensors, in order of name, and forces them to the disk. */
   public static void write(Path file, Map<String, Entry> tensors) throws IOException {
+    write(file, tensors, Map.of());
+  }
+
+  /** Writes the tensors as {@link #write(Path, Map)} does, and texts about them by name. */
+  public static void write(Path file, Map<String, Entry> tensors, Map<String, String> metadata)
+      throws IOException {
     Map<String, Object> header = new LinkedHashMap<>();
+    if (!metadata.isEmpty()) {
+      header.put(METADATA, new TreeMap<>(metadata));
+    }
     long offset = 0;
     Map<String, Entry> sorted = new TreeMap<>(tensors);
     for (var tensor : sorted.entrySet()) {
@@ -122,11 +194,28 @@ public final class Safetensors {
   }
 
   /**
-   * Maps a file. The entries' memory is read-only and lives as long as the arena.
+   * What a file holds.
+   *
+   * @param tensors by name, in the header's order
+   * @param metadata texts by name, empty if it has none
+   */
+  public record Contents(Map<String, Entry> tensors, Map<String, String> metadata) {}
+
+  /**
+   * Maps a file's tensors, as {@link #open} does.
    *
    * @throws IOException naming the file, if it is cut short or not a safetensors file
    */
   public static Map<String, Entry> read(Path file, Arena arena) throws IOException {
+    return open(file, arena).tensors();
+  }
+
+  /**
+   * Maps a file. The entries' memory is read-only and lives as long as the arena.
+   *
+   * @throws IOException naming the file, if it is cut short or not a safetensors file
+   */
+  public static Contents open(Path file, Arena arena) throws IOException {
     try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
       long size = channel.size();
       if (size < 8) {
@@ -150,19 +239,66 @@ public final class Safetensors {
       }
       MemorySegment data = all.asSlice(8 + headerSize);
       Map<String, Entry> tensors = new LinkedHashMap<>();
+      Map<String, String> metadata = new LinkedHashMap<>();
       for (var property : header.properties()) {
-        if (!property.getKey().equals("__metadata__")) {
+        if (property.getKey().equals(METADATA)) {
+          for (var note : property.getValue().properties()) {
+            if (!note.getValue().isString()) {
+              throw broken(file, "its metadata " + note.getKey() + " is not a text");
+            }
+            metadata.put(note.getKey(), note.getValue().stringValue());
+          }
+        } else {
           tensors.put(property.getKey(), entry(file, property.getKey(), property.getValue(), data));
         }
       }
-      return tensors;
+      checkCover(file, tensors, data);
+      return new Contents(tensors, metadata);
+    }
+  }
+
+  /** Every byte belongs to exactly one tensor: what overlaps or is left over is damage. */
+  private static void checkCover(Path file, Map<String, Entry> tensors, MemorySegment data)
+      throws IOException {
+    List<Map.Entry<String, Entry>> byPlace = new ArrayList<>(tensors.entrySet());
+    byPlace.sort(
+        Comparator.<Map.Entry<String, Entry>>comparingLong(
+                tensor -> tensor.getValue().data().address())
+            .thenComparingLong(tensor -> tensor.getValue().data().byteSize()));
+    long covered = data.address();
+    for (var tensor : byPlace) {
+      MemorySegment place = tensor.getValue().data();
+      if (place.address() != covered) {
+        throw broken(
+            file,
+            "tensor "
+                + tensor.getKey()
+                + (place.address() < covered ? " overlaps another" : " follows a gap")
+                + ": the file is damaged");
+      }
+      covered += place.byteSize();
+    }
+    long left = data.address() + data.byteSize() - covered;
+    if (left != 0) {
+      throw broken(file, left + " bytes at its end belong to no tensor: the file is damaged");
     }
   }
 
   private static Entry entry(Path file, String name, JsonNode node, MemorySegment data)
       throws IOException {
     try {
-      Type type = Type.valueOf(node.required("dtype").asString());
+      String dtype = node.required("dtype").asString();
+      Type type =
+          Arrays.stream(Type.values())
+              .filter(known -> known.name().equals(dtype))
+              .findFirst()
+              .orElseThrow(
+                  () ->
+                      new IllegalArgumentException(
+                          "unknown dtype "
+                              + dtype
+                              + "; known are "
+                              + Arrays.toString(Type.values())));
       long[] shape = longs(node.required("shape"));
       long[] range = longs(node.required("data_offsets"));
       if (range.length != 2

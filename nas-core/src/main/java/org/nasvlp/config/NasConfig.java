@@ -87,7 +87,10 @@ public record NasConfig(
         TrainingConfig.defaults(1000));
   }
 
-  /** The size of the published method: 256 x 256 pixels, ViT-B/16 and a BERT-base split in two. */
+  /**
+   * The size of the published method: 256 x 256 pixels, ViT-B/16 and a BERT-base split in two.
+   * Published weights of both fit: see {@code NasModel.importWeights}.
+   */
   public static NasConfig base() {
     return new NasConfig(
         new ModelConfig(

@@ -42,6 +42,7 @@ public final class CaptionTokenizer implements AutoCloseable {
   private final String json;
   private final int maxTokens;
   private final int vocabularySize;
+  private final Map<String, Integer> vocabulary;
   private final BitSet special;
   private final int unknownId;
   private final int padId;
@@ -56,6 +57,7 @@ public final class CaptionTokenizer implements AutoCloseable {
     this.json = json;
     this.maxTokens = maxTokens;
     this.vocabularySize = vocabulary.size;
+    this.vocabulary = Map.copyOf(vocabulary.ids);
     this.special = vocabulary.special;
     this.unknownId = vocabulary.ids.getOrDefault(UNKNOWN, -1);
     this.padId = vocabulary.ids.get("[PAD]");
@@ -212,6 +214,22 @@ public final class CaptionTokenizer implements AutoCloseable {
   /** One more than the greatest id. */
   public int vocabularySize() {
     return vocabularySize;
+  }
+
+  /** Every token with its id. */
+  public Map<String, Integer> vocabulary() {
+    return vocabulary;
+  }
+
+  /**
+   * The tokens of a tokenizer's text with their ids.
+   *
+   * @param file stands in messages
+   * @param json text of a {@code tokenizer.json}
+   * @throws IOException if the text is no tokenizer or lacks a special token
+   */
+  public static Map<String, Integer> vocabulary(Path file, String json) throws IOException {
+    return Map.copyOf(Vocabulary.read(file, json).ids);
   }
 
   /** The id of [PAD]. */

@@ -4,8 +4,10 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -40,6 +42,11 @@ import org.nasvlp.kernels.CodebookState;
  */
 public final class NasModel implements AutoCloseable {
   private static final int CHUNK = 64;
+
+  /** Under which an exported file carries its configuration and its tokenizer, as JSON. */
+  static final String CONFIG_METADATA = "nas_config";
+
+  static final String TOKENIZER_METADATA = "nas_tokenizer";
 
   private final NasConfig config;
   private final CaptionTokenizer tokenizer;
@@ -226,16 +233,7 @@ public final class NasModel implements AutoCloseable {
   public void write(Path directory) throws IOException {
     Files.writeString(directory.resolve("config.json"), config.toJson());
     Files.writeString(directory.resolve("tokenizer.json"), tokenizer.json());
-    Map<String, Safetensors.Entry> tensors = new TreeMap<>();
-    for (var parameter : parameters.byName().entrySet()) {
-      tensors.put(
-          parameter.getKey(),
-          new Safetensors.Entry(
-              Safetensors.Type.F32,
-              Torch.shape(parameter.getValue()),
-              Torch.segment(parameter.getValue())));
-    }
-    Safetensors.write(directory.resolve("model.safetensors"), tensors);
+    Safetensors.write(directory.resolve("model.safetensors"), tensors());
 
     VisualDictionary.Saved saved = dictionary().state();
     long k = config.dictionary().codewords();
@@ -276,6 +274,78 @@ public final class NasModel implements AutoCloseable {
             new long[] {1},
             bytes(MemorySegment.ofArray(new long[] {saved.restarts()}))));
     Safetensors.write(directory.resolve("dictionary.safetensors"), state);
+  }
+
+  /** The parameters' live memory by name. */
+  private Map<String, Safetensors.Entry> tensors() {
+    Map<String, Safetensors.Entry> tensors = new TreeMap<>();
+    for (var parameter : parameters.byName().entrySet()) {
+      tensors.put(
+          parameter.getKey(),
+          new Safetensors.Entry(
+              Safetensors.Type.F32,
+              Torch.shape(parameter.getValue()),
+              Torch.segment(parameter.getValue())));
+    }
+    return tensors;
+  }
+
+  /**
+   * Replaces parameters by published weights: position embeddings are fitted to the model's image
+   * size and caption length, word embeddings to its tokenizer. Not while the model is in use by
+   * another thread, and before {@link #momentumCopy}.
+   *
+   * @return what became of every tensor and every parameter
+   * @throws IOException naming file, tensor and remedy, if a file is missing, damaged, of another
+   *     format or architecture, or does not fit the configuration; the model is then unchanged
+   * @throws IllegalArgumentException if no file is named
+   */
+  public WeightReport importWeights(PretrainedWeights weights) throws IOException {
+    if (weights.isEmpty()) {
+      throw new IllegalArgumentException("no weights file is named");
+    }
+    try (Parameters staged = Parameters.frozenCopy(specs, parameters);
+        PointerScope scope = new PointerScope();
+        AutoGradMode off = new AutoGradMode(false)) {
+      WeightReport report = new WeightImport(config.model(), tokenizer, staged).run(weights);
+      parameters.values().copy_(staged.values());
+      return report;
+    }
+  }
+
+  /**
+   * Writes all parameters as float32 into one safetensors file, under the names that {@link
+   * #importWeights} reads: {@code image_encoder.} and HuggingFace's names of a ViT, {@code
+   * text_encoder.} and {@code fusion_encoder.} and those of a BERT, then the heads. Configuration
+   * and tokenizer are in the file's metadata. The file appears whole or not at all.
+   *
+   * @throws FileAlreadyExistsException if the file exists
+   * @throws IOException if it cannot be written
+   */
+  public void exportWeights(Path file) throws IOException {
+    if (Files.exists(file)) {
+      throw new FileAlreadyExistsException(
+          file.toString(), null, "exists already; name another file, or remove this one");
+    }
+    Path target = file.toAbsolutePath();
+    Path temporary = target.resolveSibling("." + target.getFileName() + ".writing");
+    Files.createDirectories(temporary.getParent());
+    Files.deleteIfExists(temporary);
+    try {
+      Safetensors.write(
+          temporary,
+          tensors(),
+          Map.of(
+              "format",
+              "pt",
+              CONFIG_METADATA,
+              config.toJson(),
+              TOKENIZER_METADATA,
+              tokenizer.json()));
+      Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE);
+    } finally {
+      Files.deleteIfExists(temporary);
+    }
   }
 
   private static Safetensors.Entry f32(float[] values, long... shape) {

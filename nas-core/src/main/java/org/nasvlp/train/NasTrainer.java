@@ -47,6 +47,8 @@ import org.nasvlp.negatives.EnglishTextEditor;
 import org.nasvlp.negatives.NegativeTextAugmentation;
 import org.nasvlp.negatives.NvaTrace;
 import org.nasvlp.negatives.TextEditor;
+import org.nasvlp.model.PretrainedWeights;
+import org.nasvlp.model.WeightReport;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -85,6 +87,7 @@ public final class NasTrainer {
   private final CaptionTokenizer tokenizer;
   private final @Nullable FineGrainedBenchmark benchmark;
   private final Path output;
+  private final PretrainedWeights initialWeights;
   private final boolean resume;
   private final int threads;
   private final int traceEvery;
@@ -99,6 +102,7 @@ public final class NasTrainer {
     this.tokenizer = Objects.requireNonNull(builder.tokenizer, "tokenizer is missing");
     this.benchmark = builder.benchmark;
     this.output = Objects.requireNonNull(builder.output, "output is missing");
+    this.initialWeights = builder.initialWeights;
     this.resume = builder.resume;
     this.threads = builder.threads;
     this.traceEvery = builder.traceEvery;
@@ -118,6 +122,7 @@ public final class NasTrainer {
     private @Nullable CaptionTokenizer tokenizer;
     private @Nullable FineGrainedBenchmark benchmark;
     private @Nullable Path output;
+    private PretrainedWeights initialWeights = PretrainedWeights.none();
     private boolean resume;
     private int threads = Runtime.getRuntime().availableProcessors();
     private int traceEvery;
@@ -152,6 +157,16 @@ public final class NasTrainer {
     /** Folder for checkpoints and log; made if absent. */
     public Builder output(Path value) {
       output = value;
+      return this;
+    }
+
+    /**
+     * Published weights that a fresh run starts from, momentum encoders included; none unless set.
+     * A run that goes on from a checkpoint has its own: it says so by {@link
+     * TrainingListener#onWarning} and loads none.
+     */
+    public Builder initialWeights(PretrainedWeights value) {
+      initialWeights = value;
       return this;
     }
 
@@ -329,6 +344,8 @@ public final class NasTrainer {
     long begin = System.nanoTime();
     try (NasModel model = NasModel.create(config, tokenizer);
         TrainingStep step = new TrainingStep(config, model, textNegatives(), stepsPerEpoch())) {
+    try (NasModel model = newModel(previous.orElse(null));
+        TrainingStep step = new TrainingStep(config, model)) {
       Run run = new Run(model, step, begin);
       if (previous.isPresent()) {
         run.restore(previous.get());
@@ -359,6 +376,33 @@ public final class NasTrainer {
             config.training().seed());
     listeners.forEach(listener -> listener.onCaptionEdits(negatives.preparation()));
     return negatives;
+  /** A fresh model, of a fresh run with its initial weights. */
+  private NasModel newModel(@Nullable Path previous) throws IOException {
+    NasModel model = NasModel.create(config, tokenizer);
+    if (initialWeights.isEmpty()) {
+      return model;
+    }
+    if (previous != null) {
+      listeners.forEach(
+          listener ->
+              listener.onWarning(
+                  "the initial weights are not loaded: the run goes on from " + previous));
+      return model;
+    }
+    try {
+      WeightReport report = model.importWeights(initialWeights);
+      Files.writeString(
+          output.resolve("weights.json"),
+          JSON.writerWithDefaultPrettyPrinter().writeValueAsString(report));
+      listeners.forEach(listener -> listener.onWeights(report));
+      return model;
+    } catch (IOException e) {
+      model.close();
+      throw new TrainingException("the initial weights cannot be loaded: " + e.getMessage(), e);
+    } catch (RuntimeException e) {
+      model.close();
+      throw e;
+    }
   }
 
   /** The state of one run. */

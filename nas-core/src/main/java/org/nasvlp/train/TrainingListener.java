@@ -5,11 +5,15 @@ import org.nasvlp.eval.ArtefactProbe;
 import org.nasvlp.eval.EvaluationReport;
 import org.nasvlp.negatives.NegativeTextAugmentation;
 import org.nasvlp.negatives.NvaTrace;
+import org.nasvlp.model.WeightReport;
 
 /**
  * Told of a run's progress, on the thread that runs it. An exception from a listener ends the run.
  */
 public interface TrainingListener {
+  /** After published weights were loaded, before {@link #onStart}. */
+  default void onWeights(WeightReport report) {}
+
   /** Before the first step. */
   default void onStart(TrainingStart start) {}
 

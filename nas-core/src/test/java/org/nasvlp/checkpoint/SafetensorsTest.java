@@ -66,6 +66,35 @@ class SafetensorsTest {
   }
 
   @Test
+  void textsAboutTheTensorsAreKept() throws IOException {
+    Path file = folder.resolve("b.safetensors");
+    Map<String, String> metadata = Map.of("format", "pt", "quoted", "\"\u00e9\n");
+    Safetensors.write(
+        file,
+        Map.of("one", new Safetensors.Entry(Safetensors.Type.F32, new long[0], bytes(7f))),
+        metadata);
+    try (Arena arena = Arena.ofConfined()) {
+      Safetensors.Contents contents = Safetensors.open(file, arena);
+      assertThat(contents.metadata()).isEqualTo(metadata);
+      assertThat(contents.tensors()).containsOnlyKeys("one");
+    }
+  }
+
+  @Test
+  void aHeaderThatIsTooLongIsRefusedUnread() throws IOException {
+    ByteBuffer buffer = ByteBuffer.allocate(64).order(ByteOrder.LITTLE_ENDIAN);
+    for (long length : new long[] {Long.MAX_VALUE, -1, 57, 1L << 40}) {
+      buffer.putLong(0, length);
+      Path file = Files.write(folder.resolve("long.safetensors"), buffer.array());
+      try (Arena arena = Arena.ofConfined()) {
+        assertThatThrownBy(() -> Safetensors.read(file, arena))
+            .isInstanceOf(IOException.class)
+            .hasMessageContaining("header length is " + length);
+      }
+    }
+  }
+
+  @Test
   void everyCutIsAnErrorThatNamesTheFile() throws IOException {
     byte[] all = Files.readAllBytes(write());
     for (int length = 0; length < all.length; length++) {
@@ -109,6 +138,13 @@ class SafetensorsTest {
         "{\"a\":{\"dtype\":\"F32\",\"shape\":[9223372036854775807,9],\"data_offsets\":[0,4]}}",
         "{\"a\":{\"dtype\":\"F32\",\"shape\":[-1],\"data_offsets\":[4,0]}}",
         "{\"a\":{\"shape\":[1]}}",
+        "{\"a\":{\"dtype\":\"U8\",\"shape\":[3],\"data_offsets\":[0,3]}}",
+        "{\"a\":{\"dtype\":\"U8\",\"shape\":[3],\"data_offsets\":[1,4]}}",
+        "{\"a\":{\"dtype\":\"U8\",\"shape\":[3],\"data_offsets\":[0,3]},"
+            + "\"b\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[2,4]}}",
+        "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},"
+            + "\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}",
+        "{\"__metadata__\":{\"x\":1},\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}",
         "{\"a\":5}"
       })
   void headersThatLieAreRefused(String header) throws IOException {

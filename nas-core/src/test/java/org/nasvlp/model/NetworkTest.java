@@ -2,9 +2,12 @@ package org.nasvlp.model;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.Function;
 import org.assertj.core.data.Offset;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.AutoGradMode;
@@ -96,7 +99,7 @@ class NetworkTest {
       Tensor attends = Torch.longs(tokens.mask(), 1, length).ne(new Scalar(0));
       float[] actual = Torch.toFloats(model.network().encodeText(ids, attends));
 
-      Reference reference = new Reference(model);
+      Reference reference = Reference.of(model, "", 1e-12);
       double[][] x = new double[length][];
       for (int i = 0; i < length; i++) {
         x[i] = new double[d];
@@ -109,17 +112,13 @@ class NetworkTest {
         x[i] = reference.norm(x[i], "text_encoder.embeddings.LayerNorm");
       }
       String layer = "text_encoder.encoder.layer.0.";
-      double[][] attended = reference.attention(x, layer + "attention.self.", 2);
+      double[][] attended = reference.attention(x, x, layer + "attention.self.", 2);
       for (int i = 0; i < length; i++) {
         double[] out = reference.dense(attended[i], layer + "attention.output.dense");
         x[i] = reference.norm(Reference.sum(x[i], out), layer + "attention.output.LayerNorm");
-        double[] hidden = reference.dense(x[i], layer + "intermediate.dense");
-        for (int t = 0; t < hidden.length; t++) {
-          hidden[t] *= 0.5 * (1 + Reference.erf(hidden[t] / Math.sqrt(2)));
-        }
         x[i] =
             reference.norm(
-                Reference.sum(x[i], reference.dense(hidden, layer + "output.dense")),
+                Reference.sum(x[i], reference.feedForward(x[i], layer)),
                 layer + "output.LayerNorm");
         for (int t = 0; t < d; t++) {
           assertThat((double) actual[i * d + t]).isCloseTo(x[i][t], Offset.offset(1e-5));
@@ -128,10 +127,161 @@ class NetworkTest {
     }
   }
 
+  /** The image encoder in plain float64, from weights in a file under their public names. */
+  @Test
+  void theImageEncoderIsAViT() throws IOException {
+    PublicWeights weights = PublicWeights.vit("vit.", 2, 16, 4, 4, false);
+    Path file = weights.write(folder.resolve("vit.safetensors"));
+    NasConfig two =
+        NasConfig.fromJson(
+            """
+            {"model":{"imageSize":16,"patchSize":4,"width":16,"heads":2,"imageLayers":2,
+            "textLayers":1,"fusionLayers":1,"projection":8,"textTokens":8,"imageNormEps":1e-4},
+            "dictionary":{"codewords":40},"objective":{"queue":0}}
+            """,
+            "test");
+    float[] pixels = ramp(2 * 3 * 256);
+    float[] actual;
+    try (CaptionTokenizer tokenizer = Shapes.tokenizer(folder, 8);
+        NasModel model = NasModel.create(two, tokenizer);
+        PointerScope scope = new PointerScope();
+        AutoGradMode off = new AutoGradMode(false)) {
+      var _ = model.importWeights(PretrainedWeights.none().withImage(file));
+      actual = Torch.toFloats(model.network().encodeImage(Torch.floats(pixels, 2, 3, 16, 16)));
+    }
+    Reference reference = new Reference(name -> weights.values.get("vit." + name), 1e-4);
+    double worst = 0;
+    for (int image = 0; image < 2; image++) {
+      double[][] x = new double[17][16];
+      float[] kernel = reference.values("embeddings.patch_embeddings.projection.weight");
+      float[] bias = reference.values("embeddings.patch_embeddings.projection.bias");
+      for (int i = 0; i < 17; i++) {
+        for (int t = 0; t < 16; t++) {
+          double sum = i == 0 ? reference.at("embeddings.cls_token", 0, t, 16) : bias[t];
+          for (int k = 0; i > 0 && k < 48; k++) {
+            int y = (i - 1) / 4 * 4 + k % 16 / 4;
+            int column = (i - 1) % 4 * 4 + k % 4;
+            sum +=
+                (double) kernel[t * 48 + k] * pixels[((image * 3 + k / 16) * 16 + y) * 16 + column];
+          }
+          x[i][t] = sum + reference.at("embeddings.position_embeddings", i, t, 16);
+        }
+      }
+      for (int l = 0; l < 2; l++) {
+        String layer = "encoder.layer." + l + ".";
+        double[][] normed = new double[17][];
+        for (int i = 0; i < 17; i++) {
+          normed[i] = reference.norm(x[i], layer + "layernorm_before");
+        }
+        double[][] attended =
+            reference.attention(normed, normed, layer + "attention.attention.", 2);
+        for (int i = 0; i < 17; i++) {
+          x[i] =
+              Reference.sum(x[i], reference.dense(attended[i], layer + "attention.output.dense"));
+          double[] hidden =
+              reference.feedForward(reference.norm(x[i], layer + "layernorm_after"), layer);
+          x[i] = Reference.sum(x[i], hidden);
+        }
+      }
+      for (int i = 0; i < 17; i++) {
+        double[] out = reference.norm(x[i], "layernorm");
+        for (int t = 0; t < 16; t++) {
+          worst = Math.max(worst, Math.abs(actual[(image * 17 + i) * 16 + t] - out[t]));
+        }
+      }
+    }
+    System.out.printf("ViT features, greatest difference from float64: %.2g%n", worst);
+    assertThat(worst).isLessThanOrEqualTo(1e-5);
+  }
+
+  /** A fusion layer in plain float64: self-attention, attention to the image, feed-forward. */
+  @Test
+  void theFusionLayerAttendsToTheImage() {
+    try (CaptionTokenizer tokenizer = Shapes.tokenizer(folder, 8);
+        NasModel model = NasModel.create(config(ModelConfig.Stem.PATCH), tokenizer);
+        PointerScope scope = new PointerScope();
+        AutoGradMode off = new AutoGradMode(false)) {
+      float[] all = ramp((int) model.parameters().count());
+      for (int i = 0; i < all.length; i++) {
+        all[i] *= 0.5f;
+      }
+      Torch.segment(model.parameters().values()).copyFrom(MemorySegment.ofArray(all));
+      int length = 5;
+      int kept = 3;
+      float[] text = ramp(2 * length * 16);
+      float[] image = Arrays.copyOfRange(ramp(1000), 300, 300 + 2 * 17 * 16);
+      long[] mask = {1, 1, 1, 0, 0, 1, 1, 1, 1, 1};
+      // The second caption looks at the first image.
+      float[] actual =
+          Torch.toFloats(
+              model
+                  .network()
+                  .fuse(
+                      model.network().imageContext(Torch.floats(image, 2, 17, 16)),
+                      Torch.index(new int[] {1, 0}),
+                      Torch.floats(text, 2, length, 16),
+                      Torch.longs(mask, 2, length).ne(new Scalar(0))));
+      String layer = "fusion_encoder.encoder.layer.0.";
+      Reference reference = Reference.of(model, layer, 1e-12);
+      double worst = 0;
+      for (int row = 0; row < 2; row++) {
+        int tokens = row == 0 ? kept : length;
+        double[][] x = rows(text, row * length, tokens);
+        double[][] seen = rows(image, (1 - row) * 17, 17);
+        double[][] self = reference.attention(x, x, "attention.self.", 2);
+        for (int i = 0; i < tokens; i++) {
+          x[i] =
+              reference.norm(
+                  Reference.sum(x[i], reference.dense(self[i], "attention.output.dense")),
+                  "attention.output.LayerNorm");
+        }
+        double[][] cross = reference.attention(x, seen, "crossattention.self.", 2);
+        for (int i = 0; i < tokens; i++) {
+          x[i] =
+              reference.norm(
+                  Reference.sum(x[i], reference.dense(cross[i], "crossattention.output.dense")),
+                  "crossattention.output.LayerNorm");
+          x[i] =
+              reference.norm(
+                  Reference.sum(x[i], reference.feedForward(x[i], "")), "output.LayerNorm");
+          for (int t = 0; t < 16; t++) {
+            worst = Math.max(worst, Math.abs(actual[(row * length + i) * 16 + t] - x[i][t]));
+          }
+        }
+      }
+      System.out.printf("fusion features, greatest difference from float64: %.2g%n", worst);
+      assertThat(worst).isLessThanOrEqualTo(1e-5);
+    }
+  }
+
+  private static double[][] rows(float[] values, int from, int count) {
+    double[][] out = new double[count][16];
+    for (int i = 0; i < count; i++) {
+      for (int t = 0; t < 16; t++) {
+        out[i][t] = values[(from + i) * 16 + t];
+      }
+    }
+    return out;
+  }
+
   /** Layer arithmetic in plain Java and float64. */
-  private record Reference(NasModel model) {
+  private record Reference(Function<String, float[]> weights, double eps) {
+    /** Over the model's own parameters, whose names begin so. */
+    static Reference of(NasModel model, String prefix, double eps) {
+      return new Reference(
+          name -> Torch.toFloats(model.parameters().byName().get(prefix + name)), eps);
+    }
+
     float[] values(String name) {
-      return Torch.toFloats(model.parameters().byName().get(name));
+      return weights.apply(name);
+    }
+
+    double[] feedForward(double[] x, String layer) {
+      double[] hidden = dense(x, layer + "intermediate.dense");
+      for (int t = 0; t < hidden.length; t++) {
+        hidden[t] *= 0.5 * (1 + erf(hidden[t] / Math.sqrt(2)));
+      }
+      return dense(hidden, layer + "output.dense");
     }
 
     double at(String name, long row, int column, int width) {
@@ -163,28 +313,31 @@ class NetworkTest {
       float[] weight = values(name + ".weight");
       float[] bias = values(name + ".bias");
       double[] out = new double[x.length];
-      Arrays.setAll(out, i -> (x[i] - mean) / Math.sqrt(variance + 1e-12) * weight[i] + bias[i]);
+      Arrays.setAll(out, i -> (x[i] - mean) / Math.sqrt(variance + eps) * weight[i] + bias[i]);
       return out;
     }
 
-    double[][] attention(double[][] x, String prefix, int heads) {
+    /** Of tokens x to tokens y. */
+    double[][] attention(double[][] x, double[][] y, String prefix, int heads) {
       int length = x.length;
       int d = x[0].length;
       int each = d / heads;
       double[][] q = new double[length][];
-      double[][] k = new double[length][];
-      double[][] v = new double[length][];
+      double[][] k = new double[y.length][];
+      double[][] v = new double[y.length][];
       for (int i = 0; i < length; i++) {
         q[i] = dense(x[i], prefix + "query");
-        k[i] = dense(x[i], prefix + "key");
-        v[i] = dense(x[i], prefix + "value");
+      }
+      for (int j = 0; j < y.length; j++) {
+        k[j] = dense(y[j], prefix + "key");
+        v[j] = dense(y[j], prefix + "value");
       }
       double[][] out = new double[length][d];
       for (int h = 0; h < heads; h++) {
         for (int i = 0; i < length; i++) {
-          double[] weights = new double[length];
+          double[] weights = new double[y.length];
           double total = 0;
-          for (int j = 0; j < length; j++) {
+          for (int j = 0; j < y.length; j++) {
             double dot = 0;
             for (int t = h * each; t < (h + 1) * each; t++) {
               dot += q[i][t] * k[j][t];
@@ -192,7 +345,7 @@ class NetworkTest {
             weights[j] = Math.exp(dot / Math.sqrt(each));
             total += weights[j];
           }
-          for (int j = 0; j < length; j++) {
+          for (int j = 0; j < y.length; j++) {
             for (int t = h * each; t < (h + 1) * each; t++) {
               out[i][t] += weights[j] / total * v[j][t];
             }

@@ -33,8 +33,11 @@ import org.nasvlp.config.TrainingConfig;
 import org.nasvlp.data.CaptionTokenizer;
 import org.nasvlp.data.ImageTextDataset;
 import org.nasvlp.data.TooManyBadSamplesException;
+import org.nasvlp.internal.Torch;
 import org.nasvlp.model.NasModel;
 import org.nasvlp.negatives.NvaTrace;
+import org.nasvlp.model.PretrainedWeights;
+import org.nasvlp.model.WeightReport;
 
 class NasTrainerTest {
   @TempDir Path folder;
@@ -568,5 +571,78 @@ class NasTrainerTest {
         assertThat(norm).isCloseTo(1, org.assertj.core.data.Offset.offset(1e-5));
       }
     }
+  }
+
+  @Test
+  void initialWeightsAreWhereAFreshRunStarts() throws IOException {
+    NasConfig config = Shapes.config(1);
+    ObjectiveConfig o = config.objective();
+    // With a momentum of 1 the momentum encoders stay what they were at the start.
+    config =
+        config.with(
+            new ObjectiveConfig(
+                o.itcWeight(),
+                o.itmWeight(),
+                o.mlmWeight(),
+                o.temperature(),
+                o.minTemperature(),
+                o.maxTemperature(),
+                o.queue(),
+                1,
+                o.softTargets(),
+                o.maskRatio()));
+    Path file = folder.resolve("weights.safetensors");
+    float[] given;
+    TrainingConfig t = config.training();
+    TrainingConfig seed = new TrainingConfig(77, t.steps(), 0, 0, 0, t.keepCheckpoints());
+    try (NasModel other = NasModel.create(config.with(seed), tokenizer)) {
+      given = Torch.toFloats(other.parameters().values());
+      other.exportWeights(file);
+    }
+    PretrainedWeights weights = PretrainedWeights.none().withModel(file);
+    List<WeightReport> reports = new ArrayList<>();
+    List<String> warnings = new ArrayList<>();
+    TrainingListener listener =
+        new TrainingListener() {
+          @Override
+          public void onWeights(WeightReport report) {
+            reports.add(report);
+          }
+
+          @Override
+          public void onWarning(String message) {
+            warnings.add(message);
+          }
+        };
+    TrainingResult result =
+        trainer(config, "out").initialWeights(weights).listener(listener).build().run();
+    assertThat(reports).singleElement().satisfies(r -> assertThat(r.missing()).isEmpty());
+    assertThat(warnings).isEmpty();
+    assertThat(folder.resolve("out").resolve("weights.json")).content().contains(file.toString());
+    try (Arena arena = Arena.ofConfined()) {
+      Path training = result.checkpoint().resolve("training.safetensors");
+      MemorySegment momentum = Safetensors.read(training, arena).get("momentum").data();
+      assertThat(momentum.toArray(ValueLayout.JAVA_FLOAT_UNALIGNED)).containsExactly(given);
+    }
+
+    TrainingResult resumed =
+        trainer(config, "out")
+            .initialWeights(weights)
+            .resume(true)
+            .listener(listener)
+            .build()
+            .run();
+    assertThat(reports).hasSize(1);
+    assertThat(warnings)
+        .singleElement()
+        .satisfies(w -> assertThat(w).contains("weights are not loaded", "step-00000001"));
+    assertThat(resumed.checkpoint()).isEqualTo(result.checkpoint());
+
+    Path absent = folder.resolve("absent.safetensors");
+    NasTrainer broken =
+        trainer(config, "other").initialWeights(PretrainedWeights.none().withImage(absent)).build();
+    assertThatThrownBy(broken::run)
+        .isInstanceOf(TrainingException.class)
+        .hasMessageContaining("absent.safetensors");
   }
 }
