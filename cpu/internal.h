@@ -222,6 +222,9 @@ struct Tier {
   /* out[c] = D(x, y + codes[c]*d) for c = 0..count-1 */
   void (*distances_of)(const float *x, const float *y, const int32_t *codes, int64_t count, int64_t d,
                        double *out);
+  /* About D(x, y + codes[c]*d) where that is below 2^120: see estimate_slack in screen.h. */
+  void (*estimates_of)(const float *x, const float *y, const int32_t *codes, int64_t count, int64_t d,
+                       float *out);
   bool (*all_finite)(const float *x, int64_t count);
   /* out[t] = the float32 value of element t of x, which is of a type narrower than float32 */
   void (*widen)(const uint16_t *x, int32_t type, int64_t count, float *out);
@@ -234,6 +237,10 @@ struct Tier {
    * and returns how many there are. `count` is a multiple of kPanel. */
   int64_t (*collect)(const float *lower, int64_t count, float threshold, int32_t base, int32_t *out,
                      int64_t capacity);
+
+  /* A threshold that `wanted` of the bounds or a few more don't exceed; FLT_MAX if fewer of them are
+   * finite. `count` is a multiple of kPanel, `scratch` has room for as many. */
+  float (*least_threshold)(const float *lower, int64_t count, int64_t wanted, float *scratch);
 
   int int8_rows_per_tile;
   /* Centres d elements into `centred` and writes their integers + 128 to out, of which element t

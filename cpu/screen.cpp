@@ -368,21 +368,6 @@ void Screener::screen(int64_t first_panel, int64_t panel_count) {
   tier_->screen(&block);
 }
 
-void Screener::upper(int64_t row, float *out) const {
-  const Screening &s = codebook_->screening;
-  const int64_t K = codebook_->K;
-  const float *low = lower(row);
-  if (precision_ == Precision::kInt8) {
-    const float norm = 2 * norm_[row], residual = 2 * residual_[row];
-    const float *residuals = s.residual8.get(), *norms = s.norm8.get();
-    for (int64_t j = 0; j < K; ++j) out[j] = low[j] + (norm * residuals[j] + residual * norms[j]);
-  } else {
-    const float slack = 2 * row_slack_[row];
-    const float *radius = s.radius.get(), *spread = s.spread.get();
-    for (int64_t j = 0; j < K; ++j) out[j] = low[j] + (slack * radius[j] + spread[j]);
-  }
-}
-
 /* Up to the next float32 and a little more. */
 static float raise(double value) { return (float)(value + 0x1p-23 * fabs(value) + 0x1p-126); }
 

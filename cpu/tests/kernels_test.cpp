@@ -987,6 +987,67 @@ static void test_write_and_restart() {
 
 /* ---------------------------------------------------------------- neighbours */
 
+static std::vector<int32_t> naive_neighbours(const std::vector<float> &e, int64_t K, int64_t d,
+                                             int64_t R, const uint8_t *live) {
+  std::vector<int32_t> lists((size_t)(K * R), -1);
+  for (int64_t j = 0; j < K; ++j) {
+    std::vector<std::pair<double, int32_t>> list;
+    for (int64_t l = 0; l < K; ++l) {
+      if (l == j || (live != nullptr && live[l] == 0)) continue;
+      list.emplace_back(naive_distance(&e[(size_t)(j * d)], &e[(size_t)(l * d)], d), (int32_t)l);
+    }
+    std::sort(list.begin(), list.end());
+    for (int64_t r = 0; r < R && r < (int64_t)list.size(); ++r) {
+      lists[(size_t)(j * R + r)] = list[(size_t)r].second;
+    }
+  }
+  return lists;
+}
+
+static void check_neighbours(const std::vector<float> &e, int64_t K, int64_t d, int64_t R,
+                             const std::vector<uint8_t> *live, int threads) {
+  const std::vector<int32_t> expected =
+      naive_neighbours(e, K, d, R, live != nullptr ? live->data() : nullptr);
+  Codebook codebook(e, K, d);
+  Guarded<uint8_t> guarded_live(live != nullptr ? *live : std::vector<uint8_t>(1));
+  const std::string name = context;
+  for (int tier : tiers()) {
+    nas_set_tier(tier);
+    nas_set_threads(threads);
+    context = name + text(" tier %d", tier);
+    Guarded<int32_t> out((size_t)(K * R));
+    CHECK(nas_neighbours(codebook.handle, R, live != nullptr ? guarded_live.get() : nullptr,
+                         out.get(), nullptr) == NAS_OK);
+    CHECK(same_bits(out.copy(), expected));
+  }
+}
+
+static std::vector<uint8_t> random_live(int64_t K) {
+  std::vector<uint8_t> live((size_t)K);
+  const int dead_one_in = (int)pick(1, 5);
+  for (uint8_t &value : live) value = pick(1, dead_one_in) == 1 ? 0 : (uint8_t)pick(1, 255);
+  return live;
+}
+
+/* Distances that float32 estimates, summed in any order, can't tell apart: from a constant vector to
+ * permutations of another one with an element a unit in the last place off. */
+static void test_neighbours_resolution() {
+  for (int64_t d : {7, 50, 300}) {
+    const int64_t K = 120;
+    std::vector<float> e((size_t)(K * d), 1.0f), v((size_t)d);
+    for (float &value : v) value = 3.0f + gaussian();
+    for (int64_t j = 0; j < K; ++j) {
+      if (j == 60) continue;
+      std::shuffle(v.begin(), v.end(), random_source);
+      std::copy_n(v.data(), d, &e[(size_t)(j * d)]);
+      float &value = e[(size_t)(j * d + pick(0, d - 1))];
+      value = nextafterf(value, gaussian() * 100);
+    }
+    context = text("neighbours resolution d %d", (int)d);
+    check_neighbours(e, K, d, 40, nullptr, 1);
+  }
+}
+
 static void test_neighbours() {
   for (int repeat = 0; repeat < 150; ++repeat) {
     const int kind = repeat % kDataKinds;
@@ -994,33 +1055,18 @@ static void test_neighbours() {
     const int64_t R = repeat % 3 == 0 ? pick(1, 4) : repeat % 11 == 0 ? 1024 : pick(1, 60);
     std::vector<float> e, x;
     make_data(kind, K, d, 1, e, x);
-    std::vector<uint8_t> live((size_t)K);
-    const int dead_one_in = (int)pick(1, 5);
-    for (uint8_t &value : live) value = pick(1, dead_one_in) == 1 ? 0 : (uint8_t)pick(1, 255);
-    const bool masked = repeat % 2 == 0;
-    std::vector<int32_t> expected((size_t)(K * R), -1);
-    for (int64_t j = 0; j < K; ++j) {
-      std::vector<std::pair<double, int32_t>> list;
-      for (int64_t l = 0; l < K; ++l) {
-        if (l == j || (masked && live[(size_t)l] == 0)) continue;
-        list.emplace_back(naive_distance(&e[(size_t)(j * d)], &e[(size_t)(l * d)], d), (int32_t)l);
-      }
-      std::sort(list.begin(), list.end());
-      for (int64_t r = 0; r < R && r < (int64_t)list.size(); ++r) {
-        expected[(size_t)(j * R + r)] = list[(size_t)r].second;
-      }
-    }
-    Codebook codebook(e, K, d);
-    Guarded<uint8_t> guarded_live(live);
-    for (int tier : tiers()) {
-      nas_set_tier(tier);
-      nas_set_threads(1 + repeat % 3);
-      context = text("neighbours kind %d K %d d %d R %d tier %d", kind, (int)K, (int)d, (int)R, tier);
-      Guarded<int32_t> out((size_t)(K * R));
-      CHECK(nas_neighbours(codebook.handle, R, masked ? guarded_live.get() : nullptr, out.get(),
-                           nullptr) == NAS_OK);
-      CHECK(same_bits(out.copy(), expected));
-    }
+    const std::vector<uint8_t> live = random_live(K);
+    context = text("neighbours kind %d K %d d %d R %d", kind, (int)K, (int)d, (int)R);
+    check_neighbours(e, K, d, R, repeat % 2 == 0 ? &live : nullptr, 1 + repeat % 3);
+  }
+  /* Lists far shorter than the codebook, several blocks of rows. */
+  for (int kind : {kGaussian, kOffset, kNearTies, kIntegers}) {
+    const int64_t K = pick(900, 1100), d = pick(20, 40), R = pick(8, 33);
+    std::vector<float> e, x;
+    make_data(kind, K, d, 1, e, x);
+    const std::vector<uint8_t> live = random_live(K);
+    context = text("neighbours of many kind %d K %d d %d R %d", kind, (int)K, (int)d, (int)R);
+    check_neighbours(e, K, d, R, kind == kOffset ? nullptr : &live, 2);
   }
   context = "neighbours arguments";
   Codebook codebook({1.0f, 2.0f}, 2, 1);
@@ -1443,6 +1489,7 @@ int main(int argc, char **argv) {
     test_update_by_hand();
     test_write_and_restart();
     test_neighbours();
+    test_neighbours_resolution();
     test_swap();
 #if defined(__x86_64__)
     test_float_environment();
