@@ -296,6 +296,22 @@ struct Screening {
 
 enum Packing { kPackedNorms = 1, kPackedFloat32 = 2, kPackedInt8 = 4 };
 
+/* What neighbour lists keep for the next time that they are asked for; see neighbours.cpp. Made by the
+ * first call whose shape is worth it. */
+struct KeptNeighbours {
+  pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+  bool valid = false;
+  bool used = false;          /* since it was made */
+  int wasted = 0, skip = 0;   /* how often to do without, after it was made for nothing */
+  int64_t R = 0, stride = 0;
+  Buffer<float> anchors;      /* [K * d]: the codewords */
+  Buffer<uint8_t> live;       /* [K] */
+  Buffer<int32_t> codes;      /* [K][stride]: near live codes, the R nearest first */
+  Buffer<float> nearest;      /* [K][stride]: not above their distances */
+  Buffer<int32_t> counts;     /* [K] */
+  Buffer<double> horizon;     /* [K]: no other live code is nearer */
+};
+
 }  // namespace nas
 
 /* ---------------------------------------------------------------- codebook */
@@ -306,6 +322,9 @@ struct nas_codebook {
   nas::Buffer<double> n;
   nas::Buffer<int32_t> dead_steps;
   mutable nas::Screening screening;
+  mutable nas::KeptNeighbours kept_neighbours;
+  /* Lists that the last nas_neighbours screened anew, rather than making them from kept ones. */
+  mutable std::atomic<int64_t> screened_lists{0};
 
   /* The momentum update writes here and then swaps; made by the first one. */
   nas::Buffer<float> next_e, next_m;

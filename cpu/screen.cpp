@@ -381,6 +381,12 @@ float Screener::threshold_of(int64_t row, double distance) const {
   return raise(0.5 * (distance - least_square) + 2 * constant_[row]);
 }
 
+double Screener::distance_beyond(int64_t row, float threshold) const {
+  /* The inverse of threshold_of, with twice the slack of raise(). */
+  const double value = (double)threshold - 0x1p-22 * fabs((double)threshold) - 0x1p-124;
+  return 2 * (value - 2 * constant_[row]) + square_[row] * (1.0 - 0x1p-22);
+}
+
 float Screener::least_upper(int64_t row) const {
   float least = least_upper_[row * 16];
   for (int l = 1; l < 16; ++l) {

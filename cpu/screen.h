@@ -90,6 +90,9 @@ class Screener {
   /* The same, given a distance D(x, e_k) as computed. */
   float threshold_of(int64_t row, double distance) const;
 
+  /* Codewords with a lower bound above `threshold` are farther than this. */
+  double distance_beyond(int64_t row, float threshold) const;
+
   /* The least upper bound seen since begin(), less its constant part. */
   float least_upper(int64_t row) const;
 
