@@ -89,13 +89,9 @@ public class NeighboursBenchmark {
   @Benchmark
   public void nas() {
     longer = !longer;
-    problem
-        .codebook()
-        .neighbours(
-            longer ? RADIUS + 1 : RADIUS,
-            null,
-            Torch.segment(longer ? longerLists : lists),
-            0L);
+    int radius = longer ? RADIUS + 1 : RADIUS;
+    Tensor out = longer ? longerLists : lists;
+    problem.codebook().neighbours(radius, null, Torch.segment(out), 0L);
   }
 
   @Benchmark
