@@ -44,7 +44,7 @@ public class NeighboursBenchmark {
   @Setup(Level.Trial)
   public void setUp() {
     scope = new PointerScope();
-    problem = Problem.create(shape, false, threads, tier);
+    problem = Problem.create(shape, "gaussian", threads, tier);
     lists = Problem.ints(problem.size(), RADIUS);
     squaredNorms = problem.squaredNorms();
     compare();
