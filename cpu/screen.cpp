@@ -8,9 +8,12 @@
 
 #include "../common/arithmetic.h"
 
+/* Tests build mutants with lower values, which must be found out. */
 #ifndef NAS_INT8_BOUND_SCALE
-/* Tests build a mutant with a lower value, which must be found out. */
 #define NAS_INT8_BOUND_SCALE 1.0
+#endif
+#ifndef NAS_FLOAT32_BOUND_SCALE
+#define NAS_FLOAT32_BOUND_SCALE 1.0
 #endif
 
 namespace nas {
@@ -123,7 +126,7 @@ bool pack_float32(const nas_codebook &codebook, int threads) {
   const double roundings =
       (double)((d < kDepth ? d : (int64_t)kDepth) + (d + kDepth - 1) / kDepth + 10);
   const double beta = slack_of_square(d);
-  s.depth_slack = 1.02 * (roundings * u / (1 - roundings * u));
+  s.depth_slack = 1.02 * (roundings * u / (1 - roundings * u)) * NAS_FLOAT32_BOUND_SCALE;
 
   auto body = [&](int64_t panel, int) {
     float *packed = &s.packed[panel * d * kPanel];

@@ -1470,7 +1470,7 @@ static void test_concurrent_callers() {
   context = "concurrent callers";
   nas_set_tier(nas_best_tier());
   nas_set_threads(4);
-  const int64_t K = 300, d = 33, rows = 500;
+  const int64_t K = 300, d = 33, rows = 500, R = 7;
   std::vector<float> e, x;
   make_data(kGaussian, K, d, rows, e, x);
   std::vector<int32_t> expected((size_t)rows);
@@ -1478,21 +1478,50 @@ static void test_concurrent_callers() {
   for (int64_t i = 0; i < rows; ++i) {
     naive_lookup(e, K, d, &x[(size_t)(i * d)], &expected[(size_t)i], &distance);
   }
+  std::vector<int32_t> codes((size_t)rows), lists((size_t)(K * R));
+  for (int32_t &code : codes) code = (int32_t)pick(0, K - 1);
+  std::vector<double> counts((size_t)K, 0.0), sums((size_t)(K * d), 0.0);
+  {
+    Codebook alone(e, K, d);
+    CHECK(nas_neighbours(alone.handle, R, nullptr, lists.data(), nullptr) == NAS_OK);
+    CHECK(nas_accumulate(alone.handle, x.data(), NAS_FLOAT32, rows, d, codes.data(), counts.data(),
+                         sums.data(), nullptr, nullptr) == NAS_OK);
+  }
+  /* The first callers pack the codewords, for one tier or another, while the others wait or work. */
   Codebook codebook(e, K, d);
   std::vector<int> wrong(6, 0);
   std::vector<std::thread> callers;
   for (size_t c = 0; c < wrong.size(); ++c) {
     callers.emplace_back([&, c] {
       for (int repeat = 0; repeat < 100; ++repeat) {
-        std::vector<int32_t> out((size_t)rows, -1);
-        const nas_status status =
-            lookup_float32(codebook.handle, x.data(), rows, d, out.data(), nullptr, nullptr);
-        if (status != NAS_OK || !same_bits(out, expected)) ++wrong[c];
+        if (c == 0) nas_set_tier(repeat % (nas_best_tier() + 1));
+        if (c == 1) nas_set_threads(1 + repeat % 4);
+        if (c == 4 && repeat % 4 == 0) {
+          std::vector<int32_t> out(lists.size(), -2);
+          const nas_status status =
+              nas_neighbours(codebook.handle, R, nullptr, out.data(), nullptr);
+          if (status != NAS_OK || !same_bits(out, lists)) ++wrong[c];
+        } else if (c == 5) {
+          std::vector<double> n(counts.size(), 0.0), m(sums.size(), 0.0);
+          const nas_status status =
+              nas_accumulate(codebook.handle, x.data(), NAS_FLOAT32, rows, d, codes.data(),
+                             n.data(), m.data(), nullptr, nullptr);
+          if (status != NAS_OK || !same_bits(n, counts) || !same_bits(m, sums)) ++wrong[c];
+        } else {
+          std::vector<int32_t> out((size_t)rows, -1);
+          nas_lookup_stats stats;
+          const nas_status status =
+              nas_lookup(codebook.handle, x.data(), NAS_FLOAT32, rows, d, out.data(), nullptr,
+                         nullptr, &stats, nullptr);
+          if (status != NAS_OK || !same_bits(out, expected)) ++wrong[c];
+        }
       }
     });
   }
   for (std::thread &caller : callers) caller.join();
   for (int count : wrong) CHECK(count == 0);
+  nas_set_tier(nas_best_tier());
+  nas_set_threads(4);
 
   /* A forked child has no worker threads and must not wait for them. */
   const pid_t child = fork();

@@ -49,7 +49,7 @@ public class NeighboursBenchmark {
   @Setup(Level.Trial)
   public void setUp() {
     scope = new PointerScope();
-    problem = Problem.create(shape, false, threads, tier);
+    problem = Problem.create(shape, "gaussian", threads, tier);
     lists = Problem.ints(problem.size(), RADIUS);
     longerLists = Problem.ints(problem.size(), RADIUS + 1);
     squaredNorms = problem.squaredNorms();
