@@ -222,6 +222,9 @@ struct Tier {
   /* out[c] = D(x, y + codes[c]*d) for c = 0..count-1 */
   void (*distances_of)(const float *x, const float *y, const int32_t *codes, int64_t count, int64_t d,
                        double *out);
+  /* About D(x, y + codes[c]*d) where that is below 2^120: see estimate_slack in screen.h. */
+  void (*estimates_of)(const float *x, const float *y, const int32_t *codes, int64_t count, int64_t d,
+                       float *out);
   bool (*all_finite)(const float *x, int64_t count);
   /* out[t] = the float32 value of element t of x, which is of a type narrower than float32 */
   void (*widen)(const uint16_t *x, int32_t type, int64_t count, float *out);
@@ -234,6 +237,10 @@ struct Tier {
    * and returns how many there are. `count` is a multiple of kPanel. */
   int64_t (*collect)(const float *lower, int64_t count, float threshold, int32_t base, int32_t *out,
                      int64_t capacity);
+
+  /* A threshold that `wanted` of the bounds or a few more don't exceed; FLT_MAX if fewer of them are
+   * finite. `count` is a multiple of kPanel, `scratch` has room for as many. */
+  float (*least_threshold)(const float *lower, int64_t count, int64_t wanted, float *scratch);
 
   int int8_rows_per_tile;
   /* Centres d elements into `centred` and writes their integers + 128 to out, of which element t
@@ -289,6 +296,22 @@ struct Screening {
 
 enum Packing { kPackedNorms = 1, kPackedFloat32 = 2, kPackedInt8 = 4 };
 
+/* What neighbour lists keep for the next time that they are asked for; see neighbours.cpp. Made by the
+ * first call whose shape is worth it. */
+struct KeptNeighbours {
+  pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+  bool valid = false;
+  bool used = false;          /* since it was made */
+  int wasted = 0, skip = 0;   /* how often to do without, after it was made for nothing */
+  int64_t R = 0, stride = 0;
+  Buffer<float> anchors;      /* [K * d]: the codewords */
+  Buffer<uint8_t> live;       /* [K] */
+  Buffer<int32_t> codes;      /* [K][stride]: near live codes, the R nearest first */
+  Buffer<float> nearest;      /* [K][stride]: not above their distances */
+  Buffer<int32_t> counts;     /* [K] */
+  Buffer<double> horizon;     /* [K]: no other live code is nearer */
+};
+
 }  // namespace nas
 
 /* ---------------------------------------------------------------- codebook */
@@ -299,6 +322,9 @@ struct nas_codebook {
   nas::Buffer<double> n;
   nas::Buffer<int32_t> dead_steps;
   mutable nas::Screening screening;
+  mutable nas::KeptNeighbours kept_neighbours;
+  /* Lists that the last nas_neighbours screened anew, rather than making them from kept ones. */
+  mutable std::atomic<int64_t> screened_lists{0};
 
   /* The momentum update writes here and then swaps; made by the first one. */
   nas::Buffer<float> next_e, next_m;

@@ -8,9 +8,12 @@
 
 #include "../common/arithmetic.h"
 
+/* Tests build mutants with lower values, which must be found out. */
 #ifndef NAS_INT8_BOUND_SCALE
-/* Tests build a mutant with a lower value, which must be found out. */
 #define NAS_INT8_BOUND_SCALE 1.0
+#endif
+#ifndef NAS_FLOAT32_BOUND_SCALE
+#define NAS_FLOAT32_BOUND_SCALE 1.0
 #endif
 
 namespace nas {
@@ -123,7 +126,7 @@ bool pack_float32(const nas_codebook &codebook, int threads) {
   const double roundings =
       (double)((d < kDepth ? d : (int64_t)kDepth) + (d + kDepth - 1) / kDepth + 10);
   const double beta = slack_of_square(d);
-  s.depth_slack = 1.02 * (roundings * u / (1 - roundings * u));
+  s.depth_slack = 1.02 * (roundings * u / (1 - roundings * u)) * NAS_FLOAT32_BOUND_SCALE;
 
   auto body = [&](int64_t panel, int) {
     float *packed = &s.packed[panel * d * kPanel];
@@ -368,21 +371,6 @@ void Screener::screen(int64_t first_panel, int64_t panel_count) {
   tier_->screen(&block);
 }
 
-void Screener::upper(int64_t row, float *out) const {
-  const Screening &s = codebook_->screening;
-  const int64_t K = codebook_->K;
-  const float *low = lower(row);
-  if (precision_ == Precision::kInt8) {
-    const float norm = 2 * norm_[row], residual = 2 * residual_[row];
-    const float *residuals = s.residual8.get(), *norms = s.norm8.get();
-    for (int64_t j = 0; j < K; ++j) out[j] = low[j] + (norm * residuals[j] + residual * norms[j]);
-  } else {
-    const float slack = 2 * row_slack_[row];
-    const float *radius = s.radius.get(), *spread = s.spread.get();
-    for (int64_t j = 0; j < K; ++j) out[j] = low[j] + (slack * radius[j] + spread[j]);
-  }
-}
-
 /* Up to the next float32 and a little more. */
 static float raise(double value) { return (float)(value + 0x1p-23 * fabs(value) + 0x1p-126); }
 
@@ -394,6 +382,12 @@ float Screener::threshold_of(int64_t row, double distance) const {
   /* ||A||^2 is known to 2u and the rounding of its own float64 sum. */
   const double least_square = square_[row] * (1.0 - 0x1p-22);
   return raise(0.5 * (distance - least_square) + 2 * constant_[row]);
+}
+
+double Screener::distance_beyond(int64_t row, float threshold) const {
+  /* The inverse of threshold_of, with twice the slack of raise(). */
+  const double value = (double)threshold - 0x1p-22 * fabs((double)threshold) - 0x1p-124;
+  return 2 * (value - 2 * constant_[row]) + square_[row] * (1.0 - 0x1p-22);
 }
 
 float Screener::least_upper(int64_t row) const {

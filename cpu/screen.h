@@ -45,6 +45,12 @@
 
 namespace nas {
 
+/* Tier::estimates_of against D as computed: two roundings of each term, at most d/8 + 6 of a sum, and
+ * those of D; the rest of d/8 + 16 and 1.02 cover the second order. What underflows adds up to less than
+ * the second constant. */
+inline double estimate_slack(int64_t d) { return 1.02 * ((double)d / 8 + 16) * 0x1p-24; }
+static const double kEstimateUnderflow = 0x1p-100;
+
 /* Declares the codebook's screening data out of date. */
 inline void invalidate(nas_codebook &codebook) {
   codebook.screening.ready.store(0, std::memory_order_relaxed);
@@ -76,7 +82,7 @@ class Screener {
   bool screened(int64_t row) const { return screened_[row] != 0; }
 
   /* t_j - E_j less its constant part, for the panels of the last screen(). */
-  const float *lower(int64_t row) const { return &lower_[row * lower_stride_]; }
+  float *lower(int64_t row) const { return &lower_[row * lower_stride_]; }
 
   /* What lower(row) must not exceed, given the least upper bound `upper` less its constant part. */
   float threshold(int64_t row, float upper) const;
@@ -84,12 +90,11 @@ class Screener {
   /* The same, given a distance D(x, e_k) as computed. */
   float threshold_of(int64_t row, double distance) const;
 
+  /* Codewords with a lower bound above `threshold` are farther than this. */
+  double distance_beyond(int64_t row, float threshold) const;
+
   /* The least upper bound seen since begin(), less its constant part. */
   float least_upper(int64_t row) const;
-
-  /* out[j] = the upper bound, less its constant part, that goes with lower(row)[j], j = 0..K-1; for
-   * this all panels must have been screened at once. */
-  void upper(int64_t row, float *out) const;
 
  private:
   const nas_codebook *codebook_ = nullptr;

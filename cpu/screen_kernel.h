@@ -230,6 +230,118 @@ void distances_of(const float *x, const float *y, const int32_t *codes, int64_t 
   }
 }
 
+template <typename V>
+__attribute__((always_inline)) inline void add_square(typename V::Floats &sum, typename V::Floats x,
+                                                      typename V::Floats y) {
+  const typename V::Floats t = V::sub(x, y);
+  sum = V::fmadd(t, t, sum);
+}
+
+/* Two sums for each: a sum waits for its own last addition. */
+template <typename V>
+__attribute__((always_inline)) inline void four_estimates(const float *x, const float *const y[4],
+                                                          int64_t d, float *out) {
+  typename V::Floats sum[4][2];
+#pragma GCC unroll 4
+  for (int c = 0; c < 4; ++c) sum[c][0] = sum[c][1] = V::zero();
+  int64_t i = 0;
+  for (; i + 2 * V::kWidth <= d; i += 2 * V::kWidth) {
+    const typename V::Floats x0 = V::load(x + i), x1 = V::load(x + i + V::kWidth);
+#pragma GCC unroll 4
+    for (int c = 0; c < 4; ++c) {
+      add_square<V>(sum[c][0], x0, V::load(y[c] + i));
+      add_square<V>(sum[c][1], x1, V::load(y[c] + i + V::kWidth));
+    }
+  }
+  for (; i < d; i += V::kWidth) {
+    const int left = d - i < V::kWidth ? (int)(d - i) : V::kWidth;
+    const typename V::Floats x0 = V::load_first(x + i, left);
+#pragma GCC unroll 4
+    for (int c = 0; c < 4; ++c) add_square<V>(sum[c][0], x0, V::load_first(y[c] + i, left));
+  }
+#pragma GCC unroll 4
+  for (int c = 0; c < 4; ++c) out[c] = V::total(V::add(sum[c][0], sum[c][1]));
+}
+
+template <typename V>
+void estimates_of(const float *x, const float *y, const int32_t *codes, int64_t count, int64_t d,
+                  float *out) {
+  for (int64_t c = 0; c < count; c += 4) {
+    /* The last one again where there are fewer than four. */
+    const int64_t last = count - 1;
+    const float *const four[4] = {y + codes[c] * d, y + codes[c + 1 < last ? c + 1 : last] * d,
+                                  y + codes[c + 2 < last ? c + 2 : last] * d,
+                                  y + codes[c + 3 < last ? c + 3 : last] * d};
+    float estimates[4];
+    four_estimates<V>(x, four, d, estimates);
+    for (int64_t k = 0; k < 4 && c + k < count; ++k) out[c + k] = estimates[k];
+  }
+}
+
+template <typename V>
+int64_t count_at_most(const float *values, int64_t count, float bound) {
+  const typename V::Floats bounds = V::broadcast(bound);
+  int64_t found = 0;
+  for (int64_t i = 0; i < count; i += V::kWidth) {
+    found += __builtin_popcount(V::at_most(V::load(values + i), bounds));
+  }
+  return found;
+}
+
+/* Halves an interval of thresholds. At least `wanted` of the values are finite. */
+template <typename V>
+float threshold_between(const float *values, int64_t count, int64_t wanted) {
+  const float largest = 3.402823466e+38f;
+  typename V::Floats least = V::load(values), most = V::broadcast(-largest);
+  for (int64_t i = 0; i < count; i += V::kWidth) {
+    const typename V::Floats value = V::load(values + i);
+    least = V::min(least, value);
+    most = V::max(most, V::finite_or(value, -largest));
+  }
+  float lanes[2][V::kWidth];
+  V::store(lanes[0], least);
+  V::store(lanes[1], most);
+  float low = lanes[0][0], high = lanes[1][0];
+  for (int l = 1; l < V::kWidth; ++l) {
+    low = lanes[0][l] < low ? lanes[0][l] : low;
+    high = lanes[1][l] > high ? lanes[1][l] : high;
+  }
+  for (int step = 0; step < 32; ++step) {
+    const float middle = low + 0.5f * (high - low);
+    if (!(middle > low && middle < high)) break;
+    const int64_t covered = count_at_most<V>(values, count, middle);
+    if (covered < wanted) {
+      low = middle;
+    } else {
+      high = middle;
+      if (covered <= wanted + wanted / 8) break;
+    }
+  }
+  return high;
+}
+
+/* By the least bounds of groups of codes where these are enough: a group whose least bound a threshold
+ * covers has a code that it covers. */
+template <typename V>
+float least_threshold(const float *lower, int64_t count, int64_t wanted, float *scratch) {
+  int64_t groups = (8 * wanted + kPanel - 1) / kPanel * kPanel;
+  if (groups > count) groups = count;
+  for (int64_t i = 0; i < groups; i += V::kWidth) V::store(scratch + i, V::load(lower + i));
+  for (int64_t from = groups; from < count; from += groups) {
+    const int64_t width = count - from < groups ? count - from : groups;
+    for (int64_t i = 0; i < width; i += V::kWidth) {
+      V::store(scratch + i, V::min(V::load(scratch + i), V::load(lower + from + i)));
+    }
+  }
+  const float largest = 3.402823466e+38f;
+  if (count_at_most<V>(scratch, groups, largest) < wanted) {
+    return groups < count && count_at_most<V>(lower, count, largest) >= wanted
+               ? threshold_between<V>(lower, count, wanted)
+               : largest;
+  }
+  return threshold_between<V>(scratch, groups, wanted);
+}
+
 /* Plain loops that the compiler vectorises for the tier. */
 template <typename V>
 bool all_finite(const float *x, int64_t count) {

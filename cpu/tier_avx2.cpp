@@ -1,5 +1,6 @@
 /* The AVX2 tier (AVX2 and FMA). */
 #include <immintrin.h>
+#include <math.h>
 
 #include "../common/elements.h"
 #include "screen_kernel.h"
@@ -16,11 +17,29 @@ struct Ymm {
   using Floats = __m256;
   static Floats zero() { return _mm256_setzero_ps(); }
   static Floats load(const float *p) { return _mm256_loadu_ps(p); }
+  static __m256i first_lanes(int count) {
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+  }
+  /* count of 1..kWidth elements, 0 for the others */
+  static Floats load_first(const float *p, int count) {
+    return _mm256_maskload_ps(p, first_lanes(count));
+  }
   static void store(float *p, Floats a) { _mm256_storeu_ps(p, a); }
   static Floats broadcast(float a) { return _mm256_set1_ps(a); }
   static Floats add(Floats a, Floats b) { return _mm256_add_ps(a, b); }
   static Floats sub(Floats a, Floats b) { return _mm256_sub_ps(a, b); }
   static Floats min(Floats a, Floats b) { return _mm256_min_ps(a, b); }
+  static Floats max(Floats a, Floats b) { return _mm256_max_ps(a, b); }
+  /* `other` in place of infinity */
+  static Floats finite_or(Floats a, float other) {
+    return _mm256_blendv_ps(_mm256_set1_ps(other), a,
+                            _mm256_cmp_ps(a, _mm256_set1_ps(INFINITY), _CMP_LT_OQ));
+  }
+  static float total(Floats a) {
+    const __m128 b = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    const __m128 c = _mm_add_ps(b, _mm_movehl_ps(b, b));
+    return _mm_cvtss_f32(_mm_add_ss(c, _mm_shuffle_ps(c, c, 1)));
+  }
   static Floats fmadd(Floats a, Floats b, Floats c) { return _mm256_fmadd_ps(a, b, c); }
   static Floats fnmadd(Floats a, Floats b, Floats c) { return _mm256_fnmadd_ps(a, b, c); }
   static uint32_t at_most(Floats a, Floats b) {
@@ -40,8 +59,7 @@ struct Ymm {
     a.high = _mm256_add_pd(a.high, term(_mm_loadu_ps(x + 4), _mm_loadu_ps(y + 4)));
   }
   static void add_last_terms(Lanes &a, const float *x, const float *y, int count) {
-    __m256i mask = _mm256_cmpgt_epi32(_mm256_set1_epi32(count),
-                                      _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+    __m256i mask = first_lanes(count);
     __m256 xs = _mm256_maskload_ps(x, mask), ys = _mm256_maskload_ps(y, mask);
     a.low = _mm256_add_pd(a.low, term(_mm256_castps256_ps128(xs), _mm256_castps256_ps128(ys)));
     a.high = _mm256_add_pd(a.high, term(_mm256_extractf128_ps(xs, 1), _mm256_extractf128_ps(ys, 1)));
@@ -103,8 +121,8 @@ void widen_ymm(const uint16_t *x, int32_t type, int64_t count, float *out) {
 }  // namespace
 
 const Tier kAvx2Tier = {
-    "avx2", NAS_TIER_AVX2, distance<Ymm>, distances<Ymm>, distances_of<Ymm>, all_finite<Ymm>,
-    widen_ymm, Ymm::kRows, centre<Ymm>, screen<Ymm>, collect<Ymm>, 0, nullptr, nullptr,
-    update_code<Ymm>};
+    "avx2", NAS_TIER_AVX2, distance<Ymm>, distances<Ymm>, distances_of<Ymm>, estimates_of<Ymm>,
+    all_finite<Ymm>, widen_ymm, Ymm::kRows, centre<Ymm>, screen<Ymm>, collect<Ymm>,
+    least_threshold<Ymm>, 0, nullptr, nullptr, update_code<Ymm>};
 
 }  // namespace nas

@@ -4,8 +4,8 @@
 namespace nas {
 
 const Tier kAvx512Tier = {
-    "avx512", NAS_TIER_AVX512, distance<Zmm>, distances<Zmm>, distances_of<Zmm>, all_finite<Zmm>,
-    widen_zmm, Zmm::kRows, centre<Zmm>, screen<Zmm>, collect<Zmm>, 0, nullptr, nullptr,
-    update_code<Zmm>};
+    "avx512", NAS_TIER_AVX512, distance<Zmm>, distances<Zmm>, distances_of<Zmm>, estimates_of<Zmm>,
+    all_finite<Zmm>, widen_zmm, Zmm::kRows, centre<Zmm>, screen<Zmm>, collect<Zmm>,
+    least_threshold<Zmm>, 0, nullptr, nullptr, update_code<Zmm>};
 
 }  // namespace nas

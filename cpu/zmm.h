@@ -3,6 +3,7 @@
 #define NAS_CPU_ZMM_H
 
 #include <immintrin.h>
+#include <math.h>
 
 #include "screen_kernel.h"
 #include "update_kernel.h"
@@ -18,11 +19,22 @@ struct Zmm {
   using Floats = __m512;
   static Floats zero() { return _mm512_setzero_ps(); }
   static Floats load(const float *p) { return _mm512_loadu_ps(p); }
+  /* count of 1..kWidth elements, 0 for the others */
+  static Floats load_first(const float *p, int count) {
+    return _mm512_maskz_loadu_ps((__mmask16)(0xffffu >> (16 - count)), p);
+  }
   static void store(float *p, Floats a) { _mm512_storeu_ps(p, a); }
   static Floats broadcast(float a) { return _mm512_set1_ps(a); }
   static Floats add(Floats a, Floats b) { return _mm512_add_ps(a, b); }
   static Floats sub(Floats a, Floats b) { return _mm512_sub_ps(a, b); }
   static Floats min(Floats a, Floats b) { return _mm512_min_ps(a, b); }
+  static Floats max(Floats a, Floats b) { return _mm512_max_ps(a, b); }
+  /* `other` in place of infinity */
+  static Floats finite_or(Floats a, float other) {
+    return _mm512_mask_mov_ps(_mm512_set1_ps(other),
+                              _mm512_cmp_ps_mask(a, _mm512_set1_ps(INFINITY), _CMP_LT_OQ), a);
+  }
+  static float total(Floats a) { return _mm512_reduce_add_ps(a); }
   static Floats fmadd(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }
   static Floats fnmadd(Floats a, Floats b, Floats c) { return _mm512_fnmadd_ps(a, b, c); }
   static uint32_t at_most(Floats a, Floats b) { return _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ); }

@@ -1113,9 +1113,9 @@ void check_refusals(const Side &reference, const Side &subject) {
          p.images = INT64_MAX / 2;
          return s.api->swap(c, &p, f, f, f, i, i, (int64_t *)w, i, i, f, nullptr, s.stream);
        }},
-      {"set_tier: 3",
+      {"set_tier: above all",
        [&](const Side &s, nas_codebook *, float *, int32_t *, double *) {
-         return s.api->set_tier(3);
+         return s.api->set_tier(NAS_TIER_AMX + 1);
        }},
       {"set_threads: 0",
        [&](const Side &s, nas_codebook *, float *, int32_t *, double *) {
@@ -1355,9 +1355,9 @@ int main(int argc, char **argv) {
     Side reference;
     reference.name = "host scalar, 1 thread";
     reference.api = &host;
-    const char *const tiers[] = {"scalar", "avx2", "avx512"};
+    const char *const tiers[] = {"scalar", "avx2", "avx512", "avx512_vnni", "amx"};
     int subjects = 0;
-    for (int32_t tier = 0; tier <= host.best_tier() && tier < 3; ++tier) {
+    for (int32_t tier = 0; tier <= host.best_tier(); ++tier) {
       for (int32_t threads : {1, 3}) {
         if (tier == 0 && threads == 1) continue;
         Side subject;

@@ -204,7 +204,10 @@ NAS_API nas_status nas_restart(nas_codebook *codebook, const int32_t *codes, con
 
 /* For every code j the R codes nearest to e_j among the live codes other than j, ascending by
  * (D(e_j, e_l), l): out[j*R + r] for r = 0..R-1, -1 where there are fewer. live has K bytes, non-zero
- * for a live code, or is NULL: all are live. Dead codes get a list too. 1 <= R <= 1024. */
+ * for a live code, or is NULL: all are live. Dead codes get a list too. 1 <= R <= 1024.
+ *
+ * Where 16 R <= min(K, d), the host library keeps what makes the next lists of the same R cheaper, in up to
+ * 9*K*d bytes, until the codebook is closed; of calls at the same time one uses it. */
 NAS_API nas_status nas_neighbours(const nas_codebook *codebook, int64_t R, const uint8_t *live,
                                   int32_t *out, void *stream);
 

@@ -1,5 +1,6 @@
 /*
- * Lookup problems on which an int8 screen's error bound is attained.
+ * Lookup problems on which a screen's error bound is attained: of an int8 screen by Adversary, of a
+ * float32 screen, nearly, by SummationAdversary.
  *
  * The screen in question centres rows and codewords by the codebook's mean, A = x - mu and
  * B_j = e_j - mu, rounds each to multiples of its own scale max|.|/127, A' and B'_j, and estimates
@@ -203,6 +204,68 @@ class Adversary {
 
   std::mt19937_64 random_;
   std::normal_distribution<double> normal_;
+};
+
+/*
+ * Problems on which a float32 dot product, summed in order from a block's first element on, has nearly
+ * the error that its bound allows for: the first product is just above 1, each of the others just
+ * below half a unit in its last place, so that none of them changes the sum. All are positive for the
+ * nearest codeword j and negative for the other, k, so that A.B_j is estimated too low and A.B_k too
+ * high. A component that is zero in the row makes B_j longer by just less than that is worth: j is
+ * truly nearer, but by so little that only the bound saves it. With 2 * (d - 2) roundings of 2^-24
+ * between the estimates, of the 2 * 1.02 (d + 11) + 12 that the bound has for one block, a bound of
+ * 0.88 times the right one loses j for d of 180 to 192.
+ */
+class SummationAdversary {
+ public:
+  int64_t K = 0, d = 0, rows = 0;
+  std::vector<float> e, x;
+
+  explicit SummationAdversary(uint64_t seed) : random_(seed) {
+    d = pick(0, 3) ? pick(180, 192) : pick(2, 179);
+    const double scale = ldexp(1.0, (int)pick(-20, 20));
+    /* Of the small products: just below 2^-24. */
+    const double row_part = ldexp(1.0, (int)pick(-14, -10)), part = 0x1p-24 / row_part;
+    const double shortened = part * (1 - ldexp(1.0, -(int)pick(5, 9)));
+    std::vector<double> row((size_t)d), near = row, other = row;
+    const double s = sign();
+    row[0] = s;
+    near[0] = other[0] = s * (1 + 0x1p-22);
+    const int64_t longer = pick(1, d - 1);
+    double gap = 0; /* half the difference of the distances, without the component that closes it */
+    for (int64_t t = 1; t < d; ++t) {
+      if (t == longer) continue;
+      row[(size_t)t] = sign() * row_part;
+      near[(size_t)t] = copysign(shortened, row[(size_t)t]);
+      other[(size_t)t] = -near[(size_t)t];
+      gap += 2 * row_part * shortened;
+    }
+    near[(size_t)longer] = (double)(float)(sqrt(2 * gap) * (1 - 0x1p-16)) * sign();
+    add(e, K, near, scale);
+    add(e, K, other, scale);
+    for (int64_t filler = pick(0, 40); filler > 0; --filler) {
+      std::vector<double> far((size_t)d);
+      for (double &value : far) value = sign() * 4;
+      add(e, K, far, scale);
+    }
+    for (int64_t copy = pick(1, 20); copy > 0; --copy) add(x, rows, row, scale);
+  }
+
+ private:
+  int64_t pick(int64_t low, int64_t high) {
+    return low + (int64_t)(random_() % (uint64_t)(high - low + 1));
+  }
+  double sign() { return pick(0, 1) ? 1.0 : -1.0; }
+
+  /* The vector and its opposite: the codebook's mean is zero. */
+  static void add(std::vector<float> &vectors, int64_t &count, const std::vector<double> &vector,
+                  double scale) {
+    for (double value : vector) vectors.push_back((float)(scale * value));
+    for (double value : vector) vectors.push_back((float)(-scale * value));
+    count += 2;
+  }
+
+  std::mt19937_64 random_;
 };
 
 #endif

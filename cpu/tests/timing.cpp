@@ -98,6 +98,84 @@ static double peak(int32_t tier, int32_t threads) {
 #endif
 }
 
+/* ---------------------------------------------------------------- neighbour lists */
+
+extern "C" int64_t nas_screened_lists(const nas_codebook *codebook);
+
+/* Refreshes of the lists while momentum updates move the codewords: `steps` updates between two, each
+ * from rows of its own near Gaussian centres, all alike or in families of K / 64. */
+static void time_neighbours(int64_t rows, int64_t K, int64_t d, bool families, int steps,
+                            int refreshes) {
+  std::mt19937_64 random(2);
+  std::normal_distribution<float> normal;
+  const int64_t R = 32, spare = 1 << 20;
+  std::vector<float> noise((size_t)(spare + d)), centres((size_t)(K * d)), x((size_t)(rows * d));
+  for (float &value : noise) value = normal(random);
+  for (float &value : centres) value = normal(random);
+  if (families) {
+    for (int64_t j = 64; j < K; ++j) {
+      for (int64_t t = 0; t < d; ++t) {
+        float &value = centres[(size_t)(j * d + t)];
+        value = centres[(size_t)(j % 64 * d + t)] + 0.5f * value;
+      }
+    }
+  }
+  nas_codebook *codebook;
+  require(nas_codebook_create(centres.data(), K, d, nullptr, nullptr, &codebook));
+  std::vector<int32_t> codes((size_t)rows), lists((size_t)(K * R)), again(lists);
+  std::vector<float> e((size_t)(K * d));
+  auto step = [&] {
+    for (int64_t i = 0; i < rows; ++i) {
+      const int64_t z = (int64_t)(random() % (uint64_t)K);
+      const float *from = &noise[(size_t)(random() % (uint64_t)spare)];
+      codes[(size_t)i] = (int32_t)z;
+      for (int64_t t = 0; t < d; ++t) {
+        x[(size_t)(i * d + t)] = centres[(size_t)(z * d + t)] + 0.3f * from[t];
+      }
+    }
+    require(nas_update(codebook, x.data(), NAS_FLOAT32, rows, d, codes.data(), 0.99, 1e-5, 0, nullptr,
+                       nullptr));
+  };
+  auto look_up = [&](nas_codebook *other) {
+    require(nas_lookup(other, x.data(), NAS_FLOAT32, rows, d, codes.data(), nullptr, nullptr,
+                       nullptr, nullptr));
+  };
+  for (int i = 0; i < 60; ++i) step();
+  std::vector<double> all, screened, first, lookups;
+  for (int refresh = 0; refresh <= refreshes; ++refresh) {
+    if (refresh > 0) {
+      for (int i = 0; i < steps; ++i) step();
+    }
+    look_up(codebook); /* packs */
+    const double time = time_of(
+        [&] { require(nas_neighbours(codebook, R, nullptr, lists.data(), nullptr)); });
+    if (refresh > 0) {
+      all.push_back(time);
+      screened.push_back((double)nas_screened_lists(codebook));
+    }
+    lookups.push_back(time_of([&] { look_up(codebook); }));
+    /* Lists of a codebook that has none yet. */
+    nas_codebook *other;
+    require(nas_codebook_read(codebook, e.data(), nullptr, nullptr, nullptr, nullptr));
+    require(nas_codebook_create(e.data(), K, d, nullptr, nullptr, &other));
+    look_up(other);
+    first.push_back(
+        time_of([&] { require(nas_neighbours(other, R, nullptr, again.data(), nullptr)); }));
+    require(nas_codebook_close(other));
+    if (again != lists) {
+      fprintf(stderr, "lists made from kept ones differ\n");
+      exit(1);
+    }
+  }
+  double total = 0, lists_screened = 0;
+  for (double time : all) total += time;
+  for (double count : screened) lists_screened += count;
+  printf("neighbours (R = 32), %-8s refreshed after %2d updates: median %6.2f ms, mean %6.2f ms, %4.0f of "
+         "%d lists screened on average; first lists %6.2f ms, lookup %6.2f ms\n",
+         families ? "families" : "gaussian", steps, median(all) * 1e3, total / refreshes * 1e3,
+         lists_screened / refreshes, (int)K, median(first) * 1e3, median(lookups) * 1e3);
+}
+
 /* ---------------------------------------------------------------- the program */
 
 int main(int argc, char **argv) {
@@ -116,7 +194,7 @@ int main(int argc, char **argv) {
       clustered[(size_t)(i * d + t)] = codewords[(size_t)(z * d + t)] + 0.3f * normal(random);
     }
   }
-  std::vector<int32_t> codes((size_t)rows), lists((size_t)(K * 32));
+  std::vector<int32_t> codes((size_t)rows);
   nas_codebook *codebook;
   require(nas_codebook_create(codewords.data(), K, d, nullptr, nullptr, &codebook));
 
@@ -165,7 +243,7 @@ int main(int argc, char **argv) {
 
   require(nas_set_tier(nas_best_tier()));
   require(nas_set_threads(all));
-  std::vector<double> lookups, neighbours, updates, packing;
+  std::vector<double> lookups, updates, packing;
   for (int round = 0; round <= rounds; ++round) {
     nas_lookup_stats stats;
     updates.push_back(time_of([&] {
@@ -179,12 +257,12 @@ int main(int argc, char **argv) {
       require(nas_lookup(codebook, clustered.data(), NAS_FLOAT32, rows, d, codes.data(), nullptr,
                          nullptr, nullptr, nullptr));
     }));
-    neighbours.push_back(
-        time_of([&] { require(nas_neighbours(codebook, 32, nullptr, lists.data(), nullptr)); }));
   }
-  printf("packing %.2f ms, update %.2f ms, neighbours (R = 32) %.2f ms, lookup %.2f ms\n",
-         median(packing) * 1e3, median(updates) * 1e3, median(neighbours) * 1e3,
-         median(lookups) * 1e3);
+  printf("packing %.2f ms, update %.2f ms, lookup %.2f ms\n", median(packing) * 1e3,
+         median(updates) * 1e3, median(lookups) * 1e3);
   require(nas_codebook_close(codebook));
+  for (bool families : {false, true}) {
+    for (int steps : {1, 10, 50}) time_neighbours(rows, K, d, families, steps, steps > 10 ? 6 : 15);
+  }
   return 0;
 }

@@ -1,6 +1,7 @@
 package org.nasvlp.bench;
 
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -31,8 +32,13 @@ public final class KernelBenchmarks {
     CommandLineOptions given = new CommandLineOptions(args);
     int rounds = Integer.getInteger("rounds", 3);
     Map<String, Map<String, List<Double>>> times = new TreeMap<>();
+    boolean trained = given(given, "data").contains("trained");
+    if (trained && !given(given, "shape").isEmpty()) {
+      throw new IllegalArgumentException(
+          "data=trained has the shape of its checkpoint: leave out -p shape");
+    }
     for (int round = 0; round < rounds; round++) {
-      var options =
+      var builder =
           new OptionsBuilder()
               .parent(given)
               .forks(given.getForkCount().orElse(1))
@@ -43,9 +49,11 @@ public final class KernelBenchmarks {
               .jvmArgsAppend(
                   "--enable-native-access=ALL-UNNAMED",
                   "--sun-misc-unsafe-memory-access=allow",
-                  "-Xmx2g")
-              .build();
-      for (RunResult result : new Runner(options).run()) {
+                  "-Xmx2g");
+      if (trained) {
+        builder.param("shape", Numbers.CHECKPOINT);
+      }
+      for (RunResult result : new Runner(builder.build()).run()) {
         String benchmark = result.getParams().getBenchmark();
         int method = benchmark.lastIndexOf('.');
         String name =
@@ -84,6 +92,10 @@ public final class KernelBenchmarks {
                 bytes / read * 1e-3);
           }
         });
+  }
+
+  private static Collection<String> given(CommandLineOptions options, String parameter) {
+    return options.getParameter(parameter).orElse(List.of());
   }
 
   /** The median, in microseconds whatever the benchmark's own unit of time is. */

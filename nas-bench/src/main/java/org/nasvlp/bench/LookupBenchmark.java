@@ -41,6 +41,7 @@ public class LookupBenchmark {
   })
   public String shape = "";
 
+  /** Or "trained", for which {@code -Dcheckpoint=DIR} names the model and the shape is its own. */
   @Param({"gaussian", "clustered"})
   public String data = "";
 
@@ -59,7 +60,7 @@ public class LookupBenchmark {
   @Setup(Level.Trial)
   public void setUp(BenchmarkParams running) {
     scope = new PointerScope();
-    problem = Problem.create(shape, data.equals("clustered"), threads, tier);
+    problem = Problem.create(shape, data, threads, tier);
     codes = Problem.ints(problem.rows());
     torchLookup = new TorchLookup(problem, running.getBenchmark().endsWith("torchCdist"));
     printStats();

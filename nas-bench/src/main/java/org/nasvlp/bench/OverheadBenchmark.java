@@ -46,7 +46,7 @@ public class OverheadBenchmark {
   @Setup(Level.Trial)
   public void setUp() {
     scope = new PointerScope();
-    problem = Problem.create(shape, true, threads, tier);
+    problem = Problem.create(shape, "clustered", threads, tier);
     tokens = Torch.segment(problem.tokens());
     codes = Torch.segment(Problem.ints(problem.rows()));
     number = Torch.segment(Torch.zeros(1));

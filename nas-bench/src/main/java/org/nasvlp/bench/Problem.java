@@ -2,7 +2,6 @@ package org.nasvlp.bench;
 
 import java.lang.foreign.MemorySegment;
 import java.util.Locale;
-import java.util.Random;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.nasvlp.internal.Torch;
@@ -24,17 +23,14 @@ import org.nasvlp.kernels.Tier;
 record Problem(int rows, int size, int width, Tensor tokens, Tensor codewords, Codebook codebook) {
 
   /**
-   * A problem of a shape "NxKxd".
+   * A problem of a shape and a kind of data: see {@link Numbers#create}. Prints which BLAS LibTorch
+   * uses.
    *
-   * @param clustered tokens near codewords rather than independent standard normals
    * @param tier instruction tier of the kernels, or "best"
    */
-  static Problem create(String shape, boolean clustered, int threads, String tier) {
-    String[] parts = shape.split("x", -1);
-    int rows = Integer.parseInt(parts[0]);
-    int size = Integer.parseInt(parts[1]);
-    int width = Integer.parseInt(parts[2]);
+  static Problem create(String shape, String data, int threads, String tier) {
     Torch.setThreads(threads);
+    System.out.println("# " + TorchBlas.use(threads));
     Kernels.setThreads(threads);
     if (!Kernels.isAvailable(Backend.CPU)) {
       throw new IllegalStateException(
@@ -42,33 +38,18 @@ record Problem(int rows, int size, int width, Tensor tokens, Tensor codewords, C
     }
     Kernels.setTier(
         tier.equals("best") ? Kernels.bestTier() : Tier.valueOf(tier.toUpperCase(Locale.ROOT)));
-    Random random = new Random(7);
-    float[] codewords = normal(random, size * width);
-    float[] tokens = normal(random, rows * width);
-    if (clustered) {
-      for (int i = 0; i < rows; i++) {
-        int center = random.nextInt(size);
-        for (int t = 0; t < width; t++) {
-          tokens[i * width + t] = codewords[center * width + t] + 0.3f * tokens[i * width + t];
-        }
-      }
-    }
-    Tensor codewordTensor = Torch.floats(codewords, size, width);
+    Numbers numbers = Numbers.create(shape, data);
+    int rows = numbers.rows();
+    int size = numbers.size();
+    int width = numbers.width();
+    Tensor codewordTensor = Torch.floats(numbers.codewords(), size, width);
     return new Problem(
         rows,
         size,
         width,
-        Torch.floats(tokens, rows, width),
+        Torch.floats(numbers.tokens(), rows, width),
         codewordTensor,
         Codebook.create(Backend.CPU, Torch.segment(codewordTensor), size, width));
-  }
-
-  private static float[] normal(Random random, int count) {
-    float[] values = new float[count];
-    for (int i = 0; i < count; i++) {
-      values[i] = (float) random.nextGaussian();
-    }
-    return values;
   }
 
   /** An empty int32 tensor and its memory. */

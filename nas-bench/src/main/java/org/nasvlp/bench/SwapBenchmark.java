@@ -66,7 +66,8 @@ public class SwapBenchmark {
     images = Integer.parseInt(parts[0]);
     tokens = Integer.parseInt(parts[1]);
     problem =
-        Problem.create(images * tokens + "x" + parts[2] + "x" + parts[3], true, threads, tier);
+        Problem.create(
+            images * tokens + "x" + parts[2] + "x" + parts[3], "clustered", threads, tier);
     int chosen = (int) Math.ceil(0.15 * tokens);
     swap = new TokenSwap(images, tokens, chosen, RADIUS, 0.5, 1L, 0, TokenSwap.Mode.QUANTISED);
     torch.manual_seed(3);

@@ -58,7 +58,7 @@ public class UpdateBenchmark {
   @Setup(Level.Trial)
   public void setUp() {
     scope = new PointerScope();
-    problem = Problem.create(shape, true, threads, tier);
+    problem = Problem.create(shape, "clustered", threads, tier);
     codes = Problem.ints(problem.rows());
     codeMemory = problem.lookup(codes);
     wideCodes = codes.to(torch.ScalarType.Long);
