@@ -1,9 +1,7 @@
 package org.nasvlp.cli;
 
-import java.util.Map;
 import org.nasvlp.config.DataConfig;
 import org.nasvlp.config.DictionaryConfig;
-import org.nasvlp.config.EditType;
 import org.nasvlp.config.HardNegativeLoss;
 import org.nasvlp.config.ModelConfig;
 import org.nasvlp.config.NasConfig;
@@ -65,8 +63,7 @@ final class DemoConfig {
             0.2,
             0.2,
             HardNegativeLoss.PAIRWISE),
-        new NtaConfig(
-            true, 1, 0, 0, HardNegativeLoss.BALANCED, false, 0, true, Map.<EditType, Double>of()),
+        NtaConfig.none(),
         new ObjectiveConfig(1, 1, 1, 0.07, 0.001, 0.5, 0, 0.995, 0, 0, 0.25),
         new OptimizerConfig(1e-3, 1e-5, 0.08, 0, 0.05, 0.9, 0.999, 1e-8, 1, 1),
         // No mirroring: a caption that names no direction still stands beside one that does.

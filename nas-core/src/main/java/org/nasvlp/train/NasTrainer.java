@@ -342,10 +342,8 @@ public final class NasTrainer {
     Torch.setThreads(threads);
     Kernels.setThreads(threads);
     long begin = System.nanoTime();
-    try (NasModel model = NasModel.create(config, tokenizer);
-        TrainingStep step = new TrainingStep(config, model, textNegatives(), stepsPerEpoch())) {
     try (NasModel model = newModel(previous.orElse(null));
-        TrainingStep step = new TrainingStep(config, model)) {
+        TrainingStep step = new TrainingStep(config, model, textNegatives(), stepsPerEpoch())) {
       Run run = new Run(model, step, begin);
       if (previous.isPresent()) {
         run.restore(previous.get());
@@ -376,6 +374,8 @@ public final class NasTrainer {
             config.training().seed());
     listeners.forEach(listener -> listener.onCaptionEdits(negatives.preparation()));
     return negatives;
+  }
+
   /** A fresh model, of a fresh run with its initial weights. */
   private NasModel newModel(@Nullable Path previous) throws IOException {
     NasModel model = NasModel.create(config, tokenizer);

@@ -55,7 +55,7 @@ class KillAndResumeTest {
       Path words = Files.createDirectories(output.resolveSibling(output.getFileName() + "-words"));
       NasConfig config =
           Shapes.config(STEPS)
-              .with(new TrainingConfig(3, STEPS, 0, 0, 1, 2))
+              .with(new TrainingConfig(3, STEPS, 0, 0, 1, 2, false, false))
               .with(new DataConfig(8, 0.8, true, 0.1, 0xFFFFFF, 2, 0.2));
       try (CaptionTokenizer tokenizer = Shapes.tokenizer(words, 8)) {
         TrainingResult result =

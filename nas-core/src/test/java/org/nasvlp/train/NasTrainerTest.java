@@ -590,11 +590,12 @@ class NasTrainerTest {
                 o.queue(),
                 1,
                 o.softTargets(),
+                o.softTargetRamp(),
                 o.maskRatio()));
     Path file = folder.resolve("weights.safetensors");
     float[] given;
     TrainingConfig t = config.training();
-    TrainingConfig seed = new TrainingConfig(77, t.steps(), 0, 0, 0, t.keepCheckpoints());
+    TrainingConfig seed = new TrainingConfig(77, t.steps(), 0, 0, 0, t.keepCheckpoints(), false, false);
     try (NasModel other = NasModel.create(config.with(seed), tokenizer)) {
       given = Torch.toFloats(other.parameters().values());
       other.exportWeights(file);
