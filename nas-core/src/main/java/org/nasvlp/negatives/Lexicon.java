@@ -1,14 +1,20 @@
 package org.nasvlp.negatives;
 
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.InputStreamReader;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
-import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
@@ -33,6 +39,9 @@ import org.nasvlp.internal.StableHash;
  * afterwards. Immutable, thread-safe.
  */
 final class Lexicon {
+  /** Where the data lies in the class path. */
+  static final String WORD_NET = "/net/sf/extjwnl/data/wordnet/wn31/";
+
   static final int MAX_PHRASE_WORDS = 4;
 
   // Substitutes are the nearest; more of them would be far-fetched.
@@ -110,7 +119,7 @@ final class Lexicon {
       }
     }
     Map<String, String> spellings = new HashMap<>();
-    Map<String, Integer> phrases = phrases(wordNet, found, captions, spellings);
+    Map<String, Integer> phrases = phrases(found, captions, spellings);
     Source source = new Source(wordNet);
     for (String word : new TreeSet<>(found.keySet())) {
       if (word.length() > 1 && word.chars().allMatch(Character::isLetter)) {
@@ -145,17 +154,9 @@ final class Lexicon {
    * @param spellings gets WordNet's spelling of each
    */
   private static Map<String, Integer> phrases(
-      Dictionary wordNet,
-      Map<String, Integer> words,
-      Iterable<String> captions,
-      Map<String, String> spellings)
-      throws JWNLException {
+      Map<String, Integer> words, Iterable<String> captions, Map<String, String> spellings) {
     Set<String> firstWords = new HashSet<>();
-    for (Iterator<IndexWord> all = wordNet.getIndexWordIterator(POS.NOUN); all.hasNext(); ) {
-      String lemma = all.next().getLemma();
-      if (lemma.indexOf(' ') < 0 && lemma.indexOf('-') < 0) {
-        continue;
-      }
+    for (String lemma : lemmas()) {
       String phrase = CaptionTokenizer.normalise(lemma);
       String[] parts = phrase.split(" ", -1);
       if (parts.length > 1
@@ -182,6 +183,21 @@ final class Lexicon {
       }
     }
     return found;
+  }
+
+  /** WordNet's nouns of several words: from its index file, as reading entries takes seconds. */
+  private static List<String> lemmas() {
+    try (InputStream in = Lexicon.class.getResourceAsStream(WORD_NET + "index.noun")) {
+      return new BufferedReader(
+              new InputStreamReader(Objects.requireNonNull(in), StandardCharsets.US_ASCII))
+          .lines()
+          .filter(line -> !line.startsWith(" "))
+          .map(line -> line.substring(0, line.indexOf(' ')).replace('_', ' '))
+          .filter(lemma -> lemma.indexOf(' ') >= 0 || lemma.indexOf('-') >= 0)
+          .toList();
+    } catch (IOException e) {
+      throw new UncheckedIOException("WordNet's index of nouns cannot be read", e);
+    }
   }
 
   private void addWord(Source source, String word) throws JWNLException {
@@ -338,7 +354,7 @@ final class Lexicon {
           if (back[0] == step[0]) {
             int distance = step[1] + back[1];
             if (other.kind() == noun.kind()
-                && (noun.kind() != Kind.THING || distance <= MAX_DISTANCE_OF_THINGS)) {
+                && (name || noun.kind() != Kind.THING || distance <= MAX_DISTANCE_OF_THINGS)) {
               distances.merge(other.text(), distance, Math::min);
             }
           }
@@ -372,6 +388,10 @@ final class Lexicon {
       this.wordNet = wordNet;
       this.person = id(wordNet.getIndexWord(POS.NOUN, "person").getSenses().get(0));
       this.animal = id(wordNet.getIndexWord(POS.NOUN, "animal").getSenses().get(0));
+      // As deep as others, yet a bell is like a bomb in being a device only.
+      for (String general : List.of("device", "equipment", "covering", "body covering")) {
+        tooGeneral.add(id(wordNet.getIndexWord(POS.NOUN, general).getSenses().get(0)));
+      }
     }
 
     static int id(Synset synset) {

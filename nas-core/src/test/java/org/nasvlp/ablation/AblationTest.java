@@ -136,6 +136,7 @@ class AblationTest {
             .steps(steps)
             .evaluateEvery(20)
             .arms(List.of(PLAIN))
+            .seeds(List.of(1L))
             .listener(
                 new Ablation.Listener() {
                   @Override

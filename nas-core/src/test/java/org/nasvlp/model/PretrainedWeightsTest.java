@@ -177,7 +177,7 @@ class PretrainedWeightsTest {
   @CsvSource({"bert.,false", "bert.,true", "'',false"})
   void textWeightsReachTextAndFusionEncoder(String prefix, boolean old) throws IOException {
     PublicWeights weights = PublicWeights.bert(prefix, 3, D, tokenizer.vocabularySize(), 12, old);
-    Path file = weights.write(folder.resolve("bert.safetensors"));
+    Path file = weights.write(folder.resolve("text").resolve("bert.safetensors"));
     WeightReport report = model.importWeights(PretrainedWeights.none().withText(file));
     Map<String, String> expected = new LinkedHashMap<>();
     for (String name : weights.values.keySet()) {
@@ -354,7 +354,7 @@ class PretrainedWeightsTest {
   }
 
   private void badText(PublicWeights weights, String... message) throws IOException {
-    Path file = weights.write(folder.resolve("bad.safetensors"));
+    Path file = weights.write(folder.resolve("text").resolve("bad.safetensors"));
     // Good image weights are read first: they must not stay behind.
     Path image = vit(GRID).write(folder.resolve("good.safetensors"));
     unchanged(new PretrainedWeights(null, image, file), message);

@@ -40,7 +40,7 @@ class EnglishTextEditorTest {
           "a fire engine next to a police car",
           "a wolf, a fox and a puppy",
           "a person holding a pizza with blond hair",
-          "two people with red hair",
+          "two people walk with red hair",
           "the boat on the beach is blue; the sailor waves at a nurse",
           "the nurse pushes a doctor",
           "the bitch of the neighbour",
@@ -104,7 +104,7 @@ class EnglishTextEditorTest {
           two white cats                    | NOUN      | two white dogs
           a black cat                       | NOUN      | a black dog
           a small elephant walking          | SIZE      | a large elephant walking
-          a small elephant walking          | NOUN      | a small horse walking
+          small elephants near a bridge     | NOUN      | small horses near a bridge
           a dog on the left of a car        | DIRECTION | a dog on the right of a car
           a dog in front of a car           | RELATION  | a dog behind a car
           a chair above the table           | RELATION  | a chair below the table
@@ -166,7 +166,8 @@ class EnglishTextEditorTest {
   @Test
   void swaps() {
     String chase = "a black dog chases two white cats on the left of a red car";
-    assertThat(negatives(PHOTO_EDITOR, chase, EditType.NOUN_SWAP)).isEmpty();
+    assertThat(negatives(PHOTO_EDITOR, chase, EditType.NOUN_SWAP))
+        .containsExactly("a black cat chases two white dogs on the left of a red car");
     assertThat(negatives(PHOTO_EDITOR, chase, EditType.ADJECTIVE_SWAP))
         .contains("a white dog chases two black cats on the left of a red car");
     assertThat(negatives(PHOTO_EDITOR, chase, EditType.ROLE_SWAP))
@@ -196,9 +197,10 @@ class EnglishTextEditorTest {
   void setPhrasesStayWhole() {
     assertThat(PHOTO_EDITOR.edits("a man with a hot dog and a white cane"))
         .noneMatch(edit -> edit.replaced().matches("hot|dog|white|cane"));
-    assertThat(negatives(PHOTO_EDITOR, "a fire engine near a bench", EditType.NOUN))
-        .noneMatch(text -> text.contains("fire "))
-        .isNotEmpty();
+    assertThat(PHOTO_EDITOR.edits("a fire engine near a bench"))
+        .extracting(CaptionEdit::replaced)
+        .contains("fire engine")
+        .doesNotContain("fire", "engine");
   }
 
   @Test
@@ -240,9 +242,9 @@ class EnglishTextEditorTest {
   @Test
   void proposalsPassTheSameRules() {
     String caption = "a dog near an old car";
-    assertThat(PHOTO_EDITOR.replace(caption, 1, "elephants"))
+    assertThat(PHOTO_EDITOR.replace(caption, 1, "umbrella"))
         .isEqualTo(
-            new CaptionEdit("an elephants near an old car", EditType.WORD, "dog", "elephants"));
+            new CaptionEdit("an umbrella near an old car", EditType.WORD, "dog", "umbrella"));
     assertThat(PHOTO_EDITOR.replace(caption, 5, "umbrella"))
         .isEqualTo(new CaptionEdit("a dog near an old umbrella", EditType.WORD, "car", "umbrella"));
     for (String refused :
@@ -291,7 +293,7 @@ class EnglishTextEditorTest {
   /** The words, their number and verbs' persons aside, in no order. */
   private static List<String> stems(String caption) {
     return Arrays.stream(withoutArticles(caption).split(" "))
-        .map(word -> word.replaceAll("(es|s)$", ""))
+        .map(word -> word.replaceAll("(es|s|e)$", ""))
         .sorted()
         .toList();
   }
