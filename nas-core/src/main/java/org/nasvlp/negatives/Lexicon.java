@@ -405,7 +405,18 @@ final class Lexicon {
       return Math.toIntExact(synset.getOffset() * 4 + part);
     }
 
+    /** The entry of a word's base form; looked for only where an ending or none suggests one. */
     @Nullable IndexWord base(POS pos, String word) throws JWNLException {
+      boolean inflected =
+          switch (pos) {
+            case NOUN -> word.endsWith("s");
+            case VERB -> word.endsWith("s") || word.endsWith("ed") || word.endsWith("ing");
+            case ADJECTIVE -> word.endsWith("er") || word.endsWith("est");
+            case ADVERB -> false;
+          };
+      if (!inflected && wordNet.getIndexWord(pos, word) != null) {
+        return null;
+      }
       return wordNet.getMorphologicalProcessor().lookupBaseForm(pos, word);
     }
 

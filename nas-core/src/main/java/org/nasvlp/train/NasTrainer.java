@@ -43,12 +43,12 @@ import org.nasvlp.internal.Torch;
 import org.nasvlp.kernels.Kernels;
 import org.nasvlp.kernels.NonFiniteInputException;
 import org.nasvlp.model.NasModel;
+import org.nasvlp.model.PretrainedWeights;
+import org.nasvlp.model.WeightReport;
 import org.nasvlp.negatives.EnglishTextEditor;
 import org.nasvlp.negatives.NegativeTextAugmentation;
 import org.nasvlp.negatives.NvaTrace;
 import org.nasvlp.negatives.TextEditor;
-import org.nasvlp.model.PretrainedWeights;
-import org.nasvlp.model.WeightReport;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.json.JsonMapper;
 

@@ -3,9 +3,9 @@ package org.nasvlp.train;
 import java.nio.file.Path;
 import org.nasvlp.eval.ArtefactProbe;
 import org.nasvlp.eval.EvaluationReport;
+import org.nasvlp.model.WeightReport;
 import org.nasvlp.negatives.NegativeTextAugmentation;
 import org.nasvlp.negatives.NvaTrace;
-import org.nasvlp.model.WeightReport;
 
 /**
  * Told of a run's progress, on the thread that runs it. An exception from a listener ends the run.

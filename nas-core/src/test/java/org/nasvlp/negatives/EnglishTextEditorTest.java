@@ -174,8 +174,8 @@ class EnglishTextEditorTest {
         .containsExactly("two white cats chase a black dog on the left of a red car");
     assertThat(negatives(PHOTO_EDITOR, "the nurse pushes a doctor", EditType.ROLE_SWAP))
         .containsExactly("a doctor pushes the nurse");
-    assertThat(negatives(PHOTO_EDITOR, "the wooden chair on the metal table", EditType.NOUN_SWAP))
-        .contains("the wooden table on the metal chair");
+    assertThat(negatives(PHOTO_EDITOR, "the wooden chair on the metal bench", EditType.NOUN_SWAP))
+        .contains("the wooden bench on the metal chair");
   }
 
   @Test

@@ -35,9 +35,9 @@ import org.nasvlp.data.ImageTextDataset;
 import org.nasvlp.data.TooManyBadSamplesException;
 import org.nasvlp.internal.Torch;
 import org.nasvlp.model.NasModel;
-import org.nasvlp.negatives.NvaTrace;
 import org.nasvlp.model.PretrainedWeights;
 import org.nasvlp.model.WeightReport;
+import org.nasvlp.negatives.NvaTrace;
 
 class NasTrainerTest {
   @TempDir Path folder;
@@ -595,7 +595,8 @@ class NasTrainerTest {
     Path file = folder.resolve("weights.safetensors");
     float[] given;
     TrainingConfig t = config.training();
-    TrainingConfig seed = new TrainingConfig(77, t.steps(), 0, 0, 0, t.keepCheckpoints(), false, false);
+    TrainingConfig seed =
+        new TrainingConfig(77, t.steps(), 0, 0, 0, t.keepCheckpoints(), false, false);
     try (NasModel other = NasModel.create(config.with(seed), tokenizer)) {
       given = Torch.toFloats(other.parameters().values());
       other.exportWeights(file);
