@@ -9,6 +9,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.nasvlp.config.HardNegativeLoss;
 import org.nasvlp.config.NasConfig;
 import org.nasvlp.config.NvaConfig;
+import org.nasvlp.config.ObjectiveConfig;
 import org.nasvlp.config.OptimizerConfig;
 import org.nasvlp.data.CaptionTokenizer;
 import org.nasvlp.internal.Torch;
@@ -109,6 +110,16 @@ class AdamWTest {
     assertThat(nva.weightAt(50, 100)).isCloseTo(2.0 / 25, Offset.offset(1e-12));
     assertThat(nva.weightAt(74, 100)).isEqualTo(2);
     assertThat(nva.weightAt(99, 100)).isEqualTo(2);
+  }
+
+  @Test
+  void theSoftTargetsRampUp() {
+    // Alpha 0.4 over one epoch of 50 steps.
+    ObjectiveConfig objective = ObjectiveConfig.defaults(0);
+    assertThat(objective.softTargetsAt(0, 50)).isZero();
+    assertThat(objective.softTargetsAt(25, 50)).isCloseTo(0.2, Offset.offset(1e-12));
+    assertThat(objective.softTargetsAt(50, 50)).isEqualTo(0.4);
+    assertThat(objective.softTargetsAt(5000, 50)).isEqualTo(0.4);
   }
 
   @Test

@@ -305,6 +305,7 @@ class KillAndResumeTest {
     node.remove("seconds");
     if (node.get("step") instanceof ObjectNode step) {
       step.remove("pairsPerSecond");
+      step.remove("seconds");
     }
     return node;
   }
