@@ -37,17 +37,17 @@ class StepProfileTest {
     }
     assertThat(profile.means()).isEmpty();
     profile.add(step(4, 0.01, 0.2));
-    profile.add(step(5, 0.03, 0.4));
+    profile.add(step(5, 0.03, 0.6));
     assertThat(profile.means().keySet()).containsExactly("data", "backward");
     assertThat(profile.means().get("data")).isCloseTo(0.02, Offset.offset(1e-12));
-    assertThat(profile.means().get("backward")).isCloseTo(0.3, Offset.offset(1e-12));
+    assertThat(profile.means().get("backward")).isCloseTo(0.4, Offset.offset(1e-12));
     assertThat(profile.table())
         .isEqualTo(
             """
             Time of a step               ms    share
-            data                      20.00    6.3 %
-            backward                 300.00   93.8 %
-            all                      320.00
+            data                      20.00    4.8 %
+            backward                 400.00   95.2 %
+            all                      420.00
             """);
   }
 }
