@@ -270,6 +270,8 @@ const Tier &current_tier();
 
 namespace nas {
 
+struct Group;
+
 /* What screening needs of a codebook. Derived from the codewords when a call first asks for it after
  * they changed, so that a run of updates packs once. */
 struct Screening {
@@ -292,9 +294,18 @@ struct Screening {
   Buffer<int8_t> packed8;
   Buffer<int32_t> offset8;
   Buffer<float> base8, base8_unique, scale8, residual8, norm8;
+
+  /* kPackedGroups: none unless the codewords lie close around few points */
+  Group *groups = nullptr;
+  int64_t group_count = 0;
+
+  Screening() = default;
+  ~Screening();
+  Screening(const Screening &) = delete;
+  Screening &operator=(const Screening &) = delete;
 };
 
-enum Packing { kPackedNorms = 1, kPackedFloat32 = 2, kPackedInt8 = 4 };
+enum Packing { kPackedNorms = 1, kPackedFloat32 = 2, kPackedInt8 = 4, kPackedGroups = 8 };
 
 /* What neighbour lists keep for the next time that they are asked for; see neighbours.cpp. Made by the
  * first call whose shape is worth it. */
@@ -332,5 +343,19 @@ struct nas_codebook {
 
   int64_t panel_count() const { return (K + nas::kPanel - 1) / nas::kPanel; }
 };
+
+namespace nas {
+
+enum { kMostGroups = 32 };
+
+/* Some of a codebook's codewords as a codebook to be screened by itself, without m and n. */
+struct Group {
+  nas_codebook codebook;
+  Buffer<int32_t> codes; /* which ones, ascending */
+};
+
+inline Screening::~Screening() { delete[] groups; }
+
+}  // namespace nas
 
 #endif

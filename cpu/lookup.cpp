@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include <algorithm>
 #include <atomic>
 
 #include "../common/distance.h"
@@ -15,6 +16,10 @@ const int64_t kScanRows = 16;       /* rows of a block that is not screened */
 const int64_t kChunkPanels = 16;    /* codewords screened at once: 512 */
 const int64_t kCandidates = 256;    /* per row; a row with more is screened more finely, or scanned */
 const int64_t kScan = 256;          /* codewords of one step of a full scan */
+/* Dividing the codewords into groups takes up to kMostGroups * K distances, and packing. It is tried
+ * for so many rows that full scans would cost more, or that float32 screening would. */
+const int64_t kGroupScans = 2 * kMostGroups;
+const int64_t kGroupRows = 2048;
 
 struct Best {
   double distance = INFINITY;
@@ -39,6 +44,9 @@ struct Worker {
   Buffer<Candidates> candidates;
   Buffer<float> widened;         /* rows that are not float32 */
   Buffer<int32_t> left_over[2];  /* rows that int8 and float32 screening could not settle */
+  Buffer<int32_t> grouped;       /* rows that are looked up in groups of codewords */
+  Buffer<Best> best;             /* by row of the block: over the groups so far */
+  Buffer<uint8_t> path;          /* by row of the block: the coarsest in any group */
   nas_lookup_stats stats;
 };
 
@@ -91,6 +99,24 @@ class Crew {
   Buffer<Worker *> workers_;
 };
 
+/* Whether a kind of screening is worth its while, by the rows seen so far. */
+struct Worth {
+  std::atomic<bool> good{true};
+  std::atomic<int64_t> rows{0}, cost{0};
+
+  /* Adds what some rows cost after screening; `most` is what a row may on average. */
+  void add(int64_t more_rows, int64_t more_cost, int64_t most) {
+    const int64_t seen = rows.fetch_add(more_rows) + more_rows;
+    if (cost.fetch_add(more_cost) + more_cost > most * seen) {
+      good.store(false, std::memory_order_relaxed);
+    }
+  }
+};
+
+struct Screens {
+  Worth int8, float32;
+};
+
 struct Request {
   const nas_codebook *codebook;
   const Tier *tier;
@@ -99,11 +125,11 @@ struct Request {
   int64_t rows, row_stride;
   int32_t *indices;
   float *distances;
-  std::atomic<int64_t> bad_row;
-  std::atomic<bool> no_memory;
-  /* Whether int8 screening is worth its while, by the rows seen so far. */
-  std::atomic<bool> int8;
-  std::atomic<int64_t> int8_rows, int8_cost;
+  std::atomic<int64_t> bad_row{INT64_MAX};
+  std::atomic<bool> no_memory{false};
+  Screens screens{}, group_screens[kMostGroups]{};
+  std::atomic<bool> by_groups{false}; /* whether rows go to the groups at once */
+  std::atomic<int64_t> unsettled{0};  /* rows that no screening of the whole codebook could settle */
 
   void refuse(int64_t row) {
     int64_t seen = bad_row.load(std::memory_order_relaxed);
@@ -116,6 +142,15 @@ struct Request {
     if (distances != nullptr) distances[row] = narrow(best.distance);
   }
 };
+
+/* What rows are looked up in: the codebook, or one of its groups. */
+struct Part {
+  const nas_codebook *codebook;
+  const int32_t *codes; /* of a group's codewords; NULL for the codebook: their own numbers */
+  Screens *screens;
+};
+
+enum Path : uint8_t { kInt8Path, kFloat32Path, kScanPath };
 
 /* Rows of a call in float32: where they are, or widened into a worker's memory. */
 struct Rows {
@@ -138,9 +173,19 @@ Rows rows_of(const Request &request, Worker &worker, int64_t from, int64_t count
   return {worker.widened.get(), d, from};
 }
 
+/* Takes the best codeword of a part for row i. */
+void answer(Request &request, Worker &worker, const Part &part, const Rows &rows, int64_t i,
+            const Best &best) {
+  if (part.codes == nullptr) {
+    request.answer(rows.first + i, best);
+  } else {
+    worker.best[i].offer(best.distance, part.codes[best.index]);
+  }
+}
+
 /* Checks one row and compares it with every codeword. */
-void scan_row(Request &request, Worker &worker, const Rows &rows, int64_t i) {
-  const nas_codebook &codebook = *request.codebook;
+void scan_row(Request &request, Worker &worker, const Part &part, const Rows &rows, int64_t i) {
+  const nas_codebook &codebook = *part.codebook;
   const float *x = rows.row(i);
   if (!request.tier->all_finite(x, codebook.d)) {
     request.refuse(rows.first + i);
@@ -153,19 +198,22 @@ void scan_row(Request &request, Worker &worker, const Rows &rows, int64_t i) {
     request.tier->distances(x, codebook.e.get() + j * codebook.d, count, codebook.d, distances);
     for (int64_t c = 0; c < count; ++c) best.offer(distances[c], (int32_t)(j + c));
   }
-  request.answer(rows.first + i, best);
-  ++worker.stats.rows_scanned;
-  ++worker.stats.rows_float64;
+  answer(request, worker, part, rows, i, best);
+  if (part.codes == nullptr) {
+    ++worker.stats.rows_scanned;
+    ++worker.stats.rows_float64;
+  }
 }
 
 /* Decides among the candidates of a row: the most promising first, since a distance that is known
  * rules out others, then four at a time. Returns how many distances that took. */
-int64_t decide(Request &request, Worker &worker, const Rows &rows, int64_t i, int64_t slot) {
-  const nas_codebook &codebook = *request.codebook;
+int64_t decide(Request &request, Worker &worker, const Part &part, const Rows &rows, int64_t i,
+               int64_t slot) {
+  const nas_codebook &codebook = *part.codebook;
   Screener &screener = worker.screener;
   Candidates &found = worker.candidates[slot];
   worker.stats.candidates += found.count;
-  if (found.count == 1 && request.distances == nullptr) {
+  if (found.count == 1 && request.distances == nullptr && part.codes == nullptr) {
     request.indices[rows.first + i] = found.index[0];
     return 0;
   }
@@ -173,6 +221,10 @@ int64_t decide(Request &request, Worker &worker, const Rows &rows, int64_t i, in
   int64_t first = 0;
   for (int64_t c = 1; c < found.count; ++c) {
     if (found.lower[c] < found.lower[first]) first = c;
+  }
+  if (part.codes != nullptr && worker.best[i].distance < INFINITY &&
+      found.lower[first] > screener.threshold_of(slot, worker.best[i].distance)) {
+    return 0; /* all of this group are farther */
   }
   Best best;
   best.offer(request.tier->distance(x, e + found.index[first] * codebook.d, codebook.d),
@@ -192,17 +244,17 @@ int64_t decide(Request &request, Worker &worker, const Rows &rows, int64_t i, in
     for (int64_t c = 0; c < batch; ++c) best.offer(distances[c], four[c]);
     computed += batch;
   }
-  request.answer(rows.first + i, best);
+  answer(request, worker, part, rows, i, best);
   worker.stats.distances += computed;
-  if (computed > 1) ++worker.stats.rows_float64;
+  if (computed > 1 && part.codes == nullptr) ++worker.stats.rows_float64;
   return computed;
 }
 
 /* Settles rows ids[0..count) of a block, or 0..count-1 where ids is NULL, as far as this precision
  * can; returns how many it left over in `left`. */
-int64_t screen_rows(Request &request, Worker &worker, const Rows &rows, Precision precision,
-                    const int32_t *ids, int64_t count, int32_t *left) {
-  const nas_codebook &codebook = *request.codebook;
+int64_t screen_rows(Request &request, Worker &worker, const Part &part, const Rows &rows,
+                    Precision precision, const int32_t *ids, int64_t count, int32_t *left) {
+  const nas_codebook &codebook = *part.codebook;
   const Tier &tier = *request.tier;
   Screener &screener = worker.screener;
   screener.begin(codebook, tier, precision, true, rows.x, rows.stride, ids, count);
@@ -241,40 +293,116 @@ int64_t screen_rows(Request &request, Worker &worker, const Rows &rows, Precisio
     if (!screener.screened(i) || worker.candidates[i].count > kCandidates) {
       left[left_over++] = row;
     } else {
-      distances += decide(request, worker, rows, row, i);
+      distances += decide(request, worker, part, rows, row, i);
     }
   }
-  if (precision == Precision::kFloat32) {
-    worker.stats.rows_float32 += count - left_over;
-    return left_over;
+  const bool int8 = precision == Precision::kInt8;
+  if (part.codes == nullptr) {
+    (int8 ? worker.stats.rows_int8 : worker.stats.rows_float32) += count - left_over;
   }
-  worker.stats.rows_int8 += count - left_over;
   /* A distance costs about d/2 cycles; float32 screening takes K*d/32 cycles for a row and int8
-   * screening at most a quarter of that. A row left over wasted all of it. */
-  const int64_t seen = request.int8_rows.fetch_add(count) + count;
-  const int64_t cost = 24 * distances + codebook.K * left_over;
-  if (request.int8_cost.fetch_add(cost) + cost > codebook.K * seen + 64 * seen) {
-    request.int8.store(false, std::memory_order_relaxed);
-  }
+   * screening at most a quarter of that. A row left over wasted all of it. Float32 screening is too
+   * dear where what follows costs half as much again. */
+  const int64_t K = codebook.K;
+  (int8 ? part.screens->int8 : part.screens->float32)
+      .add(count, 24 * distances + K * left_over, int8 ? K + 64 : K / 2 + 64);
   return left_over;
+}
+
+bool packed(Request &request, Worker &worker, const nas_codebook &codebook, uint32_t packing) {
+  if (pack(codebook, *request.tier, packing, &worker.stats.packing_ns)) return true;
+  request.no_memory.store(true, std::memory_order_relaxed);
+  return false;
+}
+
+/* Offers every row's best codeword of a group. */
+void look_up_in(Request &request, Worker &worker, const Part &part, const Rows &rows,
+                const int32_t *ids, int64_t count) {
+  if (!packed(request, worker, *part.codebook, kPackedNorms)) return;
+  if (part.codebook->screening.screenable) {
+    if (part.screens->int8.good.load(std::memory_order_relaxed)) {
+      int32_t *left = worker.left_over[0].get();
+      if (!packed(request, worker, *part.codebook, kPackedInt8)) return;
+      count = screen_rows(request, worker, part, rows, Precision::kInt8, ids, count, left);
+      ids = left;
+    }
+    if (count == 0) return;
+    for (int64_t i = 0; i < count; ++i) {
+      worker.path[ids[i]] = std::max<uint8_t>(worker.path[ids[i]], kFloat32Path);
+    }
+    int32_t *left = worker.left_over[1].get();
+    if (!packed(request, worker, *part.codebook, kPackedFloat32)) return;
+    count = screen_rows(request, worker, part, rows, Precision::kFloat32, ids, count, left);
+    ids = left;
+  }
+  for (int64_t i = 0; i < count; ++i) {
+    worker.path[ids[i]] = kScanPath;
+    scan_row(request, worker, part, rows, ids[i]);
+  }
+}
+
+/* Looks rows up in each group of codewords: by (D, index) the best of all groups is the best. */
+void look_up_by_groups(Request &request, Worker &worker, const Rows &rows, const int32_t *ids,
+                       int64_t count) {
+  const Screening &screening = request.codebook->screening;
+  int32_t *all = worker.grouped.get();
+  for (int64_t i = 0; i < count; ++i) {
+    all[i] = ids != nullptr ? ids[i] : (int32_t)i;
+    worker.best[all[i]] = Best();
+    worker.path[all[i]] = kInt8Path;
+  }
+  for (int64_t g = 0; g < screening.group_count; ++g) {
+    const Group &group = screening.groups[g];
+    const Part part{&group.codebook, group.codes.get(), &request.group_screens[g]};
+    look_up_in(request, worker, part, rows, all, count);
+    if (request.no_memory.load(std::memory_order_relaxed)) return;
+  }
+  for (int64_t i = 0; i < count; ++i) {
+    request.answer(rows.first + all[i], worker.best[all[i]]);
+    worker.stats.rows_int8 += worker.path[all[i]] == kInt8Path;
+    worker.stats.rows_float32 += worker.path[all[i]] == kFloat32Path;
+    worker.stats.rows_scanned += worker.path[all[i]] == kScanPath;
+  }
+  worker.stats.rows_float64 += count;
+}
+
+/* Whether the codewords lie in groups; if so, rows go there from now on. */
+bool divided(Request &request, Worker &worker) {
+  if (!packed(request, worker, *request.codebook, kPackedGroups) ||
+      request.codebook->screening.group_count == 0) {
+    return false;
+  }
+  request.by_groups.store(true, std::memory_order_release);
+  return true;
 }
 
 void look_up(Request &request, Worker &worker, int64_t from, int64_t count) {
   const Rows rows = rows_of(request, worker, from, count);
   const int32_t *ids = nullptr;
-  if (request.int8.load(std::memory_order_relaxed)) {
+  if (request.by_groups.load(std::memory_order_acquire)) {
+    return look_up_by_groups(request, worker, rows, ids, count);
+  }
+  const Part whole{request.codebook, nullptr, &request.screens};
+  if (request.screens.int8.good.load(std::memory_order_relaxed)) {
     int32_t *left = worker.left_over[0].get();
-    count = screen_rows(request, worker, rows, Precision::kInt8, nullptr, count, left);
+    count = screen_rows(request, worker, whole, rows, Precision::kInt8, nullptr, count, left);
     ids = left;
   }
   if (count == 0) return;
-  if (!pack(*request.codebook, *request.tier, kPackedFloat32, &worker.stats.packing_ns)) {
-    request.no_memory.store(true, std::memory_order_relaxed);
-    return;
+  const bool dear = request.tier->screen_int8 != nullptr
+                        ? !request.screens.int8.good.load(std::memory_order_relaxed)
+                        : !request.screens.float32.good.load(std::memory_order_relaxed);
+  if (dear && request.rows >= kGroupRows && divided(request, worker)) {
+    return look_up_by_groups(request, worker, rows, ids, count);
   }
+  if (!packed(request, worker, *request.codebook, kPackedFloat32)) return;
   int32_t *left = worker.left_over[1].get();
-  count = screen_rows(request, worker, rows, Precision::kFloat32, ids, count, left);
-  for (int64_t i = 0; i < count; ++i) scan_row(request, worker, rows, left[i]);
+  count = screen_rows(request, worker, whole, rows, Precision::kFloat32, ids, count, left);
+  if (count > 0 && request.unsettled.fetch_add(count) + count >= kGroupScans &&
+      divided(request, worker)) {
+    return look_up_by_groups(request, worker, rows, left, count);
+  }
+  for (int64_t i = 0; i < count; ++i) scan_row(request, worker, whole, rows, left[i]);
 }
 
 }  // namespace
@@ -319,8 +447,9 @@ nas_status nas_lookup(const nas_codebook *codebook, const void *x, int32_t type,
       return out_of_memory(function, bytes);
     }
   }
-  Request request{codebook, &tier,     x,           type,   rows, row_stride, indices,
-                  distances, {INT64_MAX}, {false}, {int8}, {0}, {0}};
+  Request request{codebook, &tier, x, type, rows, row_stride, indices, distances};
+  request.screens.int8.good = int8;
+  for (Screens &screens : request.group_screens) screens.int8.good = int8;
 
   int threads = thread_limit();
   const int64_t tile = int8 ? tier.int8_rows_per_tile : screened ? tier.rows_per_tile : 1;
@@ -338,7 +467,9 @@ nas_status nas_lookup(const nas_codebook *codebook, const void *x, int32_t type,
   for (int i = 0; i < threads; ++i) {
     Worker &worker = crew[i];
     if ((type != NAS_FLOAT32 && !worker.widened.reserve(block * d)) ||
-        (screened && (!worker.candidates.reserve(block) || !worker.left_over[1].reserve(block) ||
+        (screened && (!worker.grouped.reserve(block) || !worker.best.reserve(block) ||
+                      !worker.path.reserve(block) || !worker.candidates.reserve(block) ||
+                      !worker.left_over[1].reserve(block) ||
                       !worker.screener.reserve(*codebook, tier, Precision::kFloat32, block, chunk))) ||
         (int8 && (!worker.left_over[0].reserve(block) ||
                   !worker.screener.reserve(*codebook, tier, Precision::kInt8, block, chunk)))) {
@@ -353,7 +484,8 @@ nas_status nas_lookup(const nas_codebook *codebook, const void *x, int32_t type,
       look_up(request, worker, from, count);
     } else {
       const Rows all = rows_of(request, worker, from, count);
-      for (int64_t i = 0; i < count; ++i) scan_row(request, worker, all, i);
+      const Part whole{codebook, nullptr, &request.screens};
+      for (int64_t i = 0; i < count; ++i) scan_row(request, worker, whole, all, i);
     }
   };
   parallel(tasks, threads, body);

@@ -242,6 +242,57 @@ bool pack_int8(const nas_codebook &codebook, const Tier &tier, int threads) {
   return true;
 }
 
+/* Divides the codewords by the nearest of some of them, each the one farthest from all before it
+ * (farthest-first traversal; Gonzalez 1985), until none is farther from its own than 1/32 of the
+ * largest norm. What rounding costs a bound shrinks with the codewords' distance from their mean. */
+bool pack_groups(const nas_codebook &codebook, const Tier &tier, int threads) {
+  const int64_t K = codebook.K, d = codebook.d;
+  const float *e = codebook.e.get();
+  Screening &s = codebook.screening;
+  delete[] s.groups;
+  s.groups = nullptr;
+  s.group_count = 0;
+  Buffer<double> distance;
+  Buffer<int32_t> group;
+  if (!distance.allocate(K) || !group.allocate(K)) return false;
+  std::fill_n(distance.get(), K, INFINITY);
+  const double close = s.largest_square * 0x1p-10;
+  const int64_t most = std::min<int64_t>(kMostGroups, K / kPanel);
+  int64_t count = 0, sizes[kMostGroups];
+  for (int64_t leader = 0; !(distance[leader] <= close);) {
+    if (count == most) return true;
+    const int64_t block = 64;
+    auto measure = [&](int64_t task, int) {
+      for (int64_t j = task * block; j < K && j < (task + 1) * block; ++j) {
+        const double other = tier.distance(e + j * d, e + leader * d, d);
+        if (!(other < distance[j])) continue;
+        distance[j] = other;
+        group[j] = (int32_t)count;
+      }
+    };
+    parallel((K + block - 1) / block, threads, measure);
+    ++count;
+    leader = std::max_element(distance.get(), distance.get() + K) - distance.get();
+  }
+  if (count < 2) return true;
+  std::fill_n(sizes, count, 0);
+  for (int64_t j = 0; j < K; ++j) ++sizes[group[j]];
+  s.groups = new (std::nothrow) Group[(size_t)count];
+  if (s.groups == nullptr) return false;
+  for (int64_t g = 0; g < count; ++g) {
+    Group &part = s.groups[g];
+    part.codebook.d = d;
+    if (!part.codebook.e.allocate(sizes[g] * d) || !part.codes.allocate(sizes[g])) return false;
+  }
+  for (int64_t j = 0; j < K; ++j) {
+    Group &part = s.groups[group[j]];
+    memcpy(&part.codebook.e[part.codebook.K * d], e + j * d, (size_t)d * sizeof(float));
+    part.codes[part.codebook.K++] = (int32_t)j;
+  }
+  s.group_count = count;
+  return true;
+}
+
 int64_t now() {
   timespec time;
   clock_gettime(CLOCK_MONOTONIC, &time);
@@ -263,6 +314,7 @@ bool pack(const nas_codebook &codebook, const Tier &tier, uint32_t packing, int6
   if (done && (due & kPackedNorms) != 0) done = pack_norms(codebook, tier, threads);
   if (done && (due & kPackedFloat32) != 0) done = pack_float32(codebook, threads);
   if (done && (due & kPackedInt8) != 0) done = pack_int8(codebook, tier, threads);
+  if (done && (due & kPackedGroups) != 0) done = pack_groups(codebook, tier, threads);
   if (done) s.ready.store(ready | due, std::memory_order_release);
   pthread_mutex_unlock(&s.mutex);
   *nanoseconds += now() - start;

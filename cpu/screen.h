@@ -87,7 +87,8 @@ class Screener {
   /* What lower(row) must not exceed, given the least upper bound `upper` less its constant part. */
   float threshold(int64_t row, float upper) const;
 
-  /* The same, given a distance D(x, e_k) as computed. */
+  /* The same, given a distance D(x, e_k) as computed; e_k need not be of this codebook, since what
+   * counts is the number. */
   float threshold_of(int64_t row, double distance) const;
 
   /* Codewords with a lower bound above `threshold` are farther than this. */

@@ -488,6 +488,80 @@ static void test_lookup_stats() {
   }
 }
 
+/* Codewords close around few points, which are looked up in groups. */
+static void test_lookup_groups() {
+  const int64_t K = 1100, d = 70, rows = 2600;
+  for (int64_t centres : {2, 3, 31}) {
+    for (bool ulp : {false, true}) {
+      std::vector<float> middle((size_t)(centres * d)), e((size_t)(K * d)), x((size_t)(rows * d));
+      for (float &value : middle) value = 20 * gaussian();
+      for (int64_t j = 0; j < K; ++j) {
+        /* Most of them around the first, so that there are more than a list of candidates holds. */
+        const int64_t centre = j < K / 2 ? 0 : pick(0, centres - 1);
+        for (int64_t t = 0; t < d; ++t) {
+          const float value = middle[(size_t)(centre * d + t)];
+          e[(size_t)(j * d + t)] = !ulp             ? value + 0.01f * gaussian()
+                                   : pick(0, 1) == 0 ? value
+                                                     : nextafterf(value, 0.0f);
+        }
+      }
+      /* One far from all others, and one that is repeated. */
+      for (int64_t t = 0; t < d; ++t) e[(size_t)(500 * d + t)] = -30.0f;
+      std::copy_n(&e[(size_t)(100 * d)], d, &e[(size_t)(800 * d)]);
+      for (int64_t i = 0; i < rows; ++i) {
+        const int64_t near = pick(0, K - 1), other = pick(0, K - 1);
+        for (int64_t t = 0; t < d; ++t) {
+          x[(size_t)(i * d + t)] = i % 3 == 0   ? e[(size_t)(near * d + t)]
+                                   : i % 3 == 1 ? (e[(size_t)(near * d + t)] + e[(size_t)(other * d + t)]) / 2
+                                                : e[(size_t)(near * d + t)] + gaussian();
+        }
+      }
+      std::vector<int32_t> indices((size_t)rows), without(indices), truth(indices);
+      std::vector<float> distances((size_t)rows), true_distances(distances);
+      for (int64_t i = 0; i < rows; ++i) {
+        naive_lookup(e, K, d, &x[(size_t)(i * d)], &truth[(size_t)i], &true_distances[(size_t)i]);
+      }
+      const Codebook codebook(e, K, d);
+      std::vector<float> bad = x;
+      for (int64_t row : {1900, 2500}) bad[(size_t)(row * d + pick(0, d - 1))] = NAN;
+      for (int tier : tiers()) {
+        CHECK(nas_set_tier(tier) == NAS_OK);
+        context = text("groups, %d centres, ulp %d, tier %d", (int)centres, (int)ulp, tier);
+        nas_lookup_stats stats;
+        for (int repeat = 0; repeat < 2; ++repeat) {
+          std::fill(indices.begin(), indices.end(), -1);
+          CHECK(nas_lookup(codebook.handle, x.data(), NAS_FLOAT32, rows, d, indices.data(),
+                           distances.data(), nullptr, &stats, nullptr) == NAS_OK);
+          CHECK(indices == truth && distances == true_distances);
+          CHECK(nas_lookup(codebook.handle, x.data(), NAS_FLOAT32, rows, d, without.data(), nullptr,
+                           nullptr, nullptr, nullptr) == NAS_OK);
+          CHECK(without == truth);
+          CHECK(stats.rows_int8 + stats.rows_float32 + stats.rows_scanned == rows);
+          /* By groups almost nothing is left to scan, and int8 does what it could not do before. */
+          if (tier != NAS_TIER_SCALAR) CHECK(stats.rows_scanned < rows / 10);
+          if (tier >= NAS_TIER_AVX512_VNNI) CHECK(stats.rows_int8 > rows / 2);
+        }
+        int64_t row = 0;
+        CHECK(nas_lookup(codebook.handle, bad.data(), NAS_FLOAT32, rows, d, indices.data(),
+                         nullptr, &row, nullptr, nullptr) == NAS_NON_FINITE);
+        CHECK(row == 1900);
+      }
+      /* Groups go with the codewords they were made of. */
+      for (float &value : e) value = gaussian();
+      CHECK(nas_codebook_write(codebook.handle, e.data(), nullptr, nullptr, nullptr, nullptr) == NAS_OK);
+      CHECK(nas_set_tier(tiers().back()) == NAS_OK);
+      CHECK(nas_lookup(codebook.handle, x.data(), NAS_FLOAT32, rows, d, indices.data(), nullptr, nullptr,
+                       nullptr, nullptr) == NAS_OK);
+      for (int64_t i = 0; i < rows; i += 19) {
+        int32_t index;
+        float distance;
+        naive_lookup(e, K, d, &x[(size_t)(i * d)], &index, &distance);
+        CHECK(indices[(size_t)i] == index);
+      }
+    }
+  }
+}
+
 static void test_lookup_non_finite() {
   const float bad_values[] = {NAN, -NAN, INFINITY, -INFINITY};
   for (int repeat = 0; repeat < 60; ++repeat) {
@@ -1598,6 +1672,7 @@ int main(int argc, char **argv) {
     test_lookup();
     test_lookup_types();
     test_lookup_stats();
+    test_lookup_groups();
     test_lookup_resolution();
     test_lookup_non_finite();
     test_overflowing_distance();
