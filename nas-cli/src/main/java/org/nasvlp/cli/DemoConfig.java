@@ -1,7 +1,9 @@
 package org.nasvlp.cli;
 
+import java.util.Map;
 import org.nasvlp.config.DataConfig;
 import org.nasvlp.config.DictionaryConfig;
+import org.nasvlp.config.EditType;
 import org.nasvlp.config.HardNegativeLoss;
 import org.nasvlp.config.ModelConfig;
 import org.nasvlp.config.NasConfig;
@@ -48,22 +50,26 @@ final class DemoConfig {
             1e-12,
             ModelConfig.FusionInput.RESIDUAL),
         new DictionaryConfig(256, 0.99, 1e-5, 0.1, 50, 0, 0.02, 5),
-        // Few positions, near substitutes, a late start and a pairwise loss: swaps that the match
-        // head could tell by their looks alone would crowd out the contradiction it has to learn.
+        // Swaps towards words, beside the same swaps the other way: what the match head could tell
+        // by
+        // a swap's looks alone would crowd out the contradiction it has to learn. The dictionary
+        // has to
+        // know words first.
         new NvaConfig(
             true,
-            0.08,
-            8,
+            0.5,
+            32,
             0.5,
             NvaConfig.Similarity.PROJECTED,
-            NvaConfig.Substitute.NEIGHBOUR,
+            NvaConfig.Substitute.WORD,
             NvaConfig.Donor.CODEWORD,
-            NvaConfig.Control.NONE,
-            0.3,
-            0.2,
-            0.2,
+            NvaConfig.Control.MATCHED,
+            1,
+            0.25,
+            0.15,
             HardNegativeLoss.PAIRWISE),
-        NtaConfig.none(),
+        new NtaConfig(
+            true, 1, 0, 0, HardNegativeLoss.BALANCED, false, 0, true, Map.<EditType, Double>of()),
         new ObjectiveConfig(1, 1, 1, 0.07, 0.001, 0.5, 0, 0.995, 0, 0, 0.25),
         new OptimizerConfig(1e-3, 1e-5, 0.08, 0, 0.05, 0.9, 0.999, 1e-8, 1, 1),
         // No mirroring: a caption that names no direction still stands beside one that does.

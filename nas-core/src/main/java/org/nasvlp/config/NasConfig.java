@@ -59,6 +59,11 @@ public record NasConfig(
         "nva.radius",
         nva.radius(),
         "must be below dictionary.codewords (" + dictionary.codewords() + ")");
+    ConfigCheck.that(
+        !nta.enabled() || nta.wordShare() == 0 || objective.mlmWeight() > 0,
+        "nta.wordShare",
+        nta.wordShare(),
+        "needs objective.mlmWeight above 0: the masked-language head proposes the words");
   }
 
   /** Small enough for a demonstration and tests on a CPU: 64 x 64 pixels, width 192. */

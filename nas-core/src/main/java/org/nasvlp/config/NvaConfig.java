@@ -71,7 +71,14 @@ public record NvaConfig(
      * The swapped image with the hard negative caption as a matching pair, so that image and
      * caption alone tell nothing. Needs {@link Substitute#WORD}.
      */
-    CROSSED
+    CROSSED,
+    /**
+     * The same image with the same tokens swapped towards the word of its own caption, as a
+     * matching pair, and both images with the hard negative caption, which fits the other one:
+     * pairs that differ in nothing but the direction of the swap. The positive is not compared.
+     * Needs {@link Substitute#WORD}.
+     */
+    MATCHED
   }
 
   /** Checks ranges. */
@@ -84,7 +91,7 @@ public record NvaConfig(
     ConfigCheck.present("nva.donor", donor);
     ConfigCheck.present("nva.control", control);
     ConfigCheck.that(
-        control != Control.CROSSED || substitute == Substitute.WORD,
+        (control != Control.CROSSED && control != Control.MATCHED) || substitute == Substitute.WORD,
         "nva.control",
         control,
         "needs nva.substitute WORD");

@@ -10,12 +10,16 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -150,6 +154,32 @@ public final class CaptionTokenizer implements AutoCloseable {
    */
   public TokenizedCaptions encode(List<String> captions) {
     return assemble(captions.stream().map(this::words).toList());
+  }
+
+  /**
+   * Tokenises captions with one word of each masked: [MASK] stands for it, of however many tokens
+   * it is.
+   *
+   * @param captions normalised
+   * @param words the word of each, counted from 0 as spaces part them
+   * @throws IndexOutOfBoundsException if a caption has no such word
+   */
+  public TokenizedCaptions encodeMasked(List<String> captions, int[] words) {
+    List<int[]> all = new ArrayList<>();
+    for (int row = 0; row < captions.size(); row++) {
+      List<String> parts = List.of(captions.get(row).split(" ", -1));
+      Objects.checkIndex(words[row], parts.size());
+      String before = String.join(" ", parts.subList(0, words[row]));
+      String after = String.join(" ", parts.subList(words[row] + 1, parts.size()));
+      all.add(
+          Stream.of(
+                  before.isEmpty() ? new int[0] : words(before),
+                  new int[] {maskId},
+                  after.isEmpty() ? new int[0] : words(after))
+              .flatMapToInt(IntStream::of)
+              .toArray());
+    }
+    return assemble(all);
   }
 
   /**

@@ -199,6 +199,22 @@ public final class NegativeVisualAugmentation {
    */
   public HardNegativeImages swapTowards(
       VisualDictionary dictionary, WordCodes words, Images images, WordEdits edits) {
+    return swapByWords(dictionary, words, images, edits, false);
+  }
+
+  /**
+   * The counterpart of {@link #swapTowards}: the same positions of the same images, each code
+   * replaced by that one of its R nearest live codes that speaks most for the word that is taken
+   * out, against the one put in. As many tokens are swapped, as near, in images that still fit
+   * their captions.
+   */
+  public HardNegativeImages swapBack(
+      VisualDictionary dictionary, WordCodes words, Images images, WordEdits edits) {
+    return swapByWords(dictionary, words, images, edits, true);
+  }
+
+  private HardNegativeImages swapByWords(
+      VisualDictionary dictionary, WordCodes words, Images images, WordEdits edits, boolean back) {
     try (AutoGradMode off = new AutoGradMode(false)) {
       Tensor tokens = images.tokens().detach().contiguous();
       int batch = (int) tokens.size(0);
@@ -216,14 +232,12 @@ public final class NegativeVisualAugmentation {
         String from = edits.from()[b];
         String to = edits.to()[b];
         if (from != null && to != null && words.knows(from) && words.knows(to)) {
-          choose(
-              Arrays.copyOfRange(codes, b * count, (b + 1) * count),
-              words.evidence(from, to),
-              lists,
-              radius,
-              gains[b],
-              positions[b],
-              substitutes[b]);
+          int[] own = Arrays.copyOfRange(codes, b * count, (b + 1) * count);
+          double[] evidence = words.evidence(from, to);
+          choose(own, evidence, lists, radius, gains[b], positions[b], substitutes[b]);
+          if (back) {
+            turnBack(own, evidence, lists, radius, positions[b], substitutes[b]);
+          }
         }
       }
       Tensor out = tokens.clone();
@@ -259,23 +273,16 @@ public final class NegativeVisualAugmentation {
       int[] positions,
       int[] substitutes) {
     int[] best = new int[codes.length];
-    double before = 0;
+    double after = 0;
     for (int i = 0; i < codes.length; i++) {
       int z = codes[i];
-      before += evidence[z];
-      best[i] = -1;
-      for (int r = 0; r < radius; r++) {
-        int other = lists[z * radius + r];
-        if (other >= 0 && evidence[other] - evidence[z] > gain[i]) {
-          gain[i] = evidence[other] - evidence[z];
-          best[i] = other;
-        }
-      }
+      after += evidence[z];
+      best[i] = most(z, evidence, 1, evidence[z], lists, radius);
+      gain[i] = best[i] < 0 ? 0 : evidence[best[i]] - evidence[z];
     }
     Integer[] order = new Integer[codes.length];
     Arrays.setAll(order, i -> i);
     Arrays.sort(order, (a, b) -> Double.compare(gain[b], gain[a]));
-    double after = before;
     for (int m = 0; m < positions.length && best[order[m]] >= 0; m++) {
       positions[m] = order[m];
       substitutes[m] = best[order[m]];
@@ -284,6 +291,34 @@ public final class NegativeVisualAugmentation {
     if (after <= 0) {
       Arrays.fill(substitutes, -1);
     }
+  }
+
+  private static void turnBack(
+      int[] codes, double[] evidence, int[] lists, int radius, int[] positions, int[] substitutes) {
+    for (int m = 0; m < positions.length; m++) {
+      if (substitutes[m] >= 0) {
+        substitutes[m] =
+            most(codes[positions[m]], evidence, -1, Double.NEGATIVE_INFINITY, lists, radius);
+      }
+    }
+  }
+
+  /**
+   * The code near z of the greatest evidence times a sign, the nearest of equals, or -1 if none
+   * exceeds a floor.
+   */
+  private static int most(
+      int z, double[] evidence, int sign, double floor, int[] lists, int radius) {
+    int best = -1;
+    double most = floor;
+    for (int r = 0; r < radius; r++) {
+      int other = lists[z * radius + r];
+      if (other >= 0 && sign * evidence[other] > most) {
+        most = sign * evidence[other];
+        best = other;
+      }
+    }
+    return best;
   }
 
   /** Puts in donors where they are asked for, and gathers what was done. */

@@ -364,12 +364,6 @@ public final class NasTrainer {
     if (!config.nta().enabled() && !config.nva().usesWords()) {
       return null;
     }
-    if (config.nta().wordShare() > 0) {
-      throw new TrainingException(
-          "nta.wordShare is "
-              + config.nta().wordShare()
-              + ": training makes no edits from masked-language proposals; set it to 0");
-    }
     NegativeTextAugmentation negatives =
         NegativeTextAugmentation.prepare(
             dataset,

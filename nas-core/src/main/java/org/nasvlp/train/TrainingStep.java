@@ -49,6 +49,7 @@ final class TrainingStep implements AutoCloseable {
   private final NegativeVisualAugmentation visualNegatives;
   private final @Nullable NegativeTextAugmentation textNegatives;
   private final @Nullable WordCodes words;
+  private final @Nullable WordProposals proposals;
   private final double stepsPerEpoch;
   private final long maskingSeed;
   private final long negativesSeed;
@@ -82,6 +83,10 @@ final class TrainingStep implements AutoCloseable {
         config.nva().usesWords()
             ? new WordCodes(
                 Objects.requireNonNull(textNegatives).words(), config.dictionary().codewords())
+            : null;
+    this.proposals =
+        textNegatives != null && config.nta().wordShare() > 0
+            ? new WordProposals(network, model.tokenizer())
             : null;
     this.maskingSeed = Draws.MASKING.seed(seed);
     this.negativesSeed = Draws.HARD_NEGATIVES.seed(seed);
@@ -281,11 +286,16 @@ final class TrainingStep implements AutoCloseable {
       tokens = patches.detach();
       clock.mark("image encoder");
 
+      codes = dictionary.lookup(tokens);
+      boolean quantised = config.model().fusionInput() == FusionInput.QUANTISED;
+      Tensor fusionTokens = quantised ? dictionary.quantise(patches, codes) : patches;
+      clock.mark("dictionary");
+
       double ntaWeight = textNegatives == null ? 0 : config.nta().weightAt(step, steps);
       double nvaWeight = config.nva().weightAt(step, steps);
       HardNegativeCaptions negativeCaptions =
           ntaWeight > 0 || (nvaWeight > 0 && words != null)
-              ? Objects.requireNonNull(textNegatives).draw(batch)
+              ? drawCaptions(Objects.requireNonNull(textNegatives), imageCls, fusionTokens)
               : null;
       Texts texts = encodeTexts(negativeCaptions);
       Tensor textCls = texts.features.narrow(0, 0, size).select(1, 0);
@@ -312,11 +322,6 @@ final class TrainingStep implements AutoCloseable {
           Torch.toFloats(
               imageEmbedding.detach().matmul(textEmbedding.detach().t()).div(temperature.detach()));
       clock.mark("contrast");
-
-      codes = dictionary.lookup(tokens);
-      boolean quantised = config.model().fusionInput() == FusionInput.QUANTISED;
-      Tensor fusionTokens = quantised ? dictionary.quantise(patches, codes) : patches;
-      clock.mark("dictionary");
 
       Swapped swapped =
           nvaWeight > 0
@@ -417,6 +422,18 @@ final class TrainingStep implements AutoCloseable {
         int at = Arrays.binarySearch(negativeRows, row);
         return at < 0 ? -1 : negativeFrom + at;
       }
+    }
+
+    private HardNegativeCaptions drawCaptions(
+        NegativeTextAugmentation negatives, Tensor imageCls, Tensor fusionTokens) {
+      if (proposals == null) {
+        return negatives.draw(batch);
+      }
+      List<List<String>> proposed =
+          proposals.propose(
+              batch.captions(), negatives.wordsToPropose(batch), imageCls, fusionTokens);
+      clock.mark("word proposals");
+      return negatives.draw(batch, proposed);
     }
 
     private Texts encodeTexts(@Nullable HardNegativeCaptions negativeCaptions) {
@@ -682,11 +699,18 @@ final class TrainingStep implements AutoCloseable {
         if (rows.length == 0) {
           return null;
         }
-        HardNegativeImages irrelevant =
-            nva.control() == NvaConfig.Control.IRRELEVANT
-                ? visualNegatives.swapIrrelevant(dictionary, images)
-                : null;
-        return new Swapped(rows, negatives, irrelevant);
+        HardNegativeImages control =
+            switch (nva.control()) {
+              case NONE, CROSSED -> null;
+              case IRRELEVANT -> visualNegatives.swapIrrelevant(dictionary, images);
+              case MATCHED ->
+                  visualNegatives.swapBack(
+                      dictionary,
+                      Objects.requireNonNull(words),
+                      images,
+                      wordEdits(Objects.requireNonNull(negativeCaptions)));
+            };
+        return new Swapped(rows, negatives, control);
       }
     }
 
@@ -709,7 +733,7 @@ final class TrainingStep implements AutoCloseable {
      * @param rows images with a hard negative, ascending
      */
     private record Swapped(
-        int[] rows, HardNegativeImages negatives, @Nullable HardNegativeImages irrelevant) {}
+        int[] rows, HardNegativeImages negatives, @Nullable HardNegativeImages control) {}
 
     private void addTo(ArtefactProbe probe, Swapped swapped, Tensor fusionTokens) {
       Tensor rows = Torch.index(swapped.rows);
@@ -767,12 +791,10 @@ final class TrainingStep implements AutoCloseable {
               0,
               fusionInput,
               network.fusionInput(cls, replaced(swapped.negatives, fusionTokens, rows)));
-      return swapped.irrelevant == null
+      return swapped.control == null
           ? joined
           : Torch.cat(
-              0,
-              joined,
-              network.fusionInput(cls, replaced(swapped.irrelevant, fusionTokens, rows)));
+              0, joined, network.fusionInput(cls, replaced(swapped.control, fusionTokens, rows)));
     }
 
     private static Tensor replaced(HardNegativeImages images, Tensor fusionTokens, Tensor rows) {
@@ -790,6 +812,7 @@ final class TrainingStep implements AutoCloseable {
       private final FusionPairs.@Nullable Group controls;
       private final int[] crossedAt;
       private final FusionPairs.@Nullable Group crossed;
+      private final FusionPairs.@Nullable Group crossedControls;
 
       Hard(
           FusionPairs pairs,
@@ -799,7 +822,9 @@ final class TrainingStep implements AutoCloseable {
           boolean withCaptions) {
         this.positives = positives;
         this.texts = texts;
-        boolean cross = swapped != null && config.nva().control() == NvaConfig.Control.CROSSED;
+        NvaConfig.Control control = config.nva().control();
+        boolean matched = swapped != null && control == NvaConfig.Control.MATCHED;
+        boolean cross = swapped != null && control == NvaConfig.Control.CROSSED;
         captionRows = texts.negativeRows;
         captions =
             captionRows.length > 0 && (withCaptions || cross)
@@ -808,21 +833,26 @@ final class TrainingStep implements AutoCloseable {
         imageRows = swapped == null ? new int[0] : swapped.rows;
         images = swapped == null ? null : pairs.add(range(size, imageRows.length), imageRows);
         controls =
-            swapped == null || swapped.irrelevant == null
+            swapped == null || swapped.control == null
                 ? null
                 : pairs.add(range(size + imageRows.length, imageRows.length), imageRows);
         crossedAt =
-            cross
+            cross || matched
                 ? IntStream.range(0, imageRows.length)
                     .filter(i -> texts.negative(imageRows[i]) >= 0)
                     .toArray()
                 : new int[0];
-        crossed =
-            crossedAt.length == 0
+        crossed = crossedAt.length == 0 ? null : withNegativeCaptions(pairs, size);
+        crossedControls =
+            crossed == null || !matched
                 ? null
-                : pairs.add(
-                    IntStream.of(crossedAt).map(i -> size + i).toArray(),
-                    IntStream.of(crossedAt).map(i -> texts.negative(imageRows[i])).toArray());
+                : withNegativeCaptions(pairs, size + imageRows.length);
+      }
+
+      private FusionPairs.Group withNegativeCaptions(FusionPairs pairs, int from) {
+        return pairs.add(
+            IntStream.of(crossedAt).map(i -> from + i).toArray(),
+            IntStream.of(crossedAt).map(i -> texts.negative(imageRows[i])).toArray());
       }
 
       boolean hasCaptions() {
@@ -843,24 +873,42 @@ final class TrainingStep implements AutoCloseable {
       Tensor imageLoss(Tensor logits) {
         HardNegativeLoss form = config.nva().loss();
         Tensor negative = Objects.requireNonNull(images).of(logits);
-        Tensor loss = hardLoss(rowsOf(logits, imageRows), negative, form);
-        if (controls != null) {
-          loss = loss.add(hardLoss(controls.of(logits), negative, form)).mul(new Scalar(0.5));
+        return switch (config.nva().control()) {
+          case NONE -> hardLoss(rowsOf(logits, imageRows), negative, form);
+          case IRRELEVANT ->
+              mean(
+                  hardLoss(rowsOf(logits, imageRows), negative, form),
+                  hardLoss(Objects.requireNonNull(controls).of(logits), negative, form));
+          case CROSSED -> {
+            Tensor loss = hardLoss(rowsOf(logits, imageRows), negative, form);
+            if (crossed == null) {
+              yield loss;
+            }
+            Tensor match = crossed.of(logits);
+            int[] captionAt =
+                IntStream.of(crossedAt)
+                    .map(i -> texts.negative(imageRows[i]) - texts.negativeFrom)
+                    .toArray();
+            Tensor sameImage = negative.index_select(0, Torch.index(crossedAt));
+            Tensor sameCaption =
+                Objects.requireNonNull(captions).of(logits).index_select(0, Torch.index(captionAt));
+            yield mean(loss, hardLoss(match, sameImage, form), hardLoss(match, sameCaption, form));
+          }
+          case MATCHED -> {
+            Tensor loss = hardLoss(Objects.requireNonNull(controls).of(logits), negative, form);
+            yield crossed == null || crossedControls == null
+                ? loss
+                : mean(loss, hardLoss(crossed.of(logits), crossedControls.of(logits), form));
+          }
+        };
+      }
+
+      private static Tensor mean(Tensor... losses) {
+        Tensor sum = losses[0];
+        for (int i = 1; i < losses.length; i++) {
+          sum = sum.add(losses[i]);
         }
-        if (crossed != null && captions != null) {
-          Tensor match = crossed.of(logits);
-          Tensor sameImage = negative.index_select(0, Torch.index(crossedAt));
-          int[] captionAt =
-              IntStream.of(crossedAt)
-                  .map(i -> texts.negative(imageRows[i]) - texts.negativeFrom)
-                  .toArray();
-          Tensor sameCaption = captions.of(logits).index_select(0, Torch.index(captionAt));
-          loss =
-              loss.add(hardLoss(match, sameImage, form))
-                  .add(hardLoss(match, sameCaption, form))
-                  .mul(new Scalar(1.0 / 3));
-        }
-        return loss;
+        return sum.mul(new Scalar(1.0 / losses.length));
       }
     }
   }

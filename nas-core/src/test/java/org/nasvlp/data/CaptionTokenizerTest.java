@@ -68,6 +68,23 @@ class CaptionTokenizerTest {
   }
 
   @Test
+  void oneMaskStandsForAWordOfSeveralTokens() {
+    TokenizedCaptions tokens =
+        tokenizer.encodeMasked(
+            List.of("a red dog running", "a red dog running", "a dog", "dog"),
+            new int[] {3, 1, 0, 0});
+    int mask = tokenizer.maskId();
+    assertThat(tokens.ids())
+        .containsExactly(
+            CLS, A, RED, DOG, mask, SEP, PAD, //
+            CLS, A, mask, DOG, RUN, NING, SEP, //
+            CLS, mask, DOG, SEP, PAD, PAD, PAD, //
+            CLS, mask, SEP, PAD, PAD, PAD, PAD);
+    assertThatThrownBy(() -> tokenizer.encodeMasked(List.of("a dog"), new int[] {2}))
+        .isInstanceOf(IndexOutOfBoundsException.class);
+  }
+
+  @Test
   void longCaptionsAreCutBeforeSepAndCounted() {
     TokenizedCaptions tokens =
         tokenizer.encode(List.of("a a a a a a", "a a a a a a dog", "dog dog dog dog dog dog a a"));

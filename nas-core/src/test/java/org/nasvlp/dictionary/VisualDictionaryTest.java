@@ -323,6 +323,41 @@ class VisualDictionaryTest {
   }
 
   @Test
+  void theSameTokensAreSwappedBackTowardsTheirOwnWord() {
+    try (VisualDictionary dictionary = line();
+        PointerScope scope = new PointerScope()) {
+      dictionary.refreshNeighbours(2);
+      int ten = codeAt(dictionary, 10);
+      int twenty = codeAt(dictionary, 20);
+      int thirty = codeAt(dictionary, 30);
+      int far = codeAt(dictionary, 300);
+      WordCodes words = new WordCodes(List.of("red", "blue"), 32);
+      // Red images hold the codes of 20 and 30, blue ones that of 10.
+      for (int i = 0; i < 20; i++) {
+        words.add(
+            new String[] {"a red cup", "a blue cup"},
+            new int[] {twenty, thirty, far, far, ten, far, far, far});
+      }
+      var images = images(dictionary, new float[] {300, 21, 300, 22, 300, 300, 300, 11});
+      var edits =
+          new NegativeVisualAugmentation.WordEdits(
+              new String[] {"red", "blue"}, new String[] {"blue", null});
+      var augmentation =
+          new NegativeVisualAugmentation(
+              nva(0.5, NvaConfig.Donor.CODEWORD), FusionInput.RESIDUAL, 5);
+      var towards = augmentation.swapTowards(dictionary, words, images, edits);
+      var back = augmentation.swapBack(dictionary, words, images, edits);
+      // Of the neighbours of 20, 30 speaks for red and 10 for blue.
+      assertThat(back.positions()).isEqualTo(towards.positions());
+      assertThat(towards.substitutes()[0]).containsExactly(ten, ten);
+      assertThat(back.substitutes()[0]).containsExactly(thirty, thirty);
+      assertThat(Torch.toFloats(back.tokens()))
+          .containsExactly(300, 31, 300, 32, 300, 300, 300, 11);
+      assertThat(back.valid()).isEqualTo(towards.valid());
+    }
+  }
+
+  @Test
   void anEpochsPerplexityWorkedByHand() {
     try (VisualDictionary dictionary = line();
         PointerScope scope = new PointerScope()) {

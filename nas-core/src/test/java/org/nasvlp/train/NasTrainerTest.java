@@ -367,8 +367,11 @@ class NasTrainerTest {
             n.loss()));
   }
 
-  /** Hard negative captions, and images swapped towards their words. */
-  private static NasConfig directed(NasConfig config) {
+  /**
+   * Hard negative captions, some of them from the model's own proposals, and images swapped towards
+   * their words.
+   */
+  private static NasConfig directed(NasConfig config, NvaConfig.Control control) {
     NtaConfig t = NtaConfig.defaults();
     return config
         .with(
@@ -379,7 +382,7 @@ class NasTrainerTest {
                 0,
                 HardNegativeLoss.BALANCED,
                 true,
-                0,
+                control == NvaConfig.Control.MATCHED ? 0.5 : 0,
                 t.exactLabels(),
                 t.typeWeights()))
         .with(
@@ -391,16 +394,20 @@ class NasTrainerTest {
                 NvaConfig.Similarity.RAW,
                 NvaConfig.Substitute.WORD,
                 NvaConfig.Donor.TOKEN,
-                NvaConfig.Control.CROSSED,
+                control,
                 0.5,
                 0,
                 0,
                 HardNegativeLoss.PAIRWISE));
   }
 
-  @Test
-  void directedNegativesAreMadeAndResumedToTheSameBits() throws IOException {
-    NasConfig config = directed(Shapes.config(30));
+  @ParameterizedTest
+  @EnumSource(
+      value = NvaConfig.Control.class,
+      names = {"CROSSED", "MATCHED"})
+  void directedNegativesAreMadeAndResumedToTheSameBits(NvaConfig.Control control)
+      throws IOException {
+    NasConfig config = directed(Shapes.config(30), control);
     List<StepReport> reports = new ArrayList<>();
     AtomicReference<NasTrainer> running = new AtomicReference<>();
     TrainingListener listener =
