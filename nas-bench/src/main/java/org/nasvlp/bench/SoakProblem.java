@@ -56,6 +56,8 @@ record SoakProblem(
     CONSTANT,
     /** Permutations of one codeword, and constant rows. */
     PERMUTED,
+    /** Codewords close around a few points far apart. */
+    TIGHT_GROUPS,
     /** The error bound of an int8 screen is attained. */
     ADVERSARIAL
   }
@@ -237,7 +239,42 @@ record SoakProblem(
         constant(random, x, rows);
       }
       case PERMUTED -> permuted(random);
+      case TIGHT_GROUPS -> tightGroups(random);
       case ADVERSARIAL -> throw new AssertionError("made elsewhere");
+    }
+  }
+
+  private void tightGroups(SplittableRandom random) {
+    int centres = random.nextInt(2, 40);
+    float[] middle = new float[centres * width];
+    for (int t = 0; t < middle.length; t++) {
+      middle[t] = gaussian(random, 20);
+    }
+    float spread = (float) Math.pow(10, -random.nextDouble(1, 7));
+    for (int j = 0; j < size; j++) {
+      // Half of them around the first: more than a list of candidates holds.
+      int centre = j % 2 == 0 ? 0 : random.nextInt(centres);
+      System.arraycopy(middle, centre * width, codewords, j * width, width);
+      if (spread < 1e-5f) {
+        nudge(random, codewords, j);
+      } else {
+        for (int t = 0; t < width; t++) {
+          codewords[j * width + t] += gaussian(random, spread);
+        }
+      }
+    }
+    float noise = random.nextBoolean() ? 1 : spread;
+    for (int i = 0; i < rows; i++) {
+      copy(codewords, random.nextInt(size), x, i);
+      if (random.nextInt(3) == 0) {
+        int other = random.nextInt(size) * width;
+        for (int t = 0; t < width; t++) {
+          x[i * width + t] = 0.5f * (x[i * width + t] + codewords[other + t]);
+        }
+      }
+      for (int t = 0; t < width; t++) {
+        x[i * width + t] += gaussian(random, noise);
+      }
     }
   }
 

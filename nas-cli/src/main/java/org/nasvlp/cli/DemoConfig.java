@@ -50,24 +50,7 @@ final class DemoConfig {
             1e-12,
             ModelConfig.FusionInput.RESIDUAL),
         new DictionaryConfig(256, 0.99, 1e-5, 0.1, 50, 0, 0.02, 5),
-        // Swaps towards words, beside the same swaps the other way: what the match head could tell
-        // by
-        // a swap's looks alone would crowd out the contradiction it has to learn. The dictionary
-        // has to
-        // know words first.
-        new NvaConfig(
-            true,
-            0.5,
-            32,
-            0.5,
-            NvaConfig.Similarity.PROJECTED,
-            NvaConfig.Substitute.WORD,
-            NvaConfig.Donor.CODEWORD,
-            NvaConfig.Control.MATCHED,
-            1,
-            0.25,
-            0.15,
-            HardNegativeLoss.PAIRWISE),
+        NvaConfig.defaults(),
         new NtaConfig(
             true, 1, 0, 0, HardNegativeLoss.BALANCED, false, 0, true, Map.<EditType, Double>of()),
         new ObjectiveConfig(1, 1, 1, 0.07, 0.001, 0.5, 0, 0.995, 0, 0, 0.25),

@@ -101,21 +101,24 @@ public record NvaConfig(
     ConfigCheck.present("nva.loss", loss);
   }
 
-  /** The library's defaults. */
+  /**
+   * The library's defaults: tokens are swapped towards a word and, for comparison, the other way,
+   * once the dictionary has had a quarter of the run to learn what codes go with words.
+   */
   public static NvaConfig defaults() {
     return new NvaConfig(
         true,
-        0.15,
+        0.5,
         32,
         0.5,
         Similarity.PROJECTED,
-        Substitute.NEIGHBOUR,
+        Substitute.WORD,
         Donor.CODEWORD,
-        Control.NONE,
+        Control.MATCHED,
         1,
-        0,
-        0,
-        HardNegativeLoss.BALANCED);
+        0.25,
+        0.15,
+        HardNegativeLoss.PAIRWISE);
   }
 
   /** The loss weight at a step of a run: 0 before the start, then a linear ramp. */

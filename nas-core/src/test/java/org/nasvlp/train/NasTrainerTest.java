@@ -524,38 +524,6 @@ class NasTrainerTest {
   }
 
   @Test
-  void memoryStaysFlatOverThousandsOfSteps() throws IOException {
-    List<Long> resident = new ArrayList<>();
-    trainer(Shapes.config(2000), "out")
-        .listener(
-            new TrainingListener() {
-              @Override
-              public void onStep(StepReport report) {
-                if (report.step() % 500 == 0) {
-                  resident.add(residentKiB());
-                }
-              }
-            })
-        .build()
-        .run();
-    long growth = resident.getLast() - resident.get(1);
-    // A tensor of this model's smallest batch leaked in each of 1,000 steps would be far above.
-    assertThat(growth).as("KiB over the last 1,000 steps, %s", resident).isLessThan(40_000);
-  }
-
-  private static long residentKiB() {
-    try {
-      return Files.readAllLines(Path.of("/proc/self/status")).stream()
-          .filter(line -> line.startsWith("VmRSS"))
-          .mapToLong(line -> Long.parseLong(line.replaceAll("\\D", "")))
-          .findFirst()
-          .orElseThrow();
-    } catch (IOException e) {
-      throw new java.io.UncheckedIOException(e);
-    }
-  }
-
-  @Test
   void aLoadedModelScoresAsTheTrainedOne() throws Exception {
     Path checkpoint = trainer(Shapes.config(20), "out").build().run().checkpoint();
     List<String> captions = List.of("red square left", "blue square left", "red bar right");
