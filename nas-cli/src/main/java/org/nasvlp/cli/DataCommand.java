@@ -6,7 +6,7 @@ import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
 /** {@code nas data}. */
-@Command(name = "data", description = "Makes data to train and test on from published packages.")
+@Command(name = "data", description = "Makes and checks data to train and test on.")
 final class DataCommand implements Runnable {
   @Spec private CommandSpec spec;
 

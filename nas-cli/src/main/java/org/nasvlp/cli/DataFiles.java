@@ -47,7 +47,7 @@ record DataFiles(Path train, Path tokenizer, @Nullable Path test, @Nullable Path
    */
   static DataFiles choose(
       Path data, @Nullable Path tokenizer, @Nullable Path test, @Nullable Path pairs) {
-    if (!Files.exists(data)) {
+    if (!Files.exists(data) && !data.toString().contains("{")) {
       throw new CommandFailure(data + ": no such file or folder; give the data with --data");
     }
     if ((test == null) != (pairs == null)) {

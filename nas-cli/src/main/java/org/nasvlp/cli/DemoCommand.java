@@ -87,6 +87,7 @@ final class DemoCommand implements Callable<Integer> {
             "demo",
             config,
             files,
+            new ReadingOptions(),
             PretrainedWeights.none(),
             output,
             options.resume,

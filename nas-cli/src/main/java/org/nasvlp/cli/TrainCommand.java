@@ -26,6 +26,7 @@ final class TrainCommand implements Callable<Integer> {
 
   @Spec private CommandSpec spec;
   @Mixin private TrainingOptions options;
+  @Mixin private ReadingOptions reading;
 
   @Option(
       names = "--config",
@@ -38,10 +39,11 @@ final class TrainCommand implements Callable<Integer> {
       names = "--data",
       paramLabel = "PATH",
       description =
-          "Training pairs: a WebDataset .tar shard, a folder of shards, a JSON list of images and"
-              + " captions or a folder with one; or a folder with train.tar and, if they are to be"
-              + " used, tokenizer.json, test.tar and pairs.json (default: the emoji that come with"
-              + " the program).")
+          "Training pairs: a WebDataset .tar shard, a folder or pattern {000..331} of shards, a"
+              + " list of images and captions (.json, .jsonl, .csv, .tsv, COCO's captions, a"
+              + " Karpathy split) or a folder with one; or a folder with train.tar and, if they are"
+              + " to be used, tokenizer.json, test.tar and pairs.json (default: the emoji that come"
+              + " with the program).")
   private @Nullable Path data;
 
   @Option(
@@ -133,6 +135,7 @@ final class TrainCommand implements Callable<Integer> {
             "train",
             config,
             files,
+            reading,
             new PretrainedWeights(weights, imageWeights, textWeights),
             output,
             options.resume,

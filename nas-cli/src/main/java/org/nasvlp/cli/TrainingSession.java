@@ -31,6 +31,7 @@ record TrainingSession(
     String command,
     NasConfig config,
     DataFiles files,
+    ReadingOptions reading,
     PretrainedWeights initialWeights,
     OutputFolder output,
     boolean resume,
@@ -45,7 +46,7 @@ record TrainingSession(
       checkWritable(json);
     }
     int background = config.data().background();
-    try (ImageTextDataset train = ImageTextDataset.open(files.train(), background);
+    try (ImageTextDataset train = ImageTextDataset.open(files.train(), reading.over(background));
         CaptionTokenizer tokenizer =
             CaptionTokenizer.load(files.tokenizer(), config.model().textTokens())) {
       TrainingJob job =

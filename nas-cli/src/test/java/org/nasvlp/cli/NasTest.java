@@ -39,6 +39,9 @@ class NasTest {
           ablate --steps 0;                 0 is not above 0
           ablate --seeds 1,x;               'x' is not a long
           ablate --parallel 0;              0 is not above 0
+          eval --benchmark x --scores s;    there is no benchmark 'x'
+          eval --benchmark valse;           Name either --checkpoint or --scores
+          eval --benchmark valse --scores s; --data is needed
           data;                             nas data: Missing command
           data emoji --style;               '--style'
           """)

@@ -1,6 +1,7 @@
 package org.nasvlp.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 
 import java.awt.Color;
 import java.awt.Graphics2D;
@@ -111,6 +112,8 @@ class TrainAndScoreTest {
     assertThat(scores.get(0).get("match").doubleValue()).isBetween(0.0, 1.0);
     assertThat(scores.get(1).get("cosine").doubleValue()).isBetween(-1.0001, 1.0001);
 
+    evaluate(shell, data, out, scores);
+
     Path exported = folder.resolve("exported.safetensors");
     String[] export = {"export", "--checkpoint", out.toString(), "--out", exported.toString()};
     assertThat(shell.run(export)).as(shell.err()).isZero();
@@ -136,5 +139,128 @@ class TrainAndScoreTest {
     score[1] = folder.resolve("absent.png").toString();
     assertThat(shell.run(score)).isEqualTo(1);
     assertThat(shell.err()).contains("absent.png").hasLineCount(1);
+  }
+
+  /** The benchmark's first item is the picture and the captions that were scored before. */
+  private void evaluate(TestShell shell, Path data, Path out, JsonNode scored) throws IOException {
+    Path benchmark =
+        Files.writeString(
+            folder.resolve("swap_att.json"),
+            """
+            {"7": {"filename": "red-circle.png", "caption": "red circle",
+                   "negative_caption": "blue square"},
+             "8": {"filename": "green-square.png", "caption": "green square",
+                   "negative_caption": "green circle"},
+             "9": {"filename": "absent.png", "caption": "a", "negative_caption": "b"}}
+            """);
+    Path dump = folder.resolve("dump.jsonl");
+    Path json = folder.resolve("eval.json");
+    List<String> eval =
+        List.of(
+            "eval",
+            "--benchmark",
+            "sugarcrepe",
+            "--data",
+            benchmark.toString(),
+            "--images",
+            data.toString(),
+            "--checkpoint",
+            out.toString(),
+            "--dump",
+            dump.toString(),
+            "--json",
+            json.toString());
+    assertThat(shell.run(eval.toArray(String[]::new))).isEqualTo(1);
+    assertThat(shell.err()).contains("1 of 3 items were not scored", "absent.png");
+    assertThat(shell.out())
+        .contains("SugarCrepe by itc, % right of 2 items", "SugarCrepe by itm", "all (micro)");
+    JsonNode first = JsonMapper.shared().readTree(Files.readAllLines(dump).getFirst());
+    assertThat(first.get("id").stringValue()).isEqualTo("swap_att/7");
+    for (int c = 0; c < 2; c++) {
+      JsonNode of = scored.get(c);
+      assertThat(first.get("itc").get(0).get(c).doubleValue())
+          .isCloseTo(of.get("cosine").doubleValue(), within(1e-5));
+      assertThat(1 / (1 + Math.exp(-first.get("itm").get(0).get(c).doubleValue())))
+          .isCloseTo(of.get("match").doubleValue(), within(1e-5));
+    }
+    JsonNode results = JsonMapper.shared().readTree(Files.readString(json));
+    assertThat(results.at("/unreadable").has("swap_att/9")).isTrue();
+    assertThat(results.at("/results/itm/all/accuracy/of").intValue()).isEqualTo(2);
+
+    String table = shell.out();
+    String[] fromScores = {
+      "eval",
+      "--benchmark",
+      "sugarcrepe",
+      "--data",
+      benchmark.toString(),
+      "--scores",
+      dump.toString()
+    };
+    assertThat(shell.run(fromScores)).as(shell.err()).isZero();
+    assertThat(shell.out()).isEqualTo(table);
+    List<String> allowed = new ArrayList<>(eval);
+    allowed.add("--allow-missing");
+    assertThat(shell.run(allowed.toArray(String[]::new))).isZero();
+    assertThat(
+            shell.run(
+                "eval",
+                "--benchmark",
+                "aro-relation",
+                "--data",
+                benchmark.toString(),
+                "--scores",
+                dump.toString()))
+        .isEqualTo(1);
+    assertThat(shell.err()).contains("this looks like SugarCrepe").hasLineCount(1);
+  }
+
+  @Test
+  void aTableIsCheckedAndTrainedOn() throws IOException {
+    TestShell shell = new TestShell();
+    Path pictures = data();
+    StringBuilder table = new StringBuilder("file,says\n");
+    for (JsonNode pair :
+        JsonMapper.shared().readTree(Files.readString(pictures.resolve("list.json")))) {
+      table
+          .append(pair.get("image").stringValue())
+          .append(",\"")
+          .append(pair.get("caption").stringValue())
+          .append("\"\n");
+    }
+    Path list = Files.writeString(folder.resolve("pairs.csv"), table.toString());
+    Path json = folder.resolve("check.json");
+    String tokenizer = TestShell.home().resolve("data/noto-emoji/tokenizer.json").toString();
+    String[] reading = {
+      "--images", pictures.toString(), "--image-column", "file", "--caption-column", "says"
+    };
+    List<String> check =
+        new ArrayList<>(List.of("data", "check", list.toString(), "--json", json.toString()));
+    check.addAll(List.of("--tokenizer", tokenizer));
+    check.addAll(List.of(reading));
+    assertThat(shell.run(check.toArray(String[]::new))).as(shell.err()).isZero();
+    assertThat(shell.out())
+        .contains("pairs           8", "cannot be used  0", "32 to 32, median 32 pixels");
+    assertThat(JsonMapper.shared().readTree(Files.readString(json)).get("images").intValue())
+        .isEqualTo(8);
+    List<String> train =
+        new ArrayList<>(
+            List.of(
+                "train",
+                "--config",
+                Files.writeString(folder.resolve("c.yaml"), CONFIG).toString(),
+                "--data",
+                list.toString(),
+                "--tokenizer",
+                tokenizer,
+                "--out",
+                folder.resolve("table-run").toString()));
+    train.addAll(List.of(reading));
+    assertThat(shell.run(train.toArray(String[]::new))).as(shell.err()).isZero();
+    assertThat(shell.out()).contains("Steps       6 of 6");
+
+    Files.writeString(list, table + "absent.png,x\n");
+    assertThat(shell.run(check.toArray(String[]::new))).isEqualTo(1);
+    assertThat(shell.out()).contains("cannot be used  1", "absent.png");
   }
 }

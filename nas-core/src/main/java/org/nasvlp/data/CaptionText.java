@@ -35,10 +35,26 @@ final class CaptionText {
     }
   }
 
+  /** Whether a text is plain ASCII words with one space between each: most are. */
+  private static boolean isClean(String text) {
+    char before = ' ';
+    for (int i = 0; i < text.length(); i++) {
+      char c = text.charAt(i);
+      if (c > '~' || c < ' ' || (c == ' ' && before == ' ')) {
+        return false;
+      }
+      before = c;
+    }
+    return before != ' ';
+  }
+
   /** The caption, on one line. */
   static String clean(String text, String sample) throws BadSampleException {
     if (text.length() > MAX_BYTES) {
       throw new BadSampleException(sample, "the caption has " + text.length() + " characters");
+    }
+    if (isClean(text)) {
+      return text;
     }
     String withoutMark = text.startsWith("\uFEFF") ? text.substring(1) : text;
     String line = SPACE.matcher(withoutMark).replaceAll(" ").strip();

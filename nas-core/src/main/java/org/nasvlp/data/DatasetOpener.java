@@ -14,24 +14,26 @@ import java.util.stream.Stream;
 final class DatasetOpener {
   private static final List<String> LISTS =
       List.of("captions.json", "list.json", "captions.jsonl", "list.jsonl");
+  private static final List<String> LIST_ENDINGS = List.of(".json", ".jsonl", ".csv", ".tsv");
 
   private DatasetOpener() {}
 
-  static ImageTextDataset open(Path path, int background) throws IOException {
-    if (background < 0 || background > 0xFFFFFF) {
-      throw new IllegalArgumentException(
-          "background is " + background + ": it must lie between 0 and 0xFFFFFF");
+  static ImageTextDataset open(Path path, DatasetOptions options) throws IOException {
+    if (!Files.exists(path) && ShardPattern.isPattern(path)) {
+      checkForShards(path, options);
+      List<Path> shards = ShardPattern.expand(path);
+      return ShardFolder.open(path, shards, options.background());
     }
     if (!Files.exists(path)) {
       throw new NoSuchFileException(path.toString(), null, "the data set does not exist");
     }
-    return Files.isDirectory(path) ? openFolder(path, background) : openFile(path, background);
+    return Files.isDirectory(path) ? openFolder(path, options) : openFile(path, options);
   }
 
-  private static ImageTextDataset openFile(Path file, int background) throws IOException {
+  private static ImageTextDataset openFile(Path file, DatasetOptions options) throws IOException {
     String name = file.getFileName().toString().toLowerCase(Locale.ROOT);
-    if (name.endsWith(".json") || name.endsWith(".jsonl")) {
-      return ListDataset.open(file, background);
+    if (LIST_ENDINGS.stream().anyMatch(name::endsWith)) {
+      return ListDataset.open(file, options);
     }
     if (!name.endsWith(".tar")) {
       if (isGzip(file)) {
@@ -39,9 +41,12 @@ final class DatasetOpener {
             file + " is compressed, which rules out random access; decompress it first (gunzip)");
       }
       throw new IOException(
-          file + " is neither a .tar shard nor a .json or .jsonl list; rename it or give another");
+          file
+              + " is neither a .tar shard nor a .json, .jsonl, .csv or .tsv list; rename it or give"
+              + " another");
     }
-    TarShard shard = TarShard.open(file, background);
+    checkForShards(file, options);
+    TarShard shard = TarShard.open(file, options.background());
     if (shard.usable() == 0) {
       shard.close();
       throw nothingUsable(file, "key.png or key.jpg beside key.txt", shard.firstProblems());
@@ -49,7 +54,8 @@ final class DatasetOpener {
     return shard;
   }
 
-  private static ImageTextDataset openFolder(Path folder, int background) throws IOException {
+  private static ImageTextDataset openFolder(Path folder, DatasetOptions options)
+      throws IOException {
     List<Path> lists =
         LISTS.stream().map(folder::resolve).filter(list -> Files.isRegularFile(list)).toList();
     List<Path> shards;
@@ -73,13 +79,23 @@ final class DatasetOpener {
               + "); name the one you mean");
     }
     if (!lists.isEmpty()) {
-      return ListDataset.open(lists.getFirst(), background);
+      return ListDataset.open(lists.getFirst(), options);
     }
     if (shards.isEmpty()) {
       throw new IOException(
           folder + " holds neither .tar shards nor one of " + String.join(", ", LISTS));
     }
-    return ShardFolder.open(folder, shards, background);
+    checkForShards(folder, options);
+    return ShardFolder.open(folder, shards, options.background());
+  }
+
+  private static void checkForShards(Path path, DatasetOptions options) throws IOException {
+    if (!options.equals(DatasetOptions.of(options.background()))) {
+      throw new IOException(
+          path
+              + " holds shards, which have no images elsewhere, columns or splits; leave those"
+              + " options away");
+    }
   }
 
   static IOException nothingUsable(Path path, String wanted, List<String> problems) {

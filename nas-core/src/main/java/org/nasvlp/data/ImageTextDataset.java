@@ -37,6 +37,19 @@ public interface ImageTextDataset extends AutoCloseable {
     return new ImageCaption(pair.imageId(), pair.caption());
   }
 
+  /**
+   * A pair's image as a file of some format. Data sets that have it as such override it; this one
+   * makes a PNG.
+   *
+   * @param index from 0 to {@link #size()} − 1
+   * @throws BadSampleException if the image cannot be read
+   * @throws IndexOutOfBoundsException for any other index
+   * @throws IllegalStateException after {@link #close()}
+   */
+  default byte[] encodedImage(long index) throws BadSampleException {
+    return get(index).image().png();
+  }
+
   /** What messages call this data set, for example its file name. */
   String name();
 
@@ -51,22 +64,42 @@ public interface ImageTextDataset extends AutoCloseable {
    *   <li>a WebDataset shard, an uncompressed {@code .tar} with {@code key.png}, {@code key.jpg} or
    *       {@code key.jpeg}, {@code key.txt} (the caption, UTF-8) and, if wanted, {@code key.json},
    *       of which {@code image_id} (integer or string) is used;
-   *   <li>a folder of such shards, taken in the order of their names;
+   *   <li>a folder of such shards, taken in the order of their names, or a pattern of their names,
+   *       {@code shards/{00000..00331}.tar} or {@code shards/{a,b}.tar};
    *   <li>a {@code .json} or {@code .jsonl} list of {@code {"image": path, "caption": string or
-   *       list of strings, "image_id": optional}}, paths being relative to the list's folder;
-   *   <li>a folder that holds such a list, named {@code captions} or {@code list}.
+   *       list of strings, "image_id": optional}};
+   *   <li>COCO's captions, a {@code .json} object with {@code images} ({@code id}, {@code
+   *       file_name}) and {@code annotations} ({@code image_id}, {@code caption});
+   *   <li>a Karpathy split, a {@code .json} object with {@code images} ({@code filepath} if it has
+   *       one, {@code filename}, {@code split}, {@code sentences} with {@code raw}, {@code cocoid}
+   *       or {@code imgid});
+   *   <li>a {@code .csv} (RFC 4180) or {@code .tsv} (no quotes) table whose first line names the
+   *       columns;
+   *   <li>a folder that holds {@code captions.json}, {@code list.json} or the same as {@code
+   *       .jsonl}.
    * </ul>
    *
-   * <p>Without an {@code image_id} the id is a hash of the shard's name and the key, or of the
-   * image's path. Pairs that are already seen to be bad (a key without its partner, the place where
-   * a shard was cut short, an entry of a wrong type) keep an index, and {@link #get} of it throws,
-   * so that they are counted and listed with all others.
+   * <p>Image paths are relative to the list's folder, or to {@link DatasetOptions#images}. Without
+   * an id an image's id is a hash of the shard's name and the key, or of the image's path. Pairs
+   * that are already seen to be bad (a key without its partner, the place where a shard was cut
+   * short, an entry of a wrong type) keep an index, and {@link #get} of it throws, so that they are
+   * counted and listed with all others. The images of a Karpathy file's other splits are no pairs.
+   *
+   * @throws IOException if the path is not a data set or holds no usable pair, or if an option does
+   *     not apply to its form; the message names the file
+   */
+  static ImageTextDataset open(Path path, DatasetOptions options) throws IOException {
+    return DatasetOpener.open(path, options);
+  }
+
+  /**
+   * Opens a data set as its own files describe it, as {@link #open(Path, DatasetOptions)} does.
    *
    * @param background RGB colour, {@code 0xRRGGBB}, behind transparent pixels
    * @throws IOException if the path is not a data set or holds no usable pair; the message names
    *     the file
    */
   static ImageTextDataset open(Path path, int background) throws IOException {
-    return DatasetOpener.open(path, background);
+    return open(path, DatasetOptions.of(background));
   }
 }

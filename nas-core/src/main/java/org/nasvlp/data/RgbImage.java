@@ -1,10 +1,15 @@
 package org.nasvlp.data;
 
+import java.awt.image.BufferedImage;
+import java.awt.image.DataBufferByte;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Objects;
+import javax.imageio.ImageIO;
 
 /** A decoded picture: 8 bits for each of red, green and blue. Immutable. */
 public final class RgbImage {
@@ -100,6 +105,46 @@ public final class RgbImage {
   /** Rows. */
   public int height() {
     return height;
+  }
+
+  /**
+   * A part of the image.
+   *
+   * @param x left edge, from 0
+   * @param y upper edge, from 0
+   * @throws IndexOutOfBoundsException if the part is empty or does not lie inside the image
+   */
+  public RgbImage crop(int x, int y, int partWidth, int partHeight) {
+    Objects.checkFromIndexSize(x, partWidth, width);
+    Objects.checkFromIndexSize(y, partHeight, height);
+    if (partWidth == 0 || partHeight == 0) {
+      throw new IndexOutOfBoundsException("a part of " + partWidth + " x " + partHeight);
+    }
+    byte[] part = new byte[partWidth * partHeight * 3];
+    for (int row = 0; row < partHeight; row++) {
+      System.arraycopy(rgb, ((y + row) * width + x) * 3, part, row * partWidth * 3, partWidth * 3);
+    }
+    return wrap(partWidth, partHeight, part);
+  }
+
+  /** The image as a PNG file. */
+  public byte[] png() {
+    BufferedImage copy = new BufferedImage(width, height, BufferedImage.TYPE_3BYTE_BGR);
+    byte[] bgr = ((DataBufferByte) copy.getRaster().getDataBuffer()).getData();
+    for (int i = 0; i < rgb.length; i += 3) {
+      bgr[i] = rgb[i + 2];
+      bgr[i + 1] = rgb[i + 1];
+      bgr[i + 2] = rgb[i];
+    }
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    try {
+      if (!ImageIO.write(copy, "png", out)) {
+        throw new IllegalStateException("this Java has no PNG writer");
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    return out.toByteArray();
   }
 
   /** A copy of the pixels: {@code height × width × 3} bytes, row by row, red first. */

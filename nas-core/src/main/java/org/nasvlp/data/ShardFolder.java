@@ -62,6 +62,12 @@ final class ShardFolder implements ImageTextDataset {
   }
 
   @Override
+  public byte[] encodedImage(long index) throws BadSampleException {
+    int shard = shardOf(index);
+    return shards.get(shard).encodedImage(index - starts[shard]);
+  }
+
+  @Override
   public ImageCaption caption(long index) throws BadSampleException {
     int shard = shardOf(index);
     return shards.get(shard).caption(index - starts[shard]);

@@ -239,6 +239,11 @@ final class TarShard implements ImageTextDataset {
     return caption(slot(index));
   }
 
+  @Override
+  public byte[] encodedImage(long index) throws BadSampleException {
+    return read(slot(index).image(), MAX_IMAGE_BYTES);
+  }
+
   private Slot slot(long index) throws BadSampleException {
     Slot slot = slots[(int) Objects.checkIndex(index, (long) slots.length)];
     if (closed) {

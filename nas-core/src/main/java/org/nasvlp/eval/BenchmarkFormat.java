@@ -1,0 +1,88 @@
+package org.nasvlp.eval;
+
+import java.util.Arrays;
+import java.util.stream.Collectors;
+
+/** The published fine-grained benchmarks whose files {@link PublishedBenchmark} reads. */
+public enum BenchmarkFormat {
+  /** ARO's Visual Genome Relation (arXiv 2210.01936): the order of subject and object. */
+  ARO_RELATION("aro-relation", "ARO VG-Relation", Task.CAPTION_CHOICE),
+  /** ARO's Visual Genome Attribution (arXiv 2210.01936): two attributes exchanged. */
+  ARO_ATTRIBUTION("aro-attribution", "ARO VG-Attribution", Task.CAPTION_CHOICE),
+  /** Winoground (arXiv 2204.03162): two images, two captions of the same words. */
+  WINOGROUND("winoground", "Winoground", Task.PAIR),
+  /** VALSE (arXiv 2112.07566): a caption and its foil, by linguistic phenomenon. */
+  VALSE("valse", "VALSE", Task.CAPTION_CHOICE),
+  /** SugarCrepe (arXiv 2306.14610): hard negative captions without telling artefacts. */
+  SUGARCREPE("sugarcrepe", "SugarCrepe", Task.CAPTION_CHOICE),
+  /** SVO-Probes (arXiv 2106.09141): a sentence and two images, by the part that differs. */
+  SVO_PROBES("svo-probes", "SVO-Probes", Task.IMAGE_CHOICE),
+  /** VL-CheckList (arXiv 2207.00221): a caption and one with a word replaced. */
+  VL_CHECKLIST("vl-checklist", "VL-CheckList", Task.CAPTION_CHOICE);
+
+  /** What a model has to choose. */
+  public enum Task {
+    /** One image and two captions, the first of them right; chance 1/2. */
+    CAPTION_CHOICE,
+    /** Two images, the first of them right, and one caption; chance 1/2. */
+    IMAGE_CHOICE,
+    /**
+     * Two images and two captions, the first of each together and the second of each: text, image
+     * and group score; chance 1/4, 1/4 and 1/6.
+     */
+    PAIR;
+
+    int images() {
+      return this == CAPTION_CHOICE ? 1 : 2;
+    }
+
+    int captions() {
+      return this == IMAGE_CHOICE ? 1 : 2;
+    }
+  }
+
+  private final String id;
+  private final String title;
+  private final Task task;
+
+  BenchmarkFormat(String id, String title, Task task) {
+    this.id = id;
+    this.title = title;
+    this.task = task;
+  }
+
+  /** The name on the command line, for example {@code aro-relation}. */
+  public String id() {
+    return id;
+  }
+
+  /** The name in tables. */
+  public String title() {
+    return title;
+  }
+
+  /** What a model has to choose. */
+  public Task task() {
+    return task;
+  }
+
+  /**
+   * The format of a name.
+   *
+   * @throws IllegalArgumentException for another name; the message lists them all
+   */
+  public static BenchmarkFormat of(String id) {
+    for (BenchmarkFormat format : values()) {
+      if (format.id.equals(id)) {
+        return format;
+      }
+    }
+    throw new IllegalArgumentException(
+        "there is no benchmark '%s'; there are %s"
+            .formatted(
+                id,
+                Arrays.stream(values())
+                    .map(BenchmarkFormat::id)
+                    .collect(Collectors.joining(", "))));
+  }
+}

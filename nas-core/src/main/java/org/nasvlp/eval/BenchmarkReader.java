@@ -1,0 +1,441 @@
+package org.nasvlp.eval;
+
+import java.io.IOException;
+import java.io.StringReader;
+import java.nio.charset.CharacterCodingException;
+import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+import org.nasvlp.internal.CsvRows;
+import tools.jackson.core.JacksonException;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+/** Reads the files of published benchmarks. */
+final class BenchmarkReader {
+  /** Published files have up to 60 MB. */
+  private static final long MAX_FILE_BYTES = 1L << 29;
+
+  /** VALSE's authors keep a foil if at least two of three annotators chose the caption. */
+  private static final int VALSE_VOTES = 2;
+
+  private final BenchmarkFormat format;
+  private final Path data;
+  private final Map<String, BenchmarkItem> items = new LinkedHashMap<>();
+  private final Map<String, Integer> dropped = new LinkedHashMap<>();
+
+  private BenchmarkReader(BenchmarkFormat format, Path data) {
+    this.format = format;
+    this.data = data;
+  }
+
+  static PublishedBenchmark read(BenchmarkFormat format, Path data) throws IOException {
+    BenchmarkReader reader = new BenchmarkReader(format, data);
+    reader.readAll();
+    if (reader.items.isEmpty()) {
+      throw new IOException(data + ": holds no item of " + format.title());
+    }
+    return new PublishedBenchmark(format, List.copyOf(reader.items.values()), reader.dropped);
+  }
+
+  private void readAll() throws IOException {
+    if (!Files.isDirectory(data)) {
+      readFile(data, stem(data.getFileName().toString()));
+      return;
+    }
+    if (format != BenchmarkFormat.SUGARCREPE
+        && format != BenchmarkFormat.VL_CHECKLIST
+        && format != BenchmarkFormat.VALSE) {
+      throw new IOException(data + ": is a folder; name the file of " + format.title());
+    }
+    List<Path> files;
+    try (Stream<Path> walk = Files.walk(data)) {
+      files =
+          walk.filter(file -> file.getFileName().toString().endsWith(".json"))
+              .filter(Files::isRegularFile)
+              .sorted()
+              .toList();
+    }
+    if (files.isEmpty()) {
+      throw new IOException(data + ": holds no .json file");
+    }
+    for (Path file : files) {
+      readFile(file, stem(data.relativize(file).toString().replace('\\', '/')));
+    }
+  }
+
+  private static String stem(String name) {
+    int dot = name.lastIndexOf('.');
+    return dot > name.lastIndexOf('/') + 1 ? name.substring(0, dot) : name;
+  }
+
+  private void readFile(Path file, String part) throws IOException {
+    String text = text(file);
+    if (text.isBlank()) {
+      throw new IOException(file + ": is empty");
+    }
+    try {
+      if (format == BenchmarkFormat.SVO_PROBES) {
+        svoProbes(file, text);
+      } else if (format == BenchmarkFormat.WINOGROUND && !text.stripLeading().startsWith("[")) {
+        int line = 0;
+        for (String json : (Iterable<String>) text.lines()::iterator) {
+          line++;
+          if (!json.isBlank()) {
+            winoground(new Entry(file, "line " + line, parse(file, "line " + line + ": ", json)));
+          }
+        }
+      } else {
+        json(file, part, parse(file, "", text));
+      }
+    } catch (OtherFormat e) {
+      String seen = guess(text);
+      throw new IOException(
+          seen == null || seen.equals(format.title())
+              ? e.getMessage()
+              : "%s: this looks like %s, not %s (%s)"
+                  .formatted(file, seen, format.title(), e.getMessage()),
+          e);
+    }
+  }
+
+  private static String text(Path file) throws IOException {
+    try {
+      if (Files.size(file) > MAX_FILE_BYTES) {
+        throw new IOException(
+            "%s: has %d bytes; benchmark files of up to %d are read"
+                .formatted(file, Files.size(file), MAX_FILE_BYTES));
+      }
+      String text = Files.readString(file);
+      return text.startsWith("\uFEFF") ? text.substring(1) : text;
+    } catch (NoSuchFileException e) {
+      throw new IOException(file + ": no such file", e);
+    } catch (CharacterCodingException e) {
+      throw new IOException(file + ": not UTF-8 text", e);
+    }
+  }
+
+  private JsonNode parse(Path file, String where, String json) throws IOException {
+    try {
+      return JsonMapper.shared().readTree(json);
+    } catch (JacksonException e) {
+      String place = e.getLocation() == null ? "" : " (line " + e.getLocation().getLineNr() + ")";
+      throw new OtherFormat(file + ": " + where + "not JSON: " + e.getOriginalMessage() + place, e);
+    }
+  }
+
+  private void json(Path file, String part, JsonNode root) throws IOException {
+    if (root.isArray()) {
+      int number = 0;
+      for (JsonNode node : root) {
+        Entry entry = new Entry(file, "entry " + ++number, node);
+        switch (format) {
+          case ARO_RELATION, ARO_ATTRIBUTION -> aro(entry, number);
+          case VL_CHECKLIST -> vlChecklist(entry, part, number);
+          case WINOGROUND -> winoground(entry);
+          default -> throw new OtherFormat(file + ": must be an object of items by their id");
+        }
+      }
+      return;
+    }
+    if (!root.isObject()) {
+      throw new OtherFormat(file + ": holds neither a list nor an object");
+    }
+    for (Map.Entry<String, JsonNode> field : root.properties()) {
+      Entry entry = new Entry(file, "entry " + field.getKey(), field.getValue());
+      switch (format) {
+        case VALSE -> valse(entry, field.getKey());
+        case SUGARCREPE -> sugarCrepe(entry, part, field.getKey());
+        default -> throw new OtherFormat(file + ": must be a list of items");
+      }
+    }
+  }
+
+  private void aro(Entry entry, int number) throws IOException {
+    BenchmarkItem.Crop crop =
+        entry.has("bbox_x")
+            ? new BenchmarkItem.Crop(
+                entry.integer("bbox_x", 0),
+                entry.integer("bbox_y", 0),
+                entry.integer("bbox_w", 1),
+                entry.integer("bbox_h", 1))
+            : null;
+    String category;
+    if (format == BenchmarkFormat.ARO_RELATION) {
+      category = entry.text("relation_name");
+    } else {
+      List<String> attributes = entry.texts("attributes", 2);
+      category = String.join("_", attributes);
+    }
+    add(
+        entry,
+        new BenchmarkItem(
+            String.valueOf(number),
+            category,
+            List.of(new BenchmarkItem.Picture(entry.path("image_path"), crop)),
+            List.of(entry.text("true_caption"), entry.text("false_caption"))));
+  }
+
+  private void winoground(Entry entry) throws IOException {
+    add(
+        entry,
+        new BenchmarkItem(
+            entry.id("id"),
+            entry.text("collapsed_tag"),
+            List.of(picture(entry.path("image_0")), picture(entry.path("image_1"))),
+            List.of(entry.text("caption_0"), entry.text("caption_1"))));
+  }
+
+  private void valse(Entry entry, String id) throws IOException {
+    JsonNode votes = entry.node("mturk").get("caption");
+    if (votes == null || !votes.isIntegralNumber()) {
+      throw entry.wrong("needs an integer as \"mturk.caption\"");
+    }
+    if (votes.intValue() < VALSE_VOTES) {
+      dropped.merge("fewer than two annotators chose the caption", 1, Integer::sum);
+      return;
+    }
+    add(
+        entry,
+        new BenchmarkItem(
+            id,
+            entry.text("linguistic_phenomena"),
+            List.of(picture(entry.path("image_file"))),
+            List.of(entry.text("caption"), entry.text("foil"))));
+  }
+
+  private void sugarCrepe(Entry entry, String part, String id) throws IOException {
+    add(
+        entry,
+        new BenchmarkItem(
+            part + "/" + id,
+            part,
+            List.of(picture(entry.path("filename"))),
+            List.of(entry.text("caption"), entry.text("negative_caption"))));
+  }
+
+  private void vlChecklist(Entry entry, String part, int number) throws IOException {
+    if (!entry.node.isArray() || entry.node.size() != 2 || !entry.node.get(1).isObject()) {
+      throw entry.other("must be [path, {\"POS\": […], \"NEG\": […]}]");
+    }
+    Entry captions = new Entry(entry.file, entry.where, entry.node.get(1));
+    add(
+        entry,
+        new BenchmarkItem(
+            part + "/" + number,
+            part,
+            List.of(picture(entry.relative("path", entry.node.get(0)))),
+            List.of(captions.texts("POS", 1).getFirst(), captions.texts("NEG", 1).getFirst())));
+  }
+
+  private void svoProbes(Path file, String text) throws IOException {
+    if (text.stripLeading().startsWith("{") || text.stripLeading().startsWith("[")) {
+      throw new OtherFormat(file + ": holds JSON, not comma-separated values");
+    }
+    List<CsvRows.Row> rows = new ArrayList<>();
+    try (CsvRows csv = new CsvRows(new StringReader(text), file.toString(), ',')) {
+      for (CsvRows.Row row = csv.next(); row != null; row = csv.next()) {
+        rows.add(row);
+      }
+    }
+    List<String> header = rows.getFirst().fields();
+    Map<String, Integer> columns = new HashMap<>();
+    for (int i = 0; i < header.size(); i++) {
+      columns.put(header.get(i), i);
+    }
+    List<String> needed =
+        List.of("sentence", "pos_image_id", "neg_image_id", "subj_neg", "verb_neg", "obj_neg");
+    for (String name : needed) {
+      if (!columns.containsKey(name)) {
+        throw new OtherFormat(
+            "%s: has no column %s; its columns are %s".formatted(file, name, header));
+      }
+    }
+    for (CsvRows.Row row : rows.subList(1, rows.size())) {
+      String where = file + " line " + row.line();
+      if (row.fields().size() != header.size()) {
+        throw new IOException(
+            "%s: has %d fields, the header has %d"
+                .formatted(where, row.fields().size(), header.size()));
+      }
+      String category = null;
+      for (String part : List.of("subj", "verb", "obj")) {
+        String value = row.fields().get(columns.get(part + "_neg")).strip();
+        if (value.equalsIgnoreCase("true") || value.equals("1")) {
+          if (category != null) {
+            throw new IOException(where + ": both " + category + " and " + part + " are negative");
+          }
+          category = part;
+        } else if (!value.equalsIgnoreCase("false") && !value.equals("0")) {
+          throw new IOException(
+              where + ": " + part + "_neg is '" + value + "'; True or False is needed");
+        }
+      }
+      if (category == null) {
+        throw new IOException(where + ": none of subj_neg, verb_neg and obj_neg is True");
+      }
+      String sentence = row.fields().get(columns.get("sentence"));
+      if (sentence.isBlank()) {
+        dropped.merge("no sentence", 1, Integer::sum);
+        continue;
+      }
+      Entry entry = new Entry(file, "line " + row.line(), JsonMapper.shared().createObjectNode());
+      add(
+          entry,
+          new BenchmarkItem(
+              String.valueOf(row.line()),
+              category,
+              List.of(
+                  picture(
+                      entry.safe("pos_image_id", row.fields().get(columns.get("pos_image_id")))),
+                  picture(
+                      entry.safe("neg_image_id", row.fields().get(columns.get("neg_image_id"))))),
+              List.of(sentence)));
+    }
+  }
+
+  private static BenchmarkItem.Picture picture(String path) {
+    return new BenchmarkItem.Picture(path, null);
+  }
+
+  private void add(Entry entry, BenchmarkItem item) throws IOException {
+    if (items.putIfAbsent(item.id(), item) != null) {
+      throw entry.wrong("the id " + item.id() + " occurs twice");
+    }
+  }
+
+  /** The benchmark that a text looks like, by its fields' names; null if by none. */
+  private static @Nullable String guess(String text) {
+    String start = text.substring(0, Math.min(text.length(), 1 << 16));
+    Map<String, BenchmarkFormat> marks = new LinkedHashMap<>();
+    marks.put("\"caption_0\"", BenchmarkFormat.WINOGROUND);
+    marks.put("\"relation_name\"", BenchmarkFormat.ARO_RELATION);
+    marks.put("\"false_caption\"", BenchmarkFormat.ARO_ATTRIBUTION);
+    marks.put("\"foil\"", BenchmarkFormat.VALSE);
+    marks.put("\"negative_caption\"", BenchmarkFormat.SUGARCREPE);
+    marks.put("\"POS\"", BenchmarkFormat.VL_CHECKLIST);
+    marks.put("pos_triplet", BenchmarkFormat.SVO_PROBES);
+    for (Map.Entry<String, BenchmarkFormat> mark : marks.entrySet()) {
+      if (start.contains(mark.getKey())) {
+        return mark.getValue().title();
+      }
+    }
+    return start.contains("\"annotations\"") ? "a COCO annotations file" : null;
+  }
+
+  /** The file has not the form of the benchmark; perhaps it has that of another. */
+  private static final class OtherFormat extends IOException {
+    private static final long serialVersionUID = 1L;
+
+    OtherFormat(String message) {
+      super(message);
+    }
+
+    OtherFormat(String message, Throwable cause) {
+      super(message, cause);
+    }
+  }
+
+  /** An item's JSON and where it stands. */
+  private record Entry(Path file, String where, JsonNode node) {
+    boolean has(String field) {
+      return node.has(field);
+    }
+
+    IOException wrong(String what) {
+      return new IOException(file + " " + where + ": " + what);
+    }
+
+    OtherFormat other(String what) {
+      return new OtherFormat(file + " " + where + ": " + what);
+    }
+
+    JsonNode node(String field) throws IOException {
+      JsonNode value = node.get(field);
+      if (value == null) {
+        throw other("has no \"" + field + "\"");
+      }
+      return value;
+    }
+
+    String text(String field) throws IOException {
+      return text(field, node(field));
+    }
+
+    private String text(String field, JsonNode value) throws IOException {
+      if (!value.isString() || value.stringValue().isBlank()) {
+        throw wrong(
+            "\"" + field + "\" is " + shown(value) + "; a text that is not blank is needed");
+      }
+      return value.stringValue();
+    }
+
+    List<String> texts(String field, int least) throws IOException {
+      JsonNode list = node(field);
+      if (!list.isArray() || list.size() < least) {
+        throw wrong("\"" + field + "\" must be a list of at least " + least);
+      }
+      List<String> texts = new ArrayList<>();
+      for (JsonNode value : list) {
+        texts.add(text(field, value));
+      }
+      return texts;
+    }
+
+    int integer(String field, int least) throws IOException {
+      JsonNode value = node(field);
+      if (!value.isIntegralNumber() || !value.canConvertToInt() || value.intValue() < least) {
+        throw wrong(
+            "\"%s\" is %s; an integer of at least %d is needed"
+                .formatted(field, shown(value), least));
+      }
+      return value.intValue();
+    }
+
+    String id(String field) throws IOException {
+      JsonNode value = node(field);
+      if (!value.isIntegralNumber() && !value.isString()) {
+        throw wrong("\"" + field + "\" is " + shown(value) + "; an integer or a text is needed");
+      }
+      return value.asString();
+    }
+
+    String path(String field) throws IOException {
+      return relative(field, node(field));
+    }
+
+    String relative(String field, JsonNode value) throws IOException {
+      return safe(field, text(field, value));
+    }
+
+    /** A path that stays inside the folder of images. */
+    String safe(String field, String path) throws IOException {
+      try {
+        Path normal = Path.of(path).normalize();
+        if (path.isBlank() || normal.isAbsolute() || normal.startsWith("..")) {
+          throw wrong(
+              "the image path '%s' in \"%s\" leads out of the folder of images; make it relative to"
+                      .formatted(path, field)
+                  + " that folder");
+        }
+        return normal.toString();
+      } catch (InvalidPathException e) {
+        throw wrong("the image path in \"" + field + "\" is not valid: " + e.getReason());
+      }
+    }
+
+    private static String shown(JsonNode value) {
+      String text = value.toString();
+      return text.length() > 60 ? text.substring(0, 60).toLowerCase(Locale.ROOT) + "…" : text;
+    }
+  }
+}

@@ -1,0 +1,54 @@
+package org.nasvlp.eval;
+
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+
+/**
+ * What scores reach on a benchmark. A tie counts as wrong.
+ *
+ * @param metrics names, for example {@code accuracy} or {@code text, image, group}
+ * @param byCategory for each category, in the benchmark's order, a share for each metric
+ * @param all the same over all items that were scored (micro average)
+ * @param macro for each metric the mean over categories, those left out of it aside
+ * @param items items scored
+ * @param unscored items of the benchmark without scores
+ */
+public record BenchmarkReport(
+    List<String> metrics,
+    Map<String, List<Share>> byCategory,
+    List<Share> all,
+    List<Double> macro,
+    int items,
+    int unscored) {
+
+  /** Copies what it is given. */
+  public BenchmarkReport {
+    metrics = List.copyOf(metrics);
+    byCategory = Collections.unmodifiableMap(new LinkedHashMap<>(byCategory));
+    all = List.copyOf(all);
+    macro = List.copyOf(macro);
+  }
+
+  static List<Double> macro(Map<String, List<Share>> byCategory, Set<String> leftOut, int metrics) {
+    double[] sums = new double[metrics];
+    int count = 0;
+    for (Map.Entry<String, List<Share>> entry : byCategory.entrySet()) {
+      if (leftOut.contains(entry.getKey())) {
+        continue;
+      }
+      count++;
+      for (int m = 0; m < metrics; m++) {
+        sums[m] += entry.getValue().get(m).value();
+      }
+    }
+    if (count == 0) {
+      throw new IllegalArgumentException(
+          "all %d categories are left out of the macro average".formatted(byCategory.size()));
+    }
+    double n = count;
+    return java.util.Arrays.stream(sums).mapToObj(sum -> sum / n).toList();
+  }
+}

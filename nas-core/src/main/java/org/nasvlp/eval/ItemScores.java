@@ -1,0 +1,183 @@
+package org.nasvlp.eval;
+
+import java.io.BufferedReader;
+import java.io.BufferedWriter;
+import java.io.IOException;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeSet;
+import org.jspecify.annotations.Nullable;
+import tools.jackson.core.JacksonException;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * Scores of a benchmark's items, by item id: for each way of scoring a matrix of images by
+ * captions. Higher is a better fit; nothing is NaN. {@code itm} holds log-odds of a match, so that
+ * above 0 means that image and caption belong together.
+ *
+ * <p>As a file, JSON lines: {@code {"id": "7", "itc": [[0.31, 0.28]], "itm": [[2.1, -0.4]]}}, one
+ * row for each image. Winoground's published files, {@code {"id": 7, "c0_i0": …, "c0_i1": …,
+ * "c1_i0": …, "c1_i1": …}}, are read as well, as way {@code score}.
+ *
+ * @param byItem ids in order; each way of scoring with its matrix
+ */
+public record ItemScores(Map<String, Map<String, double[][]>> byItem) {
+  private static final List<String> WINOGROUND = List.of("c0_i0", "c1_i0", "c0_i1", "c1_i1");
+  private static final int MOST_SIDE = 16;
+
+  /** Copies the maps. */
+  public ItemScores {
+    byItem = Collections.unmodifiableMap(new LinkedHashMap<>(byItem));
+  }
+
+  /** The ways of scoring that occur, in alphabetical order. */
+  public List<String> ways() {
+    TreeSet<String> ways = new TreeSet<>();
+    byItem.values().forEach(scores -> ways.addAll(scores.keySet()));
+    return List.copyOf(ways);
+  }
+
+  /** An item's scores, images by captions; null if there are none. */
+  double @Nullable [][] of(String id, String way) {
+    Map<String, double[][]> scores = byItem.get(id);
+    return scores == null ? null : scores.get(way);
+  }
+
+  /**
+   * Writes JSON lines, to a file beside it first, so that a file of that name is whole.
+   *
+   * @throws IOException if the file cannot be written
+   */
+  public void write(Path file) throws IOException {
+    Path folder = file.toAbsolutePath().getParent();
+    Files.createDirectories(folder);
+    Path part = folder.resolve(file.getFileName() + ".part");
+    try {
+      try (BufferedWriter writer = Files.newBufferedWriter(part)) {
+        for (Map.Entry<String, Map<String, double[][]>> item : byItem.entrySet()) {
+          ObjectNode line = JsonNodeFactory.instance.objectNode().put("id", item.getKey());
+          item.getValue()
+              .forEach(
+                  (way, matrix) -> {
+                    ArrayNode rows = line.putArray(way);
+                    for (double[] row : matrix) {
+                      ArrayNode values = rows.addArray();
+                      Arrays.stream(row).forEach(values::add);
+                    }
+                  });
+          writer.write(JsonMapper.shared().writeValueAsString(line));
+          writer.newLine();
+        }
+      }
+      Files.move(part, file, StandardCopyOption.REPLACE_EXISTING, StandardCopyOption.ATOMIC_MOVE);
+    } finally {
+      Files.deleteIfExists(part);
+    }
+  }
+
+  /**
+   * Reads JSON lines in either form.
+   *
+   * @throws IOException naming file and line, for another form, an id that occurs twice, or a score
+   *     that is no finite number
+   */
+  public static ItemScores read(Path file) throws IOException {
+    Map<String, Map<String, double[][]>> items = new LinkedHashMap<>();
+    try (BufferedReader reader = Files.newBufferedReader(file, StandardCharsets.UTF_8)) {
+      int number = 0;
+      for (String text = reader.readLine(); text != null; text = reader.readLine()) {
+        number++;
+        if (text.isBlank()) {
+          continue;
+        }
+        String where = file + " line " + number;
+        JsonNode line;
+        try {
+          line = JsonMapper.shared().readTree(text);
+        } catch (JacksonException e) {
+          throw new IOException(where + ": not JSON: " + e.getOriginalMessage(), e);
+        }
+        JsonNode id = line.get("id");
+        if (id == null || !(id.isString() || id.isIntegralNumber())) {
+          throw new IOException(where + ": needs a text or an integer as \"id\"");
+        }
+        if (items.put(id.asString(), scores(where, line)) != null) {
+          throw new IOException(where + ": the id " + id.asString() + " occurs twice");
+        }
+      }
+    } catch (NoSuchFileException e) {
+      throw new IOException(file + ": no such file; it should hold scores as JSON lines", e);
+    } catch (CharacterCodingException e) {
+      throw new IOException(file + ": not UTF-8 text", e);
+    }
+    if (items.isEmpty()) {
+      throw new IOException(file + ": holds no scores");
+    }
+    return new ItemScores(items);
+  }
+
+  private static Map<String, double[][]> scores(String where, JsonNode line) throws IOException {
+    if (line.has(WINOGROUND.getFirst())) {
+      double[] values = new double[WINOGROUND.size()];
+      for (int i = 0; i < values.length; i++) {
+        values[i] = number(where, WINOGROUND.get(i), line.get(WINOGROUND.get(i)));
+      }
+      return Map.of("score", new double[][] {{values[0], values[1]}, {values[2], values[3]}});
+    }
+    Map<String, double[][]> ways = new LinkedHashMap<>();
+    for (Map.Entry<String, JsonNode> field : line.properties()) {
+      if (field.getValue().isArray()) {
+        ways.put(field.getKey(), matrix(where, field.getKey(), field.getValue()));
+      }
+    }
+    if (ways.isEmpty()) {
+      throw new IOException(
+          where
+              + ": needs scores, as \"itm\": [[…]] with a row for each image, or Winoground's"
+              + " c0_i0, c1_i0, c0_i1 and c1_i1");
+    }
+    return ways;
+  }
+
+  private static double[][] matrix(String where, String way, JsonNode rows) throws IOException {
+    List<double[]> matrix = new ArrayList<>();
+    for (JsonNode row : rows) {
+      if (!row.isArray() || row.size() != rows.get(0).size() || row.size() > MOST_SIDE) {
+        throw new IOException(
+            where
+                + ": \""
+                + way
+                + "\" must be a list of rows of the same length, images by captions");
+      }
+      double[] values = new double[row.size()];
+      for (int i = 0; i < values.length; i++) {
+        values[i] = number(where, way, row.get(i));
+      }
+      matrix.add(values);
+    }
+    return matrix.toArray(double[][]::new);
+  }
+
+  private static double number(String where, String field, @Nullable JsonNode node)
+      throws IOException {
+    if (node == null || !node.isNumber() || !Double.isFinite(node.doubleValue())) {
+      throw new IOException(
+          where + ": \"" + field + "\" is " + node + "; a finite number is needed");
+    }
+    return node.doubleValue();
+  }
+}

@@ -1,0 +1,379 @@
+package org.nasvlp.eval;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.function.IntConsumer;
+import org.nasvlp.data.BadSampleException;
+import org.nasvlp.data.RgbImage;
+
+/**
+ * A published benchmark of fine differences, read from its authors' files. Immutable and
+ * thread-safe; images are read while {@link #score} runs, not before.
+ */
+public final class PublishedBenchmark {
+  /** The match log-odds of a probability of one half. */
+  private static final double EVEN = 0;
+
+  /** Items scored at a time: what bounds the decoded images in memory. */
+  private static final int CHUNK = 64;
+
+  private static final List<String> ENDINGS = List.of("", ".png", ".jpg", ".jpeg");
+
+  private final BenchmarkFormat format;
+  private final List<BenchmarkItem> items;
+  private final Map<String, Integer> dropped;
+
+  PublishedBenchmark(
+      BenchmarkFormat format, List<BenchmarkItem> items, Map<String, Integer> dropped) {
+    this.format = format;
+    this.items = List.copyOf(items);
+    this.dropped = Collections.unmodifiableMap(new LinkedHashMap<>(dropped));
+  }
+
+  /**
+   * Reads a benchmark's items.
+   *
+   * @param data the benchmark's file; for SugarCrepe, VALSE and VL-CheckList also a folder of
+   *     {@code .json} files, which are the categories of SugarCrepe and VL-CheckList
+   * @throws IOException naming the file and the entry, where it is cut short, of another form (then
+   *     also what it looks like), holds an id twice, or a path that leads out of the folder of
+   *     images
+   */
+  public static PublishedBenchmark read(BenchmarkFormat format, Path data) throws IOException {
+    return BenchmarkReader.read(format, data);
+  }
+
+  /** Whose files these are. */
+  public BenchmarkFormat format() {
+    return format;
+  }
+
+  /** The items, in the files' order. */
+  public List<BenchmarkItem> items() {
+    return items;
+  }
+
+  /** Entries of the files that are no items, as their authors have it: how many, by reason. */
+  public Map<String, Integer> dropped() {
+    return dropped;
+  }
+
+  /** The categories, in the order of their first appearance. */
+  public Set<String> categories() {
+    Set<String> categories = new LinkedHashSet<>();
+    items.forEach(item -> categories.add(item.category()));
+    return Collections.unmodifiableSet(categories);
+  }
+
+  /**
+   * What a model's scores are, and which items have none.
+   *
+   * @param scores of the items whose images could be read
+   * @param unreadable for each other item, what was wrong with its image
+   */
+  public record Scored(ItemScores scores, Map<String, String> unreadable) {
+    /** Copies the map. */
+    public Scored {
+      unreadable = Collections.unmodifiableMap(new LinkedHashMap<>(unreadable));
+    }
+  }
+
+  /**
+   * Scores all items whose images can be read.
+   *
+   * @param images folder that the items' paths are relative to
+   * @param background RGB colour, {@code 0xRRGGBB}, behind transparent pixels
+   * @param scorers ways of scoring by name: {@code itc}, {@code itm} (log-odds of a match), or
+   *     others
+   * @param progress told, now and then, how many items are done
+   * @throws IOException if the folder does not exist
+   * @throws IllegalStateException if a scorer gives NaN or a wrong number of scores
+   */
+  public Scored score(
+      Path images, int background, Map<String, ImageTextScorer> scorers, IntConsumer progress)
+      throws IOException {
+    if (!Files.isDirectory(images)) {
+      throw new IOException(images + ": no such folder; it should hold the benchmark's images");
+    }
+    Map<String, Map<String, double[][]>> scores = new LinkedHashMap<>();
+    Map<String, String> unreadable = new LinkedHashMap<>();
+    for (int from = 0; from < items.size(); from += CHUNK) {
+      int to = Math.min(items.size(), from + CHUNK);
+      new Chunk(images, background, items.subList(from, to)).score(scorers, scores, unreadable);
+      progress.accept(to);
+    }
+    return new Scored(new ItemScores(scores), unreadable);
+  }
+
+  /**
+   * What scores reach.
+   *
+   * <ul>
+   *   <li>caption choice and image choice: {@code accuracy}, the right one scores higher;
+   *   <li>pairs (Winoground): {@code text} (both captions chosen), {@code image}, {@code group};
+   *   <li>VALSE: {@code acc_r}, the caption scores higher than the foil; for {@code itm} also
+   *       {@code acc} of each taken alone as match or mismatch, {@code p_c} of the captions and
+   *       {@code p_f} of the foils. An even chance counts as wrong.
+   * </ul>
+   *
+   * @param way of scoring, one of {@link ItemScores#ways}
+   * @param leftOut categories left out of the macro average
+   * @throws IllegalArgumentException if no item has such scores, if scores are of an item that the
+   *     benchmark lacks or of another shape than it needs, or for a category that it lacks
+   */
+  public BenchmarkReport report(ItemScores scores, String way, Set<String> leftOut) {
+    for (String category : leftOut) {
+      if (!categories().contains(category)) {
+        throw new IllegalArgumentException(
+            "%s has no category '%s' to leave out".formatted(format.title(), category));
+      }
+    }
+    Set<String> ids = new LinkedHashSet<>(scores.byItem().keySet());
+    items.forEach(item -> ids.remove(item.id()));
+    if (!ids.isEmpty()) {
+      throw new IllegalArgumentException(
+          "%d scores are of items that %s lacks, the first with id %s; are they of other files?"
+              .formatted(ids.size(), format.title(), ids.iterator().next()));
+    }
+    Counts counts = new Counts(metrics(way));
+    int unscored = 0;
+    for (BenchmarkItem item : items) {
+      double[][] matrix = scores.of(item.id(), way);
+      if (matrix == null) {
+        unscored++;
+      } else {
+        counts.add(item.category(), right(item.id(), matrix, way));
+      }
+    }
+    return counts.report(way, leftOut, unscored);
+  }
+
+  /**
+   * Winoground's metrics from scores alone, without its categories.
+   *
+   * @throws IllegalArgumentException if an item's scores are not two images by two captions, or no
+   *     item has such scores
+   */
+  public static BenchmarkReport winoground(ItemScores scores, String way) {
+    PublishedBenchmark benchmark =
+        new PublishedBenchmark(
+            BenchmarkFormat.WINOGROUND,
+            scores.byItem().keySet().stream()
+                .map(id -> new BenchmarkItem(id, "all", List.of(), List.of()))
+                .toList(),
+            Map.of());
+    return benchmark.report(scores, way, Set.of());
+  }
+
+  private List<String> metrics(String way) {
+    return switch (format.task()) {
+      case PAIR -> List.of("text", "image", "group");
+      case IMAGE_CHOICE -> List.of("accuracy");
+      case CAPTION_CHOICE ->
+          format != BenchmarkFormat.VALSE
+              ? List.of("accuracy")
+              : way.equals("itm") ? List.of("acc_r", "acc", "p_c", "p_f") : List.of("acc_r");
+    };
+  }
+
+  /** For each metric, the right answers to one item. */
+  private int[] right(String id, double[][] s, String way) {
+    int captions = format.task().captions();
+    if (s.length != format.task().images()
+        || Arrays.stream(s).anyMatch(row -> row.length != captions)) {
+      throw new IllegalArgumentException(
+          "the %s scores of item %s are %s; %s needs %d x %d (images by captions)"
+              .formatted(
+                  way,
+                  id,
+                  Arrays.deepToString(s),
+                  format.title(),
+                  format.task().images(),
+                  captions));
+    }
+    return switch (format.task()) {
+      case IMAGE_CHOICE -> new int[] {one(s[0][0] > s[1][0])};
+      case PAIR -> {
+        boolean text = s[0][0] > s[0][1] && s[1][1] > s[1][0];
+        boolean image = s[0][0] > s[1][0] && s[1][1] > s[0][1];
+        yield new int[] {one(text), one(image), one(text && image)};
+      }
+      case CAPTION_CHOICE -> {
+        int pairwise = one(s[0][0] > s[0][1]);
+        if (metrics(way).size() == 1) {
+          yield new int[] {pairwise};
+        }
+        int caption = one(s[0][0] > EVEN);
+        int foil = one(s[0][1] < EVEN);
+        yield new int[] {pairwise, caption + foil, caption, foil};
+      }
+    };
+  }
+
+  private static int one(boolean right) {
+    return right ? 1 : 0;
+  }
+
+  /** Right answers and all of them, by category. */
+  private final class Counts {
+    private final List<String> metrics;
+    private final Map<String, int[]> right = new LinkedHashMap<>();
+    private final Map<String, Integer> items = new LinkedHashMap<>();
+
+    Counts(List<String> metrics) {
+      this.metrics = metrics;
+    }
+
+    void add(String category, int[] answers) {
+      int[] sum = right.computeIfAbsent(category, name -> new int[metrics.size()]);
+      for (int m = 0; m < sum.length; m++) {
+        sum[m] += answers[m];
+      }
+      items.merge(category, 1, Integer::sum);
+    }
+
+    BenchmarkReport report(String way, Set<String> leftOut, int unscored) {
+      if (items.isEmpty()) {
+        throw new IllegalArgumentException(
+            "no item of %s has %s scores".formatted(format.title(), way));
+      }
+      Map<String, List<Share>> byCategory = new LinkedHashMap<>();
+      int[] sums = new int[metrics.size()];
+      int count = 0;
+      for (Map.Entry<String, int[]> entry : right.entrySet()) {
+        int of = items.get(entry.getKey());
+        byCategory.put(entry.getKey(), shares(entry.getValue(), of));
+        for (int m = 0; m < sums.length; m++) {
+          sums[m] += entry.getValue()[m];
+        }
+        count += of;
+      }
+      return new BenchmarkReport(
+          metrics,
+          byCategory,
+          shares(sums, count),
+          BenchmarkReport.macro(byCategory, leftOut, metrics.size()),
+          count,
+          unscored);
+    }
+
+    private List<Share> shares(int[] sums, int of) {
+      List<Share> shares = new ArrayList<>();
+      for (int m = 0; m < sums.length; m++) {
+        // VALSE's acc asks twice of an item.
+        shares.add(new Share(sums[m], metrics.get(m).equals("acc") ? 2 * of : of));
+      }
+      return shares;
+    }
+  }
+
+  /** Some items, with the images among them decoded once. */
+  private static final class Chunk {
+    private final Path folder;
+    private final int background;
+    private final List<BenchmarkItem> items;
+    private final Map<BenchmarkItem.Picture, Integer> imageIndex = new LinkedHashMap<>();
+    private final List<RgbImage> images = new ArrayList<>();
+    private final Map<String, Integer> captionIndex = new LinkedHashMap<>();
+
+    Chunk(Path folder, int background, List<BenchmarkItem> items) {
+      this.folder = folder;
+      this.background = background;
+      this.items = items;
+    }
+
+    void score(
+        Map<String, ImageTextScorer> scorers,
+        Map<String, Map<String, double[][]>> scores,
+        Map<String, String> unreadable) {
+      List<BenchmarkItem> readable = new ArrayList<>();
+      List<int[]> combinations = new ArrayList<>();
+      for (BenchmarkItem item : items) {
+        try {
+          for (BenchmarkItem.Picture picture : item.pictures()) {
+            if (!imageIndex.containsKey(picture)) {
+              images.add(read(picture));
+              imageIndex.put(picture, images.size() - 1);
+            }
+          }
+        } catch (BadSampleException e) {
+          unreadable.put(item.id(), e.getMessage());
+          continue;
+        }
+        readable.add(item);
+        for (BenchmarkItem.Picture picture : item.pictures()) {
+          for (String caption : item.captions()) {
+            int index = captionIndex.computeIfAbsent(caption, text -> captionIndex.size());
+            combinations.add(new int[] {imageIndex.get(picture), index});
+          }
+        }
+      }
+      if (readable.isEmpty()) {
+        return;
+      }
+      List<String> captions = List.copyOf(captionIndex.keySet());
+      int[] image = combinations.stream().mapToInt(pair -> pair[0]).toArray();
+      int[] caption = combinations.stream().mapToInt(pair -> pair[1]).toArray();
+      readable.forEach(item -> scores.put(item.id(), new LinkedHashMap<>()));
+      scorers.forEach(
+          (way, scorer) -> {
+            double[] given = scorer.score(images, captions, image, caption);
+            if (given.length != image.length) {
+              throw new IllegalStateException(
+                  "the %s scorer gave %d scores for %d combinations"
+                      .formatted(way, given.length, image.length));
+            }
+            int next = 0;
+            for (BenchmarkItem item : readable) {
+              double[][] matrix = new double[item.pictures().size()][item.captions().size()];
+              for (double[] row : matrix) {
+                for (int c = 0; c < row.length; c++) {
+                  row[c] = given[next++];
+                  if (Double.isNaN(row[c])) {
+                    throw new IllegalStateException(
+                        "the %s scorer gave NaN for item %s: the model's parameters or features are"
+                                .formatted(way, item.id())
+                            + " not finite");
+                  }
+                }
+              }
+              scores.get(item.id()).put(way, matrix);
+            }
+          });
+    }
+
+    private RgbImage read(BenchmarkItem.Picture picture) throws BadSampleException {
+      Path file = folder.resolve(picture.path());
+      for (String ending : ENDINGS) {
+        Path candidate = folder.resolve(picture.path() + ending);
+        if (Files.isRegularFile(candidate)) {
+          file = candidate;
+          break;
+        }
+      }
+      RgbImage image = RgbImage.read(file, background);
+      BenchmarkItem.Crop crop = picture.crop();
+      if (crop == null) {
+        return image;
+      }
+      int x1 = (int) Math.min(image.width(), (long) crop.x() + crop.width());
+      int y1 = (int) Math.min(image.height(), (long) crop.y() + crop.height());
+      if (crop.x() >= x1 || crop.y() >= y1) {
+        throw new BadSampleException(
+            file.toString(),
+            "has %d x %d pixels; the item's rectangle lies outside"
+                .formatted(image.width(), image.height()));
+      }
+      return image.crop(crop.x(), crop.y(), x1 - crop.x(), y1 - crop.y());
+    }
+  }
+}

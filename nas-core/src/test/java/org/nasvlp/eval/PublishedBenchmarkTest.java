@@ -1,0 +1,437 @@
+package org.nasvlp.eval;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import java.awt.image.BufferedImage;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.SplittableRandom;
+import java.util.stream.Stream;
+import javax.imageio.ImageIO;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.nasvlp.data.RgbImage;
+
+class PublishedBenchmarkTest {
+  private static final String ARO_RELATION =
+      """
+      [{"image_path": "a.png", "bbox_x": 1, "bbox_y": 2, "bbox_w": 4, "bbox_h": 3,
+        "true_caption": "the dog on the mat", "false_caption": "the mat on the dog",
+        "relation_name": "on"},
+       {"image_path": "a.png", "bbox_x": 0, "bbox_y": 0, "bbox_w": 8, "bbox_h": 8,
+        "true_caption": "the man in the car", "false_caption": "the car in the man",
+        "relation_name": "in"},
+       {"image_path": "b.png", "bbox_x": 0, "bbox_y": 0, "bbox_w": 90, "bbox_h": 90,
+        "true_caption": "the cup on the dish", "false_caption": "the dish on the cup",
+        "relation_name": "on"}]
+      """;
+  private static final String ARO_ATTRIBUTION =
+      """
+      [{"image_path": "a.png", "bbox_x": 0, "bbox_y": 0, "bbox_w": 8, "bbox_h": 8,
+        "true_caption": "the red cup and the wet dog",
+        "false_caption": "the wet cup and the red dog", "attributes": ["red", "wet"]}]
+      """;
+  private static final String WINOGROUND =
+      """
+      {"id": 0, "image_0": "a", "image_1": "b", "caption_0": "a dog sees a cat", "caption_1": "a cat sees a dog", "tag": "x", "secondary_tag": "", "num_main_preds": 1, "collapsed_tag": "Object"}
+      {"id": 1, "image_0": "b", "image_1": "a", "caption_0": "more cups than mugs", "caption_1": "more mugs than cups", "tag": "y", "secondary_tag": "", "num_main_preds": 1, "collapsed_tag": "Relation"}
+      """;
+  private static final String VALSE =
+      """
+      {"one": {"image_file": "a.png", "caption": "two cats", "foil": "three cats",
+        "linguistic_phenomena": "counting", "mturk": {"foil": 0, "caption": 3, "other": 0}},
+       "two": {"image_file": "b.png", "caption": "a cat", "foil": "a dog",
+        "linguistic_phenomena": "foil-it", "mturk": {"foil": 2, "caption": 1, "other": 0}},
+       "three": {"image_file": "b.png", "caption": "a man", "foil": "a boy",
+        "linguistic_phenomena": "foil-it", "mturk": {"foil": 1, "caption": 2, "other": 0}}}
+      """;
+  private static final String SUGARCREPE =
+      """
+      {"0": {"filename": "a.png", "caption": "a red cup", "negative_caption": "a blue cup"},
+       "1": {"filename": "b.png", "caption": "a big dog", "negative_caption": "a small dog"}}
+      """;
+  private static final String SVO =
+      """
+      sentence,pos_triplet,neg_triplet,pos_url,neg_url,pos_image_id,neg_image_id,subj_neg,verb_neg,obj_neg
+      A man rides.,"man,ride,horse","man,feed,horse",u,v,a,b,False,True,False
+      "A ""big"" dog, wet.","dog,sit,mat","cat,sit,mat",u,v,b,a,True,False,False
+      """;
+  private static final String VL_CHECKLIST =
+      """
+      [["a.png", {"POS": ["a white cat"], "NEG": ["a black cat"]}],
+       ["b.png", {"POS": ["a tall man", "he"], "NEG": ["a short man"]}]]
+      """;
+
+  @TempDir Path folder;
+
+  private Path file(BenchmarkFormat format) throws IOException {
+    return switch (format) {
+      case ARO_RELATION -> write("relation.json", ARO_RELATION);
+      case ARO_ATTRIBUTION -> write("attribution.json", ARO_ATTRIBUTION);
+      case WINOGROUND -> write("examples.jsonl", WINOGROUND);
+      case VALSE -> write("existence.json", VALSE);
+      case SUGARCREPE -> write("swap_att.json", SUGARCREPE);
+      case SVO_PROBES -> write("svo.csv", SVO);
+      case VL_CHECKLIST -> write("color.json", VL_CHECKLIST);
+    };
+  }
+
+  private Path write(String name, String text) throws IOException {
+    return Files.writeString(folder.resolve(name), text);
+  }
+
+  private void picture(String name, int width, int height, int grey) throws IOException {
+    BufferedImage image = new BufferedImage(width, height, BufferedImage.TYPE_INT_RGB);
+    for (int y = 0; y < height; y++) {
+      for (int x = 0; x < width; x++) {
+        image.setRGB(x, y, (grey << 16) | (x << 8) | y);
+      }
+    }
+    ImageIO.write(image, "png", folder.resolve(name).toFile());
+  }
+
+  @Test
+  void itemsAreWhatTheFilesSay() throws IOException {
+    List<BenchmarkItem> aro =
+        PublishedBenchmark.read(BenchmarkFormat.ARO_RELATION, file(BenchmarkFormat.ARO_RELATION))
+            .items();
+    assertThat(aro)
+        .first()
+        .isEqualTo(
+            new BenchmarkItem(
+                "1",
+                "on",
+                List.of(new BenchmarkItem.Picture("a.png", new BenchmarkItem.Crop(1, 2, 4, 3))),
+                List.of("the dog on the mat", "the mat on the dog")));
+    assertThat(
+            PublishedBenchmark.read(
+                    BenchmarkFormat.ARO_ATTRIBUTION, file(BenchmarkFormat.ARO_ATTRIBUTION))
+                .categories())
+        .containsExactly("red_wet");
+    PublishedBenchmark valse =
+        PublishedBenchmark.read(BenchmarkFormat.VALSE, file(BenchmarkFormat.VALSE));
+    assertThat(valse.items()).extracting(BenchmarkItem::id).containsExactly("one", "three");
+    assertThat(valse.dropped().values()).containsExactly(1);
+    List<BenchmarkItem> svo =
+        PublishedBenchmark.read(BenchmarkFormat.SVO_PROBES, file(BenchmarkFormat.SVO_PROBES))
+            .items();
+    assertThat(svo).extracting(BenchmarkItem::category).containsExactly("verb", "subj");
+    assertThat(svo.get(1).captions()).containsExactly("A \"big\" dog, wet.");
+    assertThat(svo.get(1).pictures())
+        .extracting(BenchmarkItem.Picture::path)
+        .containsExactly("b", "a");
+    assertThat(
+            PublishedBenchmark.read(
+                    BenchmarkFormat.VL_CHECKLIST, file(BenchmarkFormat.VL_CHECKLIST))
+                .items()
+                .get(1)
+                .captions())
+        .containsExactly("a tall man", "a short man");
+  }
+
+  @Test
+  void aFolderOfSugarCrepeFilesIsACategoryEach() throws IOException {
+    Path data = Files.createDirectory(folder.resolve("crepe"));
+    Files.writeString(data.resolve("add_obj.json"), SUGARCREPE);
+    Files.writeString(data.resolve("swap_att.json"), SUGARCREPE);
+    PublishedBenchmark benchmark = PublishedBenchmark.read(BenchmarkFormat.SUGARCREPE, data);
+    assertThat(benchmark.categories()).containsExactly("add_obj", "swap_att");
+    assertThat(benchmark.items()).hasSize(4);
+  }
+
+  @Test
+  void aroAveragesOverItemsAndOverRelations() throws IOException {
+    PublishedBenchmark aro =
+        PublishedBenchmark.read(BenchmarkFormat.ARO_RELATION, file(BenchmarkFormat.ARO_RELATION));
+    // "on": right and a tie, "in": right.
+    ItemScores scores =
+        scores(Map.of("1", row(0.9, 0.1), "2", row(0.2, 0.1), "3", row(0.5, 0.5)), "itc");
+    BenchmarkReport report = aro.report(scores, "itc", Set.of());
+    assertThat(report.metrics()).containsExactly("accuracy");
+    assertThat(report.all()).containsExactly(new Share(2, 3));
+    assertThat(report.byCategory().get("on")).containsExactly(new Share(1, 2));
+    assertThat(report.macro()).containsExactly(0.75);
+    assertThat(aro.report(scores, "itc", Set.of("in")).macro()).containsExactly(0.5);
+    assertThatThrownBy(() -> aro.report(scores, "itc", Set.of("under")))
+        .hasMessageContaining("no category 'under'");
+  }
+
+  @Test
+  void winogroundsScoresByHand() throws IOException {
+    PublishedBenchmark winoground =
+        PublishedBenchmark.read(BenchmarkFormat.WINOGROUND, file(BenchmarkFormat.WINOGROUND));
+    // Item 0: both captions and both images. Item 1: captions right, the second caption's image
+    // wrong.
+    ItemScores scores =
+        scores(
+            Map.of("0", new double[][] {{4, 1}, {2, 3}}, "1", new double[][] {{9, 8}, {1, 2}}),
+            "score");
+    BenchmarkReport report = winoground.report(scores, "score", Set.of());
+    assertThat(report.metrics()).containsExactly("text", "image", "group");
+    assertThat(report.all()).containsExactly(new Share(2, 2), new Share(1, 2), new Share(1, 2));
+    assertThat(report.byCategory().get("Relation"))
+        .containsExactly(new Share(1, 1), new Share(0, 1), new Share(0, 1));
+    assertThat(PublishedBenchmark.winoground(scores, "score").all()).isEqualTo(report.all());
+  }
+
+  @Test
+  void valseTakesCaptionAndFoilAlone() throws IOException {
+    PublishedBenchmark valse =
+        PublishedBenchmark.read(BenchmarkFormat.VALSE, file(BenchmarkFormat.VALSE));
+    // Both pairwise right; the first foil passes for a match, the second caption for none.
+    Map<String, double[][]> byId = Map.of("one", row(3, 0.5), "three", row(-1, -2));
+    BenchmarkReport itm = valse.report(scores(byId, "itm"), "itm", Set.of());
+    assertThat(itm.metrics()).containsExactly("acc_r", "acc", "p_c", "p_f");
+    assertThat(itm.all())
+        .containsExactly(new Share(2, 2), new Share(2, 4), new Share(1, 2), new Share(1, 2));
+    assertThat(valse.report(scores(byId, "itc"), "itc", Set.of()).metrics())
+        .containsExactly("acc_r");
+  }
+
+  @ParameterizedTest
+  @EnumSource(BenchmarkFormat.class)
+  void perfectConstantAndOppositeScorers(BenchmarkFormat format) throws IOException {
+    PublishedBenchmark benchmark = PublishedBenchmark.read(format, file(format));
+    for (int sign = -1; sign <= 1; sign++) {
+      int scale = sign;
+      Map<String, double[][]> byId = new LinkedHashMap<>();
+      for (BenchmarkItem item : benchmark.items()) {
+        double[][] matrix = new double[item.pictures().size()][item.captions().size()];
+        for (int i = 0; i < matrix.length; i++) {
+          for (int c = 0; c < matrix[i].length; c++) {
+            matrix[i][c] = i == c ? scale : -scale;
+          }
+        }
+        byId.put(item.id(), matrix);
+      }
+      BenchmarkReport report = benchmark.report(scores(byId, "itm"), "itm", Set.of());
+      assertThat(report.macro()).allSatisfy(mean -> assertThat(mean).isEqualTo(scale > 0 ? 1 : 0));
+      assertThat(report.all())
+          .allSatisfy(share -> assertThat(share.value()).isEqualTo(scale > 0 ? 1 : 0));
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(
+      value = BenchmarkFormat.class,
+      names = {"WINOGROUND", "ARO_ATTRIBUTION", "SVO_PROBES"})
+  void randomScoresAreRightAsOftenAsChance(BenchmarkFormat format) {
+    int count = 20_000;
+    List<BenchmarkItem> items = new ArrayList<>();
+    Map<String, double[][]> byId = new LinkedHashMap<>();
+    SplittableRandom random = new SplittableRandom(7);
+    for (int i = 0; i < count; i++) {
+      items.add(new BenchmarkItem("" + i, "all", List.of(), List.of()));
+      double[][] matrix = new double[format.task().images()][format.task().captions()];
+      for (double[] row : matrix) {
+        java.util.Arrays.setAll(row, c -> random.nextDouble());
+      }
+      byId.put("" + i, matrix);
+    }
+    List<Share> all =
+        new PublishedBenchmark(format, items, Map.of())
+            .report(scores(byId, "itc"), "itc", Set.of())
+            .all();
+    double[] chance =
+        format.task() == BenchmarkFormat.Task.PAIR
+            ? new double[] {0.25, 0.25, 1.0 / 6}
+            : new double[] {0.5};
+    for (int m = 0; m < chance.length; m++) {
+      // Four standard deviations of 20,000 draws are below 0.015.
+      assertThat(all.get(m).value()).isCloseTo(chance[m], within(0.015));
+    }
+  }
+
+  @Test
+  void aScorerSeesTheRightCropAndCaptions() throws IOException {
+    picture("a.png", 20, 10, 7);
+    picture("b.png", 5, 4, 9);
+    PublishedBenchmark aro =
+        PublishedBenchmark.read(BenchmarkFormat.ARO_RELATION, file(BenchmarkFormat.ARO_RELATION));
+    // Sizes, first pixel and length of the caption make every combination tell itself.
+    ImageTextScorer scorer =
+        (images, captions, image, caption) -> {
+          double[] scores = new double[image.length];
+          for (int k = 0; k < scores.length; k++) {
+            RgbImage seen = images.get(image[k]);
+            scores[k] =
+                1e6 * seen.width()
+                    + 1e4 * seen.height()
+                    + 100 * (seen.green(0, 0) + seen.blue(0, 0))
+                    + (captions.get(caption[k]).startsWith("the d") ? 1 : 0);
+          }
+          return scores;
+        };
+    PublishedBenchmark.Scored scored =
+        aro.score(folder, 0xFFFFFF, Map.of("itc", scorer), done -> assertThat(done).isEqualTo(3));
+    assertThat(scored.unreadable()).isEmpty();
+    assertThat(scored.scores().of("1", "itc")).isDeepEqualTo(row(4_030_301, 4_030_300));
+    assertThat(scored.scores().of("2", "itc")).isDeepEqualTo(row(8_080_000, 8_080_000));
+    assertThat(scored.scores().of("3", "itc")).isDeepEqualTo(row(5_040_000, 5_040_001));
+  }
+
+  @Test
+  void itemsWithoutAnImageAreNamedAndNotScored() throws IOException {
+    picture("b.png", 5, 4, 9);
+    Files.writeString(folder.resolve("a.png"), "no picture");
+    PublishedBenchmark svo =
+        PublishedBenchmark.read(BenchmarkFormat.ARO_RELATION, file(BenchmarkFormat.ARO_RELATION));
+    PublishedBenchmark.Scored scored =
+        svo.score(
+            folder,
+            0,
+            Map.of("itm", (images, captions, image, caption) -> new double[] {1, 0}),
+            done -> {});
+    assertThat(scored.unreadable()).containsOnlyKeys("1", "2");
+    assertThat(scored.unreadable().get("1")).contains("a.png");
+    BenchmarkReport report = svo.report(scored.scores(), "itm", Set.of());
+    assertThat(report.items()).isEqualTo(1);
+    assertThat(report.unscored()).isEqualTo(2);
+    assertThatThrownBy(() -> svo.score(folder.resolve("no"), 0, Map.of(), done -> {}))
+        .isInstanceOf(IOException.class)
+        .hasMessageContaining("no such folder");
+  }
+
+  @Test
+  void scoresSurviveAFile() throws IOException {
+    Map<String, double[][]> byId = new LinkedHashMap<>();
+    byId.put("x/1", new double[][] {{0.1, -1e-30}, {1.0 / 3, 5}});
+    byId.put("7", row(1, 2));
+    ItemScores written = scores(byId, "itc");
+    Path file = folder.resolve("sub").resolve("scores.jsonl");
+    written.write(file);
+    ItemScores read = ItemScores.read(file);
+    assertThat(read.byItem().keySet()).containsExactly("x/1", "7");
+    byId.forEach((id, matrix) -> assertThat(read.of(id, "itc")).isDeepEqualTo(matrix));
+    try (Stream<Path> beside = Files.list(file.getParent())) {
+      assertThat(beside).containsExactly(file);
+    }
+  }
+
+  @Test
+  void winogroundsPublishedScoresAreRead() throws IOException {
+    Path file =
+        write("s.jsonl", "{\"id\": 3, \"c0_i0\": 4, \"c0_i1\": 2, \"c1_i0\": 1, \"c1_i1\": 3}\n");
+    assertThat(ItemScores.read(file).of("3", "score"))
+        .isDeepEqualTo(new double[][] {{4, 1}, {2, 3}});
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      textBlock =
+          """
+          {"id": 1}                              | needs scores
+          {"itc": [[1]]}                         | needs a text or an integer as "id"
+          {"id": 1, "itc": [[1, 2], [3]]}        | rows of the same length
+          {"id": 1, "itc": [[1, "x"]]}           | "itc" is "x"
+          {"id": 1, "itc": [[1, 1e999]]}         | a finite number is needed
+          {"id": 1, "c0_i0": 1, "c1_i0": 2}      | "c0_i1" is null
+          {"id": 1, "itc": [[1, 2]               | not JSON
+          """)
+  void badScoresAreNamed(String line, String message) throws IOException {
+    Path file = write("s.jsonl", "{\"id\": 0, \"itc\": [[1, 2]]}\n" + line + "\n");
+    assertThatThrownBy(() -> ItemScores.read(file))
+        .isInstanceOf(IOException.class)
+        .hasMessageContaining("s.jsonl line 2")
+        .hasMessageContaining(message);
+  }
+
+  @Test
+  void scoresOfOtherFilesOrShapesAreRefused() throws IOException {
+    PublishedBenchmark aro =
+        PublishedBenchmark.read(BenchmarkFormat.ARO_RELATION, file(BenchmarkFormat.ARO_RELATION));
+    assertThatThrownBy(() -> aro.report(scores(Map.of("9", row(1, 2)), "itc"), "itc", Set.of()))
+        .hasMessageContaining("id 9");
+    assertThatThrownBy(() -> aro.report(scores(Map.of("1", row(1)), "itc"), "itc", Set.of()))
+        .hasMessageContaining("1 x 2");
+    assertThatThrownBy(() -> aro.report(scores(Map.of("1", row(1, 2)), "itc"), "itm", Set.of()))
+        .hasMessageContaining("no item of ARO VG-Relation has itm scores");
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "VALSE, ARO_RELATION, this looks like VALSE",
+    "ARO_RELATION, VALSE, this looks like ARO VG-Relation",
+    "ARO_RELATION, ARO_ATTRIBUTION, this looks like ARO VG-Relation",
+    "SUGARCREPE, WINOGROUND, this looks like SugarCrepe",
+    "WINOGROUND, SUGARCREPE, this looks like Winoground",
+    "SVO_PROBES, WINOGROUND, this looks like SVO-Probes",
+    "VL_CHECKLIST, ARO_RELATION, this looks like VL-CheckList",
+    "WINOGROUND, SVO_PROBES, this looks like Winoground"
+  })
+  void theWrongBenchmarkIsNamed(BenchmarkFormat is, BenchmarkFormat asked, String message)
+      throws IOException {
+    Path file = file(is);
+    assertThatThrownBy(() -> PublishedBenchmark.read(asked, file))
+        .isInstanceOf(IOException.class)
+        .hasMessageContaining(file.toString())
+        .hasMessageContaining(message);
+  }
+
+  @Test
+  void hostileFilesAreNamed() throws IOException {
+    assertBad("", "is empty");
+    assertBad("[", "not JSON");
+    assertBad(ARO_RELATION.substring(0, 300), "not JSON");
+    assertBad("[]", "holds no item");
+    assertBad(ARO_RELATION.replace("\"b.png\"", "\"../b.png\""), "entry 3", "leads out");
+    assertBad(ARO_RELATION.replace("\"b.png\"", "\"/etc/passwd\""), "leads out");
+    assertBad(ARO_RELATION.replace("\"b.png\"", "\"b\\u0000.png\""), "not valid");
+    assertBad(ARO_RELATION.replace("\"bbox_w\": 4", "\"bbox_w\": 0"), "entry 1", "bbox_w");
+    assertBad(ARO_RELATION.replace("\"in\"", "5"), "entry 2", "relation_name");
+    Path winoground = write("w.jsonl", WINOGROUND.replace("\"id\": 1", "\"id\": 0"));
+    assertThatThrownBy(() -> PublishedBenchmark.read(BenchmarkFormat.WINOGROUND, winoground))
+        .hasMessageContaining("line 2")
+        .hasMessageContaining("occurs twice");
+    assertThatThrownBy(
+            () -> PublishedBenchmark.read(BenchmarkFormat.VALSE, folder.resolve("absent.json")))
+        .hasMessageContaining("no such file");
+    assertThatThrownBy(() -> PublishedBenchmark.read(BenchmarkFormat.WINOGROUND, folder))
+        .hasMessageContaining("is a folder");
+    Path csv = write("svo.csv", SVO.replace("u,v,b,a", "u,v,b"));
+    assertThatThrownBy(() -> PublishedBenchmark.read(BenchmarkFormat.SVO_PROBES, csv))
+        .hasMessageContaining("line 3")
+        .hasMessageContaining("fields");
+  }
+
+  private void assertBad(String text, String... messages) throws IOException {
+    Path file = write("bad.json", text);
+    assertThatThrownBy(() -> PublishedBenchmark.read(BenchmarkFormat.ARO_RELATION, file))
+        .isInstanceOf(IOException.class)
+        .hasMessageContaining("bad.json")
+        .satisfies(e -> assertThat(e.getMessage()).contains(messages));
+  }
+
+  /** Wilson's interval of 8 of 10, worked by hand: (0.8 + 0.19207) / 1.38415 ± 0.22685. */
+  @Test
+  void wilsonsInterval() {
+    Share share = new Share(8, 10);
+    assertThat(share.low()).isCloseTo(0.4902, within(1e-4));
+    assertThat(share.high()).isCloseTo(0.9433, within(1e-4));
+    assertThat(new Share(0, 5).low()).isZero();
+    assertThat(new Share(5, 5).high()).isEqualTo(1);
+  }
+
+  private static double[][] row(double... values) {
+    return new double[][] {values};
+  }
+
+  private static ItemScores scores(Map<String, double[][]> byId, String way) {
+    Map<String, Map<String, double[][]>> all = new LinkedHashMap<>();
+    byId.forEach((id, matrix) -> all.put(id, Map.of(way, matrix)));
+    return new ItemScores(all);
+  }
+}
