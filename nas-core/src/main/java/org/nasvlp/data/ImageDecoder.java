@@ -28,6 +28,9 @@ import javax.imageio.stream.MemoryCacheImageInputStream;
 final class ImageDecoder {
   private static final long MAX_DECODED_BYTES = 1L << 28;
   private static final int MAX_JPEG_SCANS = 200;
+  private static final int NO_ADOBE_MARKER = -1;
+  private static final int ADOBE_CMYK = 0;
+  private static final int ADOBE_YCCK = 2;
 
   private ImageDecoder() {}
 
@@ -36,6 +39,21 @@ final class ImageDecoder {
     Malformed(String reason) {
       super(reason);
     }
+  }
+
+  /**
+   * A JPEG file whose structure holds.
+   *
+   * @param pixels the segments that carry pixels, as a file
+   * @param components 1 grey, 3 colours or 4 inks
+   * @param adobeTransform colour transform of the Adobe marker
+   * @param orientation as in {@link ExifOrientation}
+   */
+  private record Jpeg(byte[] pixels, int components, int adobeTransform, int orientation) {}
+
+  /** Takes an image out of a reader that is ready. */
+  private interface Extraction {
+    RgbImage from(ImageReader reader) throws Malformed, IOException;
   }
 
   static RgbImage decode(byte[] encoded, String name, int background) throws BadSampleException {
@@ -63,18 +81,18 @@ final class ImageDecoder {
       throw new Malformed("the image is empty (0 bytes)");
     }
     if (startsWith(encoded, 0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n')) {
-      return read("png", checkedPng(encoded), background);
+      return readColours("png", checkedPng(encoded), background);
     }
     if (startsWith(encoded, 0xFF, 0xD8, 0xFF)) {
-      return read("jpeg", checkedJpeg(encoded), background);
+      return readJpeg(checkedJpeg(encoded), background);
     }
     if (startsWith(encoded, 'G', 'I', 'F', '8')) {
       checkGif(encoded);
-      return read("gif", encoded, background);
+      return readColours("gif", encoded, background);
     }
     if (startsWith(encoded, 'B', 'M')) {
       checkBmp(encoded);
-      return read("bmp", encoded, background);
+      return readColours("bmp", encoded, background);
     }
     String format = foreignFormat(encoded);
     throw new Malformed(
@@ -82,7 +100,20 @@ final class ImageDecoder {
             + "; convert it to PNG or JPEG");
   }
 
-  private static RgbImage read(String format, byte[] encoded, int background)
+  private static RgbImage readColours(String format, byte[] encoded, int background)
+      throws Malformed, IOException {
+    return read(format, encoded, reader -> convert(reader.read(0), background));
+  }
+
+  private static RgbImage readJpeg(Jpeg jpeg, int background) throws Malformed, IOException {
+    RgbImage stored =
+        jpeg.components() == 4
+            ? read("jpeg", jpeg.pixels(), reader -> fromInks(reader.readRaster(0, null), jpeg))
+            : readColours("jpeg", jpeg.pixels(), background);
+    return ExifOrientation.upright(stored, jpeg.orientation());
+  }
+
+  private static RgbImage read(String format, byte[] encoded, Extraction extraction)
       throws Malformed, IOException {
     ImageReader reader = reader(format);
     List<String> warnings = new ArrayList<>();
@@ -91,13 +122,13 @@ final class ImageDecoder {
       reader.addIIOReadWarningListener((source, warning) -> warnings.add(warning));
       reader.setInput(input, true, true);
       checkSize(reader.getWidth(0), reader.getHeight(0), 4);
-      BufferedImage image = reader.read(0);
+      RgbImage image = extraction.from(reader);
       for (String warning : warnings) {
         if (meansLoss(format, warning)) {
           throw new Malformed("damaged or cut short: " + warning);
         }
       }
-      return convert(image, background);
+      return image;
     } finally {
       reader.dispose();
     }
@@ -156,6 +187,8 @@ final class ImageDecoder {
     kept.write(encoded, 0, 8);
     boolean first = true;
     boolean pixels = false;
+    boolean packedGrey = false;
+    int depth = 0;
     int at = 8;
     while (true) {
       if (encoded.length - at < 12) {
@@ -175,7 +208,8 @@ final class ImageDecoder {
         if (!type.equals("IHDR") || length != 13) {
           throw new Malformed("damaged PNG: no header chunk");
         }
-        int depth = encoded[at + 16];
+        depth = encoded[at + 16];
+        packedGrey = encoded[at + 17] == 0 && (depth == 1 || depth == 2 || depth == 4);
         checkSize(
             in.getInt(at + 8) & 0xFFFFFFFFL, in.getInt(at + 12) & 0xFFFFFFFFL, depth == 16 ? 8 : 4);
         first = false;
@@ -183,7 +217,14 @@ final class ImageDecoder {
       boolean last = type.equals("IEND");
       switch (type) {
         // Text and colour profiles are compressed and could unfold to any size.
-        case "IHDR", "PLTE", "tRNS", "IDAT", "IEND" -> kept.write(encoded, at, length + 12);
+        case "IHDR", "PLTE", "IDAT", "IEND" -> kept.write(encoded, at, length + 12);
+        case "tRNS" -> {
+          if (packedGrey && length == 2) {
+            kept.writeBytes(transparentGrey(in.getShort(at + 8), depth));
+          } else {
+            kept.write(encoded, at, length + 12);
+          }
+        }
         default -> {
           if ((encoded[at + 4] & 0x20) == 0) {
             throw new Malformed("PNG with the unknown critical chunk " + type);
@@ -201,12 +242,30 @@ final class ImageDecoder {
     }
   }
 
+  /**
+   * The tRNS chunk for grey of less than 8 bits. The JDK compares its value with samples that are
+   * already stretched to 8 bits, so it is stretched as they are.
+   */
+  private static byte[] transparentGrey(int value, int depth) throws Malformed {
+    int[] to8 = scale(depth);
+    ByteBuffer chunk = ByteBuffer.allocate(14);
+    chunk.putInt(2);
+    chunk.put("tRNS".getBytes(StandardCharsets.ISO_8859_1));
+    chunk.putShort((short) to8[value & (to8.length - 1)]);
+    CRC32 crc = new CRC32();
+    crc.update(chunk.array(), 4, 6);
+    chunk.putInt((int) crc.getValue());
+    return chunk.array();
+  }
+
   // JPEG (ITU T.81): the markers must lead from SOI through frame and scans to EOI.
-  private static byte[] checkedJpeg(byte[] encoded) throws Malformed {
+  private static Jpeg checkedJpeg(byte[] encoded) throws Malformed {
     ByteBuffer in = ByteBuffer.wrap(encoded);
     ByteArrayOutputStream kept = new ByteArrayOutputStream(encoded.length);
     kept.write(encoded, 0, 2);
-    boolean frame = false;
+    int components = 0;
+    int adobeTransform = NO_ADOBE_MARKER;
+    int orientation = ExifOrientation.UNKNOWN;
     int scans = 0;
     int at = 2;
     while (true) {
@@ -224,12 +283,13 @@ final class ImageDecoder {
       int marker = encoded[mark + 1] & 0xFF;
       at = mark + 2;
       if (marker == 0xD9) {
-        if (!frame || scans == 0) {
+        if (components == 0 || scans == 0) {
           throw new Malformed("damaged JPEG: it ends before any pixels");
         }
         kept.write(0xFF);
         kept.write(0xD9);
-        return kept.toByteArray();
+        checkInks(components, adobeTransform);
+        return new Jpeg(kept.toByteArray(), components, adobeTransform, orientation);
       }
       if (marker == 0x00 || marker == 0x01 || (marker >= 0xD0 && marker <= 0xD8)) {
         continue;
@@ -242,8 +302,14 @@ final class ImageDecoder {
         throw new Malformed("damaged JPEG: a segment of length " + length);
       }
       if (marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC) {
-        checkJpegFrame(in, at, length);
-        frame = true;
+        components = checkedComponents(in, at, length);
+      } else if (marker == 0xEE && length >= 14 && ascii(encoded, at + 2, "Adobe")) {
+        adobeTransform = encoded[at + 13] & 0xFF;
+      } else if (marker == 0xE1
+          && orientation == ExifOrientation.UNKNOWN
+          && length >= 8
+          && ascii(encoded, at + 2, "Exif\0\0")) {
+        orientation = ExifOrientation.read(in.slice(at + 8, length - 8));
       }
       if (keepsPixels(encoded, marker, at, length)) {
         kept.write(encoded, mark, length + 2);
@@ -260,7 +326,7 @@ final class ImageDecoder {
     }
   }
 
-  private static void checkJpegFrame(ByteBuffer in, int at, int length) throws Malformed {
+  private static int checkedComponents(ByteBuffer in, int at, int length) throws Malformed {
     if (length < 8) {
       throw new Malformed("damaged JPEG: short frame header");
     }
@@ -270,13 +336,26 @@ final class ImageDecoder {
       throw new Malformed(
           "JPEG of " + precision + " bits a sample is not supported; convert it to 8 bits");
     }
-    if (components == 4) {
-      throw new Malformed("CMYK JPEG is not supported; convert it to RGB");
+    if (components != 1 && components != 3 && components != 4) {
+      throw new Malformed("JPEG of " + components + " components; 1, 3 or 4 are supported");
     }
-    if (components != 1 && components != 3) {
-      throw new Malformed("JPEG of " + components + " components; 1 or 3 are supported");
+    if (length != 8 + 3 * components) {
+      throw new Malformed("damaged JPEG: frame header of a wrong length");
     }
     checkSize(in.getShort(at + 5) & 0xFFFF, in.getShort(at + 3) & 0xFFFF, 4);
+    return components;
+  }
+
+  private static void checkInks(int components, int adobeTransform) throws Malformed {
+    if (components == 4
+        && adobeTransform != NO_ADOBE_MARKER
+        && adobeTransform != ADOBE_CMYK
+        && adobeTransform != ADOBE_YCCK) {
+      throw new Malformed(
+          "JPEG of 4 components with the Adobe colour transform "
+              + adobeTransform
+              + " is not supported; convert it to RGB");
+    }
   }
 
   /** Application data says nothing about pixels, but for JFIF's and Adobe's colour space. */
@@ -460,6 +539,48 @@ final class ImageDecoder {
       }
     }
     return RgbImage.wrap(width, height, rgb);
+  }
+
+  /**
+   * Lays inks over white without a colour profile: of C, M, Y and K from 0, no ink, to 255, red is
+   * (255 − C)(255 − K) / 255, and green and blue come likewise from M and Y. Files with an Adobe
+   * marker store 255 less the ink. In YCCK (transform 2) the first three samples are the YCbCr of
+   * JFIF 1.02 of 255 less what CMYK would store.
+   */
+  private static RgbImage fromInks(Raster raster, Jpeg jpeg) {
+    int width = raster.getWidth();
+    int height = raster.getHeight();
+    boolean inverted = jpeg.adobeTransform() != NO_ADOBE_MARKER;
+    byte[] rgb = new byte[Math.multiplyExact(Math.multiplyExact(width, height), 3)];
+    int[] row = new int[width * 4];
+    for (int y = 0; y < height; y++) {
+      raster.getPixels(0, y, width, 1, row);
+      for (int at = 0; at < row.length; at += 4) {
+        if (jpeg.adobeTransform() == ADOBE_YCCK) {
+          toCmyk(row, at);
+        }
+        int paper = inverted ? row[at + 3] : 255 - row[at + 3];
+        int to = (y * width + at / 4) * 3;
+        for (int c = 0; c < 3; c++) {
+          int light = inverted ? row[at + c] : 255 - row[at + c];
+          rgb[to + c] = (byte) ((light * paper + 127) / 255);
+        }
+      }
+    }
+    return RgbImage.wrap(width, height, rgb);
+  }
+
+  private static void toCmyk(int[] samples, int at) {
+    double luma = samples[at];
+    double blue = samples[at + 1] - 128;
+    double red = samples[at + 2] - 128;
+    samples[at] = 255 - clamp(luma + 1.402 * red);
+    samples[at + 1] = 255 - clamp(luma - 0.344136 * blue - 0.714136 * red);
+    samples[at + 2] = 255 - clamp(luma + 1.772 * blue);
+  }
+
+  private static int clamp(double sample) {
+    return Math.clamp(Math.round(sample), 0, 255);
   }
 
   /** The 8-bit value of every sample of that many bits. */

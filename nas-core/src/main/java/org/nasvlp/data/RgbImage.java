@@ -55,9 +55,11 @@ public final class RgbImage {
   }
 
   /**
-   * Decodes PNG, JPEG (grey or colour, not CMYK), GIF (its first frame) or BMP. Transparent pixels
-   * are laid over the background. Samples of 16 bits are rounded to 8. Colour profiles, gamma and
-   * EXIF orientation are not applied.
+   * Decodes PNG, JPEG (grey, colour or CMYK), GIF (its first frame) or BMP. Transparent pixels are
+   * laid over the background. Samples of 16 bits are rounded to 8. A JPEG is turned and mirrored as
+   * its Exif orientation says; one without a valid orientation stays as it is. Colour profiles and
+   * gamma are not applied: CMYK becomes red = (255 − C)(255 − K) / 255, green and blue likewise
+   * from M and Y, where 0 is no ink; with an Adobe marker the file holds 255 less the inks.
    *
    * @param encoded the file's bytes
    * @param name what messages call the image

@@ -170,6 +170,42 @@ class RgbImageTest {
   }
 
   @Test
+  void transparentColourOfGreyIsHonouredAtEveryDepth() throws BadSampleException {
+    byte[][] png = {
+      grey(8, 200, deflate(0, 200, 201)),
+      grey(1, 1, deflate(0, 0b10000000)),
+      grey(2, 2, deflate(0, 0b10010000)),
+      grey(4, 3, deflate(0, 0x32)),
+      grey(16, 0x8001, deflate(0, 0x80, 0x01, 0x80, 0x02))
+    };
+    // 1/3 and 2/15 of 255; 0x8002 = 32770 of 65535 is 127.506 of 255.
+    int[] opaque = {201, 0, 85, 34, 128};
+    for (int i = 0; i < png.length; i++) {
+      RgbImage image = RgbImage.decode(png[i], "x", 0xFF8000);
+      assertThat(pixel(image, 0, 0)).as("image %d", i).containsExactly(255, 128, 0);
+      assertThat(pixel(image, 1, 0))
+          .as("image %d", i)
+          .containsExactly(opaque[i], opaque[i], opaque[i]);
+    }
+  }
+
+  private static byte[] grey(int depth, int transparent, byte[] data) {
+    byte[] colour = {(byte) (transparent >> 8), (byte) transparent};
+    return pngOf("IHDR", header(2, 1, depth, 0), "tRNS", colour, "IDAT", data, "IEND", NONE);
+  }
+
+  @Test
+  void transparentColourOfSixteenBitsComparesAllOfThem() throws BadSampleException {
+    byte[] colour = {1, 2, 3, 4, 5, 6};
+    byte[] data = deflate(0, 1, 2, 3, 4, 5, 6, 1, 2, 3, 4, 5, 7);
+    byte[] png = pngOf("IHDR", header(2, 1, 16, 2), "tRNS", colour, "IDAT", data, "IEND", NONE);
+    RgbImage image = RgbImage.decode(png, "x", 0xFF8000);
+    assertThat(pixel(image, 0, 0)).containsExactly(255, 128, 0);
+    // 258, 772 and 1287 of 65535, times 255: 1.004, 3.004, 5.008
+    assertThat(pixel(image, 1, 0)).containsExactly(1, 3, 5);
+  }
+
+  @Test
   void ancillaryChunksDoNotMatter() throws BadSampleException {
     byte[] data = deflate(0, 1, 2, 3);
     byte[] png =
@@ -292,14 +328,21 @@ class RgbImageTest {
   }
 
   @Test
-  void cmykJpegIsNamed() {
+  void jpegHeadersThatCannotBeAreRefused() {
     byte[] jpeg = encode(pattern(8, 8, BufferedImage.TYPE_INT_RGB), "jpg");
     int frame = 2;
     while ((jpeg[frame] & 0xFF) != 0xFF || (jpeg[frame + 1] & 0xFF) != 0xC0) {
       frame++;
     }
-    jpeg[frame + 9] = 4;
-    assertRefused(jpeg, "CMYK", "convert");
+    byte[] inks = jpeg.clone();
+    inks[frame + 9] = 4;
+    assertRefused(inks, "damaged JPEG", "frame header");
+    byte[] channels = jpeg.clone();
+    channels[frame + 9] = 2;
+    assertRefused(channels, "2 components");
+    byte[] huge = jpeg.clone();
+    Arrays.fill(huge, frame + 5, frame + 9, (byte) 0xFF);
+    assertRefused(huge, "65535 x 65535");
   }
 
   @Test
