@@ -49,7 +49,10 @@ final class DemoConfig {
             1e-6,
             1e-12,
             ModelConfig.FusionInput.RESIDUAL),
-        new DictionaryConfig(256, 0.99, 1e-5, 0.1, 50, 0, 0.02, 5),
+        // The first features are all alike, and move fast: codes that they leave behind are
+        // restarted
+        // within some thirty steps, or the run would be half over with ten of them in use.
+        new DictionaryConfig(256, 0.99, 1e-5, 0.8, 10, 0, 0.02, 5),
         NvaConfig.defaults(),
         new NtaConfig(
             true, 1, 0, 0, HardNegativeLoss.BALANCED, false, 0, true, Map.<EditType, Double>of()),
