@@ -5,7 +5,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Locale;
 import java.util.concurrent.Callable;
-import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.data.CaptionTokenizer;
 import org.nasvlp.data.DatasetCheck;
@@ -26,7 +25,6 @@ import tools.jackson.databind.json.JsonMapper;
     })
 final class CheckCommand implements Callable<Integer> {
   private static final int WHITE = 0xFFFFFF;
-  private static final int PROGRESS_STEPS = 20;
 
   private final Shell shell;
 
@@ -65,22 +63,16 @@ final class CheckCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException, InterruptedException {
+    if (json != null) {
+      OutputFolder.checkWritable(json, "--json");
+    }
     int count = threads == null ? Runtime.getRuntime().availableProcessors() : threads;
     try (ImageTextDataset dataset = ImageTextDataset.open(data, reading.over(WHITE));
         CaptionTokenizer tokenizer =
             tokenizerFile == null ? null : CaptionTokenizer.load(tokenizerFile, maxTokens)) {
-      AtomicLong told = new AtomicLong();
       DatasetReport report =
           DatasetCheck.run(
-              dataset,
-              tokenizer,
-              count,
-              done -> {
-                long part = done * PROGRESS_STEPS / dataset.size();
-                if (told.getAndSet(part) < part) {
-                  shell.err().println("%d of %d pairs".formatted(done, dataset.size()));
-                }
-              });
+              dataset, tokenizer, count, new ItemProgress(shell, "pairs", dataset.size()));
       shell.out().print(text(report));
       shell.out().flush();
       if (json != null) {

@@ -39,7 +39,6 @@ import tools.jackson.databind.node.ObjectNode;
     })
 final class EvalCommand implements Callable<Integer> {
   private static final int NAMED = 10;
-  private static final int PROGRESS_STEPS = 20;
 
   enum Mode {
     ITC,
@@ -89,9 +88,8 @@ final class EvalCommand implements Callable<Integer> {
   @Option(
       names = "--mode",
       paramLabel = "MODE",
-      defaultValue = "both",
-      description = "itc (contrast), itm (matching) or both (default: ${DEFAULT-VALUE}).")
-  private Mode mode;
+      description = "itc (contrast), itm (matching) or both (the default).")
+  private @Nullable Mode mode;
 
   @Option(
       names = "--leave-out",
@@ -132,6 +130,20 @@ final class EvalCommand implements Callable<Integer> {
     if (data == null && (scoresFile == null || format != BenchmarkFormat.WINOGROUND)) {
       throw new ParameterException(
           spec.commandLine(), "--data is needed, the file of " + format.title());
+    }
+    if (scoresFile != null && (mode != null || images != null || dump != null)) {
+      throw new ParameterException(
+          spec.commandLine(),
+          "--mode, --images and --dump belong to --checkpoint, not to --scores");
+    }
+    if (data == null && leaveOut != null) {
+      throw new ParameterException(spec.commandLine(), "--leave-out needs --data");
+    }
+    if (json != null) {
+      OutputFolder.checkWritable(json, "--json");
+    }
+    if (dump != null) {
+      OutputFolder.checkWritable(dump, "--dump");
     }
     Set<String> leftOut = leaveOut == null ? Set.of() : categories(leaveOut);
     if (data == null) {
@@ -178,19 +190,9 @@ final class EvalCommand implements Callable<Integer> {
       if (mode != Mode.ITC) {
         scorers.put("itm", model.itmScorer());
       }
-      int all = items.items().size();
-      int[] told = {0};
+      ItemProgress progress = new ItemProgress(shell, "items", items.items().size());
       return items.score(
-          imageFolder(data),
-          model.config().data().background(),
-          scorers,
-          done -> {
-            int part = done * PROGRESS_STEPS / all;
-            if (part > told[0]) {
-              told[0] = part;
-              shell.err().println("%d of %d items".formatted(done, all));
-            }
-          });
+          imageFolder(data), model.config().data().background(), scorers, progress::accept);
     }
   }
 
@@ -245,8 +247,6 @@ final class EvalCommand implements Callable<Integer> {
     shell.out().print(text);
     shell.out().flush();
     if (json != null) {
-      Path folder = json.toAbsolutePath().getParent();
-      Files.createDirectories(folder);
       Files.writeString(json, json(format, dropped, reports, unreadable));
     }
   }

@@ -1,6 +1,7 @@
 package org.nasvlp.cli;
 
 import java.io.IOException;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.stream.Stream;
@@ -65,5 +66,21 @@ record OutputFolder(Path path) {
 
   private Path latest() {
     return path.resolve(CHECKPOINTS).resolve("latest");
+  }
+
+  /** Makes sure, before any work, that a file of results can be written; makes its folder. */
+  static void checkWritable(Path file, String option) throws IOException {
+    Path folder = file.toAbsolutePath().getParent();
+    if (Files.isDirectory(file) || folder == null) {
+      throw new CommandFailure(file + ": is a folder; give a file with " + option);
+    }
+    try {
+      Files.createDirectories(folder);
+    } catch (FileAlreadyExistsException e) {
+      throw new CommandFailure(folder + ": is not a folder; give another " + option + " FILE", e);
+    }
+    if (!Files.isWritable(Files.exists(file) ? file : folder)) {
+      throw new CommandFailure(file + ": cannot be written; give another " + option + " FILE");
+    }
   }
 }

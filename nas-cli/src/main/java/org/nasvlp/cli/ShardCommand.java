@@ -4,7 +4,6 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
-import java.util.concurrent.atomic.AtomicLong;
 import org.nasvlp.data.ImageTextDataset;
 import org.nasvlp.data.ShardWriter;
 import picocli.CommandLine.Command;
@@ -26,7 +25,6 @@ import picocli.CommandLine.Spec;
 final class ShardCommand implements Callable<Integer> {
   private static final int WHITE = 0xFFFFFF;
   private static final long MEGABYTE = 1_000_000;
-  private static final int PROGRESS_STEPS = 20;
   private static final int NAMED = 10;
 
   private final Shell shell;
@@ -76,19 +74,13 @@ final class ShardCommand implements Callable<Integer> {
           spec.commandLine(), "Invalid value for option '--prefix': letters, digits, - and _ only");
     }
     try (ImageTextDataset dataset = ImageTextDataset.open(data, reading.over(WHITE))) {
-      AtomicLong told = new AtomicLong();
       ShardWriter.Result result =
           ShardWriter.write(
               dataset,
               out,
               prefix,
               megabytes * MEGABYTE,
-              done -> {
-                long part = done * PROGRESS_STEPS / dataset.size();
-                if (told.getAndSet(part) < part) {
-                  shell.err().println("%d of %d pairs".formatted(done, dataset.size()));
-                }
-              });
+              new ItemProgress(shell, "pairs", dataset.size()));
       shell
           .out()
           .println(

@@ -2,7 +2,6 @@ package org.nasvlp.cli;
 
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
-import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Locale;
@@ -43,7 +42,7 @@ record TrainingSession(
   /** Trains and tells; returns the exit status. */
   int run() throws IOException {
     if (json != null) {
-      checkWritable(json);
+      OutputFolder.checkWritable(json, "--json");
     }
     int background = config.data().background();
     try (ImageTextDataset train = ImageTextDataset.open(files.train(), reading.over(background));
@@ -121,21 +120,5 @@ record TrainingSession(
 
   private static double secondsSinceJvmStart() {
     return ManagementFactory.getRuntimeMXBean().getUptime() * 1e-3;
-  }
-
-  /** Fails now rather than after the training. */
-  private static void checkWritable(Path file) throws IOException {
-    Path folder = file.toAbsolutePath().getParent();
-    if (Files.isDirectory(file) || folder == null) {
-      throw new CommandFailure(file + ": is a folder; give a file with --json FILE");
-    }
-    try {
-      Files.createDirectories(folder);
-    } catch (FileAlreadyExistsException e) {
-      throw new CommandFailure(folder + ": is not a folder; give another --json FILE", e);
-    }
-    if (!Files.isWritable(Files.exists(file) ? file : folder)) {
-      throw new CommandFailure(file + ": cannot be written; give another --json FILE");
-    }
   }
 }

@@ -42,6 +42,8 @@ class NasTest {
           eval --benchmark x --scores s;    there is no benchmark 'x'
           eval --benchmark valse;           Name either --checkpoint or --scores
           eval --benchmark valse --scores s; --data is needed
+          eval --benchmark valse --scores s --data d --mode itm; belong to --checkpoint
+          eval --benchmark winoground --scores s --leave-out f;  --leave-out needs --data
           data;                             nas data: Missing command
           data emoji --style;               '--style'
           """)
