@@ -32,17 +32,17 @@ class DatasetCheckTest {
          {"image": "wide.png", "caption": "a red dog"},
          {"image": "same.png", "caption": "one two three four five six seven"},
          {"image": "none1.png", "caption": "x"}, {"image": "none22.png", "caption": "x"},
-         {"image": "a.png"}]
+         {"image": "a.png"}, {"image": "same.png", "caption": "a RED dog"}]
         """;
     try (ImageTextDataset dataset = dataset(json);
         CaptionTokenizer tokenizer = Fixtures.tokenizer()) {
       List<Long> progress = new ArrayList<>();
       DatasetReport report = DatasetCheck.run(dataset, tokenizer, 1, progress::add);
-      assertThat(progress).containsExactly(7L);
+      assertThat(progress).containsExactly(8L);
       RgbImage one = dataset.get(0).image();
       DatasetReport expected =
           new DatasetReport(
-              7,
+              8,
               3,
               java.util.Map.of("the image file does not exist", 2L, "has no \"caption\"", 1L),
               List.of(
@@ -55,8 +55,8 @@ class DatasetCheckTest {
               new DatasetReport.Spread(3, 3, 7),
               report.tokens(),
               1,
+              3,
               2,
-              1,
               1);
       assertThat(report).isEqualTo(expected);
       assertThat(report.badByReason().keySet())
