@@ -56,7 +56,7 @@ final class DemoConfig {
         NvaConfig.defaults(),
         new NtaConfig(
             true, 1, 0, 0, HardNegativeLoss.BALANCED, false, 0, true, Map.<EditType, Double>of()),
-        new ObjectiveConfig(1, 1, 1, 0.07, 0.001, 0.5, 0, 0.995, 0, 0, 0.25),
+        new ObjectiveConfig(1, 1, 1, 0, 0.07, 0.001, 0.5, 0, 0.995, 0, 0, 0.25),
         new OptimizerConfig(1e-3, 1e-5, 0.08, 0, 0.05, 0.9, 0.999, 1e-8, 1, 1),
         // No mirroring: a caption that names no direction still stands beside one that does.
         new DataConfig(64, 0.6, false, 0, 0xFFFFFF, 2, 0.01),

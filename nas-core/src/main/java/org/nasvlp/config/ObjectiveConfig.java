@@ -2,11 +2,15 @@ package org.nasvlp.config;
 
 /**
  * The losses of ALBEF (arXiv 2107.07651): image-text contrast (ITC), image-text matching (ITM) with
- * sampled hard negatives, masked language modelling (MLM).
+ * sampled hard negatives, masked language modelling (MLM); and masked visual modelling (MVM) of
+ * SOHO (arXiv 2104.03135).
  *
  * @param itcWeight weight of ITC
  * @param itmWeight weight of ITM
  * @param mlmWeight weight of MLM; 0 leaves its forward pass out
+ * @param mvmWeight weight of MVM: in each image all positions of one of its codes are masked, and
+ *     the fusion class token of the caption and the rest tells which; 0 leaves its head, its mask
+ *     token and its forward pass out
  * @param temperature starting value of the learned temperature
  * @param minTemperature lower clamp of the temperature
  * @param maxTemperature upper clamp of the temperature
@@ -22,6 +26,7 @@ public record ObjectiveConfig(
     double itcWeight,
     double itmWeight,
     double mlmWeight,
+    double mvmWeight,
     double temperature,
     double minTemperature,
     double maxTemperature,
@@ -36,6 +41,7 @@ public record ObjectiveConfig(
     ConfigCheck.range("objective.itcWeight", itcWeight, 0, 100);
     ConfigCheck.range("objective.itmWeight", itmWeight, 0, 100);
     ConfigCheck.range("objective.mlmWeight", mlmWeight, 0, 100);
+    ConfigCheck.range("objective.mvmWeight", mvmWeight, 0, 100);
     ConfigCheck.range("objective.minTemperature", minTemperature, 1e-4, 1);
     ConfigCheck.range("objective.maxTemperature", maxTemperature, minTemperature, 10);
     ConfigCheck.range("objective.temperature", temperature, minTemperature, maxTemperature);
@@ -48,7 +54,7 @@ public record ObjectiveConfig(
 
   /** The library's defaults with a queue of that length. */
   public static ObjectiveConfig defaults(int queue) {
-    return new ObjectiveConfig(1, 1, 1, 0.07, 0.001, 0.5, queue, 0.995, 0.4, 1, 0.15);
+    return new ObjectiveConfig(1, 1, 1, 0, 0.07, 0.001, 0.5, queue, 0.995, 0.4, 1, 0.15);
   }
 
   /** Whether momentum copies of the encoders are kept. */

@@ -15,7 +15,8 @@ public enum Draws {
   TOKEN_SWAP(4),
   DICTIONARY_START(5),
   DICTIONARY_RESTART(6),
-  CAPTION_EDITS(7);
+  CAPTION_EDITS(7),
+  MASKED_CODES(8);
 
   private final int stream;
 

@@ -64,7 +64,8 @@ public final class NasModel implements AutoCloseable {
     this.tokenizer = tokenizer;
     this.ownsTokenizer = ownsTokenizer;
     ModelConfig model = config.model();
-    this.specs = Network.specs(model, tokenizer.vocabularySize());
+    this.specs =
+        Network.specs(model, tokenizer.vocabularySize(), config.objective().mvmWeight() > 0);
     this.parameters = Parameters.create(specs, Draws.PARAMETERS.seed(config.training().seed()));
     try (PointerScope scope = new PointerScope()) {
       positions2d =

@@ -34,8 +34,11 @@ public final class Network {
     this.positions2d = positions2d;
   }
 
-  /** The parameters of a network for a vocabulary of that size. */
-  static List<Spec> specs(ModelConfig config, int vocabulary) {
+  /**
+   * The parameters of a network for a vocabulary of that size, with or without those of masked
+   * visual modelling.
+   */
+  static List<Spec> specs(ModelConfig config, int vocabulary, boolean maskedVisual) {
     List<Spec> specs = new ArrayList<>();
     long d = config.width();
     long p = config.patchSize();
@@ -115,6 +118,11 @@ public final class Network {
     norm(specs, "mlm_head.transform.LayerNorm", d);
     specs.add(new Spec("mlm_head.bias", Start.ZEROS, false, vocabulary));
     specs.add(new Spec("log_temperature", Start.ZEROS, false, 1));
+    if (maskedVisual) {
+      // Last, so that the others begin with the same values with and without it.
+      specs.add(new Spec("mvm_mask_token", Start.NORMAL, false, d));
+      linear(specs, "mvm_head", d, d);
+    }
     return specs;
   }
 
@@ -505,6 +513,30 @@ public final class Network {
     x = textNorm(x, "mlm_head.transform.LayerNorm");
     return Torch.linear(
         x, weight("text_encoder.embeddings.word_embeddings.weight"), weight("mlm_head.bias"));
+  }
+
+  /**
+   * Patch tokens with the learned mask token in the place of some.
+   *
+   * @param tokens B x N x d
+   * @param masked B x N booleans
+   */
+  public Tensor maskTokens(Tensor tokens, Tensor masked) {
+    return torch.where(masked.unsqueeze(2), weight("mvm_mask_token"), tokens);
+  }
+
+  /**
+   * Which code was masked, from fusion class tokens: cosines of a linear map of them to the
+   * codewords, over a temperature of 0.1.
+   *
+   * @param cls B x d
+   * @param codewords K x d
+   * @return B x K logits
+   */
+  public Tensor codeLogits(Tensor cls, Tensor codewords) {
+    return Torch.unit(dense(cls, "mvm_head"))
+        .matmul(Torch.unit(codewords).t())
+        .div(new Scalar(0.1));
   }
 
   /** The contrastive temperature, a scalar tensor with gradient. */

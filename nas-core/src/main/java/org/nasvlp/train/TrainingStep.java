@@ -37,6 +37,7 @@ import org.nasvlp.negatives.NvaTrace;
 import org.nasvlp.objective.Contrast;
 import org.nasvlp.objective.HardNegatives;
 import org.nasvlp.objective.MaskedCaptions;
+import org.nasvlp.objective.MaskedCodes;
 
 /** One pretraining step: losses, gradients, optimiser, momentum encoders and dictionary. */
 final class TrainingStep implements AutoCloseable {
@@ -52,6 +53,7 @@ final class TrainingStep implements AutoCloseable {
   private final @Nullable WordProposals proposals;
   private final double stepsPerEpoch;
   private final long maskingSeed;
+  private final long maskedCodesSeed;
   private final long negativesSeed;
   private final long restartSeed;
 
@@ -89,6 +91,7 @@ final class TrainingStep implements AutoCloseable {
             ? new WordProposals(network, model.tokenizer())
             : null;
     this.maskingSeed = Draws.MASKING.seed(seed);
+    this.maskedCodesSeed = Draws.MASKED_CODES.seed(seed);
     this.negativesSeed = Draws.HARD_NEGATIVES.seed(seed);
     this.restartSeed = Draws.DICTIONARY_RESTART.seed(seed);
   }
@@ -337,6 +340,22 @@ final class TrainingStep implements AutoCloseable {
         }
       }
       clock.mark("nva");
+      long[] hiddenCodes = null;
+      int maskedFrom = Math.toIntExact(fusionInput.size(0));
+      if (config.objective().mvmWeight() > 0) {
+        hiddenCodes =
+            MaskedCodes.draw(
+                Torch.segment(codes).toArray(ValueLayout.JAVA_INT),
+                maskedCodesSeed,
+                draw,
+                batch.sampleIds());
+        Tensor at = codes.to(torch.ScalarType.Long).eq(Torch.longs(hiddenCodes, size, 1));
+        fusionInput =
+            Torch.cat(
+                0,
+                fusionInput,
+                network.fusionInput(imageCls, network.maskTokens(fusionTokens, at)));
+      }
 
       Network.ImageContext context = network.imageContext(fusionInput);
       FusionPairs pairs = new FusionPairs();
@@ -346,6 +365,8 @@ final class TrainingStep implements AutoCloseable {
       Hard hard = new Hard(pairs, positives, texts, swapped, ntaWeight > 0);
       int judged = pairs.size();
       FusionPairs.Group masked = texts.masked == null ? null : pairs.add(all, range(size, size));
+      FusionPairs.Group codeless =
+          hiddenCodes == null ? null : pairs.add(range(maskedFrom, size), all);
       Tensor textRows = pairs.texts();
       Tensor fused =
           network.fuse(
@@ -368,6 +389,11 @@ final class TrainingStep implements AutoCloseable {
       }
       if (masked != null) {
         losses.put("mlm", maskedLanguage(masked.of(fused), texts, slow));
+      }
+      if (codeless != null && hiddenCodes != null) {
+        Tensor codeLogits =
+            network.codeLogits(codeless.of(fused).select(1, 0), dictionary.codewords());
+        losses.put("mvm", torch.cross_entropy_loss(codeLogits, Torch.longs(hiddenCodes, size)));
       }
       if (config.dictionary().commitmentWeight() > 0) {
         losses.put("commitment", commitment(patches));
@@ -653,6 +679,7 @@ final class TrainingStep implements AutoCloseable {
               case "itc" -> config.objective().itcWeight();
               case "itm" -> config.objective().itmWeight();
               case "mlm" -> config.objective().mlmWeight();
+              case "mvm" -> config.objective().mvmWeight();
               case "nva" -> nvaWeight;
               case "nta" -> ntaWeight;
               case "commitment" -> config.dictionary().commitmentWeight();

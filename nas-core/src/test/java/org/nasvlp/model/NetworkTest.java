@@ -254,6 +254,54 @@ class NetworkTest {
     }
   }
 
+  @Test
+  void codeLogitsAreScaledCosines() throws IOException {
+    NasConfig config =
+        NasConfig.fromJson(
+            config(ModelConfig.Stem.PATCH)
+                .toJson()
+                .replaceFirst("(\"mvmWeight\" *: *)[0-9.]+", "$11.0"),
+            "test");
+    assertThat(config.objective().mvmWeight()).isEqualTo(1);
+    try (CaptionTokenizer tokenizer = Shapes.tokenizer(folder, 8);
+        NasModel model = NasModel.create(config, tokenizer);
+        PointerScope scope = new PointerScope();
+        AutoGradMode off = new AutoGradMode(false)) {
+      float[] cls = ramp(3 * 16);
+      float[] codewords = Arrays.copyOfRange(ramp(200), 48, 48 + 5 * 16);
+      float[] actual =
+          Torch.toFloats(
+              model.network().codeLogits(Torch.floats(cls, 3, 16), Torch.floats(codewords, 5, 16)));
+      Reference reference = Reference.of(model, "", 0);
+      for (int row = 0; row < 3; row++) {
+        double[] mapped = reference.dense(rows(cls, row, 1)[0], "mvm_head");
+        for (int j = 0; j < 5; j++) {
+          double[] codeword = rows(codewords, j, 1)[0];
+          double dot = 0;
+          double a = 0;
+          double b = 0;
+          for (int t = 0; t < 16; t++) {
+            dot += mapped[t] * codeword[t];
+            a += mapped[t] * mapped[t];
+            b += codeword[t] * codeword[t];
+          }
+          assertThat((double) actual[row * 5 + j])
+              .isCloseTo(dot / Math.sqrt(a * b) / 0.1, Offset.offset(1e-5));
+        }
+      }
+      float[] tokens = ramp(2 * 16);
+      float[] masked =
+          Torch.toFloats(
+              model
+                  .network()
+                  .maskTokens(
+                      Torch.floats(tokens, 1, 2, 16),
+                      Torch.longs(new long[] {0, 1}, 1, 2).ne(new Scalar(0))));
+      assertThat(Arrays.copyOf(masked, 16)).isEqualTo(Arrays.copyOf(tokens, 16));
+      assertThat(Arrays.copyOfRange(masked, 16, 32)).isEqualTo(reference.values("mvm_mask_token"));
+    }
+  }
+
   private static double[][] rows(float[] values, int from, int count) {
     double[][] out = new double[count][16];
     for (int i = 0; i < count; i++) {

@@ -44,6 +44,30 @@ class ObjectivesTest {
   }
 
   @Test
+  void maskedCodesAreDrawnEvenlyAmongThoseOfTheirImage() {
+    // Image 0 has codes 3 (thrice) and 9, image 1 has 0, 5 and 7, image 2 only 4.
+    int[] codes = {3, 3, 9, 3, /**/ 7, 0, 5, 5, /**/ 4, 4, 4, 4};
+    long[] samples = {20, 21, 22};
+    int[] counts = new int[10];
+    int trials = 12_000;
+    for (int step = 0; step < trials; step++) {
+      long[] hidden = MaskedCodes.draw(codes, 5, step, samples);
+      counts[(int) hidden[0]]++;
+      counts[(int) hidden[1]]++;
+      assertThat(hidden[2]).isEqualTo(4);
+      // A sample alone has the draw it has in a batch.
+      long[] alone = MaskedCodes.draw(Arrays.copyOfRange(codes, 4, 8), 5, step, new long[] {21});
+      assertThat(alone).containsExactly(hidden[1]);
+    }
+    // Five standard deviations.
+    assertThat(counts[3]).isCloseTo(trials / 2, Offset.offset(274));
+    assertThat(counts[9]).isCloseTo(trials / 2, Offset.offset(274));
+    for (int code : new int[] {0, 5, 7}) {
+      assertThat(counts[code]).isCloseTo(trials / 3, Offset.offset(258));
+    }
+  }
+
+  @Test
   void hardNegativesAreOfOtherImagesAndFollowTheSoftmax() {
     // Sample 0's weights over columns 1, 2 (3 is the same image): softmax(ln 3, 0) = 3/4, 1/4.
     float ln3 = (float) Math.log(3);

@@ -21,6 +21,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.nasvlp.checkpoint.Safetensors;
 import org.nasvlp.config.HardNegativeLoss;
 import org.nasvlp.config.ModelConfig;
@@ -140,6 +141,57 @@ class NasTrainerTest {
     assertThat(result.dictionary().live()).isPositive();
   }
 
+  private static NasConfig withMaskedCodes(NasConfig config) {
+    ObjectiveConfig o = config.objective();
+    return config.with(
+        new ObjectiveConfig(
+            o.itcWeight(),
+            o.itmWeight(),
+            o.mlmWeight(),
+            1,
+            o.temperature(),
+            o.minTemperature(),
+            o.maxTemperature(),
+            o.queue(),
+            o.encoderMomentum(),
+            o.softTargets(),
+            o.softTargetRamp(),
+            o.maskRatio()));
+  }
+
+  @Test
+  void maskedCodesAreLearned() {
+    List<Map<String, Double>> without = new ArrayList<>();
+    trainer(Shapes.config(1), "without").listener(collecting(without)).build().run();
+    List<Map<String, Double>> with = new ArrayList<>();
+    TrainingResult result =
+        trainer(withMaskedCodes(Shapes.config(200)), "with")
+            .listener(collecting(with))
+            .build()
+            .run();
+    // The other parameters begin with the same values.
+    Map<String, Double> first = new HashMap<>(with.getFirst());
+    assertThat(first.remove("mvm")).isBetween(0.5 * Math.log(24), 3 * Math.log(24));
+    assertThat(first).isEqualTo(without.getFirst());
+    // Hidden codes are more even than codes in use, so that knowing how often each is used, and
+    // nothing of the picture, cannot bring the loss below the logarithm of the perplexity.
+    double last =
+        with.subList(150, 200).stream()
+            .mapToDouble(step -> step.get("mvm"))
+            .average()
+            .orElseThrow();
+    assertThat(last).isLessThan(0.9 * Math.log(result.dictionary().perplexity()));
+  }
+
+  private static TrainingListener collecting(List<Map<String, Double>> losses) {
+    return new TrainingListener() {
+      @Override
+      public void onStep(StepReport report) {
+        losses.add(report.losses());
+      }
+    };
+  }
+
   @Test
   void theSameSeedGivesTheSameBitsAndAnotherDoesNot() throws IOException {
     Path a = trainer(Shapes.config(6), "a").build().run().checkpoint();
@@ -150,13 +202,15 @@ class NasTrainerTest {
     assertThat(tensors(c).getFirst()).isNotEqualTo(tensors(a).getFirst());
   }
 
-  @Test
-  void aStoppedAndResumedRunEndsWithTheSameBits() throws IOException {
-    Path whole = trainer(Shapes.config(14), "whole").build().run().checkpoint();
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void aStoppedAndResumedRunEndsWithTheSameBits(boolean maskedCodes) throws IOException {
+    NasConfig config = maskedCodes ? withMaskedCodes(Shapes.config(14)) : Shapes.config(14);
+    Path whole = trainer(config, "whole").build().run().checkpoint();
 
     AtomicReference<NasTrainer> running = new AtomicReference<>();
     NasTrainer first =
-        trainer(Shapes.config(14), "parts")
+        trainer(config, "parts")
             .listener(
                 new TrainingListener() {
                   @Override
@@ -171,7 +225,7 @@ class NasTrainerTest {
     TrainingResult stopped = first.run();
     assertThat(stopped.stopped()).isTrue();
     assertThat(stopped.step()).isEqualTo(5);
-    TrainingResult resumed = trainer(Shapes.config(14), "parts").resume(true).build().run();
+    TrainingResult resumed = trainer(config, "parts").resume(true).build().run();
     assertThat(resumed.step()).isEqualTo(14);
     assertSame(whole, resumed.checkpoint());
   }
@@ -215,6 +269,7 @@ class NasTrainerTest {
                     2,
                     o.itmWeight(),
                     o.mlmWeight(),
+                    o.mvmWeight(),
                     o.temperature(),
                     o.minTemperature(),
                     o.maxTemperature(),
@@ -559,6 +614,7 @@ class NasTrainerTest {
                 o.itcWeight(),
                 o.itmWeight(),
                 o.mlmWeight(),
+                o.mvmWeight(),
                 o.temperature(),
                 o.minTemperature(),
                 o.maxTemperature(),

@@ -164,7 +164,7 @@ public final class Shapes implements ImageTextDataset {
             0,
             HardNegativeLoss.BALANCED),
         NtaConfig.none(),
-        new ObjectiveConfig(1, 1, 1, 0.07, 0.001, 0.5, 32, 0.9, 0.2, 0, 0.3),
+        new ObjectiveConfig(1, 1, 1, 0, 0.07, 0.001, 0.5, 32, 0.9, 0.2, 0, 0.3),
         new OptimizerConfig(2e-3, 1e-4, 0.1, 0, 0.02, 0.9, 0.999, 1e-8, 1, 1),
         new DataConfig(8, 0.8, true, 0.1, 0xFFFFFF, 2, 0.01),
         new TrainingConfig(3, steps, 0, 0, 0, 3, false, false));
