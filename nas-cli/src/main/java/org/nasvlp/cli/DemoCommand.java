@@ -2,6 +2,7 @@ package org.nasvlp.cli;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.config.NasConfig;
@@ -88,6 +89,7 @@ final class DemoCommand implements Callable<Integer> {
             config,
             files,
             new ReadingOptions(),
+            List.of(),
             PretrainedWeights.none(),
             output,
             options.resume,

@@ -5,26 +5,26 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
-import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
+import org.nasvlp.data.ImageTextDataset;
 import org.nasvlp.eval.BenchmarkFormat;
 import org.nasvlp.eval.BenchmarkReport;
 import org.nasvlp.eval.ImageTextScorer;
 import org.nasvlp.eval.ItemScores;
 import org.nasvlp.eval.PublishedBenchmark;
-import org.nasvlp.eval.Share;
+import org.nasvlp.eval.RetrievalBenchmark;
+import org.nasvlp.eval.RetrievalReport;
 import org.nasvlp.model.NasModel;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 import tools.jackson.databind.json.JsonMapper;
-import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
 
@@ -33,12 +33,14 @@ import tools.jackson.databind.node.ObjectNode;
     name = "eval",
     description = {
       "Evaluates a checkpoint, or scores from a file, on a published benchmark of fine"
-          + " differences.",
-      "NAME: aro-relation, aro-attribution, winoground, valse, sugarcrepe, svo-probes or"
-          + " vl-checklist. A tie counts as wrong; accuracies come with Wilson's 95 %% interval."
+          + " differences, or a checkpoint on retrieval.",
+      "NAME: aro-relation, aro-attribution, coco-order, flickr30k-order, winoground, valse,"
+          + " sugarcrepe, svo-probes, vl-checklist or retrieval. A tie counts as wrong; accuracies"
+          + " come with Wilson's 95 %% interval."
     })
 final class EvalCommand implements Callable<Integer> {
   private static final int NAMED = 10;
+  private static final int RERANKED = 16;
 
   enum Mode {
     ITC,
@@ -61,15 +63,19 @@ final class EvalCommand implements Callable<Integer> {
       names = "--data",
       paramLabel = "PATH",
       description =
-          "The benchmark's file; for sugarcrepe, valse and vl-checklist also a folder of them.")
+          "The benchmark's file; for sugarcrepe, valse and vl-checklist also a folder of them; for"
+              + " retrieval pairs in any form that nas train reads.")
   private @Nullable Path data;
 
+  @Mixin private ReadingOptions reading;
+
   @Option(
-      names = "--images",
-      paramLabel = "DIR",
+      names = "--rerank",
+      paramLabel = "K",
       description =
-          "Folder that the data's image paths are relative to (default: the data's own folder).")
-  private @Nullable Path images;
+          "For retrieval: how many of a query's best candidates by ITC are ranked by ITM (default:"
+              + " 16).")
+  private @Nullable Integer reranked;
 
   @Option(
       names = "--checkpoint",
@@ -117,6 +123,14 @@ final class EvalCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
+    if (benchmark.equals("retrieval")) {
+      return retrieval();
+    }
+    if (reading.describesAList() || reranked != null) {
+      throw new ParameterException(
+          spec.commandLine(),
+          "--image-column, --caption-column, --split and --rerank belong to --benchmark retrieval");
+    }
     BenchmarkFormat format;
     try {
       format = BenchmarkFormat.of(benchmark);
@@ -131,7 +145,7 @@ final class EvalCommand implements Callable<Integer> {
       throw new ParameterException(
           spec.commandLine(), "--data is needed, the file of " + format.title());
     }
-    if (scoresFile != null && (mode != null || images != null || dump != null)) {
+    if (scoresFile != null && (mode != null || reading.images() != null || dump != null)) {
       throw new ParameterException(
           spec.commandLine(),
           "--mode, --images and --dump belong to --checkpoint, not to --scores");
@@ -181,6 +195,73 @@ final class EvalCommand implements Callable<Integer> {
     return allowMissing ? 0 : Nas.FAILURE;
   }
 
+  private int retrieval() throws IOException {
+    if (checkpoint == null || data == null) {
+      throw new ParameterException(
+          spec.commandLine(), "--benchmark retrieval needs --checkpoint and --data");
+    }
+    if (scoresFile != null || dump != null || leaveOut != null) {
+      throw new ParameterException(
+          spec.commandLine(), "--scores, --dump and --leave-out are not for --benchmark retrieval");
+    }
+    if (reranked != null && (reranked < 1 || mode == Mode.ITC)) {
+      throw new ParameterException(
+          spec.commandLine(), "--rerank must be above 0, and means nothing with --mode itc");
+    }
+    if (json != null) {
+      OutputFolder.checkWritable(json, "--json");
+    }
+    try (NasModel model = NasModel.load(checkpoint);
+        ImageTextDataset pairs =
+            ImageTextDataset.open(
+                data, reading.over(model.config().data().background()).forTest())) {
+      RetrievalBenchmark items = RetrievalBenchmark.of(pairs);
+      int passes = mode == Mode.ITC ? 1 : 2;
+      ItemProgress progress = new ItemProgress(shell, "images", (long) passes * items.images());
+      RetrievalBenchmark.Result result =
+          items.evaluate(
+              model.embedder(),
+              mode == Mode.ITC ? null : model.itmScorer(),
+              reranked == null ? RERANKED : reranked,
+              progress::accept);
+      shell.out().print(ReportTables.retrieval(result.itc(), result.itm()));
+      shell.out().flush();
+      if (json != null) {
+        Files.writeString(json, json(result));
+      }
+      if (result.unusable().isEmpty()) {
+        return 0;
+      }
+      tellMissing(
+          "%d of %d pairs".formatted(result.unusable().size(), pairs.size()), result.unusable());
+      return allowMissing ? 0 : Nas.FAILURE;
+    }
+  }
+
+  private static String json(RetrievalBenchmark.Result result) {
+    ObjectNode root = JsonNodeFactory.instance.objectNode();
+    root.put("benchmark", "retrieval");
+    root.put("images", result.itc().images()).put("captions", result.itc().captions());
+    ObjectNode bad = root.putObject("unreadable");
+    result.unusable().forEach(bad::put);
+    ObjectNode ways = root.putObject("results");
+    recall(ways.putObject("itc"), result.itc());
+    if (result.itm() != null) {
+      recall(ways.putObject("itm"), result.itm());
+    }
+    return JsonMapper.shared().writerWithDefaultPrettyPrinter().writeValueAsString(root) + "\n";
+  }
+
+  private static void recall(ObjectNode node, RetrievalReport report) {
+    ObjectNode toText = node.putObject("imageToText");
+    ObjectNode toImage = node.putObject("textToImage");
+    int[] ranks = RetrievalReport.ranks();
+    for (int i = 0; i < ranks.length; i++) {
+      toText.put("R@" + ranks[i], report.textRecall()[i]);
+      toImage.put("R@" + ranks[i], report.imageRecall()[i]);
+    }
+  }
+
   private PublishedBenchmark.Scored score(PublishedBenchmark items, Path from) throws IOException {
     try (NasModel model = NasModel.load(from)) {
       Map<String, ImageTextScorer> scorers = new LinkedHashMap<>();
@@ -197,8 +278,8 @@ final class EvalCommand implements Callable<Integer> {
   }
 
   private Path imageFolder(Path of) {
-    if (images != null) {
-      return images;
+    if (reading.images() != null) {
+      return reading.images();
     }
     return Files.isDirectory(of) ? of : of.toAbsolutePath().getParent();
   }
@@ -214,11 +295,11 @@ final class EvalCommand implements Callable<Integer> {
   }
 
   private void tellMissing(PublishedBenchmark items, Map<String, String> unreadable) {
-    shell
-        .err()
-        .println(
-            "nas: %d of %d items were not scored, their images cannot be read:"
-                .formatted(unreadable.size(), items.items().size()));
+    tellMissing("%d of %d items".formatted(unreadable.size(), items.items().size()), unreadable);
+  }
+
+  private void tellMissing(String what, Map<String, String> unreadable) {
+    shell.err().println("nas: " + what + " were not scored, their images cannot be read:");
     unreadable.entrySet().stream()
         .limit(NAMED)
         .forEach(entry -> shell.err().println("  " + entry.getKey() + ": " + entry.getValue()));
@@ -242,53 +323,13 @@ final class EvalCommand implements Callable<Integer> {
           if (!text.isEmpty()) {
             text.append(System.lineSeparator());
           }
-          text.append(table(format, way, report));
+          text.append(BenchmarkTables.table(format.title(), way, report));
         });
     shell.out().print(text);
     shell.out().flush();
     if (json != null) {
       Files.writeString(json, json(format, dropped, reports, unreadable));
     }
-  }
-
-  private static String table(BenchmarkFormat format, String way, BenchmarkReport report) {
-    StringBuilder table = new StringBuilder();
-    table.append("%s by %s, %% right of %d items%n".formatted(format.title(), way, report.items()));
-    if (report.unscored() > 0) {
-      table.append("(%d items were not scored)%n".formatted(report.unscored()));
-    }
-    table.append(String.format(Locale.ROOT, "%n%-32s %7s", "", "items"));
-    report.metrics().forEach(metric -> table.append(String.format(Locale.ROOT, " %21s", metric)));
-    table.append(System.lineSeparator());
-    if (report.byCategory().size() > 1) {
-      report.byCategory().forEach((category, shares) -> row(table, category, shares));
-    }
-    row(table, "all (micro)", report.all());
-    if (report.byCategory().size() > 1) {
-      table.append(String.format(Locale.ROOT, "%-32s %7s", "categories (macro)", ""));
-      report
-          .macro()
-          .forEach(
-              mean ->
-                  table.append(String.format(Locale.ROOT, " %5.1f                ", 100 * mean)));
-      table.append(System.lineSeparator());
-    }
-    return table.toString().replaceAll(" +(\\R)", "$1");
-  }
-
-  private static void row(StringBuilder table, String name, List<Share> shares) {
-    String shown = name.length() > 32 ? name.substring(0, 31) + "…" : name;
-    table.append(String.format(Locale.ROOT, "%-32s %7d", shown, shares.getFirst().of()));
-    for (Share share : shares) {
-      table.append(
-          String.format(
-              Locale.ROOT,
-              " %5.1f (%5.1f to %5.1f)",
-              100 * share.value(),
-              100 * share.low(),
-              100 * share.high()));
-    }
-    table.append(System.lineSeparator());
   }
 
   private static String json(
@@ -303,32 +344,7 @@ final class EvalCommand implements Callable<Integer> {
     ObjectNode bad = root.putObject("unreadable");
     unreadable.forEach(bad::put);
     ObjectNode ways = root.putObject("results");
-    reports.forEach(
-        (way, report) -> {
-          ObjectNode node = ways.putObject(way);
-          node.put("items", report.items()).put("unscored", report.unscored());
-          shares(node.putObject("all"), report.metrics(), report.all());
-          ObjectNode macro = node.putObject("macro");
-          for (int m = 0; m < report.metrics().size(); m++) {
-            macro.put(report.metrics().get(m), report.macro().get(m));
-          }
-          ObjectNode categories = node.putObject("categories");
-          report
-              .byCategory()
-              .forEach(
-                  (category, shares) ->
-                      shares(categories.putObject(category), report.metrics(), shares));
-        });
+    reports.forEach((way, report) -> BenchmarkTables.json(ways.putObject(way), report));
     return JsonMapper.shared().writerWithDefaultPrettyPrinter().writeValueAsString(root) + "\n";
-  }
-
-  private static void shares(ObjectNode node, List<String> metrics, List<Share> shares) {
-    for (int m = 0; m < metrics.size(); m++) {
-      Share share = shares.get(m);
-      ObjectNode one = node.putObject(metrics.get(m));
-      one.put("right", share.right()).put("of", share.of()).put("value", share.value());
-      ArrayNode interval = one.putArray("interval");
-      interval.add(share.low()).add(share.high());
-    }
   }
 }

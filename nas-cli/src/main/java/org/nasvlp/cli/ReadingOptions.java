@@ -30,10 +30,20 @@ final class ReadingOptions {
       names = "--split",
       paramLabel = "NAME",
       split = ",",
-      description = "Splits of a Karpathy file (default: train,restval).")
+      description =
+          "Splits of a Karpathy file (default: train,restval to train on, test to test on).")
   private List<String> splits = List.of();
 
   DatasetOptions over(int background) {
-    return new DatasetOptions(background, images, imageColumn, captionColumn, splits);
+    return new DatasetOptions(background, images, imageColumn, captionColumn, splits, false);
+  }
+
+  @Nullable Path images() {
+    return images;
+  }
+
+  /** Whether anything but the folder of images was named. */
+  boolean describesAList() {
+    return imageColumn != null || captionColumn != null || !splits.isEmpty();
   }
 }

@@ -86,9 +86,10 @@ final class ReportTables {
   /** Empty where there was no retrieval. */
   static String retrieval(EvaluationReport report) {
     RetrievalReport itc = report.retrievalItc();
-    if (itc == null) {
-      return "";
-    }
+    return itc == null ? "" : retrieval(itc, report.retrievalItm());
+  }
+
+  static String retrieval(RetrievalReport itc, @Nullable RetrievalReport itm) {
     StringBuilder table = new StringBuilder();
     table.append(
         String.format(
@@ -110,7 +111,6 @@ final class ReportTables {
             "R@5",
             "R@10"));
     recall(table, "ITC", itc.textRecall(), itc.imageRecall());
-    RetrievalReport itm = report.retrievalItm();
     if (itm != null) {
       recall(table, "ITC, then ITM", itm.textRecall(), itm.imageRecall());
     }

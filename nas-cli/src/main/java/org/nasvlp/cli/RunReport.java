@@ -50,6 +50,13 @@ record RunReport(
         text.append(retrieval).append('\n');
       }
     }
+    result
+        .benchmarks()
+        .forEach(
+            (name, byWay) ->
+                byWay.forEach(
+                    (way, report) ->
+                        text.append(BenchmarkTables.table(name, way, report)).append('\n')));
     DictionaryHealth dictionary = result.dictionary();
     line(
         text,
@@ -124,6 +131,14 @@ record RunReport(
     } else {
       evaluation(root.putObject("evaluation"), evaluation);
     }
+    ObjectNode benchmarks = root.putObject("benchmarks");
+    result
+        .benchmarks()
+        .forEach(
+            (name, byWay) -> {
+              ObjectNode ways = benchmarks.putObject(name);
+              byWay.forEach((way, report) -> BenchmarkTables.json(ways.putObject(way), report));
+            });
     DictionaryHealth dictionary = result.dictionary();
     root.putObject("dictionary")
         .put("codewords", dictionary.codewords())

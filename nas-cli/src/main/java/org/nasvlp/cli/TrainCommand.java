@@ -1,11 +1,17 @@
 package org.nasvlp.cli;
 
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.config.NasConfig;
 import org.nasvlp.config.TrainingConfig;
+import org.nasvlp.eval.BenchmarkFormat;
+import org.nasvlp.eval.PublishedBenchmark;
 import org.nasvlp.model.PretrainedWeights;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -65,6 +71,21 @@ final class TrainCommand implements Callable<Integer> {
   private @Nullable Path pairs;
 
   @Option(
+      names = "--benchmark",
+      paramLabel = "NAME=PATH",
+      description =
+          "Published benchmark to evaluate as often as the configuration says and at the end: a"
+              + " name and a file as nas eval takes them, for example winoground=examples.jsonl."
+              + " Can be given several times.")
+  private Map<String, Path> benchmarkFiles = Map.of();
+
+  @Option(
+      names = "--benchmark-images",
+      paramLabel = "NAME=DIR",
+      description = "Folder of a benchmark's images (default: the one its file is in).")
+  private Map<String, Path> benchmarkImages = Map.of();
+
+  @Option(
       names = "--out",
       paramLabel = "DIR",
       defaultValue = "runs/train",
@@ -109,6 +130,14 @@ final class TrainCommand implements Callable<Integer> {
       throw new ParameterException(
           spec.commandLine(), "Invalid value for option '--steps': " + steps + " is not above 0");
     }
+    for (String name : benchmarkImages.keySet()) {
+      if (!benchmarkFiles.containsKey(name)) {
+        throw new ParameterException(
+            spec.commandLine(),
+            "--benchmark-images " + name + " has no --benchmark " + name + "=…");
+      }
+    }
+    List<TrainingJob.NamedBenchmark> benchmarks = benchmarks();
     int threads = options.threads();
     NasConfig config = NasConfig.load(configFile);
     if (steps != null) {
@@ -136,6 +165,7 @@ final class TrainCommand implements Callable<Integer> {
             config,
             files,
             reading,
+            benchmarks,
             new PretrainedWeights(weights, imageWeights, textWeights),
             output,
             options.resume,
@@ -144,5 +174,27 @@ final class TrainCommand implements Callable<Integer> {
             options.profile,
             "the same command with --resume")
         .run();
+  }
+
+  private List<TrainingJob.NamedBenchmark> benchmarks() throws IOException {
+    List<TrainingJob.NamedBenchmark> benchmarks = new ArrayList<>();
+    for (Map.Entry<String, Path> of : benchmarkFiles.entrySet()) {
+      BenchmarkFormat format;
+      try {
+        format = BenchmarkFormat.of(of.getKey());
+      } catch (IllegalArgumentException e) {
+        throw new ParameterException(spec.commandLine(), e.getMessage(), e);
+      }
+      Path data = of.getValue();
+      PublishedBenchmark items = PublishedBenchmark.read(format, data);
+      Path images =
+          benchmarkImages.getOrDefault(
+              of.getKey(), Files.isDirectory(data) ? data : data.toAbsolutePath().getParent());
+      if (!Files.isDirectory(images)) {
+        throw new CommandFailure(images + ": no such folder; it should hold the images of " + data);
+      }
+      benchmarks.add(new TrainingJob.NamedBenchmark(of.getKey(), items, images));
+    }
+    return benchmarks;
   }
 }

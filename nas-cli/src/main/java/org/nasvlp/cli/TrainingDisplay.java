@@ -5,6 +5,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Locale;
+import java.util.Map;
 import java.util.function.LongSupplier;
 import java.util.stream.Collectors;
 import me.tongfei.progressbar.ConsoleProgressBarConsumer;
@@ -13,6 +14,7 @@ import me.tongfei.progressbar.ProgressBarBuilder;
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.eval.ArtefactProbe;
 import org.nasvlp.eval.AttributeScores;
+import org.nasvlp.eval.BenchmarkReport;
 import org.nasvlp.eval.EvaluationReport;
 import org.nasvlp.eval.FineGrainedReport;
 import org.nasvlp.model.WeightReport;
@@ -136,6 +138,15 @@ final class TrainingDisplay implements TrainingListener, AutoCloseable {
   @Override
   public void onEvaluation(long step, EvaluationReport report) {
     line("step " + step + ": " + summary(report));
+  }
+
+  @Override
+  public void onBenchmark(long step, String name, Map<String, BenchmarkReport> byWay) {
+    byWay.forEach(
+        (way, report) ->
+            line(
+                "step %d: %s by %s %s %%"
+                    .formatted(step, name, way, Text.percent(report.headline()))));
   }
 
   @Override

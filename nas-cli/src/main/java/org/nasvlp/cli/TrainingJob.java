@@ -1,11 +1,13 @@
 package org.nasvlp.cli;
 
 import java.nio.file.Path;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.config.NasConfig;
 import org.nasvlp.data.CaptionTokenizer;
 import org.nasvlp.data.ImageTextDataset;
 import org.nasvlp.eval.FineGrainedBenchmark;
+import org.nasvlp.eval.PublishedBenchmark;
 import org.nasvlp.model.PretrainedWeights;
 import org.nasvlp.train.NasTrainer;
 import org.nasvlp.train.TrainingListener;
@@ -14,6 +16,7 @@ import org.nasvlp.train.TrainingResult;
 /**
  * What a training needs.
  *
+ * @param benchmarks published ones, evaluated with the other
  * @param initialWeights what a fresh run starts from
  */
 record TrainingJob(
@@ -21,10 +24,14 @@ record TrainingJob(
     ImageTextDataset dataset,
     CaptionTokenizer tokenizer,
     @Nullable FineGrainedBenchmark benchmark,
+    List<NamedBenchmark> benchmarks,
     PretrainedWeights initialWeights,
     Path output,
     boolean resume,
     int threads) {
+
+  /** A published benchmark, what it is called in the log, and where its images are. */
+  record NamedBenchmark(String name, PublishedBenchmark items, Path images) {}
 
   /** A training about to run: the trainer's two methods that the commands use. */
   interface Run {
@@ -52,6 +59,7 @@ record TrainingJob(
       if (job.benchmark() != null) {
         builder.benchmark(job.benchmark());
       }
+      job.benchmarks().forEach(of -> builder.benchmark(of.name(), of.items(), of.images()));
       NasTrainer trainer = builder.build();
       return new Run() {
         @Override

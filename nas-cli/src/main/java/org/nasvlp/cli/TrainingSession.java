@@ -4,10 +4,12 @@ import java.io.IOException;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.config.NasConfig;
 import org.nasvlp.data.CaptionTokenizer;
+import org.nasvlp.data.DatasetOptions;
 import org.nasvlp.data.ImageTextDataset;
 import org.nasvlp.eval.FineGrainedBenchmark;
 import org.nasvlp.model.PretrainedWeights;
@@ -19,6 +21,7 @@ import org.nasvlp.train.TrainingStart;
  * share.
  *
  * @param command name of the command, for the report
+ * @param benchmarks published ones that are evaluated on the way and at the end
  * @param initialWeights what a fresh run starts from
  * @param threads threads of LibTorch and the kernels
  * @param json where the report goes as JSON; null for nowhere
@@ -31,6 +34,7 @@ record TrainingSession(
     NasConfig config,
     DataFiles files,
     ReadingOptions reading,
+    List<TrainingJob.NamedBenchmark> benchmarks,
     PretrainedWeights initialWeights,
     OutputFolder output,
     boolean resume,
@@ -54,6 +58,7 @@ record TrainingSession(
               train,
               tokenizer,
               benchmark(background),
+              benchmarks,
               initialWeights,
               output.path(),
               resume,
@@ -66,7 +71,8 @@ record TrainingSession(
     if (files.test() == null || files.pairs() == null) {
       return null;
     }
-    try (ImageTextDataset test = ImageTextDataset.open(files.test(), background)) {
+    try (ImageTextDataset test =
+        ImageTextDataset.open(files.test(), DatasetOptions.of(background).forTest())) {
       return FineGrainedBenchmark.load(files.pairs(), test);
     }
   }

@@ -33,6 +33,8 @@ class NasTest {
           demo --unknown;                   Unknown option: '--unknown'
           train;                            Missing required option: '--config=FILE'
           train --config c.json --steps 0;  0 is not above 0
+          train --config c.json --benchmark x=y; there is no benchmark 'x'
+          train --config c.json --benchmark-images valse=d; has no --benchmark valse
           score;                            'IMAGE'
           score a.png;                      'CAPTION'
           score a.png %20;                  A caption is blank
@@ -44,6 +46,10 @@ class NasTest {
           eval --benchmark valse --scores s; --data is needed
           eval --benchmark valse --scores s --data d --mode itm; belong to --checkpoint
           eval --benchmark winoground --scores s --leave-out f;  --leave-out needs --data
+          eval --benchmark valse --scores s --data d --split x; belong to --benchmark retrieval
+          eval --benchmark retrieval --scores s --data d; needs --checkpoint
+          eval --benchmark retrieval --checkpoint c --data d --dump f; not for --benchmark retrieval
+          eval --benchmark retrieval --checkpoint c --data d --rerank 0; must be above 0
           data;                             nas data: Missing command
           data emoji --style;               '--style'
           """)

@@ -68,6 +68,7 @@ final class Samples {
         stopped,
         checkpoint,
         evaluation,
+        Map.of(),
         new DictionaryHealth(512, 412, 233.4, 7),
         losses(),
         725,

@@ -213,6 +213,38 @@ class TrainAndScoreTest {
                 dump.toString()))
         .isEqualTo(1);
     assertThat(shell.err()).contains("this looks like SugarCrepe").hasLineCount(1);
+    retrieve(shell, data, out);
+  }
+
+  private void retrieve(TestShell shell, Path data, Path out) throws IOException {
+    // Two images of the test split, one of them with two captions, and one that is absent.
+    Path split =
+        Files.writeString(
+            folder.resolve("karpathy.json"),
+            """
+            {"images": [
+              {"filename": "red-circle.png", "split": "test", "imgid": 1,
+               "sentences": [{"raw": "red circle"}, {"raw": "a round thing"}]},
+              {"filename": "blue-square.png", "split": "train", "imgid": 2,
+               "sentences": [{"raw": "blue square"}]},
+              {"filename": "green-square.png", "split": "test", "imgid": 3,
+               "sentences": [{"raw": "green square"}]},
+              {"filename": "absent.png", "split": "test", "imgid": 4,
+               "sentences": [{"raw": "nothing"}]}]}
+            """);
+    Path json = folder.resolve("retrieval.json");
+    List<String> eval = new ArrayList<>(List.of("eval", "--benchmark", "retrieval"));
+    eval.addAll(List.of("--data", split.toString(), "--images", data.toString()));
+    eval.addAll(List.of("--checkpoint", out.toString(), "--json", json.toString()));
+    assertThat(shell.run(eval.toArray(String[]::new))).isEqualTo(1);
+    assertThat(shell.err()).contains("1 of 4 pairs were not scored", "absent.png");
+    assertThat(shell.out()).contains("2 images and 3 captions", "ITC, then ITM");
+    JsonNode results = JsonMapper.shared().readTree(Files.readString(json));
+    assertThat(results.get("captions").intValue()).isEqualTo(3);
+    assertThat(results.at("/results/itm/imageToText").get("R@5").doubleValue()).isEqualTo(1);
+    eval.addAll(List.of("--split", "train", "--mode", "itc"));
+    assertThat(shell.run(eval.toArray(String[]::new))).as(shell.err()).isZero();
+    assertThat(shell.out()).contains("1 images and 1 captions").doesNotContain("then ITM");
   }
 
   @Test
@@ -256,8 +288,26 @@ class TrainAndScoreTest {
                 "--out",
                 folder.resolve("table-run").toString()));
     train.addAll(List.of(reading));
+    Path crepe =
+        Files.writeString(
+            folder.resolve("add_att.json"),
+            """
+            {"1": {"filename": "red-circle.png", "caption": "red circle",
+                   "negative_caption": "green circle"}}
+            """);
+    Path report = folder.resolve("train.json");
+    train.addAll(List.of("--benchmark", "sugarcrepe=" + crepe, "--json", report.toString()));
+    train.addAll(List.of("--benchmark-images", "sugarcrepe=" + pictures));
     assertThat(shell.run(train.toArray(String[]::new))).as(shell.err()).isZero();
-    assertThat(shell.out()).contains("Steps       6 of 6");
+    assertThat(shell.out())
+        .contains("Steps       6 of 6", "sugarcrepe by itm, % right of 1 items", "all (micro)");
+    assertThat(shell.err()).contains("step 6: sugarcrepe by itc");
+    assertThat(
+            JsonMapper.shared()
+                .readTree(Files.readString(report))
+                .at("/benchmarks/sugarcrepe/itm/all/accuracy/of")
+                .intValue())
+        .isEqualTo(1);
 
     Files.writeString(list, table + "absent.png,x\n");
     assertThat(shell.run(check.toArray(String[]::new))).isEqualTo(1);

@@ -90,7 +90,7 @@ final class DatasetOpener {
   }
 
   private static void checkForShards(Path path, DatasetOptions options) throws IOException {
-    if (!options.equals(DatasetOptions.of(options.background()))) {
+    if (!options.forTest().equals(DatasetOptions.of(options.background()).forTest())) {
       throw new IOException(
           path
               + " holds shards, which have no images elsewhere, columns or splits; leave those"

@@ -15,14 +15,17 @@ import org.jspecify.annotations.Nullable;
  *     called image, image_path, filepath, file_path, file_name, filename or path
  * @param captionColumn the one with the captions; null for the one that is called caption, title or
  *     text
- * @param splits the splits of a Karpathy file that are taken; empty for train and restval
+ * @param splits the splits of a Karpathy file that are taken; empty for train and restval, or for
+ *     test where {@code test} says so
+ * @param test whether the pairs are to be tested on
  */
 public record DatasetOptions(
     int background,
     @Nullable Path images,
     @Nullable String imageColumn,
     @Nullable String captionColumn,
-    List<String> splits) {
+    List<String> splits,
+    boolean test) {
 
   /** Checks the background, copies the list. */
   public DatasetOptions {
@@ -35,22 +38,27 @@ public record DatasetOptions(
 
   /** What the files say, over a background. */
   public static DatasetOptions of(int background) {
-    return new DatasetOptions(background, null, null, null, List.of());
+    return new DatasetOptions(background, null, null, null, List.of(), false);
   }
 
   /** These with image paths relative to a folder. */
   public DatasetOptions withImages(Path folder) {
     return new DatasetOptions(
-        background, Objects.requireNonNull(folder), imageColumn, captionColumn, splits);
+        background, Objects.requireNonNull(folder), imageColumn, captionColumn, splits, test);
   }
 
   /** These with the columns of a CSV or TSV list named. */
   public DatasetOptions withColumns(@Nullable String image, @Nullable String caption) {
-    return new DatasetOptions(background, images, image, caption, splits);
+    return new DatasetOptions(background, images, image, caption, splits, test);
   }
 
   /** These with the splits of a Karpathy file chosen. */
   public DatasetOptions withSplits(List<String> chosen) {
-    return new DatasetOptions(background, images, imageColumn, captionColumn, chosen);
+    return new DatasetOptions(background, images, imageColumn, captionColumn, chosen, test);
+  }
+
+  /** These for pairs to test on. */
+  public DatasetOptions forTest() {
+    return new DatasetOptions(background, images, imageColumn, captionColumn, splits, true);
   }
 }

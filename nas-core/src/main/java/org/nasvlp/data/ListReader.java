@@ -37,6 +37,7 @@ final class ListReader {
       List.of("image", "image_path", "filepath", "file_path", "file_name", "filename", "path");
   private static final List<String> CAPTION_COLUMNS = List.of("caption", "title", "text");
   private static final List<String> TRAINING_SPLITS = List.of("train", "restval");
+  private static final List<String> TEST_SPLITS = List.of("test");
 
   /** What an entry's number counts. */
   enum Naming {
@@ -193,7 +194,10 @@ final class ListReader {
   }
 
   private List<String> splits() {
-    return options.splits().isEmpty() ? TRAINING_SPLITS : options.splits();
+    if (!options.splits().isEmpty()) {
+      return options.splits();
+    }
+    return options.test() ? TEST_SPLITS : TRAINING_SPLITS;
   }
 
   /**

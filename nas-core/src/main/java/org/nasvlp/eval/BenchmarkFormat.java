@@ -9,6 +9,13 @@ public enum BenchmarkFormat {
   ARO_RELATION("aro-relation", "ARO VG-Relation", Task.CAPTION_CHOICE),
   /** ARO's Visual Genome Attribution (arXiv 2210.01936): two attributes exchanged. */
   ARO_ATTRIBUTION("aro-attribution", "ARO VG-Attribution", Task.CAPTION_CHOICE),
+  /**
+   * ARO's COCO-Order (arXiv 2210.01936): a caption of COCO's test split and four orders of its
+   * words.
+   */
+  COCO_ORDER("coco-order", "ARO COCO-Order", Task.ORDER),
+  /** ARO's Flickr30k-Order: the same over Flickr30k's test split. */
+  FLICKR30K_ORDER("flickr30k-order", "ARO Flickr30k-Order", Task.ORDER),
   /** Winoground (arXiv 2204.03162): two images, two captions of the same words. */
   WINOGROUND("winoground", "Winoground", Task.PAIR),
   /** VALSE (arXiv 2112.07566): a caption and its foil, by linguistic phenomenon. */
@@ -24,6 +31,8 @@ public enum BenchmarkFormat {
   public enum Task {
     /** One image and two captions, the first of them right; chance 1/2. */
     CAPTION_CHOICE,
+    /** One image and five captions, the first of them right; chance 1/5. */
+    ORDER,
     /** Two images, the first of them right, and one caption; chance 1/2. */
     IMAGE_CHOICE,
     /**
@@ -33,11 +42,15 @@ public enum BenchmarkFormat {
     PAIR;
 
     int images() {
-      return this == CAPTION_CHOICE ? 1 : 2;
+      return this == CAPTION_CHOICE || this == ORDER ? 1 : 2;
     }
 
     int captions() {
-      return this == IMAGE_CHOICE ? 1 : 2;
+      return switch (this) {
+        case IMAGE_CHOICE -> 1;
+        case CAPTION_CHOICE, PAIR -> 2;
+        case ORDER -> 5;
+      };
     }
   }
 

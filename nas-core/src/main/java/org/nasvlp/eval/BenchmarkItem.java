@@ -10,7 +10,7 @@ import org.jspecify.annotations.Nullable;
  * @param id tells the item from all others of the benchmark
  * @param category what the item tests, for example a relation
  * @param pictures one or two
- * @param captions one or two
+ * @param captions one, two or five
  */
 public record BenchmarkItem(
     String id, String category, List<Picture> pictures, List<String> captions) {

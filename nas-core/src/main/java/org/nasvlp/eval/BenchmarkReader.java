@@ -32,6 +32,8 @@ final class BenchmarkReader {
   private final Path data;
   private final Map<String, BenchmarkItem> items = new LinkedHashMap<>();
   private final Map<String, Integer> dropped = new LinkedHashMap<>();
+  private @Nullable WordOrders orders;
+  private int orderCaptions;
 
   private BenchmarkReader(BenchmarkFormat format, Path data) {
     this.format = format;
@@ -140,6 +142,7 @@ final class BenchmarkReader {
         Entry entry = new Entry(file, "entry " + ++number, node);
         switch (format) {
           case ARO_RELATION, ARO_ATTRIBUTION -> aro(entry, number);
+          case COCO_ORDER, FLICKR30K_ORDER -> order(entry);
           case VL_CHECKLIST -> vlChecklist(entry, part, number);
           case WINOGROUND -> winoground(entry);
           default -> throw new OtherFormat(file + ": must be an object of items by their id");
@@ -150,12 +153,66 @@ final class BenchmarkReader {
     if (!root.isObject()) {
       throw new OtherFormat(file + ": holds neither a list nor an object");
     }
+    if (format.task() == BenchmarkFormat.Task.ORDER) {
+      karpathy(file, root);
+      return;
+    }
     for (Map.Entry<String, JsonNode> field : root.properties()) {
       Entry entry = new Entry(file, "entry " + field.getKey(), field.getValue());
       switch (format) {
         case VALSE -> valse(entry, field.getKey());
         case SUGARCREPE -> sugarCrepe(entry, part, field.getKey());
         default -> throw new OtherFormat(file + ": must be a list of items");
+      }
+    }
+  }
+
+  private void karpathy(Path file, JsonNode root) throws IOException {
+    JsonNode images = root.get("images");
+    if (images == null || !images.isArray() || !images.path(0).has("sentences")) {
+      throw new OtherFormat(
+          file + ": has no \"images\" with \"sentences\", as a Karpathy split has");
+    }
+    int number = 0;
+    for (JsonNode node : images) {
+      Entry entry = new Entry(file, "image " + ++number, node);
+      if (!entry.text("split").equals("test")) {
+        continue;
+      }
+      String folder = entry.has("filepath") ? entry.text("filepath") + "/" : "";
+      JsonNode sentences = entry.node("sentences");
+      if (!sentences.isArray()) {
+        throw entry.wrong("\"sentences\" must be a list");
+      }
+      List<String> captions = new ArrayList<>();
+      for (JsonNode sentence : sentences) {
+        captions.add(new Entry(file, entry.where, sentence).text("raw"));
+      }
+      order(entry, entry.safe("filename", folder + entry.text("filename")), captions);
+    }
+  }
+
+  private void order(Entry entry) throws IOException {
+    JsonNode caption = entry.node("caption");
+    order(
+        entry,
+        entry.path("image"),
+        caption.isString() ? List.of(entry.text("caption")) : entry.texts("caption", 1));
+  }
+
+  private void order(Entry entry, String image, List<String> captions) throws IOException {
+    for (String caption : captions) {
+      int number = ++orderCaptions;
+      if (orders == null) {
+        orders = new WordOrders();
+      }
+      List<String> choice = orders.of(caption, number);
+      if (choice.isEmpty()) {
+        dropped.merge("too few words to put them into four other orders", 1, Integer::sum);
+      } else {
+        add(
+            entry,
+            new BenchmarkItem(String.valueOf(number), "all", List.of(picture(image)), choice));
       }
     }
   }
@@ -328,6 +385,9 @@ final class BenchmarkReader {
       if (start.contains(mark.getKey())) {
         return mark.getValue().title();
       }
+    }
+    if (start.contains("\"sentences\"")) {
+      return "a Karpathy split";
     }
     return start.contains("\"annotations\"") ? "a COCO annotations file" : null;
   }

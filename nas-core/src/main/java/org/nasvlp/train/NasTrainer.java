@@ -22,8 +22,10 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.CountDownLatch;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.checkpoint.Checkpoints;
 import org.nasvlp.checkpoint.Safetensors;
@@ -36,8 +38,11 @@ import org.nasvlp.data.LoaderState;
 import org.nasvlp.data.TokenizedCaptions;
 import org.nasvlp.dictionary.WordCodes;
 import org.nasvlp.eval.ArtefactProbe;
+import org.nasvlp.eval.BenchmarkReport;
 import org.nasvlp.eval.EvaluationReport;
 import org.nasvlp.eval.FineGrainedBenchmark;
+import org.nasvlp.eval.ImageTextScorer;
+import org.nasvlp.eval.PublishedBenchmark;
 import org.nasvlp.internal.Draws;
 import org.nasvlp.internal.Torch;
 import org.nasvlp.kernels.Kernels;
@@ -82,10 +87,13 @@ public final class NasTrainer {
   /** Share of a time budget that training steps may use; the rest is for evaluations. */
   private static final double STEP_SHARE = 0.93;
 
+  private static final Pattern BENCHMARK_NAME = Pattern.compile("[a-z0-9][a-z0-9_-]*");
+
   private final NasConfig config;
   private final ImageTextDataset dataset;
   private final CaptionTokenizer tokenizer;
   private final @Nullable FineGrainedBenchmark benchmark;
+  private final Map<String, Published> published;
   private final Path output;
   private final PretrainedWeights initialWeights;
   private final boolean resume;
@@ -101,6 +109,7 @@ public final class NasTrainer {
     this.dataset = Objects.requireNonNull(builder.dataset, "dataset is missing");
     this.tokenizer = Objects.requireNonNull(builder.tokenizer, "tokenizer is missing");
     this.benchmark = builder.benchmark;
+    this.published = new LinkedHashMap<>(builder.published);
     this.output = Objects.requireNonNull(builder.output, "output is missing");
     this.initialWeights = builder.initialWeights;
     this.resume = builder.resume;
@@ -121,6 +130,7 @@ public final class NasTrainer {
     private @Nullable ImageTextDataset dataset;
     private @Nullable CaptionTokenizer tokenizer;
     private @Nullable FineGrainedBenchmark benchmark;
+    private final Map<String, Published> published = new LinkedHashMap<>();
     private @Nullable Path output;
     private PretrainedWeights initialWeights = PretrainedWeights.none();
     private boolean resume;
@@ -151,6 +161,35 @@ public final class NasTrainer {
     /** Evaluated during training and at its end; optional. */
     public Builder benchmark(@Nullable FineGrainedBenchmark value) {
       benchmark = value;
+      return this;
+    }
+
+    /**
+     * Evaluated with the other, or alone: a published benchmark, by contrast and by matching. Its
+     * results go to the listeners, the log and the result; with {@code training.keepBest} the
+     * checkpoints {@code best-NAME-itc} and {@code best-NAME-itm} are kept, by {@link
+     * BenchmarkReport#headline}. Items whose images cannot be read are told by {@link
+     * TrainingListener#onWarning} and counted in the reports.
+     *
+     * @param name of lower-case letters, digits, '-' and '_'
+     * @param images folder that the items' paths are relative to
+     */
+    public Builder benchmark(String name, PublishedBenchmark items, Path images) {
+      if (!BENCHMARK_NAME.matcher(name).matches()
+          || name.startsWith("itc")
+          || name.startsWith("itm")) {
+        throw new IllegalArgumentException(
+            "a benchmark is called '%s': names have lower-case letters, digits, '-' and '_', and"
+                    .formatted(name)
+                + " do not begin with itc or itm");
+      }
+      if (!Files.isDirectory(images)) {
+        throw new IllegalArgumentException(
+            images + ": no such folder; it should hold the images of the benchmark " + name);
+      }
+      if (published.putIfAbsent(name, new Published(items, images)) != null) {
+        throw new IllegalArgumentException("two benchmarks are called '" + name + "'");
+      }
       return this;
     }
 
@@ -225,6 +264,8 @@ public final class NasTrainer {
   public void stop() {
     stopRequested = true;
   }
+
+  private record Published(PublishedBenchmark items, Path images) {}
 
   /** What a checkpoint keeps besides tensors. */
   private record State(
@@ -484,14 +525,16 @@ public final class NasTrainer {
           }
         }
         writeCheckpoint(loader);
-        EvaluationReport evaluation = benchmark == null || stopped ? null : evaluate(true, loader);
+        Evaluation evaluation =
+            stopped || !evaluates() ? new Evaluation(null, Map.of()) : evaluate(true, loader);
         TrainingResult result =
             new TrainingResult(
                 step,
                 steps,
                 stopped,
                 Objects.requireNonNull(checkpoint),
-                evaluation,
+                evaluation.report,
+                evaluation.benchmarks,
                 model.dictionary().health(),
                 losses,
                 seconds(),
@@ -505,7 +548,11 @@ public final class NasTrainer {
 
     private boolean evaluationIsDue() {
       int every = config.training().evaluateEvery();
-      return benchmark != null && every > 0 && step % every == 0 && step < steps;
+      return evaluates() && every > 0 && step % every == 0 && step < steps;
+    }
+
+    private boolean evaluates() {
+      return benchmark != null || !published.isEmpty();
     }
 
     private void startDictionary(long dataSeed) throws InterruptedException {
@@ -596,7 +643,7 @@ public final class NasTrainer {
     private boolean probing() {
       int every = config.training().evaluateEvery();
       boolean beforeEvaluation = every > 0 && every - step % every <= PROBED_STEPS;
-      return benchmark != null && (beforeEvaluation || steps - step <= PROBED_STEPS);
+      return evaluates() && (beforeEvaluation || steps - step <= PROBED_STEPS);
     }
 
     private void endEpoch() throws IOException {
@@ -706,27 +753,84 @@ public final class NasTrainer {
       }
     }
 
-    private EvaluationReport evaluate(boolean last, BatchLoader loader) throws IOException {
+    /** An evaluation: on pairs, and on published benchmarks by name and way of scoring. */
+    private record Evaluation(
+        @Nullable EvaluationReport report, Map<String, Map<String, BenchmarkReport>> benchmarks) {
+
+      /** What the best checkpoints are chosen by. */
+      Map<String, Double> metrics() {
+        Map<String, Double> metrics = new LinkedHashMap<>();
+        if (report != null) {
+          metrics.putAll(report.metrics());
+        }
+        benchmarks.forEach(
+            (name, byWay) ->
+                byWay.forEach((way, of) -> metrics.put(name + "-" + way, of.headline())));
+        return metrics;
+      }
+    }
+
+    private Evaluation evaluate(boolean last, BatchLoader loader) throws IOException {
       long from = System.nanoTime();
       EvaluationReport report =
-          Objects.requireNonNull(benchmark).evaluate(model.itcScorer(), model.itmScorer(), last);
+          benchmark == null ? null : benchmark.evaluate(model.itcScorer(), model.itmScorer(), last);
+      Map<String, Map<String, BenchmarkReport>> benchmarks = new LinkedHashMap<>();
+      for (var of : published.entrySet()) {
+        benchmarks.put(of.getKey(), evaluate(of.getKey(), of.getValue()));
+      }
+      Evaluation evaluation = new Evaluation(report, benchmarks);
       evaluationSeconds += (System.nanoTime() - from) * 1e-9;
-      log("evaluation", Map.of("step", step, "report", report));
+      // One line, so that a kill cannot leave half of an evaluation in the log.
+      Map<String, Object> line = new LinkedHashMap<>();
+      line.put("step", step);
+      line.put("report", report);
+      if (!benchmarks.isEmpty()) {
+        line.put("benchmarks", benchmarks);
+      }
+      log("evaluation", line);
       if (probe.images() >= PROBED_STEPS) {
         ArtefactProbe.Result probed = probe.result();
         log("artefact_probe", Map.of("step", step, "result", probed));
         listeners.forEach(listener -> listener.onArtefactProbe(step, probed));
       }
       probe = new ArtefactProbe(config.dictionary().codewords());
-      listeners.forEach(listener -> listener.onEvaluation(step, report));
-      if (config.training().keepBest()) {
-        keepBest(report, loader);
+      if (report != null) {
+        listeners.forEach(listener -> listener.onEvaluation(step, report));
       }
-      return report;
+      benchmarks.forEach(
+          (name, byWay) -> listeners.forEach(listener -> listener.onBenchmark(step, name, byWay)));
+      if (config.training().keepBest()) {
+        keepBest(evaluation, loader);
+      }
+      return evaluation;
     }
 
-    private void keepBest(EvaluationReport report, BatchLoader loader) throws IOException {
-      for (var metric : report.metrics().entrySet()) {
+    private Map<String, BenchmarkReport> evaluate(String name, Published of) throws IOException {
+      Map<String, ImageTextScorer> ways = new LinkedHashMap<>();
+      ways.put("itc", model.itcScorer());
+      ways.put("itm", model.itmScorer());
+      PublishedBenchmark.Scored scored =
+          of.items.score(of.images, config.data().background(), ways, done -> {});
+      if (!scored.unreadable().isEmpty()) {
+        String message =
+            "%d of %d items of %s were not scored, their images cannot be read: %s"
+                .formatted(
+                    scored.unreadable().size(),
+                    of.items.items().size(),
+                    name,
+                    scored.unreadable().values().iterator().next());
+        listeners.forEach(listener -> listener.onWarning(message));
+      }
+      Map<String, BenchmarkReport> byWay = new LinkedHashMap<>();
+      if (!scored.scores().byItem().isEmpty()) {
+        ways.keySet()
+            .forEach(way -> byWay.put(way, of.items.report(scored.scores(), way, Set.of())));
+      }
+      return byWay;
+    }
+
+    private void keepBest(Evaluation evaluation, BatchLoader loader) throws IOException {
+      for (var metric : evaluation.metrics().entrySet()) {
         if (metric.getValue() > best.getOrDefault(metric.getKey(), Double.NEGATIVE_INFINITY)) {
           best.put(metric.getKey(), metric.getValue());
           writeCheckpoint(loader);

@@ -1,7 +1,9 @@
 package org.nasvlp.train;
 
 import java.nio.file.Path;
+import java.util.Map;
 import org.nasvlp.eval.ArtefactProbe;
+import org.nasvlp.eval.BenchmarkReport;
 import org.nasvlp.eval.EvaluationReport;
 import org.nasvlp.model.WeightReport;
 import org.nasvlp.negatives.NegativeTextAugmentation;
@@ -31,6 +33,15 @@ public interface TrainingListener {
 
   /** After every evaluation; {@code step} steps are done. */
   default void onEvaluation(long step, EvaluationReport report) {}
+
+  /**
+   * After every evaluation on a published benchmark.
+   *
+   * @param step steps done
+   * @param name of the benchmark, as the builder was given it
+   * @param byWay what was reached, by way of scoring
+   */
+  default void onBenchmark(long step, String name, Map<String, BenchmarkReport> byWay) {}
 
   /** After an evaluation: how well hard negative images before it can be told by their looks. */
   default void onArtefactProbe(long step, ArtefactProbe.Result result) {}

@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.dictionary.DictionaryHealth;
+import org.nasvlp.eval.BenchmarkReport;
 import org.nasvlp.eval.EvaluationReport;
 
 /**
@@ -15,6 +16,8 @@ import org.nasvlp.eval.EvaluationReport;
  * @param stopped whether it was asked to stop before the planned end
  * @param checkpoint the last checkpoint's directory
  * @param evaluation the final evaluation; null without a benchmark or when stopped
+ * @param benchmarks what the final evaluation gave on published benchmarks: by the name they were
+ *     given and by way of scoring, {@code itc} and {@code itm}; empty without such or when stopped
  * @param dictionary use of the codes at the end
  * @param losses the last step's losses by name
  * @param seconds wall-clock time of this run, earlier ones not included
@@ -28,6 +31,7 @@ public record TrainingResult(
     boolean stopped,
     Path checkpoint,
     @Nullable EvaluationReport evaluation,
+    Map<String, Map<String, BenchmarkReport>> benchmarks,
     DictionaryHealth dictionary,
     Map<String, Double> losses,
     double seconds,

@@ -42,6 +42,20 @@ class PublishedBenchmarkTest {
         "true_caption": "the red cup and the wet dog",
         "false_caption": "the wet cup and the red dog", "attributes": ["red", "wet"]}]
       """;
+  private static final String COCO_ORDER =
+      """
+      [{"image": "val2014/a.png", "caption": ["A small brown dog is on the red sofa.",
+        "A dog", "A dog chases two white cats across a wide green field"]},
+       {"image": "b.png", "caption": ["A man in a blue shirt rides an old horse"]}]
+      """;
+  private static final String FLICKR30K_ORDER =
+      """
+      {"images": [
+        {"filename": "a.png", "split": "train", "sentences": [{"raw": "A man rides a horse."}]},
+        {"filename": "b.png", "split": "test", "sentences": [
+          {"raw": "A young girl in a pink dress climbs up a set of stairs."}]}],
+       "dataset": "flickr30k"}
+      """;
   private static final String WINOGROUND =
       """
       {"id": 0, "image_0": "a", "image_1": "b", "caption_0": "a dog sees a cat", "caption_1": "a cat sees a dog", "tag": "x", "secondary_tag": "", "num_main_preds": 1, "collapsed_tag": "Object"}
@@ -84,6 +98,8 @@ class PublishedBenchmarkTest {
       case SUGARCREPE -> write("swap_att.json", SUGARCREPE);
       case SVO_PROBES -> write("svo.csv", SVO);
       case VL_CHECKLIST -> write("color.json", VL_CHECKLIST);
+      case COCO_ORDER -> write("coco_karpathy_test.json", COCO_ORDER);
+      case FLICKR30K_ORDER -> write("dataset_flickr30k.json", FLICKR30K_ORDER);
     };
   }
 
@@ -138,6 +154,56 @@ class PublishedBenchmarkTest {
                 .get(1)
                 .captions())
         .containsExactly("a tall man", "a short man");
+  }
+
+  private static List<String> sorted(List<String> words) {
+    return words.stream().sorted().toList();
+  }
+
+  @Test
+  void wordOrdersChangeWhatTheySay() throws IOException {
+    PublishedBenchmark order =
+        PublishedBenchmark.read(BenchmarkFormat.COCO_ORDER, file(BenchmarkFormat.COCO_ORDER));
+    assertThat(order.items()).extracting(BenchmarkItem::id).containsExactly("1", "3", "4");
+    assertThat(order.dropped().values()).containsExactly(1);
+    assertThat(order.items().getFirst().pictures())
+        .containsExactly(new BenchmarkItem.Picture("val2014/a.png", null));
+    for (BenchmarkItem item : order.items()) {
+      assertThat(item.captions()).hasSize(5);
+      List<String> words = List.of(item.captions().getFirst().split(" "));
+      for (String other : item.captions().subList(1, 5)) {
+        assertThat(other).isNotEqualTo(item.captions().getFirst());
+        assertThat(sorted(List.of(other.split(" ")))).isEqualTo(sorted(words));
+      }
+      List<String> within = List.of(item.captions().get(3).split(" "));
+      for (int i = 0; i < words.size(); i += 3) {
+        int end = Math.min(words.size(), i + 3);
+        assertThat(sorted(within.subList(i, end))).isEqualTo(sorted(words.subList(i, end)));
+      }
+      // Groups of three words stay together.
+      for (int i = 0; i + 3 <= words.size(); i += 3) {
+        assertThat(item.captions().get(4)).contains(String.join(" ", words.subList(i, i + 3)));
+      }
+    }
+    BenchmarkItem dog = order.items().getFirst();
+    assertThat(dog.captions().getFirst()).isEqualTo("a small brown dog is on the red sofa");
+    Set<Integer> content = Set.of(1, 2, 3, 7, 8);
+    String[] words = dog.captions().getFirst().split(" ", -1);
+    for (int i = 0; i < words.length; i++) {
+      // The one moves nouns and adjectives alone, the other everything else.
+      String still = dog.captions().get(content.contains(i) ? 2 : 1).split(" ", -1)[i];
+      assertThat(still).isEqualTo(words[i]);
+    }
+    // The same captions for everyone.
+    assertThat(
+            PublishedBenchmark.read(BenchmarkFormat.COCO_ORDER, file(BenchmarkFormat.COCO_ORDER))
+                .items())
+        .isEqualTo(order.items());
+    PublishedBenchmark flickr =
+        PublishedBenchmark.read(
+            BenchmarkFormat.FLICKR30K_ORDER, file(BenchmarkFormat.FLICKR30K_ORDER));
+    assertThat(flickr.items()).hasSize(1);
+    assertThat(flickr.items().getFirst().pictures().getFirst().path()).isEqualTo("b.png");
   }
 
   @Test
@@ -225,7 +291,7 @@ class PublishedBenchmarkTest {
   @ParameterizedTest
   @EnumSource(
       value = BenchmarkFormat.class,
-      names = {"WINOGROUND", "ARO_ATTRIBUTION", "SVO_PROBES"})
+      names = {"WINOGROUND", "ARO_ATTRIBUTION", "SVO_PROBES", "COCO_ORDER"})
   void randomScoresAreRightAsOftenAsChance(BenchmarkFormat format) {
     int count = 20_000;
     List<BenchmarkItem> items = new ArrayList<>();
@@ -246,7 +312,7 @@ class PublishedBenchmarkTest {
     double[] chance =
         format.task() == BenchmarkFormat.Task.PAIR
             ? new double[] {0.25, 0.25, 1.0 / 6}
-            : new double[] {0.5};
+            : new double[] {format.task() == BenchmarkFormat.Task.ORDER ? 0.2 : 0.5};
     for (int m = 0; m < chance.length; m++) {
       // Four standard deviations of 20,000 draws are below 0.015.
       assertThat(all.get(m).value()).isCloseTo(chance[m], within(0.015));

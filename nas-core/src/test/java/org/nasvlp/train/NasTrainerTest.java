@@ -13,6 +13,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -34,6 +35,10 @@ import org.nasvlp.config.TrainingConfig;
 import org.nasvlp.data.CaptionTokenizer;
 import org.nasvlp.data.ImageTextDataset;
 import org.nasvlp.data.TooManyBadSamplesException;
+import org.nasvlp.eval.BenchmarkFormat;
+import org.nasvlp.eval.BenchmarkReport;
+import org.nasvlp.eval.ItemScores;
+import org.nasvlp.eval.PublishedBenchmark;
 import org.nasvlp.internal.Torch;
 import org.nasvlp.model.NasModel;
 import org.nasvlp.model.PretrainedWeights;
@@ -499,6 +504,74 @@ class NasTrainerTest {
     running.set(first);
     first.run();
     assertSame(whole, trainer(config, "parts").resume(true).build().run().checkpoint());
+  }
+
+  @Test
+  void publishedBenchmarksAreEvaluatedOnTheWay() throws Exception {
+    Shapes shapes = new Shapes();
+    Path pictures = Files.createDirectory(folder.resolve("pictures"));
+    StringBuilder items = new StringBuilder();
+    for (int i = 0; i < 4; i++) {
+      String name = i + ".png";
+      if (i < 3) {
+        Files.write(pictures.resolve(name), shapes.encodedImage(i));
+      }
+      items
+          .append(i == 0 ? "{" : ",")
+          .append(
+              """
+              "%d": {"filename": "%s", "caption": "%s", "negative_caption": "green frame right"}
+              """
+                  .formatted(i, name, shapes.get(i).caption()));
+    }
+    Path file = Files.writeString(folder.resolve("replace_att.json"), items + "}");
+    PublishedBenchmark crepe = PublishedBenchmark.read(BenchmarkFormat.SUGARCREPE, file);
+    NasConfig config = Shapes.config(6).with(new TrainingConfig(3, 6, 0, 2, 0, 3, true, false));
+    List<String> told = new ArrayList<>();
+    TrainingListener listener =
+        new TrainingListener() {
+          @Override
+          public void onBenchmark(long step, String name, Map<String, BenchmarkReport> byWay) {
+            byWay.forEach(
+                (way, report) ->
+                    told.add(step + " " + name + " " + way + " " + report.all().getFirst().of()));
+          }
+
+          @Override
+          public void onWarning(String message) {
+            told.add(message);
+          }
+        };
+    TrainingResult result =
+        trainer(config, "out").benchmark("crepe", crepe, pictures).listener(listener).build().run();
+    assertThat(told).hasSize(9).contains("2 crepe itc 3", "4 crepe itm 3", "6 crepe itm 3");
+    assertThat(told.getFirst()).contains("1 of 4 items of crepe were not scored", "3.png");
+    assertThat(result.evaluation()).isNull();
+    // The last evaluation is that of the model as it was kept.
+    try (NasModel model = NasModel.load(result.checkpoint())) {
+      ItemScores scores =
+          crepe.score(pictures, 0xFFFFFF, Map.of("itm", model.itmScorer()), done -> {}).scores();
+      assertThat(result.benchmarks().get("crepe").get("itm"))
+          .isEqualTo(crepe.report(scores, "itm", Set.of()));
+    }
+    try (var files = Files.list(folder.resolve("out/checkpoints"))) {
+      assertThat(files.map(found -> found.getFileName().toString()))
+          .contains("best-crepe-itc", "best-crepe-itm");
+    }
+    assertThat(
+            Files.readAllLines(folder.resolve("out/log.jsonl")).stream()
+                .filter(line -> line.contains("\"crepe\":{\"itc\":{\"metrics\":[\"accuracy\"]")))
+        .hasSize(3);
+    assertThatThrownBy(() -> NasTrainer.builder().benchmark("itm", crepe, pictures))
+        .hasMessageContaining("called 'itm'");
+    assertThatThrownBy(() -> NasTrainer.builder().benchmark("crepe", crepe, file))
+        .hasMessageContaining("no such folder");
+    assertThatThrownBy(
+            () ->
+                NasTrainer.builder()
+                    .benchmark("crepe", crepe, pictures)
+                    .benchmark("crepe", crepe, pictures))
+        .hasMessageContaining("two benchmarks");
   }
 
   @Test

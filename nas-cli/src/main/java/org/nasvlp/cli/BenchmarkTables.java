@@ -1,0 +1,79 @@
+package org.nasvlp.cli;
+
+import java.util.List;
+import java.util.Locale;
+import org.nasvlp.eval.BenchmarkReport;
+import org.nasvlp.eval.Share;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
+
+/** What scores reach on a published benchmark, as text and as JSON. */
+final class BenchmarkTables {
+  private BenchmarkTables() {}
+
+  /** For people: shares in percent with their intervals. */
+  static String table(String title, String way, BenchmarkReport report) {
+    StringBuilder table = new StringBuilder();
+    table.append("%s by %s, %% right of %d items%n".formatted(title, way, report.items()));
+    if (report.unscored() > 0) {
+      table.append("(%d items were not scored)%n".formatted(report.unscored()));
+    }
+    table.append(String.format(Locale.ROOT, "%n%-32s %7s", "", "items"));
+    report.metrics().forEach(metric -> table.append(String.format(Locale.ROOT, " %21s", metric)));
+    table.append(System.lineSeparator());
+    if (report.byCategory().size() > 1) {
+      report.byCategory().forEach((category, shares) -> row(table, category, shares));
+    }
+    row(table, "all (micro)", report.all());
+    if (report.byCategory().size() > 1) {
+      table.append(String.format(Locale.ROOT, "%-32s %7s", "categories (macro)", ""));
+      report
+          .macro()
+          .forEach(
+              mean ->
+                  table.append(String.format(Locale.ROOT, " %5.1f                ", 100 * mean)));
+      table.append(System.lineSeparator());
+    }
+    return table.toString().replaceAll(" +(\\R)", "$1");
+  }
+
+  private static void row(StringBuilder table, String name, List<Share> shares) {
+    String shown = name.length() > 32 ? name.substring(0, 31) + "…" : name;
+    table.append(String.format(Locale.ROOT, "%-32s %7d", shown, shares.getFirst().of()));
+    for (Share share : shares) {
+      table.append(
+          String.format(
+              Locale.ROOT,
+              " %5.1f (%5.1f to %5.1f)",
+              100 * share.value(),
+              100 * share.low(),
+              100 * share.high()));
+    }
+    table.append(System.lineSeparator());
+  }
+
+  /** For programs: shares in [0, 1]. */
+  static void json(ObjectNode node, BenchmarkReport report) {
+    node.put("items", report.items()).put("unscored", report.unscored());
+    shares(node.putObject("all"), report.metrics(), report.all());
+    ObjectNode macro = node.putObject("macro");
+    for (int m = 0; m < report.metrics().size(); m++) {
+      macro.put(report.metrics().get(m), report.macro().get(m));
+    }
+    ObjectNode categories = node.putObject("categories");
+    report
+        .byCategory()
+        .forEach(
+            (category, shares) -> shares(categories.putObject(category), report.metrics(), shares));
+  }
+
+  private static void shares(ObjectNode node, List<String> metrics, List<Share> shares) {
+    for (int m = 0; m < metrics.size(); m++) {
+      Share share = shares.get(m);
+      ObjectNode one = node.putObject(metrics.get(m));
+      one.put("right", share.right()).put("of", share.of()).put("value", share.value());
+      ArrayNode interval = one.putArray("interval");
+      interval.add(share.low()).add(share.high());
+    }
+  }
+}
