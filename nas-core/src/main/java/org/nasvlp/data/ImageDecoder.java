@@ -2,7 +2,9 @@ package org.nasvlp.data;
 
 import java.awt.image.BufferedImage;
 import java.awt.image.ColorModel;
+import java.awt.image.DataBufferByte;
 import java.awt.image.IndexColorModel;
+import java.awt.image.PixelInterleavedSampleModel;
 import java.awt.image.Raster;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
@@ -523,6 +525,9 @@ final class ImageDecoder {
     if (colours != 1 && colours != 3) {
       throw new Malformed("an image of " + colours + " colour channels; 1 or 3 are supported");
     }
+    if (!model.hasAlpha() && takeBytes(raster, rgb)) {
+      return RgbImage.wrap(width, height, rgb);
+    }
     int[][] to8 = new int[bands][];
     for (int band = 0; band < bands; band++) {
       to8[band] = scale(raster.getSampleModel().getSampleSize(band));
@@ -539,6 +544,50 @@ final class ImageDecoder {
       }
     }
     return RgbImage.wrap(width, height, rgb);
+  }
+
+  /**
+   * Takes the samples of a raster of bytes, as JPEG files and most PNG files give it, without
+   * asking for each.
+   *
+   * @return whether it is one
+   */
+  private static boolean takeBytes(Raster raster, byte[] rgb) {
+    if (!(raster.getSampleModel() instanceof PixelInterleavedSampleModel layout)
+        || !(raster.getDataBuffer() instanceof DataBufferByte buffer)
+        || buffer.getNumBanks() != 1) {
+      return false;
+    }
+    byte[] samples = buffer.getData();
+    int[] offsets = layout.getBandOffsets();
+    int red = offsets[0];
+    int green = offsets[offsets.length == 1 ? 0 : 1];
+    int blue = offsets[offsets.length == 1 ? 0 : 2];
+    int step = layout.getPixelStride();
+    int to = 0;
+    for (int y = 0; y < raster.getHeight(); y++) {
+      int at =
+          buffer.getOffset()
+              + (y - raster.getSampleModelTranslateY()) * layout.getScanlineStride()
+              - raster.getSampleModelTranslateX() * step;
+      int end = to + 3 * raster.getWidth();
+      if (step == 3 && red == 2 && green == 1 && blue == 0) {
+        // How the JDK gives JPEG files.
+        System.arraycopy(samples, at, rgb, to, end - to);
+        for (; to < end; to += 3) {
+          byte swapped = rgb[to];
+          rgb[to] = rgb[to + 2];
+          rgb[to + 2] = swapped;
+        }
+      }
+      for (; to < end; to += 3) {
+        rgb[to] = samples[at + red];
+        rgb[to + 1] = samples[at + green];
+        rgb[to + 2] = samples[at + blue];
+        at += step;
+      }
+    }
+    return true;
   }
 
   /**

@@ -1,5 +1,7 @@
 package org.nasvlp.data;
 
+import java.util.Arrays;
+
 /**
  * Antialiased bicubic resampling of a window of an image: a separable convolution with Keys' cubic
  * kernel (a = −0.5), widened by the scale when shrinking, weights normalised at the borders. The
@@ -49,6 +51,15 @@ final class Resampler {
       low = lowest;
       high = highest;
     }
+
+    /** The most samples that one output position is made of. */
+    int longest() {
+      int longest = 0;
+      for (float[] of : weights) {
+        longest = Math.max(longest, of.length);
+      }
+      return longest;
+    }
   }
 
   private static double cubic(double x) {
@@ -93,43 +104,75 @@ final class Resampler {
     }
     Axis columns = new Axis(width, outWidth, windowLeft, size);
     Axis rows = new Axis(height, outHeight, windowTop, size);
-    int used = rows.high - rows.low;
-    float[] narrowed = new float[used * size * 3];
-    for (int y = 0; y < used; y++) {
-      int line = (top + rows.low + y) * stride + left * 3;
-      for (int x = 0; x < size; x++) {
-        float[] weights = columns.weights[x];
-        int at = line + columns.first[x] * 3;
-        float red = 0;
-        float green = 0;
-        float blue = 0;
-        for (float weight : weights) {
-          red += weight * (pixels[at] & 0xFF);
-          green += weight * (pixels[at + 1] & 0xFF);
-          blue += weight * (pixels[at + 2] & 0xFF);
-          at += 3;
+    // First down, over whole lines of neighbouring samples, which the compiler takes several at a
+    // time; then across, over what is left of them.
+    int length = (columns.high - columns.low) * 3;
+    float[][] lines = new float[rows.longest()][length];
+    float[] first = new float[length];
+    float[] second = new float[length];
+    int read = rows.low;
+    for (int y = 0; y < size; y += 2) {
+      int both = Math.min(2, size - y);
+      for (int i = 0; i < both; i++) {
+        int end = rows.first[y + i] + rows.weights[y + i].length;
+        for (; read < end; read++) {
+          toFloats(
+              pixels, (top + read) * stride + (left + columns.low) * 3, lines[read % lines.length]);
         }
-        int to = (y * size + x) * 3;
-        narrowed[to] = red;
-        narrowed[to + 1] = green;
-        narrowed[to + 2] = blue;
+        sum(lines, rows.first[y + i], rows.weights[y + i], i == 0 ? first : second);
       }
-    }
-    for (int y = 0; y < size; y++) {
-      float[] weights = rows.weights[y];
-      int start = (rows.first[y] - rows.low) * size * 3;
-      for (int x = 0; x < size; x++) {
-        for (int c = 0; c < 3; c++) {
-          float sum = 0;
-          int at = start + x * 3 + c;
-          for (float weight : weights) {
-            sum += weight * narrowed[at];
-            at += size * 3;
-          }
-          out[(c * size + y) * size + x] = sum;
-        }
-      }
+      across(columns, first, second, out, y * size, size, both == 2);
     }
     return out;
+  }
+
+  private static void toFloats(byte[] pixels, int from, float[] line) {
+    for (int i = 0; i < line.length; i++) {
+      line[i] = pixels[from + i] & 0xFF;
+    }
+  }
+
+  private static void sum(float[][] lines, int from, float[] weights, float[] out) {
+    Arrays.fill(out, 0);
+    for (int t = 0; t < weights.length; t++) {
+      float[] line = lines[(from + t) % lines.length];
+      float weight = weights[t];
+      for (int i = 0; i < out.length; i++) {
+        out[i] += weight * line[i];
+      }
+    }
+  }
+
+  /** Two output lines at a time, since the sums of one would wait for themselves. */
+  private static void across(
+      Axis columns, float[] first, float[] second, float[] out, int at, int size, boolean both) {
+    int plane = size * size;
+    for (int x = 0; x < size; x++) {
+      int from = (columns.first[x] - columns.low) * 3;
+      float red = 0;
+      float green = 0;
+      float blue = 0;
+      float red2 = 0;
+      float green2 = 0;
+      float blue2 = 0;
+      for (float weight : columns.weights[x]) {
+        red += weight * first[from];
+        green += weight * first[from + 1];
+        blue += weight * first[from + 2];
+        red2 += weight * second[from];
+        green2 += weight * second[from + 1];
+        blue2 += weight * second[from + 2];
+        from += 3;
+      }
+      int to = at + x;
+      out[to] = red;
+      out[to + plane] = green;
+      out[to + 2 * plane] = blue;
+      if (both) {
+        out[to + size] = red2;
+        out[to + size + plane] = green2;
+        out[to + size + 2 * plane] = blue2;
+      }
+    }
   }
 }
