@@ -32,6 +32,9 @@ final class DatasetOpener {
 
   private static ImageTextDataset openFile(Path file, DatasetOptions options) throws IOException {
     String name = file.getFileName().toString().toLowerCase(Locale.ROOT);
+    if (MixedDataset.isMixture(file)) {
+      return MixedDataset.open(file, options);
+    }
     if (LIST_ENDINGS.stream().anyMatch(name::endsWith)) {
       return ListDataset.open(file, options);
     }

@@ -75,6 +75,10 @@ public interface ImageTextDataset extends AutoCloseable {
    *       or {@code imgid});
    *   <li>a {@code .csv} (RFC 4180) or {@code .tsv} (no quotes) table whose first line names the
    *       columns;
+   *   <li>a mixture of data sets, a {@code .json} object {@code {"sources": [{"path": …, "weight":
+   *       2}, …]}}: an epoch holds each pair of a source as often as its weight (1) says. Further
+   *       fields of a source are {@code images}, {@code imageColumn}, {@code captionColumn} and
+   *       {@code splits} of {@link DatasetOptions}; paths are relative to the file's folder
    *   <li>a folder that holds {@code captions.json}, {@code list.json} or the same as {@code
    *       .jsonl}.
    * </ul>

@@ -119,11 +119,72 @@ class SourcesTest {
   }
 
   @Test
+  void aMixtureHoldsEachSourceAsOftenAsItsWeightSays() throws Exception {
+    write("k.json", KARPATHY);
+    write("one.csv", "image,caption\nb.png,a blue one\n");
+    Path mixture =
+        write(
+            "mix.json",
+            """
+            {"sources": [{"path": "k.json", "splits": ["train"]},
+                         {"path": "one.csv", "images": "img", "weight": 3},
+                         {"path": "k.json", "splits": ["train"]}]}
+            """);
+    try (ImageTextDataset dataset = ImageTextDataset.open(mixture, WHITE)) {
+      List<String> captions = new ArrayList<>();
+      List<Long> ids = new ArrayList<>();
+      for (long i = 0; i < dataset.size(); i++) {
+        ImageTextPair pair = dataset.get(i);
+        assertThat(dataset.caption(i)).isEqualTo(new ImageCaption(pair.imageId(), pair.caption()));
+        assertThat(RgbImage.decode(dataset.encodedImage(i), "x", WHITE).rgb())
+            .isEqualTo(pair.image().rgb());
+        captions.add(pair.caption());
+        ids.add(pair.imageId());
+      }
+      assertThat(captions)
+          .containsExactly(
+              "a red dog", "a dog", "a blue one", "a blue one", "a blue one", "a red dog", "a dog");
+      assertThat(ids.get(0)).isEqualTo(7).isEqualTo(ids.get(1));
+      assertThat(ids.subList(2, 5)).containsOnly(ids.get(2));
+      // Another source's ids are others, though its numbers are the same.
+      assertThat(ids.get(5)).isEqualTo(ids.get(6)).isNotEqualTo(7L);
+      assertThatThrownBy(() -> dataset.get(7)).isInstanceOf(IndexOutOfBoundsException.class);
+    }
+    assertThatThrownBy(() -> ImageTextDataset.open(mixture, options().withImages(images)))
+        .hasMessageContaining("leave those options away");
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = ';',
+      quoteCharacter = '`',
+      value = {
+        "{\"sources\": []};must be a list of at least one",
+        "{\"sources\": [;not JSON",
+        "{\"sources\": [{\"weight\": 2}]};source 1: has no \"path\"",
+        "{\"sources\": [3]};source 1: must be an object",
+        "{\"sources\": [{\"path\": \"gone.json\"}]};source 1: ",
+        "{\"sources\": [{\"path\": \"one.csv\", \"weight\": 0.5}]};\"weight\" is 0.5",
+        "{\"sources\": [{\"path\": \"one.csv\", \"weigth\": 1}]};unknown field \"weigth\"",
+        "{\"sources\": [{\"path\": \"mix.json\"}]};is a mixture itself",
+        "{\"sources\": [{\"path\": \"one.csv\", \"splits\": [\"test\"]}]};splits"
+      })
+  void wrongMixturesAreNamed(String text, String message) throws IOException {
+    write("one.csv", "image,caption\nimg/b.png,a blue one\n");
+    Path mixture = write("mix.json", text);
+    assertThatThrownBy(() -> ImageTextDataset.open(mixture, WHITE))
+        .isInstanceOf(IOException.class)
+        .hasMessageContaining("mix.json")
+        .hasMessageContaining(message);
+  }
+
+  @Test
   void karpathysSplitsAreChosen() throws Exception {
     Path file = write("k.json", KARPATHY);
     Files.write(images.resolve("c.png"), Fixtures.png(0x0C0000));
     assertThat(pairs(ImageTextDataset.open(file, options().withSplits(List.of("test")))))
         .containsExactly(Map.entry("held out", List.of(12L, 11L)));
+    assertThat(pairs(ImageTextDataset.open(file, options().forTest()))).containsKey("held out");
     assertThatThrownBy(() -> ImageTextDataset.open(file, options().withSplits(List.of("val"))))
         .isInstanceOf(IOException.class)
         .hasMessageContaining("no image of the splits val; it has restval, test, train");
