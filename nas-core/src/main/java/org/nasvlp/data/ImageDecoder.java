@@ -6,7 +6,6 @@ import java.awt.image.DataBufferByte;
 import java.awt.image.IndexColorModel;
 import java.awt.image.PixelInterleavedSampleModel;
 import java.awt.image.Raster;
-import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -16,16 +15,17 @@ import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Locale;
+import java.util.Objects;
 import java.util.zip.CRC32;
 import javax.imageio.ImageIO;
 import javax.imageio.ImageReader;
 import javax.imageio.stream.ImageInputStream;
-import javax.imageio.stream.MemoryCacheImageInputStream;
+import javax.imageio.stream.ImageInputStreamImpl;
 
 /**
- * Decodes with the JDK's image readers, which are lenient and trusting: they paint what is missing
- * grey and allocate what a header asks for. So the file's structure is walked first, and only the
- * parts that carry pixels are handed on.
+ * Decodes with the JDK's image readers (WebP with TwelveMonkeys' where it is present), which are
+ * lenient and trusting: they paint what is missing grey and allocate what a header asks for. So the
+ * file's structure is walked first, and only the parts that carry pixels are handed on.
  */
 final class ImageDecoder {
   private static final long MAX_DECODED_BYTES = 1L << 28;
@@ -37,7 +37,7 @@ final class ImageDecoder {
   private ImageDecoder() {}
 
   /** What is wrong with a file; becomes the reason of a {@link BadSampleException}. */
-  private static final class Malformed extends Exception {
+  static final class Malformed extends Exception {
     Malformed(String reason) {
       super(reason);
     }
@@ -96,6 +96,11 @@ final class ImageDecoder {
       checkBmp(encoded);
       return readColours("bmp", encoded, background);
     }
+    if (startsWith(encoded, 'R', 'I', 'F', 'F') && ascii(encoded, 8, "WEBP")) {
+      WebpFile file = WebpFile.check(encoded);
+      return ExifOrientation.upright(
+          readColours("webp", file.pixels(), background), file.orientation());
+    }
     String format = foreignFormat(encoded);
     throw new Malformed(
         (format == null ? "not an image of a known format" : format + " is not supported")
@@ -119,8 +124,7 @@ final class ImageDecoder {
       throws Malformed, IOException {
     ImageReader reader = reader(format);
     List<String> warnings = new ArrayList<>();
-    try (ImageInputStream input =
-        new MemoryCacheImageInputStream(new ByteArrayInputStream(encoded))) {
+    try (ImageInputStream input = new EncodedBytes(encoded)) {
       reader.addIIOReadWarningListener((source, warning) -> warnings.add(warning));
       reader.setInput(input, true, true);
       checkSize(reader.getWidth(0), reader.getHeight(0), 4);
@@ -136,6 +140,58 @@ final class ImageDecoder {
     }
   }
 
+  /**
+   * A file in memory. Some readers take what is missing at its end for zeros and go on for as many
+   * pixels as the header names: reading far beyond the end is an error here.
+   */
+  private static final class EncodedBytes extends ImageInputStreamImpl {
+    /** Bit readers fetch some bytes ahead. */
+    private static final int MOST_BEYOND = 64;
+
+    private final byte[] bytes;
+    private int beyond;
+
+    EncodedBytes(byte[] bytes) {
+      this.bytes = bytes;
+    }
+
+    private int end() {
+      if (++beyond > MOST_BEYOND) {
+        throw new IllegalStateException("its data end before its pixels do");
+      }
+      return -1;
+    }
+
+    @Override
+    public int read() throws IOException {
+      checkClosed();
+      bitOffset = 0;
+      return streamPos < bytes.length ? bytes[(int) streamPos++] & 0xFF : end();
+    }
+
+    @Override
+    public int read(byte[] target, int offset, int length) throws IOException {
+      checkClosed();
+      Objects.checkFromIndexSize(offset, length, target.length);
+      bitOffset = 0;
+      if (length == 0) {
+        return 0;
+      }
+      if (streamPos >= bytes.length) {
+        return end();
+      }
+      int count = (int) Math.min(length, bytes.length - streamPos);
+      System.arraycopy(bytes, (int) streamPos, target, offset, count);
+      streamPos += count;
+      return count;
+    }
+
+    @Override
+    public long length() {
+      return bytes.length;
+    }
+  }
+
   private static ImageReader reader(String format) throws Malformed {
     ImageReader first = null;
     Iterator<ImageReader> readers = ImageIO.getImageReadersByFormatName(format);
@@ -145,6 +201,11 @@ final class ImageDecoder {
         return reader;
       }
       first = first == null ? reader : first;
+    }
+    if (first == null && format.equals("webp")) {
+      throw new Malformed(
+          "WebP is read if com.twelvemonkeys.imageio:imageio-webp is on the class path; add it, or"
+              + " convert the picture to PNG or JPEG");
     }
     if (first == null) {
       throw new Malformed(
@@ -164,7 +225,7 @@ final class ImageDecoder {
         || text.contains("corrupt jpeg data");
   }
 
-  private static void checkSize(long width, long height, int bytesPerPixel) throws Malformed {
+  static void checkSize(long width, long height, int bytesPerPixel) throws Malformed {
     if (width < 1 || height < 1) {
       throw new Malformed("says it has " + width + " x " + height + " pixels");
     }
@@ -448,9 +509,6 @@ final class ImageDecoder {
   }
 
   private static String foreignFormat(byte[] encoded) {
-    if (ascii(encoded, 0, "RIFF") && ascii(encoded, 8, "WEBP")) {
-      return "WebP";
-    }
     if (ascii(encoded, 4, "ftypavif")) {
       return "AVIF";
     }

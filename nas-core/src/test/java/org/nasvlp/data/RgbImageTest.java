@@ -349,7 +349,8 @@ class RgbImageTest {
   void foreignFormatsAreNamed() {
     assertRefused(NONE, "empty");
     assertRefused(Fixtures.utf8("hello, I am text"), "convert it to PNG or JPEG");
-    assertRefused(Fixtures.utf8("RIFF0000WEBPVP8 "), "WebP is not supported");
+    assertRefused(Fixtures.utf8("RIFF0000WEBPVP8 "), "WebP cut short");
+    assertRefused(Fixtures.utf8("xxxxftypavif"), "AVIF");
     assertRefused(Fixtures.utf8("<svg xmlns="), "SVG");
   }
 
