@@ -123,7 +123,7 @@ public class DecodingBenchmark {
     int[] pixels = small.getRGB(0, 0, SIZE, SIZE, null, 0, SIZE);
     for (int i = 0; i < pixels.length; i++) {
       for (int c = 0; c < 3; c++) {
-        int sample = pixels[i] >> (16 - 8 * c) & 0xFF;
+        int sample = (pixels[i] >> (16 - 8 * c)) & 0xFF;
         out[c * pixels.length + i] = (sample / 255f - 0.5f) / 0.5f;
       }
     }

@@ -63,7 +63,7 @@ final class Photographs {
         double noise = 30 * (random.nextDouble() - 0.5);
         int rgb = 0;
         for (double part : colour) {
-          rgb = rgb << 8 | (int) Math.clamp(part / sum + texture + noise, 0, 255);
+          rgb = (rgb << 8) | (int) Math.clamp(part / sum + texture + noise, 0, 255);
         }
         image.setRGB(x, y, rgb);
       }

@@ -2,6 +2,7 @@ package org.nasvlp.data;
 
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
@@ -100,6 +101,8 @@ final class MixedDataset implements ImageTextDataset {
         throw new IOException(file + ": \"sources\" must be a list of at least one data set");
       }
       return list;
+    } catch (CharacterCodingException e) {
+      throw new IOException(file + ": not UTF-8 text", e);
     } catch (JacksonException e) {
       throw new IOException(file + ": not JSON: " + e.getOriginalMessage(), e);
     }

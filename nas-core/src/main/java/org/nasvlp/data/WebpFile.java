@@ -92,7 +92,7 @@ record WebpFile(byte[] pixels, int orientation) {
   }
 
   private static int threeBytes(byte[] bytes, int at) {
-    return bytes[at] & 0xFF | (bytes[at + 1] & 0xFF) << 8 | (bytes[at + 2] & 0xFF) << 16;
+    return (bytes[at] & 0xFF) | (bytes[at + 1] & 0xFF) << 8 | (bytes[at + 2] & 0xFF) << 16;
   }
 
   private static void checkSize(ByteBuffer in, String type, int from, long length)
@@ -106,7 +106,7 @@ record WebpFile(byte[] pixels, int orientation) {
       return;
     }
     // A key frame's start code, then width and height of 14 bits (RFC 6386, section 9.1).
-    if (length < 10 || (in.get(from) & 1) != 0 || threeBytes(in.array(), from + 3) != 0x2A019D) {
+    if (length < 10 || (in.get(from) & 1) != 0 || (in.getInt(from + 2) >>> 8) != 0x2A019D) {
       throw new ImageDecoder.Malformed("damaged WebP: no key frame");
     }
     ImageDecoder.checkSize(in.getShort(from + 6) & 0x3FFF, in.getShort(from + 8) & 0x3FFF, 4);

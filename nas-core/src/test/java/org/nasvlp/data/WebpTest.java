@@ -120,6 +120,11 @@ class WebpTest {
     return header;
   }
 
+  /** A whole file with transparency. */
+  static byte[] losslessFile(int width, int height) {
+    return riff("VP8L", lossless(width, height, choices(width * height, false, 9), true));
+  }
+
   private static int expected(int[] choices, int pixel, int channel) {
     int value = VALUES[channel][choices[4 * pixel + channel]];
     return VALUES[3][choices[4 * pixel + 3]] == 0 ? 255 : value;
