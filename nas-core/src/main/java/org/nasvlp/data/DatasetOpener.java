@@ -1,13 +1,14 @@
 package org.nasvlp.data;
 
 import java.io.IOException;
-import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.stream.Stream;
 
 /** Finds out which kind of data set a path is. */
@@ -38,15 +39,11 @@ final class DatasetOpener {
     if (LIST_ENDINGS.stream().anyMatch(name::endsWith)) {
       return ListDataset.open(file, options);
     }
-    if (!name.endsWith(".tar")) {
-      if (isGzip(file)) {
-        throw new IOException(
-            file + " is compressed, which rules out random access; decompress it first (gunzip)");
-      }
+    if (!TarShard.isShard(file)) {
       throw new IOException(
           file
-              + " is neither a .tar shard nor a .json, .jsonl, .csv or .tsv list; rename it or give"
-              + " another");
+              + " is neither a .tar or .tar.gz shard nor a .json, .jsonl, .csv or .tsv list; rename"
+              + " it or give another");
     }
     checkForShards(file, options);
     TarShard shard = TarShard.open(file, options.background());
@@ -65,7 +62,7 @@ final class DatasetOpener {
     try (Stream<Path> files = Files.list(folder)) {
       shards =
           files
-              .filter(file -> file.getFileName().toString().endsWith(".tar"))
+              .filter(TarShard::isShard)
               .filter(file -> !file.getFileName().toString().startsWith("."))
               .sorted()
               .toList();
@@ -86,10 +83,24 @@ final class DatasetOpener {
     }
     if (shards.isEmpty()) {
       throw new IOException(
-          folder + " holds neither .tar shards nor one of " + String.join(", ", LISTS));
+          folder + " holds neither .tar or .tar.gz shards nor one of " + String.join(", ", LISTS));
     }
     checkForShards(folder, options);
+    checkForTwins(shards);
     return ShardFolder.open(folder, shards, options.background());
+  }
+
+  /** A shard beside its own compressed form would count twice. */
+  private static void checkForTwins(List<Path> shards) throws IOException {
+    Map<String, Path> byStem = new HashMap<>();
+    for (Path shard : shards) {
+      String name = shard.getFileName().toString();
+      Path twin = byStem.put(name.replaceFirst("(?i)\\.(tar|tar\\.gz|tgz)$", ""), shard);
+      if (twin != null) {
+        throw new IOException(
+            shard + " stands beside " + twin.getFileName() + ", its other form; remove one");
+      }
+    }
   }
 
   private static void checkForShards(Path path, DatasetOptions options) throws IOException {
@@ -107,12 +118,5 @@ final class DatasetOpener {
       text.append("\n  ").append(problem);
     }
     return new IOException(text.toString());
-  }
-
-  private static boolean isGzip(Path file) throws IOException {
-    try (InputStream in = Files.newInputStream(file)) {
-      byte[] magic = in.readNBytes(2);
-      return magic.length == 2 && (magic[0] & 0xFF) == 0x1F && (magic[1] & 0xFF) == 0x8B;
-    }
   }
 }

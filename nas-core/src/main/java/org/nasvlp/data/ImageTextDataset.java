@@ -61,9 +61,10 @@ public interface ImageTextDataset extends AutoCloseable {
    * Opens a data set:
    *
    * <ul>
-   *   <li>a WebDataset shard, an uncompressed {@code .tar} with {@code key.png}, {@code key.jpg} or
-   *       {@code key.jpeg}, {@code key.txt} (the caption, UTF-8) and, if wanted, {@code key.json},
-   *       of which {@code image_id} (integer or string) is used;
+   *   <li>a WebDataset shard, a {@code .tar} (or {@code .tar.gz}, of which an uncompressed copy is
+   *       made in the folder of temporary files) with {@code key.png}, {@code key.jpg} or {@code
+   *       key.jpeg}, {@code key.txt} (the caption, UTF-8) and, if wanted, {@code key.json}, of
+   *       which {@code image_id} (integer or string) is used;
    *   <li>a folder of such shards, taken in the order of their names, or a pattern of their names,
    *       {@code shards/{00000..00331}.tar} or {@code shards/{a,b}.tar};
    *   <li>a {@code .json} or {@code .jsonl} list of {@code {"image": path, "caption": string or

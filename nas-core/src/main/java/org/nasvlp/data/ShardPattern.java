@@ -19,7 +19,7 @@ final class ShardPattern {
 
   static boolean isPattern(Path path) {
     Matcher braces = BRACES.matcher(path.toString());
-    return braces.find() && path.toString().endsWith(".tar");
+    return braces.find() && TarShard.isShard(path);
   }
 
   /**

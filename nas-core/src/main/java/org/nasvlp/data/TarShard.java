@@ -1,5 +1,6 @@
 package org.nasvlp.data;
 
+import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
@@ -7,6 +8,7 @@ import java.nio.channels.ClosedChannelException;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -14,6 +16,8 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
+import java.util.zip.GZIPInputStream;
+import java.util.zip.ZipException;
 import org.apache.commons.compress.archivers.tar.TarArchiveEntry;
 import org.apache.commons.compress.archivers.tar.TarArchiveInputStream;
 import org.nasvlp.internal.StableHash;
@@ -22,8 +26,10 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
 /**
- * A WebDataset shard: an uncompressed tar whose entries {@code key.extension} with the same key
- * form a pair. Opening reads the headers only; pairs are then read by position. Thread-safe.
+ * A WebDataset shard: a tar whose entries {@code key.extension} with the same key form a pair.
+ * Opening reads the headers only; pairs are then read by position. Since that needs an archive that
+ * is not compressed, one with gzip is copied without it into the folder of temporary files, where
+ * the copy stays until the shard is closed or the JVM ends. Thread-safe.
  */
 final class TarShard implements ImageTextDataset {
   private static final int RECORD = 512;
@@ -87,6 +93,10 @@ final class TarShard implements ImageTextDataset {
   }
 
   private final Path file;
+
+  /** The archive that is read: the file, or its copy without compression. */
+  private final Path archive;
+
   private final String fileName;
   private final int background;
   private final Slot[] slots;
@@ -95,8 +105,9 @@ final class TarShard implements ImageTextDataset {
   private FileChannel channel;
   private volatile boolean closed;
 
-  private TarShard(Path file, int background, FileChannel channel, List<Slot> slots) {
+  private TarShard(Path file, Path archive, int background, FileChannel channel, List<Slot> slots) {
     this.file = file;
+    this.archive = archive;
     this.fileName = file.getFileName().toString();
     this.background = background;
     this.channel = channel;
@@ -109,12 +120,52 @@ final class TarShard implements ImageTextDataset {
     if (!Files.isRegularFile(file)) {
       throw new IOException(file + " is not a file");
     }
-    FileChannel channel = FileChannel.open(file, StandardOpenOption.READ);
+    Path archive = isCompressed(file) ? decompressed(file) : file;
+    FileChannel channel = null;
     try {
-      return new TarShard(file, background, channel, index(channel));
+      channel = FileChannel.open(archive, StandardOpenOption.READ);
+      return new TarShard(file, archive, background, channel, index(channel));
     } catch (IOException | RuntimeException e) {
-      channel.close();
+      if (channel != null) {
+        channel.close();
+      }
+      if (!archive.equals(file)) {
+        Files.deleteIfExists(archive);
+      }
       throw e;
+    }
+  }
+
+  /** Whether a file's name is that of a shard. */
+  static boolean isShard(Path file) {
+    return name(file).endsWith(".tar") || isCompressed(file);
+  }
+
+  private static boolean isCompressed(Path file) {
+    return name(file).endsWith(".tar.gz") || name(file).endsWith(".tgz");
+  }
+
+  private static String name(Path file) {
+    return file.getFileName().toString().toLowerCase(Locale.ROOT);
+  }
+
+  private static Path decompressed(Path file) throws IOException {
+    Path copy = Files.createTempFile("nas-shard-", ".tar");
+    copy.toFile().deleteOnExit();
+    try (InputStream in = new GZIPInputStream(Files.newInputStream(file), 1 << 16)) {
+      Files.copy(in, copy, StandardCopyOption.REPLACE_EXISTING);
+      return copy;
+    } catch (EOFException | ZipException e) {
+      Files.deleteIfExists(copy);
+      throw new IOException(
+          file + ": damaged or cut short (" + e.getMessage() + "); fetch the file again", e);
+    } catch (IOException e) {
+      Files.deleteIfExists(copy);
+      throw new IOException(
+          "%s cannot be decompressed into %s (%s): free some space there, name another folder with"
+                  .formatted(file, copy.toAbsolutePath().getParent(), e.getMessage())
+              + " -Djava.io.tmpdir, or decompress the shards",
+          e);
     }
   }
 
@@ -258,7 +309,7 @@ final class TarShard implements ImageTextDataset {
   private ImageCaption caption(Slot slot) throws BadSampleException {
     String caption =
         CaptionText.decode(read(slot.text(), CaptionText.MAX_BYTES), sample(slot.text().entry()));
-    long imageId = slot.json() == null ? StableHash.of(fileName + "/" + slot.key()) : imageId(slot);
+    long imageId = slot.json() == null ? StableHash.of(idPrefix() + slot.key()) : imageId(slot);
     return new ImageCaption(imageId, caption);
   }
 
@@ -275,8 +326,13 @@ final class TarShard implements ImageTextDataset {
       throw new BadSampleException(sample, "is not valid JSON: " + e.getOriginalMessage(), e);
     }
     return id == null || id.isNull()
-        ? StableHash.of(fileName + "/" + slot.key())
+        ? StableHash.of(idPrefix() + slot.key())
         : ListDataset.imageId(id, sample);
+  }
+
+  /** The same with compression and without. */
+  private String idPrefix() {
+    return fileName.replaceFirst("(?i)\\.(tar\\.gz|tgz)$", ".tar") + "/";
   }
 
   private String sample(String entry) {
@@ -319,7 +375,7 @@ final class TarShard implements ImageTextDataset {
         throw new IllegalStateException(file + " is closed");
       }
       if (!channel.isOpen()) {
-        channel = FileChannel.open(file, StandardOpenOption.READ);
+        channel = FileChannel.open(archive, StandardOpenOption.READ);
       }
       return channel;
     }
@@ -331,6 +387,9 @@ final class TarShard implements ImageTextDataset {
       closed = true;
       try {
         channel.close();
+        if (!archive.equals(file)) {
+          Files.deleteIfExists(archive);
+        }
       } catch (IOException e) {
         throw new java.io.UncheckedIOException(file + " cannot be closed", e);
       }
