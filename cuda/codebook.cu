@@ -168,6 +168,11 @@ void State::allocate(int64_t K, int64_t d) {
   size_t square_at = layout.add<float>(padded_K);
   size_t length_at = layout.add<float>(padded_K);
   size_t slack_at = layout.add<float>(padded_K);
+  size_t e8_at = layout.add<int8_t>(padded_K * round_up(d, kTensorDepth));
+  size_t scale8_at = layout.add<float>(padded_K);
+  size_t spread8_at = layout.add<float>(padded_K);
+  size_t reach8_at = layout.add<float>(padded_K);
+  size_t slack8_at = layout.add<float>(padded_K);
   memory.allocate(layout.bytes());
   char *base = (char *)memory.data();
   e = (float *)(base + e_at);
@@ -179,6 +184,11 @@ void State::allocate(int64_t K, int64_t d) {
   square = (float *)(base + square_at);
   length = (float *)(base + length_at);
   slack = (float *)(base + slack_at);
+  e8 = (int8_t *)(base + e8_at);
+  scale8 = (float *)(base + scale8_at);
+  spread8 = (float *)(base + spread8_at);
+  reach8 = (float *)(base + reach8_at);
+  slack8 = (float *)(base + slack8_at);
 }
 
 void build_screen(const State &state, int64_t K, int64_t d, cudaStream_t stream) {
@@ -190,6 +200,7 @@ void build_screen(const State &state, int64_t K, int64_t d, cudaStream_t stream)
          dim3(32, 8), stream, state.e, state.centre, K, d, padded_K, padded_d, state.screen);
   launch("lengths", lengths_kernel, dim3(blocks_for(padded_K, 32)), dim3(32, 8), stream,
          state.screen, K, d, padded_K, state.square, state.length, state.slack);
+  quantise_codes(state, K, d, stream);
 }
 
 void find_non_finite(const char *name, const float *x, int64_t rows, int64_t row_stride, int64_t d,
@@ -232,6 +243,7 @@ nas_status nas_codebook_create(const float *codewords, int64_t K, int64_t d, int
     made->device = device;
     check(cudaDeviceGetAttribute(&made->multiprocessors, cudaDevAttrMultiProcessorCount, device),
           "a query of the device");
+    made->tensor_cores = has_tensor_cores(device);
     made->state.allocate(K, d);
 
     unsigned long long bad = kNone;

@@ -17,6 +17,8 @@ thread_local char last_error[1024];
 thread_local char shape[256];
 
 std::atomic<int32_t> threads_setting{0};
+/* Not TENSOR, even where it would run: it has not been seen to pass the self-check on a device. */
+std::atomic<int32_t> tier_setting{NAS_TIER_SCALAR};
 
 /* True for the failures that mean there is nothing to run on, as opposed to a failed operation. */
 bool means_no_device(cudaError_t error) {
@@ -28,6 +30,17 @@ bool means_no_device(cudaError_t error) {
 }
 
 }  // namespace
+
+bool has_tensor_cores(int device) {
+  cudaDeviceProp properties;
+  if (cudaGetDeviceProperties(&properties, device) != cudaSuccess) {
+    (void)cudaGetLastError();
+    return false;
+  }
+  return properties.major >= 8;
+}
+
+int32_t tier_in_use() { return tier_setting.load(std::memory_order_relaxed); }
 
 void fail(nas_status status, const char *format, ...) {
   char text[768];
@@ -238,20 +251,37 @@ nas_status nas_describe(char *buffer, int64_t capacity) {
     cudaDeviceProp properties;
     check(cudaGetDeviceProperties(&properties, device), "the device's properties");
     check(cudaDriverGetVersion(&driver), "the driver's version");
-    snprintf(buffer, (size_t)capacity, "cuda %s sm_%d%d, driver %d.%d", properties.name,
-             properties.major, properties.minor, driver / 1000, driver % 1000 / 10);
+    const char *lookup = tier_in_use() == NAS_TIER_TENSOR ? "int8 on tensor cores, not verified"
+                                                          : "float32";
+    snprintf(buffer, (size_t)capacity, "cuda %s sm_%d%d, driver %d.%d, lookup in %s",
+             properties.name, properties.major, properties.minor, driver / 1000,
+             driver % 1000 / 10, lookup);
   });
 }
 
-int32_t nas_best_tier(void) { return NAS_TIER_SCALAR; }
+int32_t nas_best_tier(void) {
+  int device = 0;
+  if (cudaGetDevice(&device) != cudaSuccess) {
+    (void)cudaGetLastError();
+    return NAS_TIER_SCALAR;
+  }
+  return has_tensor_cores(device) ? NAS_TIER_TENSOR : NAS_TIER_SCALAR;
+}
 
-int32_t nas_tier(void) { return NAS_TIER_SCALAR; }
+int32_t nas_tier(void) { return tier_in_use(); }
 
 nas_status nas_set_tier(int32_t tier) {
   return call("nas_set_tier", [&] {
-    if (tier != NAS_TIER_SCALAR) {
-      fail(NAS_INVALID_ARGUMENT, "tier is %d; the CUDA library has only NAS_TIER_SCALAR (0)", tier);
+    if (tier != NAS_TIER_SCALAR && tier != NAS_TIER_TENSOR) {
+      fail(NAS_INVALID_ARGUMENT,
+           "tier is %d; the CUDA library has NAS_TIER_SCALAR (0) and NAS_TIER_TENSOR (%d)", tier,
+           NAS_TIER_TENSOR);
     }
+    if (tier > nas_best_tier()) {
+      fail(NAS_INVALID_ARGUMENT,
+           "tier is %d (NAS_TIER_TENSOR), which needs a device of compute capability 8.0", tier);
+    }
+    tier_setting.store(tier, std::memory_order_relaxed);
   });
 }
 

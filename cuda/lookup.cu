@@ -16,19 +16,19 @@
 #include <cmath>
 
 #include "../common/elements.h"
+#include "candidates.cuh"
 #include "screen.cuh"
 #include "support.cuh"
+#include "tensor.cuh"
 
 namespace nas {
 namespace device {
 
 namespace {
 
-constexpr int kThreads = 256;
-constexpr int kListed = 2048;            /* candidate pairs decided at a time */
 constexpr int kRowPitch = kTileRows + 4; /* makes the transposing stores free of bank conflicts */
-constexpr unsigned kAllLanes = 0xffffffffu;
 constexpr int64_t kChunkRows = 1 << 20;  /* rows per launch: bounds the scratch memory */
+constexpr int64_t kTensorChunkRows = 1 << 17;
 
 struct Problem {
   const float *x;
@@ -85,10 +85,6 @@ __global__ void __launch_bounds__(kThreads, 2) lookup_screen_kernel(Problem p) {
     float x[2][kTileDepth][kRowPitch];
     float e[2][kTileDepth][kTileCodes];
   };
-  struct Candidates {
-    double distance[kListed];
-    uint32_t pair[kListed]; /* row * 128 + code, both within the tile */
-  };
   __shared__ union __align__(16) Memory {
     Tiles tiles;
     Candidates candidates;
@@ -96,9 +92,7 @@ __global__ void __launch_bounds__(kThreads, 2) lookup_screen_kernel(Problem p) {
   __shared__ float bound[kTileRows];
   __shared__ float row_factor[kTileRows];
   __shared__ float row_slack[kTileRows];
-  __shared__ unsigned long long best_distance[kTileRows]; /* bits: ordered, as no D is negative */
-  __shared__ int best_index[kTileRows];
-  __shared__ int listed;
+  __shared__ Best best;
 
   if (*p.bad_row != kNone) return;
 
@@ -121,8 +115,8 @@ __global__ void __launch_bounds__(kThreads, 2) lookup_screen_kernel(Problem p) {
     row_factor[thread] = thread < rows ? p.row_factor[first_row + thread] : 0.0f;
     row_slack[thread] = thread < rows ? p.row_slack[first_row + thread] : 0.0f;
     bound[thread] = __int_as_float(0x7f800000);
-    best_distance[thread] = kNone;
-    best_index[thread] = INT_MAX;
+    best.distance[thread] = kNone;
+    best.index[thread] = INT_MAX;
   }
 
   const int begin_code = (int)blockIdx.y * p.tiles * kTileCodes;
@@ -131,7 +125,7 @@ __global__ void __launch_bounds__(kThreads, 2) lookup_screen_kernel(Problem p) {
                            : padded_K;
 
   for (int first_code = begin_code; first_code < end_code; first_code += kTileCodes) {
-    if (thread == 0) listed = 0;
+    if (thread == 0) best.listed = 0;
 
     float sum[8][8];
 #pragma unroll
@@ -241,74 +235,21 @@ __global__ void __launch_bounds__(kThreads, 2) lookup_screen_kernel(Problem p) {
     chosen[0] &= real;
     chosen[1] &= real;
 
-    const int mine = __popc(chosen[0]) + __popc(chosen[1]);
-    const int first_slot = mine > 0 ? atomicAdd(&listed, mine) : 0;
-    __syncthreads();
-    const int all = listed;
-    for (int begin = 0; begin < all; begin += kListed) {
-      const int count = all - begin < kListed ? all - begin : kListed;
-      int slot = first_slot - begin;
-#pragma unroll
-      for (int word = 0; word < 2; ++word) {
-        uint32_t bits = chosen[word];
-        while (bits != 0) {
-          const int bit = __ffs((int)bits) - 1;
-          bits &= bits - 1;
-          if (slot >= 0 && slot < kListed) {
-            const int row = 64 * word + 4 * ty + bit / 8;
-            const int c = bit % 8;
-            const int code = 64 * (c / 4) + 4 * tx + c % 4;
-            memory.candidates.pair[slot] = (uint32_t)(row * kTileCodes + code);
-          }
-          ++slot;
-        }
-      }
-      __syncthreads();
-
-      const int lane = thread % kLanes;
-      for (int base = 0; base < count; base += kThreads / kLanes) {
-        const int i = base + thread / kLanes;
-        const uint32_t pair = memory.candidates.pair[i < count ? i : 0];
-        const int row = (int)(pair / kTileCodes);
-        double a = 0.0;
-        if (i < count) {
-          const float *x = p.x + (first_row + row) * p.row_stride;
-          const float *e = p.e + (int64_t)(first_code + (int)(pair % kTileCodes)) * d;
-#pragma unroll 4
-          for (int t = lane; t < d; t += kLanes) {
-            a = add64(a, squared_difference(x[t], e[t]));
-          }
-        }
-        a = add64(a, __shfl_xor_sync(kAllLanes, a, 4));
-        a = add64(a, __shfl_xor_sync(kAllLanes, a, 2));
-        a = add64(a, __shfl_xor_sync(kAllLanes, a, 1));
-        if (i < count && lane == 0) {
-          memory.candidates.distance[i] = a;
-          atomicMin(&best_distance[row], (unsigned long long)__double_as_longlong(a));
-        }
-      }
-      __syncthreads();
-      if (thread < kTileRows && best_distance[thread] != previous) {
-        previous = best_distance[thread];
-        best_index[thread] = INT_MAX;
-      }
-      __syncthreads();
-      for (int i = thread; i < count; i += kThreads) {
-        const uint32_t pair = memory.candidates.pair[i];
-        const int row = (int)(pair / kTileCodes);
-        if ((unsigned long long)__double_as_longlong(memory.candidates.distance[i]) ==
-            best_distance[row]) {
-          atomicMin(&best_index[row], first_code + (int)(pair % kTileCodes));
-        }
-      }
-      __syncthreads();
-    }
+    const Tile tile = {p.x + first_row * p.row_stride, p.row_stride, p.e, p.d, first_code};
+    decide(
+        tile, chosen,
+        [=](int bit) {
+          const int row = 64 * (bit / 32) + 4 * ty + bit % 32 / 8;
+          const int c = bit % 8;
+          return (uint32_t)(row * kTileCodes + 64 * (c / 4) + 4 * tx + c % 4);
+        },
+        memory.candidates, best, previous);
   }
 
   if (thread < rows) {
     const int64_t at = (int64_t)blockIdx.y * p.rows + first_row + thread;
-    p.distance[at] = __longlong_as_double((long long)best_distance[thread]);
-    p.index[at] = best_index[thread];
+    p.distance[at] = __longlong_as_double((long long)best.distance[thread]);
+    p.index[at] = best.index[thread];
   }
 }
 
@@ -346,6 +287,14 @@ __global__ void __launch_bounds__(kThreads)
 
 }  // namespace
 
+void quantise_codes(const State &state, int64_t K, int64_t d, cudaStream_t stream) {
+  const int64_t padded_K = round_up(K, kTileCodes);
+  launch("quantise_codes", quantise_codes_kernel, dim3(blocks_for(padded_K, kThreads / 32)),
+         dim3(kThreads), stream, (const float *)state.e, K, d, padded_K,
+         round_up(d, kTensorDepth), (const float *)state.centre, state.e8, state.scale8,
+         state.spread8, state.reach8, state.slack8);
+}
+
 }  // namespace device
 }  // namespace nas
 
@@ -366,7 +315,7 @@ extern "C" nas_status nas_lookup(const nas_codebook *codebook, const void *x, in
     const int64_t d = codebook->d;
     require_rows(rows, row_stride, d);
     if (stats != nullptr) {
-      *stats = nas_lookup_stats{NAS_TIER_SCALAR, 0, 0, rows, -1, -1, -1, -1, -1};
+      *stats = nas_lookup_stats{tier_in_use(), 0, 0, rows, -1, -1, -1, -1, -1};
     }
     if (rows == 0) return;
     set_shape("rows %lld, K %lld, d %lld", (long long)rows, (long long)K, (long long)d);
@@ -379,7 +328,14 @@ extern "C" nas_status nas_lookup(const nas_codebook *codebook, const void *x, in
 
     const int64_t padded_K = round_up(K, kTileCodes);
     const int64_t all_tiles = padded_K / kTileCodes;
-    const int64_t chunk = rows < kChunkRows ? rows : kChunkRows;
+    const bool tensor = tier_in_use() == NAS_TIER_TENSOR;
+    if (tensor && !codebook->tensor_cores) {
+      fail(NAS_INVALID_ARGUMENT,
+           "the tier is NAS_TIER_TENSOR, but the codebook's device has no compute capability 8.0");
+    }
+    const int64_t most = tensor ? kTensorChunkRows : kChunkRows;
+    const int64_t chunk = rows < most ? rows : most;
+    const int64_t padded_d = round_up(d, kTensorDepth);
     /* Enough blocks for two per multiprocessor, where the codewords can be split that far. */
     const int64_t row_tiles = (chunk + kTileRows - 1) / kTileRows;
     int64_t splits = (2 * (int64_t)codebook->multiprocessors + row_tiles - 1) / row_tiles;
@@ -395,7 +351,14 @@ extern "C" nas_status nas_lookup(const nas_codebook *codebook, const void *x, in
     const size_t index_at = layout.add<int32_t>(product(splits, chunk, "splits * rows"));
     const bool wide = type == NAS_FLOAT32;
     const size_t widened_at = layout.add<float>(wide ? 0 : product(chunk, d, "rows * d"));
+    const int64_t quantised = tensor ? chunk : 0;
+    const size_t x8_at = layout.add<int8_t>(product(quantised, padded_d, "rows * d"));
+    const size_t scale_at = layout.add<float>(quantised);
+    const size_t residual_at = layout.add<float>(quantised);
     Scratch scratch(codebook->cache, layout, on);
+    int8_t *x8 = scratch.at<int8_t>(x8_at);
+    float *twice_scale = scratch.at<float>(scale_at);
+    float *twice_residual = scratch.at<float>(residual_at);
     float *widened = scratch.at<float>(widened_at);
     unsigned long long *lowest = scratch.at<unsigned long long>(lowest_at);
     float *row_factor = scratch.at<float>(factor_at);
@@ -416,30 +379,63 @@ extern "C" nas_status nas_lookup(const nas_codebook *codebook, const void *x, in
                dim3(kThreads), on, (const uint16_t *)x + first * row_stride, type, here, row_stride,
                d, widened);
       }
-      launch("lookup_rows", lookup_rows_kernel, dim3(blocks_for(here, kThreads / 32)),
-             dim3(kThreads), on, part, here, part_stride, d, (const float *)state.centre, first,
-             row_factor, row_slack, lowest);
-      Problem problem;
-      problem.x = part;
-      problem.rows = here;
-      problem.row_stride = part_stride;
-      problem.e = state.e;
-      problem.K = K;
-      problem.d = d;
-      problem.padded_K = padded_K;
-      problem.centre = state.centre;
-      problem.screen = state.screen;
-      problem.square = state.square;
-      problem.length = state.length;
-      problem.slack = state.slack;
-      problem.row_factor = row_factor;
-      problem.row_slack = row_slack;
-      problem.bad_row = lowest;
-      problem.tiles = (int)tiles;
-      problem.distance = distance;
-      problem.index = index;
-      launch("lookup_screen", lookup_screen_kernel,
-             dim3(blocks_for(here, kTileRows), (unsigned)splits), dim3(kThreads), on, problem);
+      const dim3 grid(blocks_for(here, kTileRows), (unsigned)splits);
+      if (tensor) {
+        launch("quantise_rows", quantise_rows_kernel, dim3(blocks_for(here, kThreads / 32)),
+               dim3(kThreads), on, part, here, part_stride, d, padded_d,
+               (const float *)state.centre, first, x8, twice_scale, row_factor, twice_residual,
+               row_slack, lowest);
+        TensorProblem problem;
+        problem.x = part;
+        problem.x8 = x8;
+        problem.rows = here;
+        problem.row_stride = part_stride;
+        problem.e = state.e;
+        problem.e8 = state.e8;
+        problem.K = K;
+        problem.d = d;
+        problem.padded_K = padded_K;
+        problem.padded_d = padded_d;
+        problem.square = state.square;
+        problem.scale = state.scale8;
+        problem.spread = state.spread8;
+        problem.reach = state.reach8;
+        problem.slack = state.slack8;
+        problem.twice_scale = twice_scale;
+        problem.twice_length = row_factor;
+        problem.twice_residual = twice_residual;
+        problem.row_slack = row_slack;
+        problem.bad_row = lowest;
+        problem.tiles = (int)tiles;
+        problem.distance = distance;
+        problem.index = index;
+        launch("lookup_tensor", lookup_tensor_kernel, grid, dim3(kThreads), on, problem);
+      } else {
+        launch("lookup_rows", lookup_rows_kernel, dim3(blocks_for(here, kThreads / 32)),
+               dim3(kThreads), on, part, here, part_stride, d, (const float *)state.centre, first,
+               row_factor, row_slack, lowest);
+        Problem problem;
+        problem.x = part;
+        problem.rows = here;
+        problem.row_stride = part_stride;
+        problem.e = state.e;
+        problem.K = K;
+        problem.d = d;
+        problem.padded_K = padded_K;
+        problem.centre = state.centre;
+        problem.screen = state.screen;
+        problem.square = state.square;
+        problem.length = state.length;
+        problem.slack = state.slack;
+        problem.row_factor = row_factor;
+        problem.row_slack = row_slack;
+        problem.bad_row = lowest;
+        problem.tiles = (int)tiles;
+        problem.distance = distance;
+        problem.index = index;
+        launch("lookup_screen", lookup_screen_kernel,
+               grid, dim3(kThreads), on, problem);
+      }
       launch("lookup_finish", lookup_finish_kernel, dim3(blocks_for(here, kThreads)),
              dim3(kThreads), on, (const double *)distance, (const int32_t *)index, here,
              (int)splits, (const unsigned long long *)lowest, indices + first,

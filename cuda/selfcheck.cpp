@@ -119,8 +119,7 @@ struct Side {
   void *stream = nullptr;
 
   void prepare() const {
-    if (device) return;
-    if (api->set_tier(tier) != NAS_OK || api->set_threads(threads) != NAS_OK) {
+    if (api->set_tier(tier) != NAS_OK || (!device && api->set_threads(threads) != NAS_OK)) {
       die("%s: %s", name.c_str(), api->last_error());
     }
   }
@@ -1115,7 +1114,7 @@ void check_refusals(const Side &reference, const Side &subject) {
        }},
       {"set_tier: above all",
        [&](const Side &s, nas_codebook *, float *, int32_t *, double *) {
-         return s.api->set_tier(NAS_TIER_AMX + 1);
+         return s.api->set_tier(NAS_TIER_TENSOR + 1);
        }},
       {"set_threads: 0",
        [&](const Side &s, nas_codebook *, float *, int32_t *, double *) {
@@ -1207,13 +1206,22 @@ void bench(const Side &side, uint64_t seed) {
     Array<int32_t> indices(side, std::vector<int32_t>((size_t)rows));
     Array<double> counts(side, std::vector<double>((size_t)K, 0.0));
     Array<double> sums(side, std::vector<double>((size_t)(K * d), 0.0));
-    double seconds = median_seconds([&] {
-      need(side.api->lookup(codebook.get(), x_in.data(), NAS_FLOAT32, rows, d, indices.data(), nullptr, nullptr, nullptr,
-                            side.stream));
-    });
-    printf("| lookup | rows %lld, K %lld, d %lld | %.3f | %.1f TFLOP/s of screening |\n",
-           (long long)rows, (long long)K, (long long)d, seconds * 1e3,
-           2.0 * (double)(rows * K * d) / seconds * 1e-12);
+    double seconds = 0.0;
+    std::vector<int32_t> first;
+    for (int32_t tier : {(int32_t)NAS_TIER_SCALAR, (int32_t)NAS_TIER_TENSOR}) {
+      if (tier > side.api->best_tier()) continue;
+      need(side.api->set_tier(tier));
+      seconds = median_seconds([&] {
+        need(side.api->lookup(codebook.get(), x_in.data(), NAS_FLOAT32, rows, d, indices.data(),
+                              nullptr, nullptr, nullptr, side.stream));
+      });
+      if (first.empty()) first = indices.values();
+      if (first != indices.values()) die("the tiers disagree");
+      printf("| lookup, %s | rows %lld, K %lld, d %lld | %.3f | %.1f Top/s of screening |\n",
+             tier == NAS_TIER_SCALAR ? "float32" : "tensor", (long long)rows, (long long)K,
+             (long long)d, seconds * 1e3, 2.0 * (double)(rows * K * d) / seconds * 1e-12);
+    }
+    need(side.api->set_tier(NAS_TIER_SCALAR));
     seconds = median_seconds([&] {
       need(side.api->accumulate(codebook.get(), x_in.data(), NAS_FLOAT32, rows, d, indices.data(),
                                 counts.data(), sums.data(), nullptr, side.stream));
@@ -1415,6 +1423,13 @@ int main(int argc, char **argv) {
   reference.api = &host;
   reference.threads = host.threads();
   check_all(reference, subject, options);
+  if (cuda.best_tier() == NAS_TIER_TENSOR) {
+    subject.name = "cuda, tensor cores";
+    subject.tier = NAS_TIER_TENSOR;
+    Random random(options.seed);
+    printf("comparing %s with %s\n", subject.name.c_str(), reference.name.c_str());
+    check_lookup(reference, subject, random, options);
+  }
   must(cudaStreamDestroy(stream), "cudaStreamDestroy");
   return conclude();
 }

@@ -219,6 +219,7 @@ void copy(T *to, const T *from, int64_t count, cudaStream_t stream) {
 constexpr int kTileRows = 128;
 constexpr int kTileCodes = 128;
 constexpr int kTileDepth = 8;
+constexpr int kTensorDepth = 64; /* bytes of a row in shared memory at a time, on tensor cores */
 
 inline int64_t round_up(int64_t value, int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
@@ -237,6 +238,12 @@ struct State {
   float *square = nullptr;     /* padded K: |e_j - centre|^2; infinite beyond K */
   float *length = nullptr;     /* padded K: |e_j - centre|, rounded up */
   float *slack = nullptr;      /* padded K: the part of the error bound that depends on j alone */
+  /* For tensor cores: e - centre in int8, rows padded to kTensorDepth, and what tensor.cuh says. */
+  int8_t *e8 = nullptr;        /* padded K x padded d; 0 beyond K, d */
+  float *scale8 = nullptr;     /* padded K */
+  float *spread8 = nullptr;    /* padded K */
+  float *reach8 = nullptr;     /* padded K */
+  float *slack8 = nullptr;     /* padded K */
 
   void allocate(int64_t K, int64_t d);
 };
@@ -246,6 +253,15 @@ constexpr unsigned long long kNone = ~0ull;
 
 /* Rebuilds centre, screen, square, length and slack from e. */
 void build_screen(const State &state, int64_t K, int64_t d, cudaStream_t stream);
+
+/* The same for the arrays in int8; called by build_screen. */
+void quantise_codes(const State &state, int64_t K, int64_t d, cudaStream_t stream);
+
+/* Whether a device has what NAS_TIER_TENSOR needs. */
+bool has_tensor_cores(int device);
+
+/* The tier that lookups use: NAS_TIER_SCALAR or NAS_TIER_TENSOR. */
+int32_t tier_in_use();
 
 /* Lowers *lowest to the lowest row of x (first_row + row) that holds a non-finite value. */
 void find_non_finite(const char *name, const float *x, int64_t rows, int64_t row_stride, int64_t d,
@@ -259,6 +275,7 @@ struct nas_codebook {
   int64_t d = 0;
   int device = 0;
   int multiprocessors = 1;
+  bool tensor_cores = false;
   nas::device::State state;
   nas::device::State next; /* built while `state` is still valid; empty until the first change */
   mutable nas::device::BufferCache cache;

@@ -35,6 +35,10 @@ struct alignas(16) float4 {
   float x, y, z, w;
 };
 
+struct alignas(16) uint4 {
+  unsigned x, y, z, w;
+};
+
 extern thread_local dim3 threadIdx, blockIdx, blockDim, gridDim;
 
 /* ---------------------------------------------------------------- the runtime's interface */
@@ -106,6 +110,10 @@ int block_barrier(int value);
 /* Exchanges 8 bytes with the lane whose number differs by `mask` in the bits set. */
 uint64_t exchange(unsigned lanes, uint64_t value, int mask);
 
+/* What a warp's mma.sync.m16n8k32.row.col.s32.s8.s8.s32 adds to this lane's part of c (PTX ISA, "matrix
+ * fragments for mma.m16n8k32"). */
+void multiply_int8(int (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]);
+
 template <class To, class From>
 To reinterpret(From value) {
   static_assert(sizeof(To) == sizeof(From), "sizes differ");
@@ -160,6 +168,7 @@ inline unsigned atomicOr(unsigned *address, unsigned value) {
 inline int __popc(unsigned value) { return __builtin_popcount(value); }
 inline int __ffs(int value) { return __builtin_ffs(value); }
 inline float __int_as_float(int value) { return emulation::reinterpret<float>(value); }
+inline int __float_as_int(float value) { return emulation::reinterpret<int>(value); }
 inline long long __double_as_longlong(double value) {
   return emulation::reinterpret<long long>(value);
 }

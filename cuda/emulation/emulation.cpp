@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
@@ -99,6 +100,7 @@ struct Machine {
   std::vector<Fiber> fibers;
   std::vector<std::unique_ptr<char[]>> stacks;
   std::vector<uint64_t> slots;
+  std::vector<std::array<uint32_t, 6>> fragments; /* a and b of each lane */
   void *scheduler = nullptr;
   int current = 0;
   int block_value = 0;    /* OR of the values brought to the barrier being filled */
@@ -143,6 +145,7 @@ void run_block(const char *name) {
   m.fibers.resize((size_t)threads);
   while (m.stacks.size() < (size_t)threads) m.stacks.emplace_back(new char[kStackBytes]);
   m.slots.assign((size_t)threads, 0);
+  m.fragments.assign((size_t)threads, {});
   std::vector<int> order((size_t)threads);
   for (int i = 0; i < threads; ++i) {
     Fiber &fiber = m.fibers[(size_t)i];
@@ -245,6 +248,29 @@ uint64_t exchange(unsigned lanes, uint64_t value, int mask) {
   return result;
 }
 
+/* Element (r, k) of a lies in lane 4 (r % 8) + k % 16 / 4, register r / 8 + 2 (k / 16), byte k % 4;
+ * element (k, n) of b in lane 4 n + k % 16 / 4, register k / 16, byte k % 4; a lane holds the rows
+ * lane / 4 and 8 more and the columns 2 (lane % 4) and the next of c. */
+void multiply_int8(int (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+  const int own = machine.current;
+  const int first = own / kWarp * kWarp;
+  machine.fragments[(size_t)own] = {a[0], a[1], a[2], a[3], b[0], b[1]};
+  pause(Wait::kWarp);
+  const int lane = own - first;
+  for (int i = 0; i < 4; ++i) {
+    const int r = lane / 4 + 8 * (i / 2);
+    const int n = 2 * (lane % 4) + i % 2;
+    for (int k = 0; k < 32; ++k) {
+      const auto &of_a = machine.fragments[(size_t)(first + 4 * (r % 8) + k % 16 / 4)];
+      const auto &of_b = machine.fragments[(size_t)(first + 4 * n + k % 16 / 4)];
+      const int8_t x = (int8_t)(of_a[(size_t)(r / 8 + 2 * (k / 16))] >> (8 * (k % 4)));
+      const int8_t y = (int8_t)(of_b[(size_t)(4 + k / 16)] >> (8 * (k % 4)));
+      c[i] += (int)x * (int)y;
+    }
+  }
+  pause(Wait::kWarp);
+}
+
 }  // namespace emulation
 
 cudaError_t cudaGetLastError() { return cudaSuccess; }
@@ -285,7 +311,7 @@ cudaError_t cudaDriverGetVersion(int *version) {
 
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int) {
   snprintf(properties->name, sizeof properties->name, "emulated on the host");
-  properties->major = 0;
+  properties->major = 8;
   properties->minor = 0;
   return cudaSuccess;
 }

@@ -2,7 +2,10 @@ package org.nasvlp.kernels;
 
 import java.util.Locale;
 
-/** Instruction tiers of the {@link Backend#CPU} backend, in rising order. None changes a result. */
+/**
+ * Instruction tiers: of the {@link Backend#CPU} backend in rising order, and one of the {@link
+ * Backend#CUDA} backend, which has {@link #SCALAR} besides. None changes a result.
+ */
 public enum Tier {
   /** Portable code. */
   SCALAR,
@@ -13,7 +16,12 @@ public enum Tier {
   /** AVX-512 with VNNI: lookups screen in int8. */
   AVX512_VNNI,
   /** AMX-INT8 besides, where the operating system grants it. */
-  AMX;
+  AMX,
+  /**
+   * CUDA, compute capability 8.0 and later: lookups screen in int8 on tensor cores. Not verified on
+   * a device, and so only in use where {@code -Dnas.cuda.tier=tensor} asks for it.
+   */
+  TENSOR;
 
   /** The name in lower case, as used by {@code -Dnas.tier}. */
   @Override

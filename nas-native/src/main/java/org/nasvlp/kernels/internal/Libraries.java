@@ -141,7 +141,7 @@ public final class Libraries {
     synchronized (LOCK) {
       if (backend == Backend.CUDA) {
         if (cuda == null) {
-          cuda = NativeLoader.load(Backend.CUDA);
+          cuda = applyCudaSettings(NativeLoader.load(Backend.CUDA));
         }
         return cuda;
       }
@@ -150,6 +150,23 @@ public final class Libraries {
       }
       return cpu;
     }
+  }
+
+  private static Outcome applyCudaSettings(Outcome outcome) {
+    NativeLibrary library = outcome.library();
+    Tier tier = property("nas.cuda.tier", Tier.class);
+    if (library == null || tier == null) {
+      return outcome;
+    }
+    if ((tier != Tier.SCALAR && tier != Tier.TENSOR) || tier.compareTo(library.bestTier()) > 0) {
+      return Outcome.failed(
+          "-Dnas.cuda.tier="
+              + tier
+              + " asks for what this device does not have; its best tier is "
+              + library.bestTier());
+    }
+    library.setTier(tier);
+    return outcome;
   }
 
   private static Outcome applySettings(Outcome outcome) {

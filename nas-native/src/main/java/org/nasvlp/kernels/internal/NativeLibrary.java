@@ -191,6 +191,7 @@ final class NativeLibrary implements KernelLibrary {
           case AVX512 -> 2;
           case AVX512_VNNI -> 3;
           case AMX -> 4;
+          case TENSOR -> 5;
         });
   }
 
@@ -201,6 +202,7 @@ final class NativeLibrary implements KernelLibrary {
       case 2 -> Tier.AVX512;
       case 3 -> Tier.AVX512_VNNI;
       case 4 -> Tier.AMX;
+      case 5 -> Tier.TENSOR;
       default -> throw new AssertionError("nas_kernels.h names no tier " + code);
     };
   }

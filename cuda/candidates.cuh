@@ -1,0 +1,114 @@
+/*
+ * Deciding among the candidates of a tile of 128 rows by 128 codewords, for the lookup's screening
+ * kernels: the pairs that a block could not rule out are listed in shared memory and compared by the
+ * canonical float64 distance, eight threads a pair, one per lane of the definition.
+ */
+#ifndef NAS_CUDA_CANDIDATES_CUH
+#define NAS_CUDA_CANDIDATES_CUH
+
+#include <climits>
+
+#include "support.cuh"
+
+namespace nas {
+namespace device {
+
+constexpr int kThreads = 256;
+constexpr int kListed = 2048; /* candidate pairs decided at a time */
+constexpr unsigned kAllLanes = 0xffffffffu;
+
+struct Candidates {
+  double distance[kListed];
+  uint32_t pair[kListed]; /* row * 128 + code, both within the tile */
+};
+
+/* The best codeword of each row of a block so far. */
+struct Best {
+  unsigned long long distance[kTileRows]; /* bits: ordered, as no D is negative */
+  int index[kTileRows];
+  int listed;
+};
+
+/* The rows and codewords of a tile. */
+struct Tile {
+  const float *x; /* first row of the block */
+  int64_t row_stride;
+  const float *e;
+  int64_t d;
+  int first_code;
+};
+
+/*
+ * Adds the chosen pairs of a tile to what is known of its rows. `chosen`: a thread's pairs as 64
+ * bits; pair_of(bit): which pair a bit is. best.listed must be 0 and all threads have passed a
+ * barrier since it was set. `previous`: thread i's own copy of best.distance[i], kNone at first.
+ * Ends with a barrier, and begins with one before `candidates` is written.
+ */
+template <class PairOf>
+__device__ __forceinline__ void decide(const Tile &tile, const uint32_t (&chosen)[2],
+                                       PairOf pair_of, Candidates &candidates, Best &best,
+                                       unsigned long long &previous) {
+  const int thread = (int)threadIdx.x;
+  const int mine = __popc(chosen[0]) + __popc(chosen[1]);
+  const int first_slot = mine > 0 ? atomicAdd(&best.listed, mine) : 0;
+  __syncthreads();
+  const int all = best.listed;
+  for (int begin = 0; begin < all; begin += kListed) {
+    const int count = all - begin < kListed ? all - begin : kListed;
+    int slot = first_slot - begin;
+#pragma unroll
+    for (int word = 0; word < 2; ++word) {
+      uint32_t bits = chosen[word];
+      while (bits != 0) {
+        const int bit = __ffs((int)bits) - 1;
+        bits &= bits - 1;
+        if (slot >= 0 && slot < kListed) candidates.pair[slot] = pair_of(32 * word + bit);
+        ++slot;
+      }
+    }
+    __syncthreads();
+
+    const int lane = thread % kLanes;
+    for (int base = 0; base < count; base += kThreads / kLanes) {
+      const int i = base + thread / kLanes;
+      const uint32_t pair = candidates.pair[i < count ? i : 0];
+      const int row = (int)(pair / kTileCodes);
+      double a = 0.0;
+      if (i < count) {
+        const float *x = tile.x + row * tile.row_stride;
+        const float *e = tile.e + (int64_t)(tile.first_code + (int)(pair % kTileCodes)) * tile.d;
+#pragma unroll 4
+        for (int t = lane; t < (int)tile.d; t += kLanes) {
+          a = add64(a, squared_difference(x[t], e[t]));
+        }
+      }
+      a = add64(a, __shfl_xor_sync(kAllLanes, a, 4));
+      a = add64(a, __shfl_xor_sync(kAllLanes, a, 2));
+      a = add64(a, __shfl_xor_sync(kAllLanes, a, 1));
+      if (i < count && lane == 0) {
+        candidates.distance[i] = a;
+        atomicMin(&best.distance[row], (unsigned long long)__double_as_longlong(a));
+      }
+    }
+    __syncthreads();
+    if (thread < kTileRows && best.distance[thread] != previous) {
+      previous = best.distance[thread];
+      best.index[thread] = INT_MAX;
+    }
+    __syncthreads();
+    for (int i = thread; i < count; i += kThreads) {
+      const uint32_t pair = candidates.pair[i];
+      const int row = (int)(pair / kTileCodes);
+      if ((unsigned long long)__double_as_longlong(candidates.distance[i]) ==
+          best.distance[row]) {
+        atomicMin(&best.index[row], tile.first_code + (int)(pair % kTileCodes));
+      }
+    }
+    __syncthreads();
+  }
+}
+
+}  // namespace device
+}  // namespace nas
+
+#endif

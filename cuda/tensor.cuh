@@ -1,0 +1,395 @@
+/*
+ * The lookup's screening in int8 on tensor cores (mma.sync m16n8k32, sm_80 and later).
+ *
+ * With A = x - c, B_j = e_j - c for the fixed centre c, exact, and A' = s q, B'_j = s_j q_j with
+ * integers of -127..127 and one scale for a vector,
+ *   |A.B_j - A'.B'_j| <= |A| |B_j - B'_j| + |A - A'| |B'_j|           (Cauchy-Schwarz)
+ * and q.q_j is exact in int32, being below 2^26. So the score
+ *   s_j = fl(|B_j|^2 - 2 s s_j (q.q_j)), which stands for |x - e_j|^2 - |x - c|^2,
+ * is wrong by at most
+ *   2 X r_j + 2 r z_j + 32u (2 X E_j + E_j^2) + H (X^2 + E_j^2) + T
+ * with u = 2^-24, X >= |A|, E_j >= |B_j|, r >= |A - A'|, r_j >= |B_j - B'_j|, z_j >= |B'_j|. The
+ * first two terms are what rounding to integers lost, which is measured for each vector. The third
+ * holds twice the roundings of |B_j|^2 (4u), of the two scales' product, of q.q_j as float32 and of
+ * their product (3u of 2 |A'| |B'_j| <= 2 * 1.26^2 X E_j, as d <= 4096 keeps |A'| below 1.26 X) and of
+ * the last subtraction. H and T are those of screen.cuh.
+ *
+ * The residuals are measured in float64 from x' = fl(x - c), which differs from A by u |A| at most.
+ * A vector with an element above kLargestLength is a candidate everywhere; one whose largest element is
+ * below 2^-53 is taken as q = 0, which costs nothing but candidates.
+ *
+ * A block of 8 warps takes 128 rows and 128 codewords at a time, a warp 64 rows by 32 codewords; 64
+ * columns at a time lie in shared memory twice, the next ones arriving by cp.async while the tensor cores
+ * work on the others, with 16 bytes between the rows so that the loads of the fragments are free of bank
+ * conflicts.
+ */
+#ifndef NAS_CUDA_TENSOR_CUH
+#define NAS_CUDA_TENSOR_CUH
+
+#include "candidates.cuh"
+#include "screen.cuh"
+
+namespace nas {
+namespace device {
+
+constexpr int kTensorPitch = 20; /* words from one row to the next */
+constexpr double kUp = 1.0 + 0x1p-20;
+constexpr double kLeastScaled = 0x1p-53;
+
+/* What the bound needs of a vector. */
+struct Quantised {
+  double scale;    /* s, a float32 */
+  double length;   /* at least |A| */
+  double residual; /* at least |A - A'| */
+  double reach;    /* at least |A'| */
+  bool usable;     /* false: too long to be bounded */
+};
+
+__device__ __forceinline__ double warp_sum(double value) {
+  for (int offset = 16; offset > 0; offset /= 2) {
+    value += __shfl_xor_sync(kAllLanes, value, offset);
+  }
+  return value;
+}
+
+/* One warp quantises one vector x - centre and writes `padded` bytes, zero beyond d. */
+__device__ __forceinline__ Quantised quantise(const float *x, const float *centre, int64_t d,
+                                              int64_t padded, int8_t *q, bool *bad) {
+  const int lane = (int)threadIdx.x % 32;
+  double sum = 0.0;
+  float largest = 0.0f;
+  bool wrong = false;
+  for (int64_t t = lane; t < d; t += 32) {
+    const float value = x[t];
+    wrong = wrong || !is_finite(value);
+    const float centred = sub32(value, centre[t]);
+    sum += (double)centred * (double)centred;
+    largest = fmaxf(largest, fabsf(centred));
+  }
+  *bad = wrong;
+  sum = warp_sum(sum);
+  for (int offset = 16; offset > 0; offset /= 2) {
+    largest = fmaxf(largest, __shfl_xor_sync(kAllLanes, largest, offset));
+  }
+  Quantised result;
+  result.usable = sum <= kLargestLength * kLargestLength; /* false for NaN as well */
+  const bool zero = !result.usable || !((double)largest >= kLeastScaled);
+  const float scale = zero ? 0.0f : largest / 127.0f;
+  const float inverse = zero ? 0.0f : 127.0f / largest;
+  double lost = 0.0;
+  double kept = 0.0;
+  for (int64_t t = lane; t < padded; t += 32) {
+    int value = 0;
+    if (t < d && !zero) {
+      const float centred = sub32(x[t], centre[t]);
+      value = (int)rintf(centred * inverse);
+      value = value > 127 ? 127 : value < -127 ? -127 : value;
+      const double difference = (double)centred - (double)scale * (double)value;
+      lost += difference * difference;
+      kept += (double)(value * value);
+    }
+    q[t] = (int8_t)value;
+  }
+  lost = warp_sum(lost);
+  kept = warp_sum(kept);
+  const double length = sqrt(sum) * (1.0 + 0x1p-22);
+  result.scale = (double)scale;
+  result.length = length;
+  result.residual = zero ? length : sqrt(lost) * (1.0 + 0x1p-40) + length * 0x1p-23;
+  result.reach = (double)scale * sqrt(kept) * (1.0 + 0x1p-40);
+  return result;
+}
+
+/* A warp per codeword. */
+__global__ void __launch_bounds__(kThreads)
+    quantise_codes_kernel(const float *e, int64_t K, int64_t d, int64_t padded_K, int64_t padded_d,
+                          const float *centre, int8_t *q, float *scale, float *spread,
+                          float *reach, float *slack) {
+  const int64_t j = (int64_t)blockIdx.x * (kThreads / 32) + threadIdx.x / 32;
+  if (j >= padded_K) return;
+  bool bad = false;
+  const Quantised of = quantise(j < K ? e + j * d : e, centre, j < K ? d : 0, padded_d,
+                                q + j * padded_d, &bad);
+  if (threadIdx.x % 32 != 0) return;
+  scale[j] = (float)of.scale;
+  if (of.usable) {
+    const double square = of.length * of.length;
+    spread[j] = __double2float_ru((of.residual + 0x1p-19 * of.length) * kUp);
+    reach[j] = __double2float_ru(of.reach * kUp);
+    slack[j] = __double2float_ru((0x1p-19 + kDistanceError) * square * kUp);
+  } else {
+    spread[j] = 0.0f;
+    reach[j] = 0.0f;
+    slack[j] = __int_as_float(0x7f800000);
+  }
+}
+
+/* A warp per row: the row in int8, its part of the error bound, and the lowest non-finite row. */
+__global__ void __launch_bounds__(kThreads)
+    quantise_rows_kernel(const float *x, int64_t rows, int64_t row_stride, int64_t d,
+                         int64_t padded_d, const float *centre, int64_t first_row, int8_t *q,
+                         float *twice_scale, float *twice_length, float *twice_residual,
+                         float *row_slack, unsigned long long *bad_row) {
+  const int64_t row = (int64_t)blockIdx.x * (kThreads / 32) + threadIdx.x / 32;
+  if (row >= rows) return;
+  bool bad = false;
+  const Quantised of =
+      quantise(x + row * row_stride, centre, d, padded_d, q + row * padded_d, &bad);
+  if (bad) atomicMin(bad_row, (unsigned long long)(first_row + row));
+  if (threadIdx.x % 32 != 0) return;
+  twice_scale[row] = (float)(2.0 * of.scale);
+  if (of.usable) {
+    twice_length[row] = __double2float_ru(2.0 * of.length * kUp);
+    twice_residual[row] = __double2float_ru(2.0 * of.residual * kUp);
+    row_slack[row] = __double2float_ru(
+        (kDistanceError * of.length * of.length + underflow_error(d)) * kUp);
+  } else {
+    twice_length[row] = __int_as_float(0x7f800000);
+    twice_residual[row] = 0.0f;
+    row_slack[row] = 0.0f;
+  }
+}
+
+/* c += a b for a warp's fragments: a 16 x 32 by rows, b 32 x 8 by columns, int8; c int32. */
+__device__ __forceinline__ void multiply(int (&c)[4], const uint32_t (&a)[4],
+                                         const uint32_t (&b)[2]) {
+#if defined(NAS_EMULATION)
+  emulation::multiply_int8(c, a, b);
+#else
+  asm("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
+      "{%8, %9}, {%0, %1, %2, %3};"
+      : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+#endif
+}
+
+/* Copies 16 bytes to shared memory, zeros instead where `real` is false, some time before wait_copies()
+ * returns; cp.async keeps them out of the registers. */
+__device__ __forceinline__ void copy_async(uint32_t *to, const int8_t *from, bool real) {
+#if defined(NAS_EMULATION)
+  *(uint4 *)to = real ? *(const uint4 *)from : uint4{0, 0, 0, 0};
+#else
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(
+                   (unsigned)__cvta_generic_to_shared(to)),
+               "l"(from), "r"(real ? 16 : 0)
+               : "memory");
+#endif
+}
+
+__device__ __forceinline__ void wait_copies() {
+#if !defined(NAS_EMULATION)
+  asm volatile("cp.async.wait_all;" ::: "memory");
+#endif
+}
+
+/* Float32 as an integer of the same order, so that atomicMin finds the least; not NaN. */
+__device__ __forceinline__ int ordered(float value) {
+  const int bits = __float_as_int(value);
+  return bits < 0 ? bits ^ 0x7fffffff : bits;
+}
+
+__device__ __forceinline__ float from_ordered(int key) {
+  return __int_as_float(key < 0 ? key ^ 0x7fffffff : key);
+}
+
+struct TensorProblem {
+  const float *x;
+  const int8_t *x8; /* rows x padded_d */
+  int64_t rows;
+  int64_t row_stride;
+  const float *e;
+  const int8_t *e8; /* padded_K x padded_d */
+  int64_t K;
+  int64_t d;
+  int64_t padded_K;
+  int64_t padded_d;
+  const float *square;
+  const float *scale;
+  const float *spread;
+  const float *reach;
+  const float *slack;
+  const float *twice_scale;
+  const float *twice_length;
+  const float *twice_residual;
+  const float *row_slack;
+  const unsigned long long *bad_row;
+  int tiles;
+  double *distance;
+  int32_t *index;
+};
+
+__global__ void __launch_bounds__(kThreads, 2) lookup_tensor_kernel(TensorProblem p) {
+  struct Tiles {
+    uint32_t x[2][kTileRows][kTensorPitch];
+    uint32_t e[2][kTileCodes][kTensorPitch];
+  };
+  __shared__ union __align__(16) Memory {
+    Tiles tiles;
+    Candidates candidates;
+  } memory;
+  __shared__ int bound[kTileRows]; /* ordered() */
+  __shared__ Best best;
+
+  if (*p.bad_row != kNone) return;
+
+  const int thread = (int)threadIdx.x;
+  const int group = thread % 32 / 4;
+  const int member = thread % 4;
+  const int warp_row = thread / 32 / 4 * 64;
+  const int warp_code = thread / 32 % 4 * 32;
+  const int64_t first_row = (int64_t)blockIdx.x * kTileRows;
+  const int rows = (int)(p.rows - first_row < kTileRows ? p.rows - first_row : kTileRows);
+  const int load_row = thread / 4; /* and 64 more */
+  const int load_part = thread % 4;
+  const int chunks = (int)(p.padded_d / kTensorDepth);
+
+  unsigned long long previous = kNone;
+  if (thread < kTileRows) {
+    bound[thread] = ordered(__int_as_float(0x7f800000));
+    best.distance[thread] = kNone;
+    best.index[thread] = INT_MAX;
+  }
+
+  const int begin_code = (int)blockIdx.y * p.tiles * kTileCodes;
+  const int end_code = begin_code + p.tiles * kTileCodes < (int)p.padded_K
+                           ? begin_code + p.tiles * kTileCodes
+                           : (int)p.padded_K;
+
+  for (int first_code = begin_code; first_code < end_code; first_code += kTileCodes) {
+    if (thread == 0) best.listed = 0;
+
+    int sum[4][4][4]; /* 16 rows x 8 codewords each */
+#pragma unroll
+    for (int m = 0; m < 4; ++m) {
+#pragma unroll
+      for (int n = 0; n < 4; ++n) {
+#pragma unroll
+        for (int c = 0; c < 4; ++c) sum[m][n][c] = 0;
+      }
+    }
+
+    auto load = [&](int chunk, int stage) {
+#pragma unroll
+      for (int half = 0; half < 2; ++half) {
+        const int row = load_row + 64 * half;
+        const int64_t column = (int64_t)chunk * kTensorDepth + 16 * load_part;
+        const bool real = row < rows;
+        copy_async(&memory.tiles.x[stage][row][4 * load_part],
+                   p.x8 + (first_row + (real ? row : 0)) * p.padded_d + column, real);
+        copy_async(&memory.tiles.e[stage][row][4 * load_part],
+                   p.e8 + (int64_t)(first_code + row) * p.padded_d + column, true);
+      }
+    };
+
+    load(0, 0);
+    wait_copies();
+    __syncthreads();
+    int stage = 0;
+    for (int chunk = 1;; ++chunk) {
+      const bool more = chunk < chunks;
+      if (more) load(chunk, stage ^ 1);
+#pragma unroll
+      for (int k = 0; k < kTensorDepth / 4; k += 8) {
+        uint32_t b[4][2];
+#pragma unroll
+        for (int n = 0; n < 4; ++n) {
+          const uint32_t *e = memory.tiles.e[stage][warp_code + 8 * n + group];
+          b[n][0] = e[k + member];
+          b[n][1] = e[k + 4 + member];
+        }
+#pragma unroll
+        for (int m = 0; m < 4; ++m) {
+          const uint32_t *low = memory.tiles.x[stage][warp_row + 16 * m + group];
+          const uint32_t *high = memory.tiles.x[stage][warp_row + 16 * m + 8 + group];
+          const uint32_t a[4] = {low[k + member], high[k + member], low[k + 4 + member],
+                                 high[k + 4 + member]};
+#pragma unroll
+          for (int n = 0; n < 4; ++n) multiply(sum[m][n], a, b[n]);
+        }
+      }
+      wait_copies();
+      __syncthreads();
+      stage ^= 1;
+      if (!more) break;
+    }
+
+    /* Lower bounds in the place of the sums; each row's least upper bound. */
+    float least[8];
+#pragma unroll
+    for (int r = 0; r < 8; ++r) least[r] = __int_as_float(0x7f800000);
+#pragma unroll
+    for (int m = 0; m < 4; ++m) {
+#pragma unroll
+      for (int half = 0; half < 2; ++half) {
+        const int row = warp_row + 16 * m + 8 * half + group;
+        const bool inside = row < rows;
+        const float scale = inside ? p.twice_scale[first_row + row] : 0.0f;
+        const float length = inside ? p.twice_length[first_row + row] : 0.0f;
+        const float residual = inside ? p.twice_residual[first_row + row] : 0.0f;
+        const float own_slack = inside ? p.row_slack[first_row + row] : 0.0f;
+#pragma unroll
+        for (int n = 0; n < 4; ++n) {
+#pragma unroll
+          for (int c = 0; c < 2; ++c) {
+            const int j = first_code + warp_code + 8 * n + 2 * member + c;
+            const float dot = (float)sum[m][n][2 * half + c];
+            const float score = __fsub_rn(p.square[j], (scale * p.scale[j]) * dot);
+            const float error =
+                __fmaf_rn(length, p.spread[j],
+                          __fmaf_rn(residual, p.reach[j], __fadd_rn(p.slack[j], own_slack)));
+            sum[m][n][2 * half + c] = __float_as_int(__fsub_rn(score, error));
+            least[2 * m + half] = fminf(least[2 * m + half], __fadd_rn(score, error));
+          }
+        }
+      }
+    }
+#pragma unroll
+    for (int r = 0; r < 8; ++r) {
+      least[r] = fminf(least[r], __shfl_xor_sync(kAllLanes, least[r], 1));
+      least[r] = fminf(least[r], __shfl_xor_sync(kAllLanes, least[r], 2));
+      if (member == 0) atomicMin(&bound[warp_row + 8 * r + group], ordered(least[r]));
+    }
+    __syncthreads();
+
+    uint32_t chosen[2] = {0, 0}; /* bit 16 m + 4 n + c, of 64 */
+#pragma unroll
+    for (int m = 0; m < 4; ++m) {
+#pragma unroll
+      for (int half = 0; half < 2; ++half) {
+        const int row = warp_row + 16 * m + 8 * half + group;
+        const float least_upper = from_ordered(bound[row]);
+#pragma unroll
+        for (int n = 0; n < 4; ++n) {
+#pragma unroll
+          for (int c = 0; c < 2; ++c) {
+            const int bit = 16 * m + 4 * n + 2 * half + c;
+            const bool real = row < rows &&
+                              first_code + warp_code + 8 * n + 2 * member + c < (int)p.K;
+            const float lower = __int_as_float(sum[m][n][2 * half + c]);
+            if (real && !(lower > least_upper)) chosen[bit / 32] |= 1u << (bit % 32);
+          }
+        }
+      }
+    }
+    const Tile tile = {p.x + first_row * p.row_stride, p.row_stride, p.e, p.d, first_code};
+    decide(
+        tile, chosen,
+        [=](int bit) {
+          const int row = warp_row + bit / 16 * 16 + bit % 4 / 2 * 8 + group;
+          const int code = warp_code + bit % 16 / 4 * 8 + 2 * member + bit % 2;
+          return (uint32_t)(row * kTileCodes + code);
+        },
+        memory.candidates, best, previous);
+  }
+
+  if (thread < rows) {
+    const int64_t at = (int64_t)blockIdx.y * p.rows + first_row + thread;
+    p.distance[at] = __longlong_as_double((long long)best.distance[thread]);
+    p.index[at] = best.index[thread];
+  }
+}
+
+}  // namespace device
+}  // namespace nas
+
+#endif
