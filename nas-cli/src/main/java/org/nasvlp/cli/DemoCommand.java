@@ -86,7 +86,7 @@ final class DemoCommand implements Callable<Integer> {
     return new TrainingSession(
             shell,
             "demo",
-            config,
+            options.device.on(config),
             files,
             new ReadingOptions(),
             List.of(),

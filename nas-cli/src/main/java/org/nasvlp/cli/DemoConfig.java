@@ -11,6 +11,7 @@ import org.nasvlp.config.NtaConfig;
 import org.nasvlp.config.NvaConfig;
 import org.nasvlp.config.ObjectiveConfig;
 import org.nasvlp.config.OptimizerConfig;
+import org.nasvlp.config.Precision;
 import org.nasvlp.config.TrainingConfig;
 
 /** The demonstration's configuration: the one place where its values are. */
@@ -50,8 +51,7 @@ final class DemoConfig {
             1e-12,
             ModelConfig.FusionInput.RESIDUAL),
         // The first features are all alike, and move fast: codes that they leave behind are
-        // restarted
-        // within some thirty steps, or the run would be half over with ten of them in use.
+        // restarted within some thirty steps, or the run would be half over with ten in use.
         new DictionaryConfig(256, 0.99, 1e-5, 0.8, 10, 0, 0.02, 5),
         NvaConfig.defaults(),
         new NtaConfig(
@@ -60,6 +60,7 @@ final class DemoConfig {
         new OptimizerConfig(1e-3, 1e-5, 0.08, 0, 0.05, 0.9, 0.999, 1e-8, 1, 1),
         // No mirroring: a caption that names no direction still stands beside one that does.
         new DataConfig(64, 0.6, false, 0, 0xFFFFFF, 2, 0.01),
-        new TrainingConfig(seed, 20_000, training, 200, 100, 2, true, false));
+        new TrainingConfig(
+            seed, 20_000, training, 200, 100, 2, true, false, "cpu", Precision.FLOAT32));
   }
 }

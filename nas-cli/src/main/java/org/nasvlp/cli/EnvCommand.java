@@ -13,6 +13,7 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.TimeUnit;
 import org.bytedeco.pytorch.global.torch;
 import org.nasvlp.internal.Torch;
+import org.nasvlp.internal.TorchDevice;
 import org.nasvlp.kernels.Backend;
 import org.nasvlp.kernels.Kernels;
 import picocli.CommandLine.Command;
@@ -80,7 +81,8 @@ final class EnvCommand implements Callable<Integer> {
     try {
       Torch.ensureLoaded();
       facts.put("libtorch threads", Integer.toString(torch.get_num_threads()));
-      facts.put("libtorch cuda", torch.cuda_is_available() ? "available" : NONE);
+      String reason = TorchDevice.unavailableReason(0);
+      facts.put("training on cuda", reason.isEmpty() ? "available" : "not available: " + reason);
       return true;
     } catch (RuntimeException | LinkageError e) {
       facts.put("libtorch", "failed: " + Failures.describe(e));

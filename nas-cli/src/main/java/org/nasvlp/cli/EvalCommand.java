@@ -83,6 +83,8 @@ final class EvalCommand implements Callable<Integer> {
       description = "A run's folder or one of its checkpoints.")
   private @Nullable Path checkpoint;
 
+  @Mixin private DeviceOption device;
+
   @Option(
       names = "--scores",
       paramLabel = "FILE",
@@ -211,7 +213,7 @@ final class EvalCommand implements Callable<Integer> {
     if (json != null) {
       OutputFolder.checkWritable(json, "--json");
     }
-    try (NasModel model = NasModel.load(checkpoint);
+    try (NasModel model = NasModel.load(checkpoint, device.orCpu());
         ImageTextDataset pairs =
             ImageTextDataset.open(
                 data, reading.over(model.config().data().background()).forTest())) {
@@ -263,7 +265,7 @@ final class EvalCommand implements Callable<Integer> {
   }
 
   private PublishedBenchmark.Scored score(PublishedBenchmark items, Path from) throws IOException {
-    try (NasModel model = NasModel.load(from)) {
+    try (NasModel model = NasModel.load(from, device.orCpu())) {
       Map<String, ImageTextScorer> scorers = new LinkedHashMap<>();
       if (mode != Mode.ITM) {
         scorers.put("itc", model.itcScorer());

@@ -9,6 +9,7 @@ import org.nasvlp.data.BadSampleException;
 import org.nasvlp.data.RgbImage;
 import org.nasvlp.model.NasModel;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -44,6 +45,8 @@ final class ScoreCommand implements Callable<Integer> {
       description = "A run's folder or one of its checkpoints (default: ${DEFAULT-VALUE}).")
   private Path checkpoint;
 
+  @Mixin private DeviceOption device;
+
   @Option(names = "--json", description = "Print JSON instead of a table.")
   private boolean json;
 
@@ -58,7 +61,7 @@ final class ScoreCommand implements Callable<Integer> {
         throw new ParameterException(spec.commandLine(), "A caption is blank");
       }
     }
-    try (NasModel model = NasModel.load(checkpoint)) {
+    try (NasModel model = NasModel.load(checkpoint, device.orCpu())) {
       RgbImage picture = RgbImage.read(image, model.config().data().background());
       double[] match = model.score(picture, captions);
       float[] imageEmbedding = model.encodeImage(List.of(picture))[0];

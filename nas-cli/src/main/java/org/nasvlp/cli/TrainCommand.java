@@ -139,7 +139,7 @@ final class TrainCommand implements Callable<Integer> {
     }
     List<TrainingJob.NamedBenchmark> benchmarks = benchmarks();
     int threads = options.threads();
-    NasConfig config = NasConfig.load(configFile);
+    NasConfig config = options.device.on(NasConfig.load(configFile));
     if (steps != null) {
       TrainingConfig training = config.training();
       config =
@@ -152,7 +152,9 @@ final class TrainCommand implements Callable<Integer> {
                   training.checkpointEvery(),
                   training.keepCheckpoints(),
                   training.keepBest(),
-                  training.gradientCheckpointing()));
+                  training.gradientCheckpointing(),
+                  training.device(),
+                  training.precision()));
     }
     DataFiles files =
         DataFiles.choose(

@@ -2,6 +2,7 @@ package org.nasvlp.cli;
 
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -20,6 +21,8 @@ final class TrainingOptions {
       paramLabel = "N",
       description = "Threads for the computation (default: all processors).")
   private int threads = Runtime.getRuntime().availableProcessors();
+
+  @Mixin DeviceOption device;
 
   @Option(
       names = "--json",

@@ -19,7 +19,7 @@ import java.nio.file.Path;
  * @param objective losses and their weights
  * @param optimizer AdamW and its schedule
  * @param data batches and image augmentation
- * @param training length of the run, seed, evaluation and checkpoints
+ * @param training length of the run, seed, evaluation, checkpoints, device and precision
  */
 public record NasConfig(
     ModelConfig model,

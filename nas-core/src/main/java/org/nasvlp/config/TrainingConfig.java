@@ -1,7 +1,7 @@
 package org.nasvlp.config;
 
 /**
- * Length of the run, seed, evaluation and checkpoints.
+ * Length of the run, seed, evaluation, checkpoints, and where and how precisely it computes.
  *
  * @param seed decides every random choice of the run
  * @param steps optimiser steps; with {@code minutes} above 0, the most that are planned
@@ -14,6 +14,9 @@ package org.nasvlp.config;
  *     metric of {@link org.nasvlp.eval.EvaluationReport#metrics}
  * @param gradientCheckpointing whether the image encoder's layers are computed again for the
  *     gradient rather than kept: about a third more time, much less memory, the same result
+ * @param device where the run computes: {@code cpu}; {@code cuda} or {@code cuda:N}, an NVIDIA GPU,
+ *     which must be usable; or {@code auto}, the first GPU if it is usable, else the CPU
+ * @param precision arithmetic of the encoders
  */
 public record TrainingConfig(
     long seed,
@@ -23,7 +26,9 @@ public record TrainingConfig(
     int checkpointEvery,
     int keepCheckpoints,
     boolean keepBest,
-    boolean gradientCheckpointing) {
+    boolean gradientCheckpointing,
+    String device,
+    Precision precision) {
 
   /** Checks ranges. */
   public TrainingConfig {
@@ -32,11 +37,42 @@ public record TrainingConfig(
     ConfigCheck.range("training.evaluateEvery", evaluateEvery, 0, 1_000_000_000);
     ConfigCheck.range("training.checkpointEvery", checkpointEvery, 0, 1_000_000_000);
     ConfigCheck.range("training.keepCheckpoints", keepCheckpoints, 1, 1000);
+    ConfigCheck.present("training.device", device);
+    ConfigCheck.that(
+        device.matches("cpu|auto|cuda(:[0-9]{1,2})?"),
+        "training.device",
+        device,
+        "must be cpu, cuda, cuda:N or auto");
+    ConfigCheck.present("training.precision", precision);
   }
 
   /** The library's defaults for a run of that many steps. */
   public static TrainingConfig defaults(int steps) {
     return new TrainingConfig(
-        1, steps, 0, Math.max(1, steps / 5), Math.max(1, steps / 10), 2, true, false);
+        1,
+        steps,
+        0,
+        Math.max(1, steps / 5),
+        Math.max(1, steps / 10),
+        2,
+        true,
+        false,
+        "cpu",
+        Precision.FLOAT32);
+  }
+
+  /** The same on another device. */
+  public TrainingConfig withDevice(String other) {
+    return new TrainingConfig(
+        seed,
+        steps,
+        minutes,
+        evaluateEvery,
+        checkpointEvery,
+        keepCheckpoints,
+        keepBest,
+        gradientCheckpointing,
+        other,
+        precision);
   }
 }

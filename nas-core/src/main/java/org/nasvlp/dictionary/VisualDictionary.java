@@ -1,18 +1,17 @@
 package org.nasvlp.dictionary;
 
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.AutoGradMode;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.nasvlp.config.DictionaryConfig;
 import org.nasvlp.internal.Draws;
 import org.nasvlp.internal.Torch;
-import org.nasvlp.kernels.Backend;
+import org.nasvlp.internal.TorchDevice;
 import org.nasvlp.kernels.Codebook;
 import org.nasvlp.kernels.CodebookState;
 import org.nasvlp.kernels.Kernels;
@@ -23,13 +22,14 @@ import org.nasvlp.kernels.MomentumUpdate;
  * patch tokens into discrete codes, refined by an exponential moving average of the tokens they
  * stand for.
  *
- * <p>Tensors are float32 on the CPU, contiguous; codes are int32. Returned tensors belong to the
- * caller's {@code PointerScope}. Lookups may run at the same time; {@link #update}, {@link
- * #neighbours} and {@link #close} belong to one thread.
+ * <p>Tensors are float32, contiguous, and on the dictionary's device; codes are int32. Returned
+ * tensors belong to the caller's {@code PointerScope}. Lookups may run at the same time; {@link
+ * #update}, {@link #neighbours} and {@link #close} belong to one thread.
  */
 public final class VisualDictionary implements AutoCloseable {
   private final DictionaryConfig config;
   private final int width;
+  private final TorchDevice device;
   private final Codebook codebook;
   private final MomentumUpdate momentum;
   private CodebookState state;
@@ -38,17 +38,20 @@ public final class VisualDictionary implements AutoCloseable {
   private long restarts;
   private long[] epochCounts;
 
-  private VisualDictionary(DictionaryConfig config, int width, float[] codewords) {
+  private VisualDictionary(
+      DictionaryConfig config, int width, float[] codewords, TorchDevice device) {
     this.config = config;
     this.width = width;
-    // Tokens are host tensors: a device, where there is one, could not read them.
-    Backend host = Kernels.isAvailable(Backend.CPU) ? Backend.CPU : Backend.JAVA;
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment values = arena.allocateFrom(ValueLayout.JAVA_FLOAT, codewords);
-      this.codebook = Codebook.create(host, values, config.codewords(), width);
+    this.device = device;
+    try (PointerScope scope = new PointerScope();
+        TorchDevice.Use use = device.use()) {
+      Tensor values = device.floats(codewords, config.codewords(), width);
+      device.synchronise();
+      this.codebook =
+          Codebook.create(device.kernels(), device.memory(values), config.codewords(), width);
+      this.state = codebook.state();
     }
     this.momentum = new MomentumUpdate(config.momentum(), config.epsilon(), config.deadThreshold());
-    this.state = codebook.state();
     this.epochCounts = new long[config.codewords()];
   }
 
@@ -57,10 +60,11 @@ public final class VisualDictionary implements AutoCloseable {
    *
    * @param features rows x width patch tokens, row-major; at least K rows
    * @param seed decides the choice
+   * @param device where the codebook and the tokens to come lie
    * @throws IllegalArgumentException if there are fewer rows than codewords
    */
   public static VisualDictionary start(
-      DictionaryConfig config, float[] features, int width, long seed) {
+      DictionaryConfig config, float[] features, int width, long seed, TorchDevice device) {
     int rows = features.length / width;
     int size = config.codewords();
     if (rows < size) {
@@ -71,14 +75,19 @@ public final class VisualDictionary implements AutoCloseable {
               + rows
               + ": lower dictionary.codewords or raise data.batchSize");
     }
-    return new VisualDictionary(config, width, kMeansPlusPlus(features, rows, width, size, seed));
+    return new VisualDictionary(
+        config, width, kMeansPlusPlus(features, rows, width, size, seed), device);
   }
 
   /** A dictionary as it was saved: see {@link #state()}. */
-  public static VisualDictionary restore(DictionaryConfig config, int width, Saved saved) {
-    VisualDictionary dictionary = new VisualDictionary(config, width, saved.codebook().codewords());
-    dictionary.codebook.restore(saved.codebook());
-    dictionary.state = dictionary.codebook.state();
+  public static VisualDictionary restore(
+      DictionaryConfig config, int width, Saved saved, TorchDevice device) {
+    VisualDictionary dictionary =
+        new VisualDictionary(config, width, saved.codebook().codewords(), device);
+    try (TorchDevice.Use use = device.use()) {
+      dictionary.codebook.restore(saved.codebook());
+      dictionary.state = dictionary.codebook.state();
+    }
     dictionary.neighbours = saved.neighbours().clone();
     dictionary.radius = saved.radius();
     dictionary.restarts = saved.restarts();
@@ -176,14 +185,16 @@ public final class VisualDictionary implements AutoCloseable {
               + width);
     }
     long rows = tokens.numel() / width;
-    Tensor codes = Torch.empty(torch.ScalarType.Int, Arrays.copyOf(shape, shape.length - 1));
-    codebook.lookup(Torch.segment(tokens), rows, width, Torch.segment(codes), null, 0L);
+    Tensor codes = device.empty(torch.ScalarType.Int, Arrays.copyOf(shape, shape.length - 1));
+    try (TorchDevice.Use use = device.use()) {
+      codebook.lookup(device.memory(tokens), rows, width, device.memory(codes), null, use.stream());
+    }
     return codes;
   }
 
   /** A copy of the codewords, K x d float32. */
   public Tensor codewords() {
-    return Torch.floats(state.codewords(), size(), width);
+    return device.floats(state.codewords(), size(), width);
   }
 
   /**
@@ -212,12 +223,16 @@ public final class VisualDictionary implements AutoCloseable {
    * @return how many codes were restarted
    */
   public int update(Tensor tokens, Tensor codes, long seed, int step) {
-    MemorySegment features = Torch.segment(tokens);
     long rows = tokens.numel() / width;
-    codebook.update(features, rows, width, Torch.segment(codes), momentum, 0L);
-    state = codebook.state();
-    for (int code : Torch.segment(codes).toArray(ValueLayout.JAVA_INT)) {
-      epochCounts[code]++;
+    try (TorchDevice.Use use = device.use()) {
+      codebook.update(
+          device.memory(tokens), rows, width, device.memory(codes), momentum, use.stream());
+      state = codebook.state();
+    }
+    try (PointerScope scope = new PointerScope()) {
+      for (int code : Torch.toInts(codes)) {
+        epochCounts[code]++;
+      }
     }
     List<Integer> dead = new ArrayList<>();
     for (int j = 0; j < size(); j++) {
@@ -227,16 +242,20 @@ public final class VisualDictionary implements AutoCloseable {
     }
     if (!dead.isEmpty()) {
       int[] restarted = dead.stream().mapToInt(Integer::intValue).toArray();
-      float[] vectors = new float[restarted.length * width];
+      long[] chosen = new long[restarted.length];
       for (int i = 0; i < restarted.length; i++) {
         long draw = Kernels.draw(seed, step, restarted[i], 0);
-        long row = Math.unsignedMultiplyHigh(draw, rows);
-        MemorySegment.copy(
-            features, ValueLayout.JAVA_FLOAT, row * width * Float.BYTES, vectors, i * width, width);
+        chosen[i] = Math.unsignedMultiplyHigh(draw, rows);
       }
-      codebook.restart(restarted, vectors);
+      try (PointerScope scope = new PointerScope();
+          AutoGradMode off = new AutoGradMode(false);
+          TorchDevice.Use use = device.use()) {
+        Tensor vectors =
+            tokens.view(rows, width).index_select(0, device.longs(chosen, chosen.length));
+        codebook.restart(restarted, Torch.toFloats(vectors));
+        state = codebook.state();
+      }
       restarts += restarted.length;
-      state = codebook.state();
     }
     return dead.size();
   }
@@ -247,12 +266,14 @@ public final class VisualDictionary implements AutoCloseable {
     for (int j = 0; j < live.length; j++) {
       live[j] = (byte) (state.n()[j] >= config.deadThreshold() ? 1 : 0);
     }
-    try (PointerScope scope = new PointerScope()) {
-      Tensor liveTensor = Torch.empty(torch.ScalarType.Byte, size());
-      MemorySegment.copy(live, 0, Torch.segment(liveTensor), ValueLayout.JAVA_BYTE, 0, live.length);
-      Tensor out = Torch.empty(torch.ScalarType.Int, size(), radius);
-      codebook.neighbours(radius, Torch.segment(liveTensor), Torch.segment(out), 0L);
-      neighbours = Torch.segment(out).toArray(ValueLayout.JAVA_INT);
+    try (PointerScope scope = new PointerScope();
+        TorchDevice.Use use = device.use()) {
+      Tensor flags = Torch.empty(torch.ScalarType.Byte, size());
+      Torch.copyInto(flags, MemorySegment.ofArray(live));
+      Tensor liveTensor = device.put(flags);
+      Tensor out = device.empty(torch.ScalarType.Int, size(), radius);
+      codebook.neighbours(radius, device.memory(liveTensor), device.memory(out), use.stream());
+      neighbours = Torch.toInts(out);
       this.radius = radius;
     }
   }
@@ -263,9 +284,8 @@ public final class VisualDictionary implements AutoCloseable {
       throw new IllegalStateException("refreshNeighbours has not been called");
     }
     Tensor out = Torch.empty(torch.ScalarType.Int, size(), radius);
-    MemorySegment.copy(
-        neighbours, 0, Torch.segment(out), ValueLayout.JAVA_INT, 0, neighbours.length);
-    return out;
+    Torch.copyInto(out, MemorySegment.ofArray(neighbours));
+    return device.put(out);
   }
 
   /** Width of the neighbour lists; 0 before the first {@link #refreshNeighbours}. */

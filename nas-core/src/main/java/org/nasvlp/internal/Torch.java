@@ -10,6 +10,7 @@ import java.util.function.Supplier;
 import org.bytedeco.javacpp.Loader;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.AutoGradMode;
 import org.bytedeco.pytorch.LongArrayRef;
 import org.bytedeco.pytorch.MemoryFormatOptional;
 import org.bytedeco.pytorch.Scalar;
@@ -35,6 +36,9 @@ public final class Torch {
     // they are set before the first LibTorch class is touched; values set by the user stay.
     setEnvironment("OMP_WAIT_POLICY", "PASSIVE");
     setEnvironment("OPENBLAS_THREAD_TIMEOUT", "4");
+    // Without it cuBLAS may add in another order from run to run.
+    setEnvironment("CUBLAS_WORKSPACE_CONFIG", ":4096:8");
+    refuseTwoBuilds(Torch.class.getClassLoader());
     try {
       torch.set_num_threads(Runtime.getRuntime().availableProcessors());
     } catch (LinkageError e) {
@@ -42,10 +46,31 @@ public final class Torch {
           "LibTorch could not be loaded ("
               + e.getMessage()
               + "); add org.bytedeco pytorch, openblas and javacpp with the classifier of this"
-              + " platform to the class path",
+              + " platform to the class path; the GPU build of LibTorch needs CUDA's libraries"
+              + " besides (cuBLAS, cuDNN, cuSPARSE, cuSOLVER, NCCL: install them, or set"
+              + " LD_LIBRARY_PATH to where they are)",
           e);
     }
     return true;
+  }
+
+  /** Refuses a class path with LibTorch's CPU and GPU builds: loading both ends the process. */
+  static void refuseTwoBuilds(ClassLoader classPath) {
+    if (classPath.getResource(library("", "libtorch_cpu.so")) != null
+        && classPath.getResource(library("-gpu", "libtorch_cpu.so")) != null) {
+      throw new IllegalStateException(
+          "the class path holds LibTorch for the CPU and for GPUs (org.bytedeco pytorch with the"
+              + " classifiers "
+              + Loader.getPlatform()
+              + " and "
+              + Loader.getPlatform()
+              + "-gpu): leave one of them out");
+    }
+  }
+
+  /** The resource that holds one of LibTorch's libraries. */
+  static String library(String extension, String name) {
+    return "org/bytedeco/pytorch/" + Loader.getPlatform() + extension + "/" + name;
   }
 
   private static void setEnvironment(String name, String value) {
@@ -137,17 +162,56 @@ public final class Torch {
     return longs(wide, values.length);
   }
 
-  /** The tensor's memory, valid while the tensor lives. The tensor must be contiguous. */
+  /** The tensor itself if it lies on the host, else a copy there. */
+  public static Tensor host(Tensor tensor) {
+    return tensor.is_cuda() ? tensor.cpu() : tensor;
+  }
+
+  /**
+   * The memory of a tensor on the host, valid while the tensor lives. The tensor must be
+   * contiguous.
+   */
   public static MemorySegment segment(Tensor tensor) {
+    if (tensor.is_cuda()) {
+      throw new IllegalArgumentException("the tensor lies on a CUDA device: copy it to the host");
+    }
     if (!tensor.is_contiguous()) {
       throw new IllegalArgumentException("the tensor must be contiguous");
     }
     return MemorySegment.ofAddress(tensor.data_ptr().address()).reinterpret(tensor.nbytes());
   }
 
-  /** A copy of a float32 tensor's values, row-major. */
+  /** A copy of a floating-point tensor's values as float32, row-major. */
   public static float[] toFloats(Tensor tensor) {
-    return segment(tensor.contiguous()).toArray(ValueLayout.JAVA_FLOAT);
+    return values(tensor, torch.ScalarType.Float).toArray(ValueLayout.JAVA_FLOAT);
+  }
+
+  /** A copy of an int32 tensor's values, row-major. */
+  public static int[] toInts(Tensor tensor) {
+    return values(tensor, torch.ScalarType.Int).toArray(ValueLayout.JAVA_INT);
+  }
+
+  /** A copy of an int64 tensor's values, row-major. */
+  public static long[] toLongs(Tensor tensor) {
+    return values(tensor, torch.ScalarType.Long).toArray(ValueLayout.JAVA_LONG);
+  }
+
+  private static MemorySegment values(Tensor tensor, torch.ScalarType type) {
+    return segment(host(tensor.to(type)).contiguous());
+  }
+
+  /** Sets a contiguous tensor's values from memory of its size and type. */
+  public static void copyInto(Tensor tensor, MemorySegment values) {
+    if (!tensor.is_cuda()) {
+      segment(tensor).copyFrom(values);
+      return;
+    }
+    try (PointerScope scope = new PointerScope();
+        AutoGradMode off = new AutoGradMode(false)) {
+      Tensor staged = empty(tensor.scalar_type(), shape(tensor));
+      segment(staged).copyFrom(values);
+      tensor.copy_(staged);
+    }
   }
 
   /** The values along one dimension joined. */

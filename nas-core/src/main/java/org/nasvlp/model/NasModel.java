@@ -32,6 +32,7 @@ import org.nasvlp.eval.ImageTextScorer;
 import org.nasvlp.eval.RetrievalBenchmark;
 import org.nasvlp.internal.Draws;
 import org.nasvlp.internal.Torch;
+import org.nasvlp.internal.TorchDevice;
 import org.nasvlp.kernels.CodebookState;
 
 /**
@@ -52,6 +53,7 @@ public final class NasModel implements AutoCloseable {
   private final NasConfig config;
   private final CaptionTokenizer tokenizer;
   private final boolean ownsTokenizer;
+  private final TorchDevice device;
   private final List<Parameters.Spec> specs;
   private final Parameters parameters;
   private final Tensor positions2d;
@@ -60,24 +62,27 @@ public final class NasModel implements AutoCloseable {
   private @Nullable VisualDictionary dictionary;
   private boolean closed;
 
-  private NasModel(NasConfig config, CaptionTokenizer tokenizer, boolean ownsTokenizer) {
+  private NasModel(
+      NasConfig config, CaptionTokenizer tokenizer, boolean ownsTokenizer, TorchDevice device) {
     this.config = config;
+    this.device = device;
     this.tokenizer = tokenizer;
     this.ownsTokenizer = ownsTokenizer;
     ModelConfig model = config.model();
     this.specs =
         Network.specs(model, tokenizer.vocabularySize(), config.objective().mvmWeight() > 0);
-    this.parameters = Parameters.create(specs, Draws.PARAMETERS.seed(config.training().seed()));
+    this.parameters =
+        Parameters.create(specs, Draws.PARAMETERS.seed(config.training().seed()), device);
     try (PointerScope scope = new PointerScope()) {
       positions2d =
-          Torch.floats(
+          device.floats(
               Network.sineCosine(model.grid(), model.width()),
               1,
               model.patchTokens(),
               model.width());
       positions2d.retainReference();
     }
-    this.network = new Network(model, parameters, positions2d);
+    this.network = new Network(model, config.training().precision(), parameters, positions2d);
     this.transform = ImageTransform.evaluation(model.imageSize());
     try (PointerScope scope = new PointerScope();
         AutoGradMode off = new AutoGradMode(false)) {
@@ -86,21 +91,32 @@ public final class NasModel implements AutoCloseable {
   }
 
   /**
-   * A model with fresh parameters and no dictionary yet, the same for the same configuration.
+   * A model with fresh parameters and no dictionary yet, the same for the same configuration, on
+   * the device that it names.
    *
    * @param tokenizer stays the caller's to close, after the model
+   * @throws IllegalStateException if the device cannot be used, with the reason
    */
   public static NasModel create(NasConfig config, CaptionTokenizer tokenizer) {
-    return new NasModel(config, tokenizer, false);
+    return new NasModel(config, tokenizer, false, TorchDevice.of(config.training().device()));
+  }
+
+  /** {@link #load(Path, String)} on the host, wherever the model was trained. */
+  public static NasModel load(Path directory) throws IOException {
+    return load(directory, "cpu");
   }
 
   /**
    * Reads a model from a checkpoint's folder, or from the newest checkpoint of a run's output.
    *
+   * @param device where it is to compute: {@code cpu}, {@code cuda}, {@code cuda:N} or {@code
+   *     auto}, as {@link org.nasvlp.config.TrainingConfig#device}
    * @throws IOException naming the file, if one is missing, cut short, or does not fit the
    *     checkpoint's configuration
+   * @throws IllegalStateException if the device cannot be used, with the reason
    */
-  public static NasModel load(Path directory) throws IOException {
+  public static NasModel load(Path directory, String device) throws IOException {
+    TorchDevice on = TorchDevice.of(device);
     Path checkpoint = Checkpoints.resolve(directory);
     Path configFile = checkpoint.resolve("config.json");
     NasConfig config;
@@ -111,7 +127,7 @@ public final class NasModel implements AutoCloseable {
     }
     CaptionTokenizer tokenizer =
         CaptionTokenizer.load(checkpoint.resolve("tokenizer.json"), config.model().textTokens());
-    NasModel model = new NasModel(config, tokenizer, true);
+    NasModel model = new NasModel(config, tokenizer, true, on);
     try {
       model.read(checkpoint);
       return model;
@@ -155,7 +171,7 @@ public final class NasModel implements AutoCloseable {
         }
       }
       for (var parameter : parameters.byName().entrySet()) {
-        Torch.segment(parameter.getValue()).copyFrom(found.get(parameter.getKey()).data());
+        Torch.copyInto(parameter.getValue(), found.get(parameter.getKey()).data());
       }
     }
     readDictionary(checkpoint.resolve("dictionary.safetensors"));
@@ -201,7 +217,8 @@ public final class NasModel implements AutoCloseable {
                   neighbours,
                   radius,
                   restarts,
-                  epochCounts));
+                  epochCounts),
+              device);
     }
   }
 
@@ -235,7 +252,9 @@ public final class NasModel implements AutoCloseable {
   public void write(Path directory) throws IOException {
     Files.writeString(directory.resolve("config.json"), config.toJson());
     Files.writeString(directory.resolve("tokenizer.json"), tokenizer.json());
-    Safetensors.write(directory.resolve("model.safetensors"), tensors());
+    try (PointerScope scope = new PointerScope()) {
+      Safetensors.write(directory.resolve("model.safetensors"), tensors());
+    }
 
     VisualDictionary.Saved saved = dictionary().state();
     long k = config.dictionary().codewords();
@@ -278,7 +297,7 @@ public final class NasModel implements AutoCloseable {
     Safetensors.write(directory.resolve("dictionary.safetensors"), state);
   }
 
-  /** The parameters' live memory by name. */
+  /** The parameters by name: live memory on the host, else copies in the caller's scope. */
   private Map<String, Safetensors.Entry> tensors() {
     Map<String, Safetensors.Entry> tensors = new TreeMap<>();
     for (var parameter : parameters.byName().entrySet()) {
@@ -287,7 +306,7 @@ public final class NasModel implements AutoCloseable {
           new Safetensors.Entry(
               Safetensors.Type.F32,
               Torch.shape(parameter.getValue()),
-              Torch.segment(parameter.getValue())));
+              Torch.segment(Torch.host(parameter.getValue()))));
     }
     return tensors;
   }
@@ -306,7 +325,7 @@ public final class NasModel implements AutoCloseable {
     if (weights.isEmpty()) {
       throw new IllegalArgumentException("no weights file is named");
     }
-    try (Parameters staged = Parameters.frozenCopy(specs, parameters);
+    try (Parameters staged = Parameters.frozenCopy(specs, parameters, TorchDevice.CPU);
         PointerScope scope = new PointerScope();
         AutoGradMode off = new AutoGradMode(false)) {
       WeightReport report = new WeightImport(config.model(), tokenizer, staged).run(weights);
@@ -333,7 +352,7 @@ public final class NasModel implements AutoCloseable {
     Path temporary = target.resolveSibling("." + target.getFileName() + ".writing");
     Files.createDirectories(temporary.getParent());
     Files.deleteIfExists(temporary);
-    try {
+    try (PointerScope scope = new PointerScope()) {
       Safetensors.write(
           temporary,
           tensors(),
@@ -397,13 +416,15 @@ public final class NasModel implements AutoCloseable {
             config.dictionary(),
             features,
             config.model().width(),
-            Draws.DICTIONARY_START.seed(config.training().seed()));
+            Draws.DICTIONARY_START.seed(config.training().seed()),
+            device);
   }
 
   /** A copy of the parameters without gradients, and a network over it, for momentum encoders. */
   public MomentumCopy momentumCopy() {
-    Parameters copy = Parameters.frozenCopy(specs, parameters);
-    return new MomentumCopy(copy, new Network(config.model(), copy, positions2d));
+    Parameters copy = Parameters.frozenCopy(specs, parameters, device);
+    return new MomentumCopy(
+        copy, new Network(config.model(), config.training().precision(), copy, positions2d));
   }
 
   /** Momentum encoders; owns its parameters. */
@@ -435,15 +456,15 @@ public final class NasModel implements AutoCloseable {
     for (int i = from; i < to; i++) {
       transform.apply(images.get(i), "", 0, 0, 0, values, (i - from) * each);
     }
-    return Torch.floats(values, to - from, 3, size, size);
+    return device.floats(values, to - from, 3, size, size);
   }
 
   private record TextFeatures(Tensor features, Tensor attends) {}
 
   private TextFeatures encode(List<String> captions) {
     TokenizedCaptions tokens = tokenizer.encode(captions);
-    Tensor ids = Torch.longs(tokens.ids(), tokens.rows(), tokens.length());
-    Tensor attends = Torch.longs(tokens.mask(), tokens.rows(), tokens.length()).ne(new Scalar(0));
+    Tensor ids = device.longs(tokens.ids(), tokens.rows(), tokens.length());
+    Tensor attends = device.longs(tokens.mask(), tokens.rows(), tokens.length()).ne(new Scalar(0));
     return new TextFeatures(network.encodeText(ids, attends), attends);
   }
 
@@ -590,7 +611,7 @@ public final class NasModel implements AutoCloseable {
             texts.add(captions.get(captionIndex[order[i]]));
           }
           TextFeatures text = encode(texts);
-          Tensor rows = Torch.index(Arrays.copyOfRange(row, at - from, end - from));
+          Tensor rows = device.index(Arrays.copyOfRange(row, at - from, end - from));
           Tensor fused = network.fuse(context, rows, text.features(), text.attends());
           float[] logits = Torch.toFloats(network.matchLogits(fused.select(1, 0)));
           for (int i = at; i < end; i++) {

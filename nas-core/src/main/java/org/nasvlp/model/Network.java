@@ -11,6 +11,8 @@ import org.bytedeco.pytorch.TensorArrayRefOptional;
 import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.global.torch;
 import org.nasvlp.config.ModelConfig;
+import org.nasvlp.config.Precision;
+import org.nasvlp.internal.Autocast;
 import org.nasvlp.internal.Torch;
 import org.nasvlp.model.Parameters.Spec;
 import org.nasvlp.model.Parameters.Start;
@@ -20,16 +22,22 @@ import org.nasvlp.model.Parameters.Start;
  * (post-norm), contrastive projections, match head and masked-language head, arranged as in ALBEF
  * (arXiv 2107.07651). Parameter names follow the public ones of ViT and BERT weights.
  *
+ * <p>All results are float32. With {@link Precision#BFLOAT16} the encoders and the vocabulary's
+ * logits are computed in mixed precision; contrastive embeddings and match logits, whose
+ * differences decide what is the better match, are float32 throughout.
+ *
  * <p>Notation: B images or captions, N patch tokens, L text tokens, d width, p projection.
  */
 public final class Network {
   private final ModelConfig config;
+  private final Precision precision;
   private final Parameters parameters;
   private final Tensor positions2d;
 
   /** A network over the given parameters, which it does not own. */
-  Network(ModelConfig config, Parameters parameters, Tensor positions2d) {
+  Network(ModelConfig config, Precision precision, Parameters parameters, Tensor positions2d) {
     this.config = config;
+    this.precision = precision;
     this.parameters = parameters;
     this.positions2d = positions2d;
   }
@@ -252,11 +260,21 @@ public final class Network {
    * @return B x (1 + N) x d: the class token, then the patch tokens row by row
    */
   public Tensor encodeImage(Tensor images) {
-    Tensor x = embedImage(images);
-    for (int i = 0; i < config.imageLayers(); i++) {
-      x = imageLayer(x, i);
+    try (Autocast on = Autocast.begin(precision, images)) {
+      Tensor x = embedImage(images);
+      for (int i = 0; i < config.imageLayers(); i++) {
+        x = imageLayer(x, i);
+      }
+      return endImage(x);
     }
-    return imageNorm(x, "image_encoder.layernorm");
+  }
+
+  private Tensor endImage(Tensor x) {
+    return float32(imageNorm(x, "image_encoder.layernorm"));
+  }
+
+  private static Tensor float32(Tensor x) {
+    return x.to(torch.ScalarType.Float);
   }
 
   private Tensor embedImage(Tensor images) {
@@ -334,7 +352,8 @@ public final class Network {
    */
   public Recomputed recomputedImage(Tensor images) {
     List<Tensor> inputs = new ArrayList<>();
-    try (AutoGradMode off = new AutoGradMode(false)) {
+    try (AutoGradMode off = new AutoGradMode(false);
+        Autocast on = Autocast.begin(precision, images)) {
       Tensor x = Torch.keepOnly(() -> embedImage(images));
       for (int i = 0; i < config.imageLayers(); i++) {
         Tensor input = x;
@@ -343,7 +362,7 @@ public final class Network {
         x = Torch.keepOnly(() -> imageLayer(input, layer));
       }
       inputs.add(x);
-      Tensor features = imageNorm(x, "image_encoder.layernorm");
+      Tensor features = endImage(x);
       features.set_requires_grad(true);
       return new Recomputed(images, inputs, features);
     }
@@ -377,14 +396,21 @@ public final class Network {
             Torch.keepOnly(
                 () -> {
                   input.set_requires_grad(true);
-                  boolean last = layer == inputs.size() - 1;
-                  Tensor output =
-                      last ? imageNorm(input, "image_encoder.layernorm") : imageLayer(input, layer);
-                  backward(output, from);
+                  backward(again(input, layer), from);
                   return input.grad();
                 });
       }
-      backward(embedImage(images), gradient);
+      Tensor embedded;
+      try (Autocast on = Autocast.begin(precision, images)) {
+        embedded = embedImage(images);
+      }
+      backward(embedded, gradient);
+    }
+
+    private Tensor again(Tensor input, int layer) {
+      try (Autocast on = Autocast.begin(precision, input)) {
+        return layer == inputs.size() - 1 ? endImage(input) : imageLayer(input, layer);
+      }
     }
 
     private static void backward(Tensor output, Tensor gradient) {
@@ -400,6 +426,12 @@ public final class Network {
    * @return B x L x d, the class token first
    */
   public Tensor encodeText(Tensor ids, Tensor attends) {
+    try (Autocast on = Autocast.begin(precision, ids)) {
+      return float32(textFeatures(ids, attends));
+    }
+  }
+
+  private Tensor textFeatures(Tensor ids, Tensor attends) {
     String prefix = "text_encoder.embeddings.";
     long length = ids.size(1);
     Tensor x =
@@ -470,10 +502,12 @@ public final class Network {
   public ImageContext imageContext(Tensor fusionInput) {
     List<Tensor> keys = new ArrayList<>();
     List<Tensor> values = new ArrayList<>();
-    for (int i = 0; i < config.fusionLayers(); i++) {
-      String prefix = "fusion_encoder.encoder.layer." + i + ".crossattention.self.";
-      keys.add(heads(dense(fusionInput, prefix + "key")));
-      values.add(heads(dense(fusionInput, prefix + "value")));
+    try (Autocast on = Autocast.begin(precision, fusionInput)) {
+      for (int i = 0; i < config.fusionLayers(); i++) {
+        String prefix = "fusion_encoder.encoder.layer." + i + ".crossattention.self.";
+        keys.add(heads(dense(fusionInput, prefix + "key")));
+        values.add(heads(dense(fusionInput, prefix + "value")));
+      }
     }
     return new ImageContext(keys, values);
   }
@@ -490,16 +524,18 @@ public final class Network {
   public Tensor fuse(ImageContext context, Tensor imageRows, Tensor text, Tensor attends) {
     TensorOptional mask = attentionMask(attends);
     Tensor x = text;
-    for (int i = 0; i < config.fusionLayers(); i++) {
-      x =
-          bertLayer(
-              x,
-              "fusion_encoder.encoder.layer." + i + ".",
-              mask,
-              context.keys().get(i).index_select(0, imageRows),
-              context.values().get(i).index_select(0, imageRows));
+    try (Autocast on = Autocast.begin(precision, text)) {
+      for (int i = 0; i < config.fusionLayers(); i++) {
+        x =
+            bertLayer(
+                x,
+                "fusion_encoder.encoder.layer." + i + ".",
+                mask,
+                context.keys().get(i).index_select(0, imageRows),
+                context.values().get(i).index_select(0, imageRows));
+      }
+      return float32(x);
     }
-    return x;
   }
 
   /** Match logits of fusion class tokens: R x d to R x 2, [mismatch, match]. */
@@ -509,10 +545,15 @@ public final class Network {
 
   /** Vocabulary logits of fusion features at masked positions: M x d to M x vocabulary. */
   public Tensor maskedLogits(Tensor features) {
-    Tensor x = torch.gelu(dense(features, "mlm_head.transform.dense"));
-    x = textNorm(x, "mlm_head.transform.LayerNorm");
-    return Torch.linear(
-        x, weight("text_encoder.embeddings.word_embeddings.weight"), weight("mlm_head.bias"));
+    try (Autocast on = Autocast.begin(precision, features)) {
+      Tensor x = torch.gelu(dense(features, "mlm_head.transform.dense"));
+      x = textNorm(x, "mlm_head.transform.LayerNorm");
+      return float32(
+          Torch.linear(
+              x,
+              weight("text_encoder.embeddings.word_embeddings.weight"),
+              weight("mlm_head.bias")));
+    }
   }
 
   /**

@@ -10,11 +10,12 @@ import org.bytedeco.pytorch.AutoGradMode;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.nasvlp.internal.Torch;
+import org.nasvlp.internal.TorchDevice;
 
 /**
  * Named parameters that are views of one flat float32 vector, and gradients that are views of
- * another, so that optimiser, momentum copy, clipping and checkpoints work on whole vectors.
- * Parameters under weight decay come first. Not thread-safe.
+ * another on the same device, so that optimiser, momentum copy, clipping and checkpoints work on
+ * whole vectors. Parameters under weight decay come first. Not thread-safe.
  */
 public final class Parameters implements AutoCloseable {
   /** Where a parameter's first values come from. */
@@ -45,7 +46,7 @@ public final class Parameters implements AutoCloseable {
   private final Map<String, Tensor> byName = new LinkedHashMap<>();
   private boolean closed;
 
-  private Parameters(List<Spec> specs, boolean trainable) {
+  private Parameters(List<Spec> specs, boolean trainable, TorchDevice device) {
     List<Spec> ordered = new ArrayList<>();
     specs.stream().filter(Spec::decay).forEach(ordered::add);
     specs.stream().filter(spec -> !spec.decay()).forEach(ordered::add);
@@ -53,8 +54,8 @@ public final class Parameters implements AutoCloseable {
     decayed = ordered.stream().filter(Spec::decay).mapToLong(Spec::count).sum();
     try (PointerScope scope = new PointerScope();
         AutoGradMode off = new AutoGradMode(false)) {
-      values = keep(Torch.zeros(total));
-      gradients = trainable ? keep(Torch.zeros(total)) : null;
+      values = keep(device.zeros(total));
+      gradients = trainable ? keep(device.zeros(total)) : null;
       long offset = 0;
       for (Spec spec : ordered) {
         long count = spec.count();
@@ -71,9 +72,9 @@ public final class Parameters implements AutoCloseable {
     }
   }
 
-  /** Parameters with fresh values, the same for the same seed. */
-  static Parameters create(List<Spec> specs, long seed) {
-    Parameters parameters = new Parameters(specs, true);
+  /** Parameters with fresh values, the same for the same seed, on whatever device. */
+  static Parameters create(List<Spec> specs, long seed, TorchDevice device) {
+    Parameters parameters = new Parameters(specs, true, device);
     try (PointerScope scope = new PointerScope();
         AutoGradMode off = new AutoGradMode(false)) {
       torch.manual_seed(seed);
@@ -95,9 +96,9 @@ public final class Parameters implements AutoCloseable {
     view.copy_(torch.randn(Torch.shape(view)).mul(new org.bytedeco.pytorch.Scalar(deviation)));
   }
 
-  /** A copy without gradients. */
-  static Parameters frozenCopy(List<Spec> specs, Parameters source) {
-    Parameters copy = new Parameters(specs, false);
+  /** A copy without gradients, on a device. */
+  static Parameters frozenCopy(List<Spec> specs, Parameters source, TorchDevice device) {
+    Parameters copy = new Parameters(specs, false, device);
     try (AutoGradMode off = new AutoGradMode(false)) {
       copy.values.copy_(source.values);
     }

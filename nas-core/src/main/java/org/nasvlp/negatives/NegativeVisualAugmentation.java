@@ -14,6 +14,7 @@ import org.nasvlp.config.NvaConfig;
 import org.nasvlp.dictionary.VisualDictionary;
 import org.nasvlp.dictionary.WordCodes;
 import org.nasvlp.internal.Torch;
+import org.nasvlp.internal.TorchDevice;
 import org.nasvlp.kernels.Kernels;
 import org.nasvlp.kernels.TokenSwap;
 
@@ -124,33 +125,36 @@ public final class NegativeVisualAugmentation {
       int batch = (int) tokens.size(0);
       int count = (int) tokens.size(1);
       int chosen = chosen(count);
-      Tensor positions = Torch.empty(torch.ScalarType.Int, batch, chosen);
-      Tensor substitutes = Torch.empty(torch.ScalarType.Int, batch, chosen);
-      Tensor out = Torch.empty(torch.ScalarType.Float, batch, count, tokens.size(2));
-      dictionary
-          .codebook()
-          .swap(
-              new TokenSwap(
-                  batch,
-                  count,
-                  chosen,
-                  dictionary.radius(),
-                  config.textWeight(),
-                  seed,
-                  images.step(),
-                  mode == FusionInput.QUANTISED
-                      ? TokenSwap.Mode.QUANTISED
-                      : TokenSwap.Mode.RESIDUAL),
-              Torch.segment(textScore.detach().contiguous()),
-              Torch.segment(imageScore.detach().contiguous()),
-              Torch.segment(tokens),
-              Torch.segment(images.codes()),
-              Torch.segment(dictionary.neighbours()),
-              Torch.segment(Torch.longs(images.sampleIds(), batch)),
-              Torch.segment(positions),
-              Torch.segment(substitutes),
-              Torch.segment(out),
-              0L);
+      TorchDevice device = TorchDevice.of(tokens);
+      Tensor positions = device.empty(torch.ScalarType.Int, batch, chosen);
+      Tensor substitutes = device.empty(torch.ScalarType.Int, batch, chosen);
+      Tensor out = device.empty(torch.ScalarType.Float, batch, count, tokens.size(2));
+      try (TorchDevice.Use use = device.use()) {
+        dictionary
+            .codebook()
+            .swap(
+                new TokenSwap(
+                    batch,
+                    count,
+                    chosen,
+                    dictionary.radius(),
+                    config.textWeight(),
+                    seed,
+                    images.step(),
+                    mode == FusionInput.QUANTISED
+                        ? TokenSwap.Mode.QUANTISED
+                        : TokenSwap.Mode.RESIDUAL),
+                device.memory(textScore.detach().contiguous()),
+                device.memory(imageScore.detach().contiguous()),
+                device.memory(tokens),
+                device.memory(images.codes()),
+                device.memory(dictionary.neighbours()),
+                device.memory(device.longs(images.sampleIds(), batch)),
+                device.memory(positions),
+                device.memory(substitutes),
+                device.memory(out),
+                use.stream());
+      }
       double[][] scores = new double[batch][count];
       float[] text = Torch.toFloats(textScore);
       float[] image = Torch.toFloats(imageScore);
@@ -183,7 +187,7 @@ public final class NegativeVisualAugmentation {
   }
 
   private static int[][] rows(Tensor matrix, int rows, int columns) {
-    int[] flat = Torch.segment(matrix).toArray(ValueLayout.JAVA_INT);
+    int[] flat = Torch.toInts(matrix);
     int[][] out = new int[rows][];
     for (int i = 0; i < rows; i++) {
       out[i] = Arrays.copyOfRange(flat, i * columns, (i + 1) * columns);
@@ -220,8 +224,8 @@ public final class NegativeVisualAugmentation {
       int batch = (int) tokens.size(0);
       int count = (int) tokens.size(1);
       int chosen = chosen(count);
-      int[] codes = Torch.segment(images.codes()).toArray(ValueLayout.JAVA_INT);
-      int[] lists = Torch.segment(dictionary.neighbours()).toArray(ValueLayout.JAVA_INT);
+      int[] codes = Torch.toInts(images.codes());
+      int[] lists = Torch.toInts(dictionary.neighbours());
       int radius = dictionary.radius();
       int[][] positions = new int[batch][chosen];
       int[][] substitutes = new int[batch][chosen];
@@ -241,27 +245,47 @@ public final class NegativeVisualAugmentation {
         }
       }
       Tensor out = tokens.clone();
-      float[] e = Torch.toFloats(dictionary.codewords());
-      int width = (int) tokens.size(2);
-      var cells = Torch.segment(out);
-      for (int b = 0; b < batch; b++) {
-        for (int m = 0; m < chosen; m++) {
-          if (substitutes[b][m] < 0) {
-            continue;
-          }
-          int at = b * count + positions[b][m];
-          for (int t = 0; t < width; t++) {
-            float put = e[substitutes[b][m] * width + t];
-            if (mode == FusionInput.RESIDUAL) {
-              long cell = (long) at * width + t;
-              put += cells.getAtIndex(ValueLayout.JAVA_FLOAT, cell) - e[codes[at] * width + t];
-            }
-            cells.setAtIndex(ValueLayout.JAVA_FLOAT, (long) at * width + t, put);
-          }
-        }
-      }
+      replace(dictionary, out, codes, positions, substitutes);
       return finish(images, tokens, out, gains, positions, substitutes);
     }
+  }
+
+  /** Puts the substitutes' codewords in the place of tokens, with their residuals if they stay. */
+  private void replace(
+      VisualDictionary dictionary,
+      Tensor out,
+      int[] codes,
+      int[][] positions,
+      int[][] substitutes) {
+    int count = (int) out.size(1);
+    int most = positions.length * positions[0].length;
+    int[] at = new int[most];
+    int[] put = new int[most];
+    int[] own = new int[most];
+    int swaps = 0;
+    for (int b = 0; b < positions.length; b++) {
+      for (int m = 0; m < positions[b].length; m++) {
+        if (substitutes[b][m] >= 0) {
+          at[swaps] = b * count + positions[b][m];
+          put[swaps] = substitutes[b][m];
+          own[swaps] = codes[at[swaps]];
+          swaps++;
+        }
+      }
+    }
+    if (swaps == 0) {
+      return;
+    }
+    TorchDevice device = TorchDevice.of(out);
+    Tensor rows = device.index(Arrays.copyOf(at, swaps));
+    Tensor tokens = out.view(-1, out.size(2));
+    Tensor e = dictionary.codewords();
+    Tensor replacement = e.index_select(0, device.index(Arrays.copyOf(put, swaps)));
+    if (mode == FusionInput.RESIDUAL) {
+      Tensor old = e.index_select(0, device.index(Arrays.copyOf(own, swaps)));
+      replacement = tokens.index_select(0, rows).sub(old).add(replacement);
+    }
+    tokens.index_copy_(0, rows, replacement);
   }
 
   private static void choose(
@@ -346,14 +370,18 @@ public final class NegativeVisualAugmentation {
       }
     }
     return new HardNegativeImages(
-        out, mask.to(torch.ScalarType.Bool), scores, positions, substitutes, valid);
+        out,
+        TorchDevice.of(out).put(mask.to(torch.ScalarType.Bool)),
+        scores,
+        positions,
+        substitutes,
+        valid);
   }
 
   private void putDonors(
       Images images, Tensor tokens, Tensor out, int[][] positions, int[][] substitutes) {
     int count = (int) tokens.size(1);
-    long width = tokens.size(2) * Float.BYTES;
-    int[] codes = Torch.segment(images.codes()).toArray(ValueLayout.JAVA_INT);
+    int[] codes = Torch.toInts(images.codes());
     Map<Integer, int[]> holders = new HashMap<>();
     for (int at = 0; at < codes.length; at++) {
       int[] known = holders.getOrDefault(codes[at], new int[0]);
@@ -361,8 +389,9 @@ public final class NegativeVisualAugmentation {
       more[known.length] = at;
       holders.put(codes[at], more);
     }
-    var from = Torch.segment(tokens);
-    var to = Torch.segment(out);
+    int[] at = new int[codes.length];
+    int[] from = new int[codes.length];
+    int swaps = 0;
     for (int b = 0; b < positions.length; b++) {
       for (int m = 0; m < positions[b].length; m++) {
         int[] donors = holders.get(substitutes[b][m]);
@@ -371,10 +400,17 @@ public final class NegativeVisualAugmentation {
         }
         int position = positions[b][m];
         long draw = Kernels.draw(seed, images.step(), images.sampleIds()[b], DONOR_DRAW + position);
-        int donor = donors[Kernels.uniform(draw, donors.length)];
-        to.asSlice((b * (long) count + position) * width, width)
-            .copyFrom(from.asSlice(donor * width, width));
+        at[swaps] = b * count + position;
+        from[swaps] = donors[Kernels.uniform(draw, donors.length)];
+        swaps++;
       }
+    }
+    if (swaps > 0) {
+      TorchDevice device = TorchDevice.of(out);
+      long width = tokens.size(2);
+      Tensor given =
+          tokens.view(-1, width).index_select(0, device.index(Arrays.copyOf(from, swaps)));
+      out.view(-1, width).index_copy_(0, device.index(Arrays.copyOf(at, swaps)), given);
     }
   }
 }

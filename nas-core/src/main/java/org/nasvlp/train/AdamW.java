@@ -5,7 +5,7 @@ import org.bytedeco.pytorch.AutoGradMode;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.nasvlp.config.OptimizerConfig;
-import org.nasvlp.internal.Torch;
+import org.nasvlp.internal.TorchDevice;
 import org.nasvlp.model.Parameters;
 
 /**
@@ -22,10 +22,11 @@ final class AdamW implements AutoCloseable {
   AdamW(OptimizerConfig config, Parameters parameters) {
     this.config = config;
     this.parameters = parameters;
+    TorchDevice device = TorchDevice.of(parameters.values());
     try (PointerScope scope = new PointerScope()) {
-      first = Torch.zeros(parameters.count());
+      first = device.zeros(parameters.count());
       first.retainReference();
-      second = Torch.zeros(parameters.count());
+      second = device.zeros(parameters.count());
       second.retainReference();
     }
   }

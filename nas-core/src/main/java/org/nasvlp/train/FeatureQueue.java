@@ -3,7 +3,7 @@ package org.nasvlp.train;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.AutoGradMode;
 import org.bytedeco.pytorch.Tensor;
-import org.nasvlp.internal.Torch;
+import org.nasvlp.internal.TorchDevice;
 
 /**
  * The most recent momentum features of images and captions, further negatives of the contrast
@@ -16,12 +16,12 @@ final class FeatureQueue implements AutoCloseable {
   private int filled;
   private int next;
 
-  /** An empty queue of {@code capacity} features of width {@code width}. */
-  FeatureQueue(int capacity, int width) {
+  /** An empty queue of {@code capacity} features of width {@code width} on a device. */
+  FeatureQueue(int capacity, int width, TorchDevice device) {
     try (PointerScope scope = new PointerScope()) {
-      images = Torch.zeros(capacity, width);
+      images = device.zeros(capacity, width);
       images.retainReference();
-      texts = Torch.zeros(capacity, width);
+      texts = device.zeros(capacity, width);
       texts.retainReference();
     }
     ids = new long[capacity];

@@ -3,7 +3,7 @@ package org.nasvlp.train;
 import java.util.ArrayList;
 import java.util.List;
 import org.bytedeco.pytorch.Tensor;
-import org.nasvlp.internal.Torch;
+import org.nasvlp.internal.TorchDevice;
 
 /** Pairs of an image row and a caption row that go through one fusion pass, in groups. */
 final class FusionPairs {
@@ -30,11 +30,11 @@ final class FusionPairs {
     return pairs.size();
   }
 
-  Tensor images() {
-    return Torch.index(pairs.stream().mapToInt(pair -> pair[0]).toArray());
+  Tensor images(TorchDevice device) {
+    return device.index(pairs.stream().mapToInt(pair -> pair[0]).toArray());
   }
 
-  Tensor texts() {
-    return Torch.index(pairs.stream().mapToInt(pair -> pair[1]).toArray());
+  Tensor texts(TorchDevice device) {
+    return device.index(pairs.stream().mapToInt(pair -> pair[1]).toArray());
   }
 }

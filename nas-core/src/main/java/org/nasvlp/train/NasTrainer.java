@@ -26,6 +26,8 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.regex.Pattern;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.checkpoint.Checkpoints;
 import org.nasvlp.checkpoint.Safetensors;
@@ -45,6 +47,7 @@ import org.nasvlp.eval.ImageTextScorer;
 import org.nasvlp.eval.PublishedBenchmark;
 import org.nasvlp.internal.Draws;
 import org.nasvlp.internal.Torch;
+import org.nasvlp.internal.TorchDevice;
 import org.nasvlp.kernels.Kernels;
 import org.nasvlp.kernels.NonFiniteInputException;
 import org.nasvlp.model.NasModel;
@@ -498,7 +501,7 @@ public final class NasTrainer {
                 steps,
                 model.parameters().count(),
                 dataset.size(),
-                "cpu, " + threads + " threads",
+                TorchDevice.of(model.parameters().values()) + ", " + threads + " threads",
                 Kernels.describe());
         listeners.forEach(listener -> listener.onStart(start));
         if (samples != null) {
@@ -854,7 +857,9 @@ public final class NasTrainer {
               config.training().keepCheckpoints(),
               directory -> {
                 model.write(directory);
-                Safetensors.write(directory.resolve("training.safetensors"), trainingTensors());
+                try (PointerScope scope = new PointerScope()) {
+                  Safetensors.write(directory.resolve("training.safetensors"), trainingTensors());
+                }
                 FeatureQueue queue = trainingStep.queue();
                 State state =
                     new State(
@@ -873,19 +878,29 @@ public final class NasTrainer {
       listeners.forEach(listener -> listener.onCheckpoint(step, written));
     }
 
-    /** The live memory of optimiser state, momentum encoders and queue, by name. */
-    private Map<String, Safetensors.Entry> trainingTensors() {
-      Map<String, Safetensors.Entry> tensors = new TreeMap<>();
-      tensors.put("adamw.first", flat(trainingStep.optimizer().first()));
-      tensors.put("adamw.second", flat(trainingStep.optimizer().second()));
+    /** Optimiser state, momentum encoders and queue, by name. */
+    private Map<String, Tensor> liveTensors() {
+      Map<String, Tensor> tensors = new TreeMap<>();
+      tensors.put("adamw.first", trainingStep.optimizer().first());
+      tensors.put("adamw.second", trainingStep.optimizer().second());
       NasModel.MomentumCopy momentum = trainingStep.momentum();
       if (momentum != null) {
-        tensors.put("momentum", flat(momentum.parameters().values()));
+        tensors.put("momentum", momentum.parameters().values());
       }
       FeatureQueue queue = trainingStep.queue();
       if (queue != null) {
-        tensors.put("queue.images", flat(queue.images()));
-        tensors.put("queue.texts", flat(queue.texts()));
+        tensors.put("queue.images", queue.images());
+        tensors.put("queue.texts", queue.texts());
+      }
+      return tensors;
+    }
+
+    /** What a checkpoint holds of them: live memory on the host, else copies in the scope. */
+    private Map<String, Safetensors.Entry> trainingTensors() {
+      Map<String, Safetensors.Entry> tensors = new TreeMap<>();
+      liveTensors().forEach((name, tensor) -> tensors.put(name, flat(tensor)));
+      FeatureQueue queue = trainingStep.queue();
+      if (queue != null) {
         tensors.put(
             "queue.ids",
             entry(Safetensors.Type.I64, MemorySegment.ofArray(queue.ids()), queue.ids().length));
@@ -899,9 +914,9 @@ public final class NasTrainer {
       return tensors;
     }
 
-    private static Safetensors.Entry flat(org.bytedeco.pytorch.Tensor tensor) {
+    private static Safetensors.Entry flat(Tensor tensor) {
       return new Safetensors.Entry(
-          Safetensors.Type.F32, Torch.shape(tensor), Torch.segment(tensor));
+          Safetensors.Type.F32, Torch.shape(tensor), Torch.segment(Torch.host(tensor)));
     }
 
     void restore(Path directory) throws IOException {
@@ -921,8 +936,10 @@ public final class NasTrainer {
       requireSame(directory, saved);
       model.read(directory);
       Path file = directory.resolve("training.safetensors");
-      try (Arena arena = Arena.ofConfined()) {
+      try (Arena arena = Arena.ofConfined();
+          PointerScope scope = new PointerScope()) {
         Map<String, Safetensors.Entry> found = Safetensors.read(file, arena);
+        Map<String, Tensor> live = liveTensors();
         for (var expected : trainingTensors().entrySet()) {
           Safetensors.Entry entry = found.get(expected.getKey());
           if (entry == null
@@ -943,7 +960,7 @@ public final class NasTrainer {
             MemorySegment.ofArray(counts).copyFrom(entry.data());
             Objects.requireNonNull(trainingStep.words()).restore(counts);
           } else {
-            expected.getValue().data().copyFrom(entry.data());
+            Torch.copyInto(Objects.requireNonNull(live.get(expected.getKey())), entry.data());
           }
         }
       }

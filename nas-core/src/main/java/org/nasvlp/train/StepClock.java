@@ -4,7 +4,11 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
-/** Adds up the time between marks by section. LibTorch works synchronously on the CPU. */
+/**
+ * Adds up the time between marks by section. LibTorch works synchronously on the CPU; on a CUDA
+ * device it queues work, so that a section's time is what it took to hand its work over and what it
+ * waited for.
+ */
 final class StepClock {
   private final Map<String, Double> seconds = new LinkedHashMap<>();
   private long last = System.nanoTime();

@@ -1,6 +1,5 @@
 package org.nasvlp.train;
 
-import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -25,6 +24,7 @@ import org.nasvlp.dictionary.WordCodes;
 import org.nasvlp.eval.ArtefactProbe;
 import org.nasvlp.internal.Draws;
 import org.nasvlp.internal.Torch;
+import org.nasvlp.internal.TorchDevice;
 import org.nasvlp.model.NasModel;
 import org.nasvlp.model.Network;
 import org.nasvlp.negatives.CaptionEdit;
@@ -44,6 +44,7 @@ final class TrainingStep implements AutoCloseable {
   private final NasConfig config;
   private final NasModel model;
   private final Network network;
+  private final TorchDevice device;
   private final AdamW optimizer;
   private final NasModel.@Nullable MomentumCopy momentum;
   private final @Nullable FeatureQueue queue;
@@ -69,12 +70,13 @@ final class TrainingStep implements AutoCloseable {
     this.config = config;
     this.model = model;
     this.network = model.network();
+    this.device = TorchDevice.of(model.parameters().values());
     this.stepsPerEpoch = stepsPerEpoch;
     this.optimizer = new AdamW(config.optimizer(), model.parameters());
     this.momentum = config.objective().usesMomentumEncoders() ? model.momentumCopy() : null;
     this.queue =
         config.objective().queue() > 0
-            ? new FeatureQueue(config.objective().queue(), config.model().projection())
+            ? new FeatureQueue(config.objective().queue(), config.model().projection(), device)
             : null;
     long seed = config.training().seed();
     this.visualNegatives =
@@ -143,7 +145,7 @@ final class TrainingStep implements AutoCloseable {
 
   private Tensor images(Batch batch) {
     int size = config.model().imageSize();
-    return Torch.floats(batch.images(), batch.keys().length, 3, size, size);
+    return device.floats(batch.images(), batch.keys().length, 3, size, size);
   }
 
   /**
@@ -344,12 +346,8 @@ final class TrainingStep implements AutoCloseable {
       int maskedFrom = Math.toIntExact(fusionInput.size(0));
       if (config.objective().mvmWeight() > 0) {
         hiddenCodes =
-            MaskedCodes.draw(
-                Torch.segment(codes).toArray(ValueLayout.JAVA_INT),
-                maskedCodesSeed,
-                draw,
-                batch.sampleIds());
-        Tensor at = codes.to(torch.ScalarType.Long).eq(Torch.longs(hiddenCodes, size, 1));
+            MaskedCodes.draw(Torch.toInts(codes), maskedCodesSeed, draw, batch.sampleIds());
+        Tensor at = codes.to(torch.ScalarType.Long).eq(device.longs(hiddenCodes, size, 1));
         fusionInput =
             Torch.cat(
                 0,
@@ -367,11 +365,11 @@ final class TrainingStep implements AutoCloseable {
       FusionPairs.Group masked = texts.masked == null ? null : pairs.add(all, range(size, size));
       FusionPairs.Group codeless =
           hiddenCodes == null ? null : pairs.add(range(maskedFrom, size), all);
-      Tensor textRows = pairs.texts();
+      Tensor textRows = pairs.texts(device);
       Tensor fused =
           network.fuse(
               context,
-              pairs.images(),
+              pairs.images(device),
               texts.features.index_select(0, textRows),
               texts.attends.index_select(0, textRows));
       clock.mark("fusion encoder");
@@ -393,7 +391,7 @@ final class TrainingStep implements AutoCloseable {
       if (codeless != null && hiddenCodes != null) {
         Tensor codeLogits =
             network.codeLogits(codeless.of(fused).select(1, 0), dictionary.codewords());
-        losses.put("mvm", torch.cross_entropy_loss(codeLogits, Torch.longs(hiddenCodes, size)));
+        losses.put("mvm", torch.cross_entropy_loss(codeLogits, device.longs(hiddenCodes, size)));
       }
       if (config.dictionary().commitmentWeight() > 0) {
         losses.put("commitment", commitment(patches));
@@ -420,7 +418,7 @@ final class TrainingStep implements AutoCloseable {
         }
         dictionary.update(tokens, codes, restartSeed, draw);
         if (words != null) {
-          words.add(batch.captions(), Torch.segment(codes).toArray(ValueLayout.JAVA_INT));
+          words.add(batch.captions(), Torch.toInts(codes));
         }
       }
       clock.mark("dictionary update");
@@ -494,15 +492,15 @@ final class TrainingStep implements AutoCloseable {
       int length = captions.length();
       List<Tensor> ids = new ArrayList<>();
       List<Tensor> attends = new ArrayList<>();
-      ids.add(Torch.longs(captions.ids(), size, length));
+      ids.add(device.longs(captions.ids(), size, length));
       attends.add(attends(captions));
       if (masked != null) {
-        ids.add(Torch.longs(masked.ids(), size, length));
+        ids.add(device.longs(masked.ids(), size, length));
         attends.add(attends.getFirst());
       }
       int negativeFrom = size * ids.size();
       if (negatives != null) {
-        ids.add(Torch.longs(negatives.ids(), negatives.rows(), length));
+        ids.add(device.longs(negatives.ids(), negatives.rows(), length));
         attends.add(attends(negatives));
       }
       Tensor allIds = Torch.cat(0, ids.toArray(Tensor[]::new));
@@ -517,8 +515,8 @@ final class TrainingStep implements AutoCloseable {
           negativeFrom);
     }
 
-    private static Tensor attends(TokenizedCaptions captions) {
-      return Torch.longs(captions.mask(), captions.rows(), captions.length()).ne(new Scalar(0));
+    private Tensor attends(TokenizedCaptions captions) {
+      return device.longs(captions.mask(), captions.rows(), captions.length()).ne(new Scalar(0));
     }
 
     // ---------------------------------------------------------------- momentum encoders
@@ -552,7 +550,7 @@ final class TrainingStep implements AutoCloseable {
           Tensor fused =
               slow.fuse(
                   slow.imageContext(slow.fusionInput(image.select(1, 0), patches)),
-                  Torch.index(range(0, size)),
+                  device.index(range(0, size)),
                   text.narrow(0, size, size),
                   attends.narrow(0, size, size));
           maskedLogits = slow.maskedLogits(atMasked(fused, texts));
@@ -567,7 +565,7 @@ final class TrainingStep implements AutoCloseable {
     private Tensor atMasked(Tensor fused, Texts texts) {
       return fused
           .reshape(-1, config.model().width())
-          .index_select(0, Torch.index(Objects.requireNonNull(texts.masked).positions()));
+          .index_select(0, device.index(Objects.requireNonNull(texts.masked).positions()));
     }
 
     // ---------------------------------------------------------------- losses
@@ -591,7 +589,7 @@ final class TrainingStep implements AutoCloseable {
         columnIds = Arrays.copyOf(rowIds, size + queue.filled());
         System.arraycopy(queue.ids(), 0, columnIds, size, queue.filled());
       }
-      Tensor labels = Torch.floats(Contrast.targets(rowIds, columnIds), size, columnIds.length);
+      Tensor labels = device.floats(Contrast.targets(rowIds, columnIds), size, columnIds.length);
       Tensor toText = imageEmbedding.matmul(textBank.t()).div(temperature);
       Tensor toImage = textEmbedding.matmul(imageBank.t()).div(temperature);
       Tensor textTargets = labels;
@@ -609,16 +607,17 @@ final class TrainingStep implements AutoCloseable {
         Tensor own =
             Torch.sum(
                     imageEmbedding
-                        .index_select(0, Torch.index(texts.negativeRows))
+                        .index_select(0, device.index(texts.negativeRows))
                         .mul(negativeEmbedding),
                     1)
                 .div(temperature);
         Tensor column =
-            Torch.zeros(size)
+            device
+                .zeros(size)
                 .fill_(new Scalar(-1e4))
-                .index_copy(0, Torch.index(texts.negativeRows), own);
+                .index_copy(0, device.index(texts.negativeRows), own);
         toText = Torch.cat(1, toText, column.unsqueeze(1));
-        textTargets = Torch.cat(1, textTargets, Torch.zeros(size, 1));
+        textTargets = Torch.cat(1, textTargets, device.zeros(size, 1));
       }
       return Contrast.softCrossEntropy(toText, textTargets)
           .add(Contrast.softCrossEntropy(toImage, imageTargets))
@@ -645,14 +644,14 @@ final class TrainingStep implements AutoCloseable {
       long[] labels = new long[positives.count() + mismatches.count()];
       Arrays.fill(labels, 0, positives.count(), 1);
       return torch.cross_entropy_loss(
-          logits.narrow(0, 0, labels.length), Torch.longs(labels, labels.length));
+          logits.narrow(0, 0, labels.length), device.longs(labels, labels.length));
     }
 
     private Tensor maskedLanguage(Tensor fused, Texts texts, @Nullable Slow slow) {
       MaskedCaptions masked = Objects.requireNonNull(texts.masked);
       Tensor logits = network.maskedLogits(atMasked(fused, texts));
       Tensor hard =
-          torch.cross_entropy_loss(logits, Torch.longs(masked.targets(), masked.targets().length));
+          torch.cross_entropy_loss(logits, device.longs(masked.targets(), masked.targets().length));
       if (slow == null || slow.maskedLogits == null) {
         return hard;
       }
@@ -763,15 +762,14 @@ final class TrainingStep implements AutoCloseable {
         int[] rows, HardNegativeImages negatives, @Nullable HardNegativeImages control) {}
 
     private void addTo(ArtefactProbe probe, Swapped swapped, Tensor fusionTokens) {
-      Tensor rows = Torch.index(swapped.rows);
+      Tensor rows = device.index(swapped.rows);
       Tensor real = fusionTokens.index_select(0, rows).contiguous();
       Tensor negative = replaced(swapped.negatives, fusionTokens, rows).contiguous();
       int count = config.model().patchTokens();
       float[] realTokens = Torch.toFloats(real);
       float[] negativeTokens = Torch.toFloats(negative);
-      int[] realCodes = Torch.segment(dictionary.lookup(real)).toArray(ValueLayout.JAVA_INT);
-      int[] negativeCodes =
-          Torch.segment(dictionary.lookup(negative)).toArray(ValueLayout.JAVA_INT);
+      int[] realCodes = Torch.toInts(dictionary.lookup(real));
+      int[] negativeCodes = Torch.toInts(dictionary.lookup(negative));
       int each = count * config.model().width();
       for (int i = 0; i < swapped.rows.length; i++) {
         probe.add(
@@ -785,7 +783,7 @@ final class TrainingStep implements AutoCloseable {
     private NvaTrace trace(Swapped swapped, Hard hard, Tensor logits) {
       int row = swapped.rows[0];
       HardNegativeImages negatives = swapped.negatives;
-      int[] all = Torch.segment(codes).toArray(ValueLayout.JAVA_INT);
+      int[] all = Torch.toInts(codes);
       int count = negatives.scores()[row].length;
       List<NvaTrace.Swap> swaps = new ArrayList<>();
       for (int m = 0; m < negatives.positions()[row].length; m++) {
@@ -811,7 +809,7 @@ final class TrainingStep implements AutoCloseable {
     }
 
     private Tensor join(Swapped swapped, Tensor fusionInput, Tensor imageCls, Tensor fusionTokens) {
-      Tensor rows = Torch.index(swapped.rows);
+      Tensor rows = device.index(swapped.rows);
       Tensor cls = imageCls.index_select(0, rows);
       Tensor joined =
           Torch.cat(
@@ -887,7 +885,7 @@ final class TrainingStep implements AutoCloseable {
       }
 
       private Tensor rowsOf(Tensor logits, int[] rows) {
-        return positives.of(logits).index_select(0, Torch.index(rows));
+        return positives.of(logits).index_select(0, device.index(rows));
       }
 
       Tensor captionLoss(Tensor logits) {
@@ -916,9 +914,11 @@ final class TrainingStep implements AutoCloseable {
                 IntStream.of(crossedAt)
                     .map(i -> texts.negative(imageRows[i]) - texts.negativeFrom)
                     .toArray();
-            Tensor sameImage = negative.index_select(0, Torch.index(crossedAt));
+            Tensor sameImage = negative.index_select(0, device.index(crossedAt));
             Tensor sameCaption =
-                Objects.requireNonNull(captions).of(logits).index_select(0, Torch.index(captionAt));
+                Objects.requireNonNull(captions)
+                    .of(logits)
+                    .index_select(0, device.index(captionAt));
             yield mean(loss, hardLoss(match, sameImage, form), hardLoss(match, sameCaption, form));
           }
           case MATCHED -> {

@@ -1,6 +1,5 @@
 package org.nasvlp.train;
 
-import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -14,6 +13,7 @@ import org.bytedeco.pytorch.global.torch;
 import org.nasvlp.data.CaptionTokenizer;
 import org.nasvlp.data.TokenizedCaptions;
 import org.nasvlp.internal.Torch;
+import org.nasvlp.internal.TorchDevice;
 import org.nasvlp.model.Network;
 
 /**
@@ -78,25 +78,24 @@ final class WordProposals {
     }
     try (PointerScope scope = new PointerScope();
         AutoGradMode off = new AutoGradMode(false)) {
-      Tensor attends = Torch.longs(texts.mask(), rows.length, length).ne(new Scalar(0));
-      Tensor text = network.encodeText(Torch.longs(texts.ids(), rows.length, length), attends);
-      Tensor images = Torch.index(rows);
+      TorchDevice device = TorchDevice.of(imageCls);
+      Tensor attends = device.longs(texts.mask(), rows.length, length).ne(new Scalar(0));
+      Tensor text = network.encodeText(device.longs(texts.ids(), rows.length, length), attends);
+      Tensor images = device.index(rows);
       Tensor context =
           network.fusionInput(
               imageCls.index_select(0, images), fusionTokens.index_select(0, images));
       Tensor fused =
           network.fuse(
               network.imageContext(context),
-              Torch.index(IntStream.range(0, rows.length).toArray()),
+              device.index(IntStream.range(0, rows.length).toArray()),
               text,
               attends);
-      Tensor places1d = Torch.index(IntStream.of(found).map(i -> at[i]).toArray());
+      Tensor places1d = device.index(IntStream.of(found).map(i -> at[i]).toArray());
       Tensor logits =
           network.maskedLogits(fused.reshape(-1, fused.size(2)).index_select(0, places1d));
       int most = Math.min(TOKENS, words.length);
-      long[] best =
-          Torch.segment(torch.topk(logits, most, 1, true, true).get1().contiguous())
-              .toArray(ValueLayout.JAVA_LONG);
+      long[] best = Torch.toLongs(torch.topk(logits, most, 1, true, true).get1());
       for (int i = 0; i < found.length; i++) {
         List<String> list = new ArrayList<>();
         for (int t = 0; t < most && list.size() < MOST; t++) {

@@ -31,6 +31,7 @@ import org.nasvlp.config.NtaConfig;
 import org.nasvlp.config.NvaConfig;
 import org.nasvlp.config.ObjectiveConfig;
 import org.nasvlp.config.OptimizerConfig;
+import org.nasvlp.config.Precision;
 import org.nasvlp.config.TrainingConfig;
 import org.nasvlp.data.CaptionTokenizer;
 import org.nasvlp.data.ImageTextDataset;
@@ -202,7 +203,9 @@ class NasTrainerTest {
     Path a = trainer(Shapes.config(6), "a").build().run().checkpoint();
     Path b = trainer(Shapes.config(6), "b").build().run().checkpoint();
     assertSame(a, b);
-    NasConfig other = Shapes.config(6).with(new TrainingConfig(4, 6, 0, 0, 0, 3, false, false));
+    NasConfig other =
+        Shapes.config(6)
+            .with(new TrainingConfig(4, 6, 0, 0, 0, 3, false, false, "cpu", Precision.FLOAT32));
     Path c = trainer(other, "c").build().run().checkpoint();
     assertThat(tensors(c).getFirst()).isNotEqualTo(tensors(a).getFirst());
   }
@@ -237,7 +240,9 @@ class NasTrainerTest {
 
   @Test
   void checkpointsAreWrittenOnTheWayAndOldOnesDropped() throws IOException {
-    NasConfig config = Shapes.config(10).with(new TrainingConfig(3, 10, 0, 0, 2, 2, false, false));
+    NasConfig config =
+        Shapes.config(10)
+            .with(new TrainingConfig(3, 10, 0, 0, 2, 2, false, false, "cpu", Precision.FLOAT32));
     trainer(config, "out").build().run();
     try (var files = Files.list(folder.resolve("out/checkpoints"))) {
       assertThat(files.map(file -> file.getFileName().toString()))
@@ -249,7 +254,9 @@ class NasTrainerTest {
   @Test
   void gradientCheckpointingChangesNoBit() throws IOException {
     Path kept = trainer(Shapes.config(6), "kept").build().run().checkpoint();
-    NasConfig config = Shapes.config(6).with(new TrainingConfig(3, 6, 0, 0, 0, 3, false, true));
+    NasConfig config =
+        Shapes.config(6)
+            .with(new TrainingConfig(3, 6, 0, 0, 0, 3, false, true, "cpu", Precision.FLOAT32));
     Path computed = trainer(config, "computed").build().run().checkpoint();
     assertSame(kept, computed);
   }
@@ -526,7 +533,9 @@ class NasTrainerTest {
     }
     Path file = Files.writeString(folder.resolve("replace_att.json"), items + "}");
     PublishedBenchmark crepe = PublishedBenchmark.read(BenchmarkFormat.SUGARCREPE, file);
-    NasConfig config = Shapes.config(6).with(new TrainingConfig(3, 6, 0, 2, 0, 3, true, false));
+    NasConfig config =
+        Shapes.config(6)
+            .with(new TrainingConfig(3, 6, 0, 2, 0, 3, true, false, "cpu", Precision.FLOAT32));
     List<String> told = new ArrayList<>();
     TrainingListener listener =
         new TrainingListener() {
@@ -645,7 +654,9 @@ class NasTrainerTest {
   void theTimeBudgetBoundsTheSteps() {
     NasConfig config =
         Shapes.config(1_000_000)
-            .with(new TrainingConfig(3, 1_000_000, 0.05, 0, 0, 1, false, false));
+            .with(
+                new TrainingConfig(
+                    3, 1_000_000, 0.05, 0, 0, 1, false, false, "cpu", Precision.FLOAT32));
     TrainingResult result = trainer(config, "out").build().run();
     assertThat(result.stopped()).isFalse();
     assertThat(result.step()).isEqualTo(result.steps()).isLessThan(100_000);
@@ -700,7 +711,8 @@ class NasTrainerTest {
     float[] given;
     TrainingConfig t = config.training();
     TrainingConfig seed =
-        new TrainingConfig(77, t.steps(), 0, 0, 0, t.keepCheckpoints(), false, false);
+        new TrainingConfig(
+            77, t.steps(), 0, 0, 0, t.keepCheckpoints(), false, false, "cpu", Precision.FLOAT32);
     try (NasModel other = NasModel.create(config.with(seed), tokenizer)) {
       given = Torch.toFloats(other.parameters().values());
       other.exportWeights(file);

@@ -15,6 +15,7 @@ import org.nasvlp.config.NtaConfig;
 import org.nasvlp.config.NvaConfig;
 import org.nasvlp.config.ObjectiveConfig;
 import org.nasvlp.config.OptimizerConfig;
+import org.nasvlp.config.Precision;
 import org.nasvlp.config.TrainingConfig;
 import org.nasvlp.data.BadSampleException;
 import org.nasvlp.data.CaptionTokenizer;
@@ -167,6 +168,6 @@ public final class Shapes implements ImageTextDataset {
         new ObjectiveConfig(1, 1, 1, 0, 0.07, 0.001, 0.5, 32, 0.9, 0.2, 0, 0.3),
         new OptimizerConfig(2e-3, 1e-4, 0.1, 0, 0.02, 0.9, 0.999, 1e-8, 1, 1),
         new DataConfig(8, 0.8, true, 0.1, 0xFFFFFF, 2, 0.01),
-        new TrainingConfig(3, steps, 0, 0, 0, 3, false, false));
+        new TrainingConfig(3, steps, 0, 0, 0, 3, false, false, "cpu", Precision.FLOAT32));
   }
 }

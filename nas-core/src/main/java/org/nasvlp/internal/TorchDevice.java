@@ -1,0 +1,254 @@
+package org.nasvlp.internal;
+
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.net.URL;
+import org.bytedeco.javacpp.Loader;
+import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Device;
+import org.bytedeco.pytorch.DeviceOptional;
+import org.bytedeco.pytorch.MemoryFormatOptional;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptions;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch_cuda;
+import org.nasvlp.kernels.Backend;
+import org.nasvlp.kernels.Kernels;
+
+/**
+ * Where LibTorch keeps tensors and computes, and which kernels serve the dictionary there. All
+ * tensors of a model lie on one device; what is read from disk or drawn in Java is made on the host
+ * and put there. Immutable.
+ */
+public final class TorchDevice {
+  /** The host. */
+  public static final TorchDevice CPU = new TorchDevice(-1);
+
+  private static final String CUDA_PART = "libtorch_cuda.so";
+
+  /** Ordinal of a CUDA device; -1 for the host. */
+  private final int index;
+
+  private TorchDevice(int index) {
+    this.index = index;
+  }
+
+  /**
+   * The device of a {@code training.device}.
+   *
+   * @param name {@code cpu}, {@code cuda}, {@code cuda:N}, or {@code auto}: the first CUDA device
+   *     where there is one that both LibTorch and the kernels can use, else the host
+   * @throws IllegalStateException if a CUDA device is asked for by name and cannot be used, with
+   *     the reason and the remedy
+   * @throws IllegalArgumentException for another name
+   */
+  public static TorchDevice of(String name) {
+    if (name.equals("cpu")) {
+      return CPU;
+    }
+    boolean auto = name.equals("auto");
+    if (!auto && !name.matches("cuda(:[0-9]{1,2})?")) {
+      throw new IllegalArgumentException(
+          "the device is '" + name + "'; it can be cpu, cuda, cuda:N or auto");
+    }
+    int index = name.startsWith("cuda:") ? Integer.parseInt(name.substring(5)) : 0;
+    String reason = unavailableReason(index);
+    if (reason.isEmpty()) {
+      prepare();
+      return new TorchDevice(index);
+    }
+    if (auto) {
+      return CPU;
+    }
+    throw new IllegalStateException("device " + name + " cannot be used: " + reason);
+  }
+
+  /** Why a CUDA device cannot be used, with the remedy; "" if it can. */
+  public static String unavailableReason(int index) {
+    Torch.ensureLoaded();
+    if (!torch.hasCUDA()) {
+      return withoutCuda();
+    }
+    if (!torch.cuda_is_available()) {
+      String kernels = Kernels.unavailableReason(Backend.CUDA);
+      return "LibTorch finds no CUDA device; it needs an NVIDIA driver for CUDA 13 (580 or later)"
+          + (kernels.isEmpty() ? "" : " (the kernels: " + kernels + ")");
+    }
+    int count = torch.cuda_device_count();
+    if (index >= count) {
+      return "there "
+          + (count == 1 ? "is 1 CUDA device" : "are " + count + " CUDA devices")
+          + ", counted from 0";
+    }
+    String kernels = Kernels.unavailableReason(Backend.CUDA);
+    return kernels.isEmpty() ? "" : "the dictionary's kernels have no CUDA library: " + kernels;
+  }
+
+  /** Why LibTorch's part for CUDA is not there: not on the class path, or not to be loaded. */
+  private static String withoutCuda() {
+    URL part = TorchDevice.class.getClassLoader().getResource(Torch.library("-gpu", CUDA_PART));
+    if (part == null) {
+      return "this LibTorch is built for the CPU; build with the Maven profile gpu, or put"
+          + " org.bytedeco pytorch with classifier "
+          + Loader.getPlatform()
+          + "-gpu in its place, and cuda with classifier "
+          + Loader.getPlatform();
+    }
+    try {
+      System.load(Loader.cacheResource(part).getAbsolutePath());
+      return "LibTorch did not load its part for CUDA, " + CUDA_PART;
+    } catch (IOException | UnsatisfiedLinkError e) {
+      String message = String.valueOf(e.getMessage());
+      return "LibTorch's part for CUDA cannot be loaded ("
+          + message.substring(message.lastIndexOf('/') + 1)
+          + "); install CUDA 13 with cuBLAS, cuSPARSE, cuSOLVER, cuDNN and NCCL, or set"
+          + " LD_LIBRARY_PATH to where they are";
+    }
+  }
+
+  private static void prepare() {
+    // Same sums from run to run where LibTorch has a way to, and float32 that is float32.
+    var context = torch.globalContext();
+    context.setDeterministicAlgorithms(true, true);
+    context.setDeterministicCuDNN(true);
+    context.setBenchmarkCuDNN(false);
+    context.setAllowTF32CuDNN(false);
+    context.setAllowTF32CuBLAS(false);
+  }
+
+  /** Whether it is a CUDA device. */
+  public boolean isCuda() {
+    return index >= 0;
+  }
+
+  /** LibTorch's type of it. */
+  public torch.DeviceType type() {
+    return isCuda() ? torch.DeviceType.CUDA : torch.DeviceType.CPU;
+  }
+
+  /** What the dictionary's kernels run on there. */
+  public Backend kernels() {
+    if (isCuda()) {
+      return Backend.CUDA;
+    }
+    return Kernels.isAvailable(Backend.CPU) ? Backend.CPU : Backend.JAVA;
+  }
+
+  /** The device that a tensor lies on. */
+  public static TorchDevice of(Tensor tensor) {
+    return tensor.is_cuda() ? new TorchDevice(tensor.device().index()) : CPU;
+  }
+
+  /** The tensor itself if it lies here, else a copy here. */
+  public Tensor put(Tensor tensor) {
+    return isCuda() ? tensor.to(libTorch(), tensor.scalar_type()) : Torch.host(tensor);
+  }
+
+  private Device libTorch() {
+    return isCuda()
+        ? new Device(torch.DeviceType.CUDA, (byte) index)
+        : new Device(torch.DeviceType.CPU);
+  }
+
+  private TensorOptions options(torch.ScalarType type) {
+    Torch.ensureLoaded();
+    return new TensorOptions(type).device(new DeviceOptional(libTorch()));
+  }
+
+  /** {@link Torch#floats} here. */
+  public Tensor floats(float[] values, long... shape) {
+    return put(Torch.floats(values, shape));
+  }
+
+  /** {@link Torch#longs} here. */
+  public Tensor longs(long[] values, long... shape) {
+    return put(Torch.longs(values, shape));
+  }
+
+  /** {@link Torch#index} here. */
+  public Tensor index(int[] values) {
+    return put(Torch.index(values));
+  }
+
+  /** {@link Torch#zeros} here. */
+  public Tensor zeros(long... shape) {
+    return torch.zeros(shape, options(torch.ScalarType.Float));
+  }
+
+  /** {@link Torch#empty} here. */
+  public Tensor empty(torch.ScalarType type, long... shape) {
+    return torch.empty(shape, options(type), new MemoryFormatOptional());
+  }
+
+  /**
+   * A tensor's memory for the kernels, valid while the tensor lives; on a CUDA device an address
+   * that only kernels may follow.
+   *
+   * @throws IllegalArgumentException if the tensor is not contiguous or lies elsewhere
+   */
+  public MemorySegment memory(Tensor tensor) {
+    if (tensor.is_cuda() != isCuda()) {
+      throw new IllegalArgumentException(
+          "the tensor lies on "
+              + (tensor.is_cuda() ? "a CUDA device" : "the host")
+              + ", not on "
+              + this);
+    }
+    if (!tensor.is_contiguous()) {
+      throw new IllegalArgumentException("the tensor must be contiguous");
+    }
+    return MemorySegment.ofAddress(tensor.data_ptr().address()).reinterpret(tensor.nbytes());
+  }
+
+  /** Time in which kernels are launched on this device, in LibTorch's order of work. */
+  public Use use() {
+    return new Use();
+  }
+
+  /** Makes the device current for the calling thread, until closed. */
+  public final class Use implements AutoCloseable {
+    private final byte previous = isCuda() ? Cuda.makeCurrent((byte) index) : -1;
+
+    private Use() {}
+
+    /** The stream that LibTorch works on, as the kernels take it. */
+    public long stream() {
+      return isCuda() ? Cuda.stream((byte) index) : 0L;
+    }
+
+    @Override
+    public void close() {
+      if (isCuda()) {
+        Cuda.makeCurrent(previous);
+      }
+    }
+  }
+
+  /** What only LibTorch's GPU build has: not loaded on the host. */
+  private static final class Cuda {
+    static byte makeCurrent(byte index) {
+      return torch_cuda.ExchangeDevice(index);
+    }
+
+    static long stream(byte index) {
+      try (PointerScope scope = new PointerScope()) {
+        Pointer stream = torch_cuda.getCurrentCUDAStream(index).stream();
+        return stream == null ? 0L : stream.address();
+      }
+    }
+  }
+
+  /** Waits for the work given to the device. */
+  public void synchronise() {
+    if (isCuda()) {
+      torch.cuda_synchronize(index);
+    }
+  }
+
+  /** {@code cpu} or {@code cuda:N}. */
+  @Override
+  public String toString() {
+    return isCuda() ? "cuda:" + index : "cpu";
+  }
+}
