@@ -12,32 +12,30 @@ final class DeviceOption {
   @Spec(Spec.Target.MIXEE)
   private CommandSpec spec;
 
+  private @Nullable String device;
+
   @Option(
       names = "--device",
       paramLabel = "DEVICE",
       description =
           "cpu, cuda, cuda:N, or auto: a GPU if it is usable, else the CPU (default: the"
               + " configuration's when training, else cpu).")
-  private @Nullable String device;
-
-  private @Nullable String checked() {
-    if (device != null && !device.matches("cpu|auto|cuda(:[0-9]{1,2})?")) {
+  void setDevice(String name) {
+    if (!name.matches("cpu|auto|cuda(:[0-9]{1,2})?")) {
       throw new ParameterException(
           spec.commandLine(),
-          "Invalid value for option '--device': " + device + " is not cpu, cuda, cuda:N or auto");
+          "Invalid value for option '--device': " + name + " is not cpu, cuda, cuda:N or auto");
     }
-    return device;
+    device = name;
   }
 
   /** For a model that is loaded. */
   String orCpu() {
-    String name = checked();
-    return name == null ? "cpu" : name;
+    return device == null ? "cpu" : device;
   }
 
   /** The configuration with this device, if one is named. */
   NasConfig on(NasConfig config) {
-    String name = checked();
-    return name == null ? config : config.with(config.training().withDevice(name));
+    return device == null ? config : config.with(config.training().withDevice(device));
   }
 }

@@ -22,6 +22,10 @@ final class Failures {
               + e.getMessage()
               + "): use a smaller data.batchSize or model, or give Java more with"
               + " NAS_JAVA_OPTS=-Xmx4g";
+      case RuntimeException e when isGpuOutOfMemory(e) ->
+          "out of GPU memory: use a smaller data.batchSize or model,"
+              + " training.gradientCheckpointing, or training.precision BFLOAT16"
+              + firstLine(e);
       case NoSuchFileException e when e.getReason() == null ->
           e.getFile() + ": no such file or folder";
       case AccessDeniedException e -> e.getFile() + ": permission denied";
@@ -41,6 +45,11 @@ final class Failures {
   private static String orName(Throwable failure) {
     String message = failure.getMessage();
     return message == null || message.isBlank() ? failure.getClass().getSimpleName() : message;
+  }
+
+  private static boolean isGpuOutOfMemory(RuntimeException failure) {
+    String message = failure.getMessage();
+    return message != null && message.startsWith("CUDA out of memory");
   }
 
   /** LibTorch's errors carry a native stack trace behind their first line. */

@@ -35,6 +35,8 @@ class NasTest {
           train --config c.json --steps 0;  0 is not above 0
           train --config c.json --benchmark x=y; there is no benchmark 'x'
           train --config c.json --benchmark-images valse=d; has no --benchmark valse
+          train --config c.json --device gpu; gpu is not cpu, cuda, cuda:N or auto
+          eval --benchmark valse --device cuda:x; cuda:x is not cpu, cuda, cuda:N or auto
           score;                            'IMAGE'
           score a.png;                      'CAPTION'
           score a.png %20;                  A caption is blank

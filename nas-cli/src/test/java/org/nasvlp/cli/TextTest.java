@@ -45,6 +45,12 @@ class TextTest {
         .isEqualTo("inner");
     assertThat(Failures.describe(new OutOfMemoryError("Java heap space")))
         .contains("out of memory (Java heap space)", "NAS_JAVA_OPTS");
+    assertThat(
+            Failures.describe(
+                new RuntimeException(
+                    "CUDA out of memory. Tried to allocate 2.00 GiB.\nException raised ...")))
+        .startsWith("out of GPU memory: use a smaller data.batchSize")
+        .endsWith(": CUDA out of memory. Tried to allocate 2.00 GiB. (more with --verbose)");
     assertThat(Failures.describe(new RuntimeException("sizes differ\nException raised from ...")))
         .isEqualTo("unexpected RuntimeException: sizes differ (more with --verbose)");
     assertThat(Failures.describe(new NullPointerException()))
