@@ -96,8 +96,7 @@ template <class... Parameters, class... Arguments>
 void launch(const char *name, void (*kernel)(Parameters...), dim3 grid, dim3 block,
             cudaStream_t stream, Arguments... arguments) {
 #if defined(NAS_EMULATION)
-  check(emulation::launch(name, grid, block, [=] { kernel(arguments...); }), name);
-  (void)stream;
+  check(emulation::launch(name, grid, block, stream, [=] { kernel(arguments...); }), name);
 #else
   kernel<<<grid, block, 0, stream>>>(arguments...);
   check(cudaGetLastError(), name);

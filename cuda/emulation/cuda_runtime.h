@@ -4,7 +4,10 @@
  *
  * A block's threads are fibers of one operating-system thread, resumed in a shuffled order, and a
  * barrier or a shuffle gives way to the others. Device memory is unreadable outside of kernels and
- * copies, is filled with a pattern, and ends at a guard page. What this cannot show: races between
+ * copies, is filled with a pattern, and ends at a guard page. There are two devices: a kernel cannot
+ * touch the other one's memory, and a stream takes work only while its device is current. While a
+ * stream is captured what it is given is recorded, not run, and what may not be captured fails, in any
+ * thread (cudaStreamCaptureModeGlobal). What this cannot show: races between
  * threads that run truly at the same time, device limits, the compiler's device code, and speed.
  */
 #ifndef NAS_CUDA_EMULATION_H
@@ -54,9 +57,13 @@ enum cudaError_t {
   cudaErrorDevicesUnavailable = 46,
   cudaErrorNoDevice = 100,
   cudaErrorInvalidDevice = 101,
+  cudaErrorInvalidResourceHandle = 400,
   cudaErrorSystemNotReady = 802,
   cudaErrorSystemDriverMismatch = 803,
-  cudaErrorCompatNotSupportedOnDevice = 804
+  cudaErrorCompatNotSupportedOnDevice = 804,
+  cudaErrorStreamCaptureUnsupported = 900,
+  cudaErrorStreamCaptureInvalidated = 901,
+  cudaErrorStreamCaptureImplicit = 906
 };
 
 enum cudaMemcpyKind {
@@ -79,6 +86,9 @@ struct cudaDeviceProp {
 };
 
 using cudaStream_t = struct EmulatedStream *;
+using cudaGraph_t = struct EmulatedGraph *;
+using cudaGraphExec_t = struct EmulatedGraph *;
+enum cudaStreamCaptureMode { cudaStreamCaptureModeGlobal = 0 };
 
 cudaError_t cudaGetLastError();
 const char *cudaGetErrorString(cudaError_t error);
@@ -99,10 +109,18 @@ cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t stre
 cudaError_t cudaStreamCreate(cudaStream_t *stream);
 cudaError_t cudaStreamDestroy(cudaStream_t stream);
 cudaError_t cudaStreamSynchronize(cudaStream_t stream);
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode);
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph);
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t *executable, cudaGraph_t graph,
+                                 unsigned long long flags = 0);
+cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream);
+cudaError_t cudaGraphDestroy(cudaGraph_t graph);
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable);
 
 namespace emulation {
 
-cudaError_t launch(const char *name, dim3 grid, dim3 block, const std::function<void()> &kernel);
+cudaError_t launch(const char *name, dim3 grid, dim3 block, cudaStream_t stream,
+                   const std::function<void()> &kernel);
 
 /* Returns when all threads of the block have come to a barrier; the OR of their values. */
 int block_barrier(int value);

@@ -4,15 +4,28 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <vector>
 
 thread_local dim3 threadIdx, blockIdx, blockDim, gridDim;
+
+/* `capture` is what is recorded at the moment, or NULL; `broken` if something may not be. */
+struct EmulatedStream {
+  int device;
+  EmulatedGraph *capture;
+  bool broken;
+};
+
+struct EmulatedGraph {
+  std::vector<std::function<void()>> nodes;
+};
 
 namespace {
 
@@ -23,7 +36,11 @@ struct Block {
   size_t mapped;   /* bytes of the mapping */
   size_t usable;   /* bytes of the mapping before the guard page */
   size_t bytes;    /* asked for */
+  int device;
 };
+
+constexpr int kDevices = 2;
+thread_local int current_device = 0;
 
 constexpr unsigned char kPattern = 0x7b;
 constexpr size_t kTotalMemory = (size_t)8 << 30;
@@ -33,21 +50,27 @@ std::map<char *, Block> blocks; /* by the pointer handed out */
 size_t used_memory = 0;
 int open_depth = 0;
 
-void protect_all(int protection) {
-  for (auto &entry : blocks) mprotect(entry.second.base, entry.second.usable, protection);
+void protect_all(int protection, int device) {
+  for (auto &entry : blocks) {
+    if (device >= 0 && entry.second.device != device) continue;
+    mprotect(entry.second.base, entry.second.usable, protection);
+  }
 }
 
-/* Device memory is readable and writable while one of these lives. */
+/* Memory of a device, or of all (-1), is readable and writable while one of these lives. */
 class OpenMemory {
  public:
-  OpenMemory() {
+  explicit OpenMemory(int device = -1) : device_(device) {
     memory_mutex.lock();
-    if (open_depth++ == 0) protect_all(PROT_READ | PROT_WRITE);
+    if (open_depth++ == 0) protect_all(PROT_READ | PROT_WRITE, device_);
   }
   ~OpenMemory() {
-    if (--open_depth == 0) protect_all(PROT_NONE);
+    if (--open_depth == 0) protect_all(PROT_NONE, device_);
     memory_mutex.unlock();
   }
+
+ private:
+  int device_;
 };
 
 bool inside(const void *pointer, size_t bytes) {
@@ -204,17 +227,38 @@ void run_block(const char *name) {
 }
 
 
-}  // namespace
+/* ---------------------------------------------------------------- streams */
 
-namespace emulation {
+std::mutex capture_mutex;
+std::vector<EmulatedStream *> capturing;
 
-cudaError_t launch(const char *name, dim3 grid, dim3 block, const std::function<void()> &kernel) {
-  uint64_t threads = (uint64_t)block.x * block.y * block.z;
-  if (threads < 1 || threads > 1024 || grid.x < 1 || grid.x > 0x7fffffffu || grid.y < 1 ||
-      grid.y > 65535 || grid.z < 1 || grid.z > 65535) {
-    return cudaErrorInvalidConfiguration;
+/* What fails, and ends every capture, while there is one. */
+cudaError_t outside_captures(cudaError_t error = cudaErrorStreamCaptureUnsupported) {
+  std::lock_guard<std::mutex> lock(capture_mutex);
+  for (EmulatedStream *stream : capturing) stream->broken = true;
+  return capturing.empty() ? cudaSuccess : error;
+}
+
+/* Runs work on a stream, or records it. */
+cudaError_t enqueue(cudaStream_t stream, const std::function<void()> &work) {
+  if (stream == nullptr) {
+    const cudaError_t error = outside_captures(cudaErrorStreamCaptureImplicit);
+    if (error != cudaSuccess) return error;
+  } else {
+    if (stream->device != current_device) return cudaErrorInvalidResourceHandle;
+    if (stream->broken) return cudaErrorStreamCaptureInvalidated;
+    if (stream->capture != nullptr) {
+      stream->capture->nodes.push_back(work);
+      return cudaSuccess;
+    }
   }
-  OpenMemory open;
+  work();
+  return cudaSuccess;
+}
+
+void run_grid(const char *name, dim3 grid, dim3 block, int device,
+              const std::function<void()> &kernel) {
+  OpenMemory open(device);
   machine.kernel = &kernel;
   gridDim = grid;
   blockDim = block;
@@ -226,7 +270,21 @@ cudaError_t launch(const char *name, dim3 grid, dim3 block, const std::function<
       }
     }
   }
-  return cudaSuccess;
+}
+
+}  // namespace
+
+namespace emulation {
+
+cudaError_t launch(const char *name, dim3 grid, dim3 block, cudaStream_t stream,
+                   const std::function<void()> &kernel) {
+  uint64_t threads = (uint64_t)block.x * block.y * block.z;
+  if (threads < 1 || threads > 1024 || grid.x < 1 || grid.x > 0x7fffffffu || grid.y < 1 ||
+      grid.y > 65535 || grid.z < 1 || grid.z > 65535) {
+    return cudaErrorInvalidConfiguration;
+  }
+  const int device = current_device;
+  return enqueue(stream, [=] { run_grid(name, grid, block, device, kernel); });
 }
 
 int block_barrier(int value) {
@@ -285,23 +343,33 @@ const char *cudaGetErrorString(cudaError_t error) {
       return "out of memory";
     case cudaErrorInvalidConfiguration:
       return "invalid configuration argument";
+    case cudaErrorInvalidResourceHandle:
+      return "invalid resource handle";
+    case cudaErrorStreamCaptureUnsupported:
+      return "operation not permitted when stream is capturing";
+    case cudaErrorStreamCaptureInvalidated:
+      return "operation failed due to a previous error during capture";
+    case cudaErrorStreamCaptureImplicit:
+      return "operation would make the legacy stream depend on a capturing blocking stream";
     default:
       return "emulated error";
   }
 }
 
 cudaError_t cudaGetDeviceCount(int *count) {
-  *count = 1;
+  *count = kDevices;
   return cudaSuccess;
 }
 
 cudaError_t cudaGetDevice(int *device) {
-  *device = 0;
+  *device = current_device;
   return cudaSuccess;
 }
 
 cudaError_t cudaSetDevice(int device) {
-  return device == 0 ? cudaSuccess : cudaErrorInvalidDevice;
+  if (device < 0 || device >= kDevices) return cudaErrorInvalidDevice;
+  current_device = device;
+  return cudaSuccess;
 }
 
 cudaError_t cudaDriverGetVersion(int *version) {
@@ -322,12 +390,16 @@ cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr, int) {
 }
 
 cudaError_t cudaPointerGetAttributes(cudaPointerAttributes *attributes, const void *pointer) {
-  attributes->type = inside(pointer, 1) ? cudaMemoryTypeDevice : cudaMemoryTypeUnregistered;
-  attributes->device = 0;
+  std::lock_guard<std::recursive_mutex> lock(memory_mutex);
+  const bool known = inside(pointer, 1);
+  attributes->type = known ? cudaMemoryTypeDevice : cudaMemoryTypeUnregistered;
+  attributes->device = known ? std::prev(blocks.upper_bound((char *)pointer))->second.device : -1;
   return cudaSuccess;
 }
 
 cudaError_t cudaMalloc(void **pointer, size_t bytes) {
+  const cudaError_t error = outside_captures();
+  if (error != cudaSuccess) return error;
   std::lock_guard<std::recursive_mutex> lock(memory_mutex);
   size_t page = (size_t)sysconf(_SC_PAGESIZE);
   if (bytes > kTotalMemory - used_memory) return cudaErrorMemoryAllocation;
@@ -339,9 +411,8 @@ cudaError_t cudaMalloc(void **pointer, size_t bytes) {
   if (base == MAP_FAILED) return cudaErrorMemoryAllocation;
   memset(base, kPattern, usable);
   mprotect(base, usable + page, PROT_NONE);
-  if (open_depth > 0) mprotect(base, usable, PROT_READ | PROT_WRITE);
   char *given = (char *)base + usable - padded;
-  blocks[given] = Block{(char *)base, usable + page, usable, bytes};
+  blocks[given] = Block{(char *)base, usable + page, usable, bytes, current_device};
   used_memory += bytes;
   *pointer = given;
   return cudaSuccess;
@@ -349,6 +420,8 @@ cudaError_t cudaMalloc(void **pointer, size_t bytes) {
 
 cudaError_t cudaFree(void *pointer) {
   if (pointer == nullptr) return cudaSuccess;
+  const cudaError_t error = outside_captures();
+  if (error != cudaSuccess) return error;
   std::lock_guard<std::recursive_mutex> lock(memory_mutex);
   auto found = blocks.find((char *)pointer);
   if (found == blocks.end()) return cudaErrorInvalidValue;
@@ -365,32 +438,103 @@ cudaError_t cudaMemGetInfo(size_t *available, size_t *total) {
   return cudaSuccess;
 }
 
+namespace {
+
+bool can_copy(const void *to, const void *from, size_t bytes, cudaMemcpyKind kind) {
+  return (kind != cudaMemcpyDeviceToHost) == inside(to, bytes) &&
+         (kind != cudaMemcpyHostToDevice) == inside(from, bytes);
+}
+
+}  // namespace
+
 cudaError_t cudaMemcpy(void *to, const void *from, size_t bytes, cudaMemcpyKind kind) {
+  const cudaError_t error = outside_captures();
+  if (error != cudaSuccess) return error;
   if (bytes == 0) return cudaSuccess;
-  if ((kind != cudaMemcpyDeviceToHost) != inside(to, bytes)) return cudaErrorInvalidValue;
-  if ((kind != cudaMemcpyHostToDevice) != inside(from, bytes)) return cudaErrorInvalidValue;
+  if (!can_copy(to, from, bytes, kind)) return cudaErrorInvalidValue;
   OpenMemory open;
   memmove(to, from, bytes);
   return cudaSuccess;
 }
 
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind,
-                            cudaStream_t) {
-  return cudaMemcpy(to, from, bytes, kind);
+                            cudaStream_t stream) {
+  if (bytes == 0) return cudaSuccess;
+  if (!can_copy(to, from, bytes, kind)) return cudaErrorInvalidValue;
+  /* All memory of the host is pageable here. */
+  if (kind != cudaMemcpyDeviceToDevice && stream != nullptr && stream->capture != nullptr) {
+    return outside_captures();
+  }
+  return enqueue(stream, [=] {
+    OpenMemory open;
+    memmove(to, from, bytes);
+  });
 }
 
-cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t) {
-  if (bytes > 0 && !inside(to, bytes)) return cudaErrorInvalidValue;
-  OpenMemory open;
-  memset(to, value, bytes);
-  return cudaSuccess;
+cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t stream) {
+  if (bytes == 0) return cudaSuccess;
+  if (!inside(to, bytes)) return cudaErrorInvalidValue;
+  return enqueue(stream, [=] {
+    OpenMemory open;
+    memset(to, value, bytes);
+  });
 }
 
 cudaError_t cudaStreamCreate(cudaStream_t *stream) {
-  *stream = (cudaStream_t)(uintptr_t)64;
+  *stream = new EmulatedStream{current_device, nullptr, false};
   return cudaSuccess;
 }
 
-cudaError_t cudaStreamDestroy(cudaStream_t) { return cudaSuccess; }
+cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  delete stream;
+  return cudaSuccess;
+}
 
-cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
+cudaError_t cudaStreamSynchronize(cudaStream_t) { return outside_captures(); }
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+  if (stream == nullptr) return cudaErrorStreamCaptureUnsupported;
+  std::lock_guard<std::mutex> lock(capture_mutex);
+  if (stream->capture != nullptr) return cudaErrorInvalidValue;
+  stream->capture = new EmulatedGraph;
+  capturing.push_back(stream);
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph) {
+  std::lock_guard<std::mutex> lock(capture_mutex);
+  *graph = nullptr;
+  if (stream == nullptr || stream->capture == nullptr) return cudaErrorInvalidValue;
+  capturing.erase(std::find(capturing.begin(), capturing.end(), stream));
+  const bool broken = stream->broken;
+  if (broken) {
+    delete stream->capture;
+  } else {
+    *graph = stream->capture;
+  }
+  stream->capture = nullptr;
+  stream->broken = false;
+  return broken ? cudaErrorStreamCaptureInvalidated : cudaSuccess;
+}
+
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t *executable, cudaGraph_t graph,
+                                 unsigned long long) {
+  *executable = new EmulatedGraph(*graph);
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
+  return enqueue(stream, [executable] {
+    for (const std::function<void()> &node : executable->nodes) node();
+  });
+}
+
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  delete graph;
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
+  delete executable;
+  return cudaSuccess;
+}
