@@ -229,8 +229,9 @@ nas_status nas_codebook_create(const float *codewords, int64_t K, int64_t d, int
     }
     require_pointer(codewords, "codewords");
     set_shape("K %lld, d %lld", (long long)K, (long long)d);
-    int device = current_device();
+    const int device = device_of(codewords, "codewords");
     require_device(codewords, "codewords", 4, device);
+    DeviceGuard guard(device);
     cudaStream_t on = (cudaStream_t)stream;
 
     struct Owner {

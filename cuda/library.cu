@@ -89,6 +89,22 @@ void require_pointer(const void *pointer, const char *name) {
   if (pointer == nullptr) fail(NAS_INVALID_ARGUMENT, "%s is NULL", name);
 }
 
+int device_of(const void *pointer, const char *name) {
+  require_pointer(pointer, name);
+  const int current = current_device();
+  cudaPointerAttributes attributes;
+  const cudaError_t error = cudaPointerGetAttributes(&attributes, pointer);
+  if (error != cudaSuccess) {
+    if (error != cudaErrorInvalidValue) check(error, "a pointer query");
+    (void)cudaGetLastError();
+  } else if (attributes.type == cudaMemoryTypeDevice) {
+    return attributes.device;
+  } else if (attributes.type == cudaMemoryTypeManaged) {
+    return current;
+  }
+  fail(NAS_INVALID_ARGUMENT, "%s is not device memory; copy it to a CUDA device first", name);
+}
+
 void require_device(const void *pointer, const char *name, int64_t alignment, int device) {
   require_pointer(pointer, name);
   if ((uintptr_t)pointer % (uintptr_t)alignment != 0) {

@@ -69,6 +69,9 @@ void require_pointer(const void *pointer, const char *name);
 /* Refuses NULL, misaligned pointers and memory that is not of this device. */
 void require_device(const void *pointer, const char *name, int64_t alignment, int device);
 
+/* The device that memory belongs to; the current device for managed memory. Refuses what is neither. */
+int device_of(const void *pointer, const char *name);
+
 /* Refuses a negative count, a stride below the width and products that overflow. */
 void require_rows(int64_t rows, int64_t row_stride, int64_t width);
 

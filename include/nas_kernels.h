@@ -3,7 +3,7 @@
  *
  * Two shared libraries implement every function declared here:
  *   libnas_kernels       host memory; instruction tiers chosen at run time
- *   libnas_kernels_cuda  device memory of the CUDA device current at nas_codebook_create
+ *   libnas_kernels_cuda  device memory of the CUDA device that the codebook lives on
  * "Memory of the library" below means host memory for the first and device memory for the second.
  *
  * Notation: K codewords of width d, `rows` feature vectors, B images of N patch tokens each.
@@ -119,7 +119,9 @@ NAS_API nas_status nas_set_threads(int32_t threads);
 
 /* Creates a codebook from K x d float32 codewords in memory of the library: e = m = codewords, n = 1,
  * dead-code counters 0. 1 <= K <= NAS_MAX_CODEWORDS, 1 <= d <= NAS_MAX_WIDTH. A non-finite codeword is
- * NAS_NON_FINITE and its index is written to *bad_row (else -1). bad_row may be NULL; host memory. */
+ * NAS_NON_FINITE and its index is written to *bad_row (else -1). bad_row may be NULL; host memory.
+ * CUDA library: the codebook lives on the device that `codewords` is memory of, and all that later calls
+ * are given must be memory of that device; for managed memory it is the thread's current device. */
 NAS_API nas_status nas_codebook_create(const float *codewords, int64_t K, int64_t d, int64_t *bad_row,
                                        void *stream, nas_codebook **codebook);
 
