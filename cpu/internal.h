@@ -10,6 +10,7 @@
 #include <atomic>
 #include <new>
 
+#include "../common/reservation.h"
 #include "nas_kernels.h"
 
 namespace nas {
@@ -32,6 +33,12 @@ inline size_t element_bytes(int32_t type) { return type == NAS_FLOAT32 ? 4 : 2; 
  * pointer. */
 nas_status check_rows(const char *function, const char *name, const void *x, int32_t type,
                       int64_t rows, int64_t row_stride, int64_t width);
+
+/* Makes a failure that the input is to blame for the verdict of a call that otherwise succeeds. */
+inline nas_status judge(nas_verdict *verdict, nas_status failure, int64_t bad_row) {
+  *verdict = nas_verdict{failure, bad_row};
+  return NAS_OK;
+}
 
 #define NAS_TRY(expression)                           \
   do {                                                \
@@ -83,6 +90,7 @@ class Buffer {
     return data_ != nullptr;
   }
   T *get() const { return data_; }
+  int64_t bytes() const { return data_ == nullptr ? 0 : count_ * (int64_t)sizeof(T); }
   T &operator[](int64_t i) const { return data_[i]; }
 
   void swap(Buffer &other) {
@@ -341,6 +349,8 @@ struct nas_codebook {
   nas::Buffer<float> next_e, next_m;
   nas::Buffer<double> next_n;
 
+  nas::Reservation reserved; /* for the enqueued calls */
+
   int64_t panel_count() const { return (K + nas::kPanel - 1) / nas::kPanel; }
 };
 
@@ -355,6 +365,22 @@ struct Group {
 };
 
 inline Screening::~Screening() { delete[] groups; }
+
+/* nas_lookup, nas_update and nas_swap, with what is wrong with their input as a verdict. `function` is
+ * for messages; *verdict is NAS_OK before. */
+nas_status look_up_all(const char *function, const nas_codebook *codebook, const void *x, int32_t type,
+                       int64_t rows, int64_t row_stride, int32_t *indices, float *distances,
+                       nas_verdict *verdict, nas_lookup_stats *stats, void *stream);
+nas_status update_all(const char *function, nas_codebook *codebook, const void *x, int32_t type,
+                      int64_t rows, int64_t row_stride, const int32_t *codes, double gamma,
+                      double epsilon, double dead_threshold, nas_verdict *verdict, void *stream);
+nas_status swap_all(const char *function, const nas_codebook *codebook, const nas_swap_params *params,
+                    const float *text, const float *image, const float *tokens, const int32_t *codes,
+                    const int32_t *neighbour_lists, const int64_t *sample_ids, int32_t *positions,
+                    int32_t *substitutes, float *swapped, nas_verdict *verdict, void *stream);
+
+/* Makes the buffers that an update writes to; false without memory. */
+bool allocate_next(nas_codebook &codebook);
 
 }  // namespace nas
 

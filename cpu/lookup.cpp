@@ -406,15 +406,10 @@ void look_up(Request &request, Worker &worker, int64_t from, int64_t count) {
 }
 
 }  // namespace
-}  // namespace nas
 
-using namespace nas;
-
-nas_status nas_lookup(const nas_codebook *codebook, const void *x, int32_t type, int64_t rows,
-                      int64_t row_stride, int32_t *indices, float *distances, int64_t *bad_row,
-                      nas_lookup_stats *stats, void *stream) {
-  static const char *const function = "nas_lookup";
-  if (bad_row != nullptr) *bad_row = -1;
+nas_status look_up_all(const char *function, const nas_codebook *codebook, const void *x, int32_t type,
+                       int64_t rows, int64_t row_stride, int32_t *indices, float *distances,
+                       nas_verdict *verdict, nas_lookup_stats *stats, void *stream) {
   NAS_TRY(check_pointer(function, "codebook", codebook, alignof(nas_codebook)));
   NAS_TRY(check_rows(function, "x", x, type, rows, row_stride, codebook->d));
   NAS_TRY(check_stream(function, stream));
@@ -493,9 +488,10 @@ nas_status nas_lookup(const nas_codebook *codebook, const void *x, int32_t type,
   if (request.no_memory.load()) return out_of_memory(function, codebook->K * d * 4);
   const int64_t bad = request.bad_row.load();
   if (bad != INT64_MAX) {
-    if (bad_row != nullptr) *bad_row = bad;
-    return fail(NAS_NON_FINITE, "%s: row %lld of x has a NaN or an infinity", function,
-                (long long)bad);
+    return judge(verdict,
+                 fail(NAS_NON_FINITE, "%s: row %lld of x has a NaN or an infinity", function,
+                      (long long)bad),
+                 bad);
   }
   if (stats != nullptr) {
     for (int i = 0; i < threads; ++i) {
@@ -511,4 +507,19 @@ nas_status nas_lookup(const nas_codebook *codebook, const void *x, int32_t type,
     *stats = total;
   }
   return NAS_OK;
+}
+
+}  // namespace nas
+
+using namespace nas;
+
+nas_status nas_lookup(const nas_codebook *codebook, const void *x, int32_t type, int64_t rows,
+                      int64_t row_stride, int32_t *indices, float *distances, int64_t *bad_row,
+                      nas_lookup_stats *stats, void *stream) {
+  if (bad_row != nullptr) *bad_row = -1;
+  nas_verdict verdict{NAS_OK, -1};
+  NAS_TRY(look_up_all("nas_lookup", codebook, x, type, rows, row_stride, indices, distances, &verdict,
+                      stats, stream));
+  if (bad_row != nullptr) *bad_row = verdict.bad_row;
+  return (nas_status)verdict.status;
 }

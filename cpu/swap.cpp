@@ -236,12 +236,11 @@ nas_status check_params(const char *function, const nas_codebook &codebook,
 
 using namespace nas;
 
-nas_status nas_swap(const nas_codebook *codebook, const nas_swap_params *params, const float *text,
-                    const float *image, const float *tokens, const int32_t *codes,
-                    const int32_t *neighbour_lists, const int64_t *sample_ids, int32_t *positions,
-                    int32_t *substitutes, float *swapped, int64_t *bad_row, void *stream) {
-  static const char *const function = "nas_swap";
-  if (bad_row != nullptr) *bad_row = -1;
+nas_status nas::swap_all(const char *function, const nas_codebook *codebook,
+                         const nas_swap_params *params, const float *text, const float *image,
+                         const float *tokens, const int32_t *codes, const int32_t *neighbour_lists,
+                         const int64_t *sample_ids, int32_t *positions, int32_t *substitutes,
+                         float *swapped, nas_verdict *verdict, void *stream) {
   NAS_TRY(check_pointer(function, "codebook", codebook, alignof(nas_codebook)));
   NAS_TRY(check_pointer(function, "params", params, alignof(nas_swap_params)));
   NAS_TRY(check_stream(function, stream));
@@ -263,23 +262,30 @@ nas_status nas_swap(const nas_codebook *codebook, const nas_swap_params *params,
   if (!in_range(neighbour_lists, K * R, -1, (int32_t)K - 1)) {
     int64_t i = 0;
     while (neighbour_lists[i] >= -1 && neighbour_lists[i] < K) ++i;
-    return fail(NAS_INVALID_ARGUMENT, "%s: neighbour_lists[%lld][%lld] is %d, must be -1 to %lld",
-                function, (long long)(i / R), (long long)(i % R), (int)neighbour_lists[i],
-                (long long)K - 1);
+    return judge(verdict,
+                 fail(NAS_INVALID_ARGUMENT,
+                      "%s: neighbour_lists[%lld][%lld] is %d, must be -1 to %lld", function,
+                      (long long)(i / R), (long long)(i % R), (int)neighbour_lists[i],
+                      (long long)K - 1),
+                 -1);
   }
   if (!in_range(codes, B * N, 0, (int32_t)K - 1)) {
     int64_t i = 0;
     while (codes[i] >= 0 && codes[i] < K) ++i;
-    return fail(NAS_INVALID_ARGUMENT, "%s: code of image %lld, token %lld is %d, must be 0 to %lld",
-                function, (long long)(i / N), (long long)(i % N), (int)codes[i], (long long)K - 1);
+    return judge(verdict,
+                 fail(NAS_INVALID_ARGUMENT,
+                      "%s: code of image %lld, token %lld is %d, must be 0 to %lld", function,
+                      (long long)(i / N), (long long)(i % N), (int)codes[i], (long long)K - 1),
+                 -1);
   }
   if (!tier.all_finite(text, B * N) || !tier.all_finite(image, B * N)) {
     int64_t b = 0;
     while (tier.all_finite(text + b * N, N) && tier.all_finite(image + b * N, N)) ++b;
     const bool text_finite = tier.all_finite(text + b * N, N);
-    if (bad_row != nullptr) *bad_row = b;
-    return fail(NAS_NON_FINITE, "%s: the %s similarities of image %lld have a NaN or an infinity",
-                function, text_finite ? "image" : "text", (long long)b);
+    return judge(verdict,
+                 fail(NAS_NON_FINITE, "%s: the %s similarities of image %lld have a NaN or an infinity",
+                      function, text_finite ? "image" : "text", (long long)b),
+                 b);
   }
 
   const int threads = B * N * codebook->d < 1 << 14 ? 1 : thread_limit();
@@ -313,4 +319,16 @@ nas_status nas_swap(const nas_codebook *codebook, const nas_swap_params *params,
   };
   parallel(tasks, threads, write);
   return NAS_OK;
+}
+
+nas_status nas_swap(const nas_codebook *codebook, const nas_swap_params *params, const float *text,
+                    const float *image, const float *tokens, const int32_t *codes,
+                    const int32_t *neighbour_lists, const int64_t *sample_ids, int32_t *positions,
+                    int32_t *substitutes, float *swapped, int64_t *bad_row, void *stream) {
+  if (bad_row != nullptr) *bad_row = -1;
+  nas_verdict verdict{NAS_OK, -1};
+  NAS_TRY(swap_all("nas_swap", codebook, params, text, image, tokens, codes, neighbour_lists, sample_ids,
+                   positions, substitutes, swapped, &verdict, stream));
+  if (bad_row != nullptr) *bad_row = verdict.bad_row;
+  return (nas_status)verdict.status;
 }

@@ -182,14 +182,6 @@ double add_ones(double count, int64_t rows) {
   return count;
 }
 
-/* Makes the buffers that a step writes to. */
-bool allocate_next(nas_codebook &codebook) {
-  const int64_t elements = codebook.K * codebook.d;
-  return (codebook.next_n.get() != nullptr || codebook.next_n.allocate(codebook.K)) &&
-         (codebook.next_m.get() != nullptr || codebook.next_m.allocate(elements)) &&
-         (codebook.next_e.get() != nullptr || codebook.next_e.allocate(elements));
-}
-
 /* Writes the new n, and returns their sum in ascending order. */
 template <typename F>
 double step_counts(nas_codebook &codebook, double gamma, F count) {
@@ -224,6 +216,14 @@ void commit(nas_codebook &codebook, double dead_threshold) {
 }
 
 }  // namespace
+
+bool allocate_next(nas_codebook &codebook) {
+  const int64_t elements = codebook.K * codebook.d;
+  return (codebook.next_n.get() != nullptr || codebook.next_n.allocate(codebook.K)) &&
+         (codebook.next_m.get() != nullptr || codebook.next_m.allocate(elements)) &&
+         (codebook.next_e.get() != nullptr || codebook.next_e.allocate(elements));
+}
+
 }  // namespace nas
 
 using namespace nas;
@@ -312,11 +312,9 @@ nas_status nas_apply(nas_codebook *codebook, const double *counts, const double 
   return NAS_OK;
 }
 
-nas_status nas_update(nas_codebook *codebook, const void *x, int32_t type, int64_t rows,
-                      int64_t row_stride, const int32_t *codes, double gamma, double epsilon,
-                      double dead_threshold, int64_t *bad_row, void *stream) {
-  static const char *const function = "nas_update";
-  if (bad_row != nullptr) *bad_row = -1;
+nas_status nas::update_all(const char *function, nas_codebook *codebook, const void *x, int32_t type,
+                           int64_t rows, int64_t row_stride, const int32_t *codes, double gamma,
+                           double epsilon, double dead_threshold, nas_verdict *verdict, void *stream) {
   NAS_TRY(check_pointer(function, "codebook", codebook, alignof(nas_codebook)));
   const int64_t K = codebook->K, d = codebook->d;
   const Batch batch{x, type, rows, row_stride, codes};
@@ -335,8 +333,9 @@ nas_status nas_update(nas_codebook *codebook, const void *x, int32_t type, int64
   const int64_t bad_code = groups.count(batch, K);
   if (bad_code < rows) {
     const int64_t bad = first_bad_row(tier, batch, bad_code, d, threads);
-    return bad < bad_code ? fail_row(function, bad, bad_row)
-                          : fail_code(function, batch, bad_code, K, bad_row);
+    return bad < bad_code
+               ? judge(verdict, fail_row(function, bad, nullptr), bad)
+               : judge(verdict, fail_code(function, batch, bad_code, K, nullptr), bad_code);
   }
   int64_t largest = 0;
   const double S = step_counts(*codebook, gamma, [&](int64_t z) {
@@ -364,11 +363,24 @@ nas_status nas_update(nas_codebook *codebook, const void *x, int32_t type, int64
   for_codes(K, d, groups.start.get(), largest, threads, step);
   if (!finite.load()) {
     const int64_t bad = first_bad_row(tier, batch, rows, d, threads);
-    if (bad < rows) return fail_row(function, bad, bad_row);
+    if (bad < rows) return judge(verdict, fail_row(function, bad, nullptr), bad);
     const int64_t code = first_bad_code(*codebook, tier);
-    return fail(NAS_NON_FINITE, "%s: codeword %lld would not be finite (%lld rows)", function,
-                (long long)code, (long long)(groups.start[code + 1] - groups.start[code]));
+    return judge(verdict,
+                 fail(NAS_NON_FINITE, "%s: codeword %lld would not be finite (%lld rows)", function,
+                      (long long)code, (long long)(groups.start[code + 1] - groups.start[code])),
+                 -1);
   }
   commit(*codebook, dead_threshold);
   return NAS_OK;
+}
+
+nas_status nas_update(nas_codebook *codebook, const void *x, int32_t type, int64_t rows,
+                      int64_t row_stride, const int32_t *codes, double gamma, double epsilon,
+                      double dead_threshold, int64_t *bad_row, void *stream) {
+  if (bad_row != nullptr) *bad_row = -1;
+  nas_verdict verdict{NAS_OK, -1};
+  NAS_TRY(update_all("nas_update", codebook, x, type, rows, row_stride, codes, gamma, epsilon,
+                     dead_threshold, &verdict, stream));
+  if (bad_row != nullptr) *bad_row = verdict.bad_row;
+  return (nas_status)verdict.status;
 }

@@ -203,6 +203,16 @@ void build_screen(const State &state, int64_t K, int64_t d, cudaStream_t stream)
   quantise_codes(state, K, d, stream);
 }
 
+void commit(nas_codebook *codebook, cudaStream_t stream) {
+  if (codebook->workspace.data() == nullptr) {
+    std::swap(codebook->state, codebook->next);
+    return;
+  }
+  copy((char *)codebook->state.memory.data(), (const char *)codebook->next.memory.data(),
+       (int64_t)codebook->state.memory.bytes(), stream);
+  synchronize(stream);
+}
+
 void find_non_finite(const char *name, const float *x, int64_t rows, int64_t row_stride, int64_t d,
                      unsigned long long *lowest, cudaStream_t stream) {
   launch(name, find_non_finite_kernel, dim3(blocks_for(rows, kWarpsPerBlock, 1 << 16)),
@@ -370,7 +380,7 @@ nas_status nas_codebook_write(nas_codebook *codebook, const float *codewords, co
       fail(NAS_INVALID_ARGUMENT, "dead_steps of code %llu is %d, below 0", found[4],
            value_at(dead_steps, found[4], on));
     }
-    std::swap(codebook->state, codebook->next);
+    commit(codebook, on);
   });
 }
 
@@ -418,7 +428,7 @@ nas_status nas_restart(nas_codebook *codebook, const int32_t *codes, const float
     if (found[1] != kNone) {
       fail(NAS_NON_FINITE, "vector %llu holds a NaN or an infinity", found[1]);
     }
-    std::swap(codebook->state, codebook->next);
+    commit(codebook, on);
   });
 }
 

@@ -212,6 +212,7 @@ Buffer BufferCache::take(size_t bytes) {
     if (best < idle_.size()) {
       Buffer found = std::move(idle_[best]);
       idle_.erase(idle_.begin() + (std::ptrdiff_t)best);
+      lent_ += found.bytes();
       return found;
     }
   }
@@ -226,13 +227,23 @@ Buffer BufferCache::take(size_t bytes) {
     }
     fresh.allocate(bytes);
   }
+  std::lock_guard<std::mutex> lock(mutex_);
+  lent_ += fresh.bytes();
   return fresh;
+}
+
+size_t BufferCache::bytes() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  size_t all = lent_;
+  for (const Buffer &buffer : idle_) all += buffer.bytes();
+  return all;
 }
 
 void BufferCache::give(Buffer buffer) noexcept {
   constexpr size_t kMost = 4;
   try {
     std::lock_guard<std::mutex> lock(mutex_);
+    lent_ -= buffer.bytes();
     idle_.push_back(std::move(buffer));
     if (idle_.size() <= kMost) return;
     size_t smallest = 0;

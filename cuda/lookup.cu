@@ -285,6 +285,201 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
+/* verdict = what the lookup found; `bad_row` NULL stands for no rows. One thread. */
+__global__ void lookup_verdict_kernel(const unsigned long long *bad_row, nas_verdict *verdict) {
+  const bool fine = bad_row == nullptr || *bad_row == kNone;
+  verdict->status = fine ? NAS_OK : NAS_NON_FINITE;
+  verdict->bad_row = fine ? -1 : (int64_t)*bad_row;
+}
+
+/* The arguments of a lookup. */
+struct Request {
+  const void *x;
+  int32_t type;
+  int64_t rows, row_stride;
+  int32_t *indices;
+  float *distances;
+};
+
+/* How a lookup is divided, and where its scratch arrays lie. Takes no less memory for more rows. */
+struct Plan {
+  bool tensor;
+  int64_t padded_K, padded_d;
+  int64_t chunk;         /* rows at a time */
+  int64_t splits, tiles; /* of the codewords: blocks, and tiles of a block */
+  Layout layout;
+  size_t lowest_at, factor_at, slack_at, distance_at, index_at, widened_at, x8_at, scale_at,
+      residual_at;
+};
+
+/* rows >= 1 */
+Plan plan_lookup(const nas_codebook *codebook, int32_t tier, int32_t type, int64_t rows) {
+  const int64_t d = codebook->d;
+  Plan plan;
+  plan.tensor = tier == NAS_TIER_TENSOR;
+  plan.padded_K = round_up(codebook->K, kTileCodes);
+  plan.padded_d = round_up(d, kTensorDepth);
+  const int64_t most = plan.tensor ? kTensorChunkRows : kChunkRows;
+  const int64_t chunk = rows < most ? rows : most;
+  plan.chunk = chunk;
+  const int64_t all_tiles = plan.padded_K / kTileCodes;
+  /* Enough blocks for two per multiprocessor, where the codewords can be split that far. */
+  const int64_t blocks = 2 * (int64_t)codebook->multiprocessors;
+  const int64_t row_tiles = (chunk + kTileRows - 1) / kTileRows;
+  int64_t splits = (blocks + row_tiles - 1) / row_tiles;
+  if (splits > all_tiles) splits = all_tiles;
+  plan.tiles = (all_tiles + splits - 1) / splits;
+  plan.splits = (all_tiles + plan.tiles - 1) / plan.tiles;
+
+  /* Not below splits * chunk, and, other than that, no less for more rows. */
+  int64_t pairs = product(all_tiles, chunk, "splits * rows");
+  if (pairs > blocks * kTileRows + chunk) pairs = blocks * kTileRows + chunk;
+  Layout &layout = plan.layout;
+  plan.lowest_at = layout.add<unsigned long long>(1);
+  plan.factor_at = layout.add<float>(chunk);
+  plan.slack_at = layout.add<float>(chunk);
+  plan.distance_at = layout.add<double>(pairs);
+  plan.index_at = layout.add<int32_t>(pairs);
+  plan.widened_at = layout.add<float>(type == NAS_FLOAT32 ? 0 : product(chunk, d, "rows * d"));
+  const int64_t quantised = plan.tensor ? chunk : 0;
+  plan.x8_at = layout.add<int8_t>(product(quantised, plan.padded_d, "rows * d"));
+  plan.scale_at = layout.add<float>(quantised);
+  plan.residual_at = layout.add<float>(quantised);
+  return plan;
+}
+
+/* Launches a lookup of rows >= 1; the lowest bad row, or kNone, will be in the array at lowest_at. */
+void launch_lookup(const nas_codebook *codebook, const Plan &plan, const Request &request,
+                   const Arrays &scratch, cudaStream_t on) {
+  const State &state = codebook->state;
+  const int64_t K = codebook->K;
+  const int64_t d = codebook->d;
+  const int64_t padded_K = plan.padded_K;
+  const int64_t padded_d = plan.padded_d;
+  const int64_t chunk = plan.chunk;
+  const int64_t splits = plan.splits;
+  const int64_t tiles = plan.tiles;
+  const bool tensor = plan.tensor;
+  const void *x = request.x;
+  const int32_t type = request.type;
+  const bool wide = type == NAS_FLOAT32;
+  const int64_t rows = request.rows;
+  const int64_t row_stride = request.row_stride;
+  int32_t *indices = request.indices;
+  float *distances = request.distances;
+  int8_t *x8 = scratch.at<int8_t>(plan.x8_at);
+  float *twice_scale = scratch.at<float>(plan.scale_at);
+  float *twice_residual = scratch.at<float>(plan.residual_at);
+  float *widened = scratch.at<float>(plan.widened_at);
+  unsigned long long *lowest = scratch.at<unsigned long long>(plan.lowest_at);
+  float *row_factor = scratch.at<float>(plan.factor_at);
+  float *row_slack = scratch.at<float>(plan.slack_at);
+  double *distance = scratch.at<double>(plan.distance_at);
+  int32_t *index = scratch.at<int32_t>(plan.index_at);
+  fill_bytes(lowest, 0xff, 1, on);
+
+  for (int64_t first = 0; first < rows; first += chunk) {
+    const int64_t here = rows - first < chunk ? rows - first : chunk;
+    const float *part = widened;
+    int64_t part_stride = d;
+    if (wide) {
+      part = (const float *)x + first * row_stride;
+      part_stride = row_stride;
+    } else {
+      launch("widen_rows", widen_rows_kernel, dim3(blocks_for(here, kThreads / 32)),
+             dim3(kThreads), on, (const uint16_t *)x + first * row_stride, type, here, row_stride,
+             d, widened);
+    }
+    const dim3 grid(blocks_for(here, kTileRows), (unsigned)splits);
+    if (tensor) {
+      launch("quantise_rows", quantise_rows_kernel, dim3(blocks_for(here, kThreads / 32)),
+             dim3(kThreads), on, part, here, part_stride, d, padded_d,
+             (const float *)state.centre, first, x8, twice_scale, row_factor, twice_residual,
+             row_slack, lowest);
+      TensorProblem problem;
+      problem.x = part;
+      problem.x8 = x8;
+      problem.rows = here;
+      problem.row_stride = part_stride;
+      problem.e = state.e;
+      problem.e8 = state.e8;
+      problem.K = K;
+      problem.d = d;
+      problem.padded_K = padded_K;
+      problem.padded_d = padded_d;
+      problem.square = state.square;
+      problem.scale = state.scale8;
+      problem.spread = state.spread8;
+      problem.reach = state.reach8;
+      problem.slack = state.slack8;
+      problem.twice_scale = twice_scale;
+      problem.twice_length = row_factor;
+      problem.twice_residual = twice_residual;
+      problem.row_slack = row_slack;
+      problem.bad_row = lowest;
+      problem.tiles = (int)tiles;
+      problem.distance = distance;
+      problem.index = index;
+      launch("lookup_tensor", lookup_tensor_kernel, grid, dim3(kThreads), on, problem);
+    } else {
+      launch("lookup_rows", lookup_rows_kernel, dim3(blocks_for(here, kThreads / 32)),
+             dim3(kThreads), on, part, here, part_stride, d, (const float *)state.centre, first,
+             row_factor, row_slack, lowest);
+      Problem problem;
+      problem.x = part;
+      problem.rows = here;
+      problem.row_stride = part_stride;
+      problem.e = state.e;
+      problem.K = K;
+      problem.d = d;
+      problem.padded_K = padded_K;
+      problem.centre = state.centre;
+      problem.screen = state.screen;
+      problem.square = state.square;
+      problem.length = state.length;
+      problem.slack = state.slack;
+      problem.row_factor = row_factor;
+      problem.row_slack = row_slack;
+      problem.bad_row = lowest;
+      problem.tiles = (int)tiles;
+      problem.distance = distance;
+      problem.index = index;
+      launch("lookup_screen", lookup_screen_kernel,
+             grid, dim3(kThreads), on, problem);
+    }
+    launch("lookup_finish", lookup_finish_kernel, dim3(blocks_for(here, kThreads)),
+           dim3(kThreads), on, (const double *)distance, (const int32_t *)index, here,
+           (int)splits, (const unsigned long long *)lowest, indices + first,
+           distances == nullptr ? nullptr : distances + first);
+  }
+}
+
+void require_request(const nas_codebook *codebook, const Request &request) {
+  if (request.type != NAS_FLOAT32 && request.type != NAS_BFLOAT16 && request.type != NAS_FLOAT16) {
+    fail(NAS_INVALID_ARGUMENT, "type is %d, not 0 (float32), 1 (bfloat16) or 2 (float16)",
+         (int)request.type);
+  }
+  require_rows(request.rows, request.row_stride, codebook->d);
+}
+
+/* For rows >= 1. */
+void require_request_memory(const nas_codebook *codebook, const Request &request) {
+  const int device = codebook->device;
+  require_device(request.x, "x", request.type == NAS_FLOAT32 ? 4 : 2, device);
+  require_device(request.indices, "indices", 4, device);
+  if (request.distances != nullptr) require_device(request.distances, "distances", 4, device);
+}
+
+/* The tier in use, where the codebook's device has it. */
+int32_t require_tier(const nas_codebook *codebook) {
+  const int32_t tier = tier_in_use();
+  if (tier == NAS_TIER_TENSOR && !codebook->tensor_cores) {
+    fail(NAS_INVALID_ARGUMENT,
+         "the tier is NAS_TIER_TENSOR, but the codebook's device has no compute capability 8.0");
+  }
+  return tier;
+}
+
 }  // namespace
 
 void quantise_codes(const State &state, int64_t K, int64_t d, cudaStream_t stream) {
@@ -295,157 +490,77 @@ void quantise_codes(const State &state, int64_t K, int64_t d, cudaStream_t strea
          state.spread8, state.reach8, state.slack8);
 }
 
+size_t lookup_bytes(const nas_codebook *codebook, const Reservation &most) {
+  const int64_t rows = most.rows < 1 ? 1 : most.rows;
+  size_t bytes = 0;
+  for (int32_t tier : {(int32_t)NAS_TIER_SCALAR, (int32_t)NAS_TIER_TENSOR}) {
+    if (tier == NAS_TIER_TENSOR && !codebook->tensor_cores) continue;
+    const Plan plan =
+        plan_lookup(codebook, tier, most.narrow ? NAS_BFLOAT16 : NAS_FLOAT32, rows);
+    if (plan.layout.bytes() > bytes) bytes = plan.layout.bytes();
+  }
+  return bytes;
+}
+
 }  // namespace device
 }  // namespace nas
 
 using namespace nas::device;
 
-extern "C" nas_status nas_lookup(const nas_codebook *codebook, const void *x, int32_t type,
-                                 int64_t rows, int64_t row_stride, int32_t *indices,
-                                 float *distances, int64_t *bad_row, nas_lookup_stats *stats,
-                                 void *stream) {
+extern "C" {
+
+nas_status nas_lookup(const nas_codebook *codebook, const void *x, int32_t type, int64_t rows,
+                      int64_t row_stride, int32_t *indices, float *distances, int64_t *bad_row,
+                      nas_lookup_stats *stats, void *stream) {
   return call("nas_lookup", [&] {
     if (bad_row != nullptr) *bad_row = -1;
     require_pointer(codebook, "codebook");
-    if (type != NAS_FLOAT32 && type != NAS_BFLOAT16 && type != NAS_FLOAT16) {
-      fail(NAS_INVALID_ARGUMENT, "type is %d, not 0 (float32), 1 (bfloat16) or 2 (float16)",
-           (int)type);
-    }
-    const int64_t K = codebook->K;
-    const int64_t d = codebook->d;
-    require_rows(rows, row_stride, d);
+    const Request request{x, type, rows, row_stride, indices, distances};
+    require_request(codebook, request);
     if (stats != nullptr) {
       *stats = nas_lookup_stats{tier_in_use(), 0, 0, rows, -1, -1, -1, -1, -1};
     }
     if (rows == 0) return;
-    set_shape("rows %lld, K %lld, d %lld", (long long)rows, (long long)K, (long long)d);
+    set_shape("rows %lld, K %lld, d %lld", (long long)rows, (long long)codebook->K,
+              (long long)codebook->d);
     DeviceGuard guard(codebook->device);
-    require_device(x, "x", type == NAS_FLOAT32 ? 4 : 2, codebook->device);
-    require_device(indices, "indices", 4, codebook->device);
-    if (distances != nullptr) require_device(distances, "distances", 4, codebook->device);
+    require_request_memory(codebook, request);
     cudaStream_t on = (cudaStream_t)stream;
-    const State &state = codebook->state;
-
-    const int64_t padded_K = round_up(K, kTileCodes);
-    const int64_t all_tiles = padded_K / kTileCodes;
-    const bool tensor = tier_in_use() == NAS_TIER_TENSOR;
-    if (tensor && !codebook->tensor_cores) {
-      fail(NAS_INVALID_ARGUMENT,
-           "the tier is NAS_TIER_TENSOR, but the codebook's device has no compute capability 8.0");
-    }
-    const int64_t most = tensor ? kTensorChunkRows : kChunkRows;
-    const int64_t chunk = rows < most ? rows : most;
-    const int64_t padded_d = round_up(d, kTensorDepth);
-    /* Enough blocks for two per multiprocessor, where the codewords can be split that far. */
-    const int64_t row_tiles = (chunk + kTileRows - 1) / kTileRows;
-    int64_t splits = (2 * (int64_t)codebook->multiprocessors + row_tiles - 1) / row_tiles;
-    if (splits > all_tiles) splits = all_tiles;
-    const int64_t tiles = (all_tiles + splits - 1) / splits;
-    splits = (all_tiles + tiles - 1) / tiles;
-
-    Layout layout;
-    const size_t lowest_at = layout.add<unsigned long long>(1);
-    const size_t factor_at = layout.add<float>(chunk);
-    const size_t slack_at = layout.add<float>(chunk);
-    const size_t distance_at = layout.add<double>(product(splits, chunk, "splits * rows"));
-    const size_t index_at = layout.add<int32_t>(product(splits, chunk, "splits * rows"));
-    const bool wide = type == NAS_FLOAT32;
-    const size_t widened_at = layout.add<float>(wide ? 0 : product(chunk, d, "rows * d"));
-    const int64_t quantised = tensor ? chunk : 0;
-    const size_t x8_at = layout.add<int8_t>(product(quantised, padded_d, "rows * d"));
-    const size_t scale_at = layout.add<float>(quantised);
-    const size_t residual_at = layout.add<float>(quantised);
-    Scratch scratch(codebook->cache, layout, on);
-    int8_t *x8 = scratch.at<int8_t>(x8_at);
-    float *twice_scale = scratch.at<float>(scale_at);
-    float *twice_residual = scratch.at<float>(residual_at);
-    float *widened = scratch.at<float>(widened_at);
-    unsigned long long *lowest = scratch.at<unsigned long long>(lowest_at);
-    float *row_factor = scratch.at<float>(factor_at);
-    float *row_slack = scratch.at<float>(slack_at);
-    double *distance = scratch.at<double>(distance_at);
-    int32_t *index = scratch.at<int32_t>(index_at);
-    fill_bytes(lowest, 0xff, 1, on);
-
-    for (int64_t first = 0; first < rows; first += chunk) {
-      const int64_t here = rows - first < chunk ? rows - first : chunk;
-      const float *part = widened;
-      int64_t part_stride = d;
-      if (wide) {
-        part = (const float *)x + first * row_stride;
-        part_stride = row_stride;
-      } else {
-        launch("widen_rows", widen_rows_kernel, dim3(blocks_for(here, kThreads / 32)),
-               dim3(kThreads), on, (const uint16_t *)x + first * row_stride, type, here, row_stride,
-               d, widened);
-      }
-      const dim3 grid(blocks_for(here, kTileRows), (unsigned)splits);
-      if (tensor) {
-        launch("quantise_rows", quantise_rows_kernel, dim3(blocks_for(here, kThreads / 32)),
-               dim3(kThreads), on, part, here, part_stride, d, padded_d,
-               (const float *)state.centre, first, x8, twice_scale, row_factor, twice_residual,
-               row_slack, lowest);
-        TensorProblem problem;
-        problem.x = part;
-        problem.x8 = x8;
-        problem.rows = here;
-        problem.row_stride = part_stride;
-        problem.e = state.e;
-        problem.e8 = state.e8;
-        problem.K = K;
-        problem.d = d;
-        problem.padded_K = padded_K;
-        problem.padded_d = padded_d;
-        problem.square = state.square;
-        problem.scale = state.scale8;
-        problem.spread = state.spread8;
-        problem.reach = state.reach8;
-        problem.slack = state.slack8;
-        problem.twice_scale = twice_scale;
-        problem.twice_length = row_factor;
-        problem.twice_residual = twice_residual;
-        problem.row_slack = row_slack;
-        problem.bad_row = lowest;
-        problem.tiles = (int)tiles;
-        problem.distance = distance;
-        problem.index = index;
-        launch("lookup_tensor", lookup_tensor_kernel, grid, dim3(kThreads), on, problem);
-      } else {
-        launch("lookup_rows", lookup_rows_kernel, dim3(blocks_for(here, kThreads / 32)),
-               dim3(kThreads), on, part, here, part_stride, d, (const float *)state.centre, first,
-               row_factor, row_slack, lowest);
-        Problem problem;
-        problem.x = part;
-        problem.rows = here;
-        problem.row_stride = part_stride;
-        problem.e = state.e;
-        problem.K = K;
-        problem.d = d;
-        problem.padded_K = padded_K;
-        problem.centre = state.centre;
-        problem.screen = state.screen;
-        problem.square = state.square;
-        problem.length = state.length;
-        problem.slack = state.slack;
-        problem.row_factor = row_factor;
-        problem.row_slack = row_slack;
-        problem.bad_row = lowest;
-        problem.tiles = (int)tiles;
-        problem.distance = distance;
-        problem.index = index;
-        launch("lookup_screen", lookup_screen_kernel,
-               grid, dim3(kThreads), on, problem);
-      }
-      launch("lookup_finish", lookup_finish_kernel, dim3(blocks_for(here, kThreads)),
-             dim3(kThreads), on, (const double *)distance, (const int32_t *)index, here,
-             (int)splits, (const unsigned long long *)lowest, indices + first,
-             distances == nullptr ? nullptr : distances + first);
-    }
+    const Plan plan = plan_lookup(codebook, require_tier(codebook), type, rows);
+    Scratch scratch(codebook->cache, plan.layout, on);
+    launch_lookup(codebook, plan, request, scratch.arrays(), on);
     unsigned long long bad = kNone;
-    fetch(&bad, lowest, 1, on);
+    fetch(&bad, scratch.at<unsigned long long>(plan.lowest_at), 1, on);
     if (bad != kNone) {
       if (bad_row != nullptr) *bad_row = (int64_t)bad;
       fail(NAS_NON_FINITE, "row %llu of x holds a NaN or an infinity", bad);
     }
   });
 }
+
+nas_status nas_lookup_enqueue(nas_codebook *codebook, const void *x, int32_t type, int64_t rows,
+                              int64_t row_stride, int32_t *indices, float *distances,
+                              nas_verdict *verdict, void *stream) {
+  return call("nas_lookup_enqueue", [&] {
+    require_pointer(codebook, "codebook");
+    const Request request{x, type, rows, row_stride, indices, distances};
+    require_request(codebook, request);
+    require_reserved_rows(codebook, type, rows);
+    set_shape("rows %lld, K %lld, d %lld", (long long)rows, (long long)codebook->K,
+              (long long)codebook->d);
+    DeviceGuard guard(codebook->device);
+    require_device(verdict, "verdict", 8, codebook->device);
+    cudaStream_t on = (cudaStream_t)stream;
+    const unsigned long long *lowest = nullptr;
+    if (rows > 0) {
+      require_request_memory(codebook, request);
+      const Plan plan = plan_lookup(codebook, require_tier(codebook), type, rows);
+      const Arrays scratch = reserved_arrays(codebook, plan.layout);
+      launch_lookup(codebook, plan, request, scratch, on);
+      lowest = scratch.at<unsigned long long>(plan.lowest_at);
+    }
+    launch("lookup_verdict", lookup_verdict_kernel, dim3(1), dim3(1), on, lowest, verdict);
+  });
+}
+
+}  // extern "C"

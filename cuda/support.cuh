@@ -17,6 +17,7 @@
 
 #include "../common/arithmetic.h"
 #include "../common/distance.h"
+#include "../common/reservation.h"
 #include "nas_kernels.h"
 
 namespace nas {
@@ -143,9 +144,13 @@ class BufferCache {
   Buffer take(size_t bytes);
   void give(Buffer buffer) noexcept;
 
+  /* Of all buffers, those that calls have at the moment included. */
+  size_t bytes();
+
  private:
   std::mutex mutex_;
   std::vector<Buffer> idle_;
+  size_t lent_ = 0; /* bytes */
 };
 
 /* Sizes of consecutive arrays, each starting on a 256-byte boundary. */
@@ -164,6 +169,20 @@ class Layout {
   size_t bytes_ = 0;
 };
 
+/* A layout's arrays in memory. */
+class Arrays {
+ public:
+  explicit Arrays(void *base) : base_((char *)base) {}
+
+  template <class T>
+  T *at(size_t offset) const {
+    return (T *)(base_ + offset);
+  }
+
+ private:
+  char *base_;
+};
+
 /* Scratch memory of one call. The end of its life waits for the stream, because the memory goes to
  * the next call, which may use another stream. */
 class Scratch {
@@ -179,8 +198,9 @@ class Scratch {
 
   template <class T>
   T *at(size_t offset) const {
-    return (T *)((char *)buffer_.data() + offset);
+    return arrays().at<T>(offset);
   }
+  Arrays arrays() const { return Arrays(buffer_.data()); }
 
  private:
   BufferCache &cache_;
@@ -265,6 +285,21 @@ bool has_tensor_cores(int device);
 /* The tier that lookups use: NAS_TIER_SCALAR or NAS_TIER_TENSOR. */
 int32_t tier_in_use();
 
+/* Makes `next` the codebook's state, and the next call's too: waits for the stream if it has to. */
+void commit(nas_codebook *codebook, cudaStream_t stream);
+
+/* What enqueued lookups, updates and swaps need of the workspace; no less for larger ones. */
+size_t lookup_bytes(const nas_codebook *codebook, const Reservation &most);
+size_t update_bytes(const nas_codebook *codebook, const Reservation &most);
+size_t swap_bytes(const nas_codebook *codebook, const Reservation &most);
+
+/* The workspace as the arrays of an enqueued call. */
+Arrays reserved_arrays(const nas_codebook *codebook, const Layout &layout);
+
+/* Refuse an enqueued call beyond what was reserved. */
+void require_reserved_rows(const nas_codebook *codebook, int32_t type, int64_t rows);
+void require_reserved_images(const nas_codebook *codebook, int64_t images, int64_t tokens);
+
 /* Lowers *lowest to the lowest row of x (first_row + row) that holds a non-finite value. */
 void find_non_finite(const char *name, const float *x, int64_t rows, int64_t row_stride, int64_t d,
                      unsigned long long *lowest, cudaStream_t stream);
@@ -281,6 +316,9 @@ struct nas_codebook {
   nas::device::State state;
   nas::device::State next; /* built while `state` is still valid; empty until the first change */
   mutable nas::device::BufferCache cache;
+  /* Of the enqueued calls; once there is one, `state` stays where it is, for the sake of graphs. */
+  nas::device::Buffer workspace;
+  nas::Reservation reserved;
 };
 
 #endif

@@ -28,7 +28,18 @@ struct Inputs {
   const int64_t *sample_ids;
   int32_t *positions;
   int32_t *substitutes;
+  const unsigned long long *lowest; /* of the checks: kNone where nothing is wrong */
 };
+
+/* What is wrong with the input, if anything: of the lists, of the codes, of the similarities. */
+constexpr int kChecks = 3;
+
+__device__ __forceinline__ bool fine(const Inputs &in) {
+  for (int i = 0; i < kChecks; ++i) {
+    if (in.lowest[i] != kNone) return false;
+  }
+  return true;
+}
 
 /* *lowest: the lowest index of a value outside least..K-1. */
 __global__ void __launch_bounds__(kThreads)
@@ -86,6 +97,7 @@ __global__ void __launch_bounds__(kThreads)
   __shared__ float scratch[2 * kThreads];
   __shared__ uint32_t present[kWords];
 
+  if (!fine(in)) return; /* codes are indices */
   const int thread = (int)threadIdx.x;
   const int64_t b = first_image + blockIdx.x;
   const int64_t N = in.params.tokens;
@@ -136,6 +148,7 @@ __global__ void __launch_bounds__(kThreads)
 /* A warp per chosen token. `swapped` holds the tokens already. */
 __global__ void __launch_bounds__(kThreads)
     swap_tokens_kernel(Inputs in, const float *e, float *swapped) {
+  if (!fine(in)) return;
   const int64_t N = in.params.tokens;
   const int64_t M = in.params.chosen;
   const int64_t all = in.params.images * M;
@@ -152,6 +165,19 @@ __global__ void __launch_bounds__(kThreads)
                  ? new_codeword[t]
                  : residual_swap(v[t], old_codeword[t], new_codeword[t]);
     }
+  }
+}
+
+/* lowest NULL stands for no images. One thread. */
+__global__ void swap_verdict_kernel(const unsigned long long *lowest, nas_verdict *verdict) {
+  verdict->status = NAS_OK;
+  verdict->bad_row = -1;
+  if (lowest == nullptr) return;
+  if (lowest[0] != kNone || lowest[1] != kNone) {
+    verdict->status = NAS_INVALID_ARGUMENT;
+  } else if (lowest[2] != kNone) {
+    verdict->status = NAS_NON_FINITE;
+    verdict->bad_row = (int64_t)(lowest[2] / 2);
   }
 }
 
@@ -182,66 +208,135 @@ void check_params(const nas_swap_params &p, int64_t d) {
                 (int64_t)sizeof(float), "the size of the tokens in bytes");
 }
 
+/* The arguments of a swap. */
+struct Request {
+  const float *text, *image, *tokens;
+  const int32_t *codes, *neighbour_lists;
+  const int64_t *sample_ids;
+  int32_t *positions, *substitutes;
+  float *swapped;
+};
+
+void require_request_memory(const Request &request, int device) {
+  require_device(request.text, "text", 4, device);
+  require_device(request.image, "image", 4, device);
+  require_device(request.tokens, "tokens", 4, device);
+  require_device(request.codes, "codes", 4, device);
+  require_device(request.neighbour_lists, "neighbour_lists", 4, device);
+  require_device(request.sample_ids, "sample_ids", 8, device);
+  require_device(request.positions, "positions", 4, device);
+  require_device(request.substitutes, "substitutes", 4, device);
+  require_device(request.swapped, "swapped", 4, device);
+}
+
+/* The scratch arrays of a swap of at least one image and token. Take no less memory for more. */
+struct Plan {
+  int64_t chunk; /* images at a time */
+  Layout layout;
+  size_t lowest_at, scores_at;
+
+  Plan(int64_t images, int64_t tokens) {
+    chunk = kMostScores / tokens;
+    if (chunk < 1) chunk = 1;
+    if (chunk > images) chunk = images;
+    lowest_at = layout.add<unsigned long long>(kChecks);
+    int64_t scores = images > kMostScores / tokens ? kMostScores : images * tokens;
+    if (scores < tokens) scores = tokens;
+    scores_at = layout.add<double>(scores);
+  }
+};
+
+void set_swap_shape(const nas_codebook *codebook, const nas_swap_params &p) {
+  set_shape("images %lld, tokens %lld, chosen %lld, neighbours %lld, K %lld, d %lld",
+            (long long)p.images, (long long)p.tokens, (long long)p.chosen, (long long)p.neighbours,
+            (long long)codebook->K, (long long)codebook->d);
+}
+
+/* Launches the checks of a swap's input; at least one image. */
+Inputs launch_checks(const nas_codebook *codebook, const nas_swap_params &p, const Request &request,
+                     const Plan &plan, const Arrays &scratch, cudaStream_t on) {
+  const int64_t K = codebook->K;
+  const int64_t B = p.images;
+  const int64_t N = p.tokens;
+  unsigned long long *lowest = scratch.at<unsigned long long>(plan.lowest_at);
+  fill_bytes(lowest, 0xff, kChecks, on);
+  launch("check_neighbour_lists", check_range_kernel,
+         dim3(blocks_for(K * p.neighbours, kThreads, 1 << 16)), dim3(kThreads), on,
+         request.neighbour_lists, K * p.neighbours, (int32_t)-1, K, &lowest[0]);
+  launch("check_codes", check_range_kernel, dim3(blocks_for(B * N, kThreads, 1 << 16)),
+         dim3(kThreads), on, request.codes, B * N, (int32_t)0, K, &lowest[1]);
+  launch("check_similarities", check_similarities_kernel,
+         dim3(blocks_for(B * N, kThreads, 1 << 16)), dim3(kThreads), on, request.text,
+         request.image, B * N, N, &lowest[2]);
+  Inputs in;
+  in.params = p;
+  in.K = K;
+  in.d = codebook->d;
+  in.text = request.text;
+  in.image = request.image;
+  in.codes = request.codes;
+  in.lists = request.neighbour_lists;
+  in.sample_ids = request.sample_ids;
+  in.positions = request.positions;
+  in.substitutes = request.substitutes;
+  in.lowest = lowest;
+  return in;
+}
+
+/* Launches what follows the checks, which swaps nothing where they found something. */
+void launch_swap(const nas_codebook *codebook, const Inputs &in, const Request &request,
+                 const Plan &plan, const Arrays &scratch, cudaStream_t on) {
+  const int64_t B = in.params.images;
+  const int64_t N = in.params.tokens;
+  double *scores = scratch.at<double>(plan.scores_at);
+  if (request.swapped != request.tokens) copy(request.swapped, request.tokens, B * N * in.d, on);
+  for (int64_t first = 0; first < B; first += plan.chunk) {
+    const int64_t here = B - first < plan.chunk ? B - first : plan.chunk;
+    launch("swap_choose", swap_choose_kernel, dim3((unsigned)here), dim3(kThreads), on, in, first,
+           scores);
+  }
+  launch("swap_tokens", swap_tokens_kernel,
+         dim3(blocks_for(B * in.params.chosen, kThreads / 32, 1 << 16)), dim3(kThreads), on, in,
+         (const float *)codebook->state.e, request.swapped);
+}
+
 }  // namespace
+
+size_t swap_bytes(const nas_codebook *, const Reservation &most) {
+  return Plan(most.images < 1 ? 1 : most.images, most.tokens < 1 ? 1 : most.tokens).layout.bytes();
+}
 
 }  // namespace device
 }  // namespace nas
 
 using namespace nas::device;
 
-extern "C" nas_status nas_swap(const nas_codebook *codebook, const nas_swap_params *params,
-                               const float *text, const float *image, const float *tokens,
-                               const int32_t *codes, const int32_t *neighbour_lists,
-                               const int64_t *sample_ids, int32_t *positions,
-                               int32_t *substitutes, float *swapped, int64_t *bad_row,
-                               void *stream) {
+extern "C" {
+
+nas_status nas_swap(const nas_codebook *codebook, const nas_swap_params *params, const float *text,
+                    const float *image, const float *tokens, const int32_t *codes,
+                    const int32_t *neighbour_lists, const int64_t *sample_ids, int32_t *positions,
+                    int32_t *substitutes, float *swapped, int64_t *bad_row, void *stream) {
   return call("nas_swap", [&] {
     if (bad_row != nullptr) *bad_row = -1;
     require_pointer(codebook, "codebook");
     require_pointer(params, "params");
     const nas_swap_params p = *params;
     const int64_t K = codebook->K;
-    const int64_t d = codebook->d;
-    check_params(p, d);
-    const int64_t B = p.images;
+    check_params(p, codebook->d);
     const int64_t N = p.tokens;
-    if (B == 0) return;
-    set_shape("images %lld, tokens %lld, chosen %lld, neighbours %lld, K %lld, d %lld",
-              (long long)B, (long long)N, (long long)p.chosen, (long long)p.neighbours,
-              (long long)K, (long long)d);
-    const int device = codebook->device;
-    DeviceGuard guard(device);
-    require_device(text, "text", 4, device);
-    require_device(image, "image", 4, device);
-    require_device(tokens, "tokens", 4, device);
-    require_device(codes, "codes", 4, device);
-    require_device(neighbour_lists, "neighbour_lists", 4, device);
-    require_device(sample_ids, "sample_ids", 8, device);
-    require_device(positions, "positions", 4, device);
-    require_device(substitutes, "substitutes", 4, device);
-    require_device(swapped, "swapped", 4, device);
+    if (p.images == 0) return;
+    set_swap_shape(codebook, p);
+    DeviceGuard guard(codebook->device);
+    const Request request{text,       image,     tokens,      codes,  neighbour_lists,
+                          sample_ids, positions, substitutes, swapped};
+    require_request_memory(request, codebook->device);
     cudaStream_t on = (cudaStream_t)stream;
-
-    int64_t chunk = kMostScores / N;
-    if (chunk < 1) chunk = 1;
-    if (chunk > B) chunk = B;
-    Layout layout;
-    const size_t lowest_at = layout.add<unsigned long long>(3);
-    const size_t scores_at = layout.add<double>(chunk * N);
-    Scratch scratch(codebook->cache, layout, on);
-    unsigned long long *lowest = scratch.at<unsigned long long>(lowest_at);
-    double *scores = scratch.at<double>(scores_at);
-    fill_bytes(lowest, 0xff, 3, on);
-    launch("check_neighbour_lists", check_range_kernel,
-           dim3(blocks_for(K * p.neighbours, kThreads, 1 << 16)), dim3(kThreads), on,
-           neighbour_lists, K * p.neighbours, (int32_t)-1, K, &lowest[0]);
-    launch("check_codes", check_range_kernel, dim3(blocks_for(B * N, kThreads, 1 << 16)),
-           dim3(kThreads), on, codes, B * N, (int32_t)0, K, &lowest[1]);
-    launch("check_similarities", check_similarities_kernel,
-           dim3(blocks_for(B * N, kThreads, 1 << 16)), dim3(kThreads), on, text, image, B * N, N,
-           &lowest[2]);
-    unsigned long long found[3];
-    fetch(found, lowest, 3, on);
+    const Plan plan(p.images, N);
+    Scratch scratch(codebook->cache, plan.layout, on);
+    const Inputs in = launch_checks(codebook, p, request, plan, scratch.arrays(), on);
+    unsigned long long found[kChecks];
+    fetch(found, in.lowest, kChecks, on);
     if (found[0] != kNone) {
       fail(NAS_INVALID_ARGUMENT, "neighbour_lists[%llu][%llu] is %d, outside -1..%lld",
            found[0] / (unsigned long long)p.neighbours, found[0] % (unsigned long long)p.neighbours,
@@ -257,27 +352,39 @@ extern "C" nas_status nas_swap(const nas_codebook *codebook, const nas_swap_para
       fail(NAS_NON_FINITE, "the %s similarities of image %llu hold a NaN or an infinity",
            found[2] % 2 == 0 ? "text" : "image", found[2] / 2);
     }
-
-    Inputs in;
-    in.params = p;
-    in.K = K;
-    in.d = d;
-    in.text = text;
-    in.image = image;
-    in.codes = codes;
-    in.lists = neighbour_lists;
-    in.sample_ids = sample_ids;
-    in.positions = positions;
-    in.substitutes = substitutes;
-    if (swapped != tokens) copy(swapped, tokens, B * N * d, on);
-    for (int64_t first = 0; first < B; first += chunk) {
-      const int64_t here = B - first < chunk ? B - first : chunk;
-      launch("swap_choose", swap_choose_kernel, dim3((unsigned)here), dim3(kThreads), on, in, first,
-             scores);
-    }
-    launch("swap_tokens", swap_tokens_kernel,
-           dim3(blocks_for(B * p.chosen, kThreads / 32, 1 << 16)), dim3(kThreads), on, in,
-           (const float *)codebook->state.e, swapped);
+    launch_swap(codebook, in, request, plan, scratch.arrays(), on);
     synchronize(on);
   });
 }
+
+nas_status nas_swap_enqueue(nas_codebook *codebook, const nas_swap_params *params,
+                            const float *text, const float *image, const float *tokens,
+                            const int32_t *codes, const int32_t *neighbour_lists,
+                            const int64_t *sample_ids, int32_t *positions, int32_t *substitutes,
+                            float *swapped, nas_verdict *verdict, void *stream) {
+  return call("nas_swap_enqueue", [&] {
+    require_pointer(codebook, "codebook");
+    require_pointer(params, "params");
+    const nas_swap_params p = *params;
+    check_params(p, codebook->d);
+    require_reserved_images(codebook, p.images, p.tokens);
+    set_swap_shape(codebook, p);
+    DeviceGuard guard(codebook->device);
+    require_device(verdict, "verdict", 8, codebook->device);
+    cudaStream_t on = (cudaStream_t)stream;
+    const unsigned long long *lowest = nullptr;
+    if (p.images > 0) {
+      const Request request{text,       image,     tokens,      codes,  neighbour_lists,
+                            sample_ids, positions, substitutes, swapped};
+      require_request_memory(request, codebook->device);
+      const Plan plan(p.images, p.tokens);
+      const Arrays scratch = reserved_arrays(codebook, plan.layout);
+      const Inputs in = launch_checks(codebook, p, request, plan, scratch, on);
+      launch_swap(codebook, in, request, plan, scratch, on);
+      lowest = in.lowest;
+    }
+    launch("swap_verdict", swap_verdict_kernel, dim3(1), dim3(1), on, lowest, verdict);
+  });
+}
+
+}  // extern "C"

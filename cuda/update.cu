@@ -106,11 +106,13 @@ __global__ void __launch_bounds__(kDigits)
   }
 }
 
-/* begins and ends of each code's run in the sorted codes; both zero beforehand. */
-__global__ void find_runs_kernel(const int32_t *codes, int64_t rows, int32_t *begins,
+/* begins and ends of each code's run in the sorted codes; both zero beforehand, and left so where
+ * *lowest says that a code may be out of range. */
+__global__ void find_runs_kernel(const int32_t *codes, int64_t rows,
+                                 const unsigned long long *lowest, int32_t *begins,
                                  int32_t *ends) {
   const int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
-  if (i >= rows) return;
+  if (i >= rows || *lowest != kNone) return;
   const int32_t code = codes[i];
   if (i == 0 || codes[i - 1] != code) begins[code] = (int32_t)i;
   if (i == rows - 1 || codes[i + 1] != code) ends[code] = (int32_t)(i + 1);
@@ -244,46 +246,40 @@ void require_momentum(const Momentum &momentum) {
   }
 }
 
-/* Adds rows >= 1 to counts and sums, or fails and adds nothing. */
+/* The scratch arrays of add_rows. Take no less memory for more rows. */
+struct SortPlan {
+  int64_t chunk; /* rows at a time */
+  size_t places_at, codes_at[2], rows_at[2], runs_at;
+
+  SortPlan(Layout &layout, int64_t K, int64_t rows) {
+    chunk = rows < kChunkRows ? rows : kChunkRows;
+    const int64_t chunk_blocks = (chunk + kSortTile - 1) / kSortTile;
+    places_at = layout.add<uint32_t>(chunk_blocks * kDigits);
+    for (int i = 0; i < 2; ++i) {
+      codes_at[i] = layout.add<int32_t>(chunk);
+      rows_at[i] = layout.add<int32_t>(chunk);
+    }
+    runs_at = layout.add<int32_t>(2 * K);
+  }
+};
+
+/* Launches what adds rows >= 1 to counts and sums, or nothing if the input is bad: *lowest, kNone
+ * beforehand, is then as accumulate_check_kernel says. */
 template <class E>
-void add_rows(const nas_codebook *codebook, const Batch &batch, double *counts, double *sums,
-              int64_t *bad_row, cudaStream_t on) {
+void add_rows(const nas_codebook *codebook, const Batch &batch, const SortPlan &plan,
+              const Arrays &scratch, unsigned long long *lowest, double *counts, double *sums,
+              cudaStream_t on) {
   const typename E::Type *x = (const typename E::Type *)batch.x;
   const int64_t K = codebook->K;
   const int64_t d = codebook->d;
   const int64_t rows = batch.rows;
-  const int64_t chunk = rows < kChunkRows ? rows : kChunkRows;
-  const int64_t chunk_blocks = (chunk + kSortTile - 1) / kSortTile;
-  Layout layout;
-  const size_t lowest_at = layout.add<unsigned long long>(1);
-  const size_t places_at = layout.add<uint32_t>(chunk_blocks * kDigits);
-  size_t codes_at[2];
-  size_t rows_at[2];
-  for (int i = 0; i < 2; ++i) {
-    codes_at[i] = layout.add<int32_t>(chunk);
-    rows_at[i] = layout.add<int32_t>(chunk);
-  }
-  const size_t runs_at = layout.add<int32_t>(2 * K);
-  Scratch scratch(codebook->cache, layout, on);
-  unsigned long long *lowest = scratch.at<unsigned long long>(lowest_at);
-  uint32_t *places = scratch.at<uint32_t>(places_at);
-  int32_t *begins = scratch.at<int32_t>(runs_at);
+  const int64_t chunk = plan.chunk;
+  uint32_t *places = scratch.at<uint32_t>(plan.places_at);
+  int32_t *begins = scratch.at<int32_t>(plan.runs_at);
   int32_t *ends = begins + K;
 
-  fill_bytes(lowest, 0xff, 1, on);
   launch("accumulate_check", accumulate_check_kernel<E>, dim3(blocks_for(rows, 8, 1 << 16)),
          dim3(256), on, x, rows, batch.row_stride, d, batch.codes, K, lowest);
-  unsigned long long bad = kNone;
-  fetch(&bad, lowest, 1, on);
-  if (bad != kNone) {
-    if (bad_row != nullptr) *bad_row = (int64_t)(bad / 2);
-    if (bad % 2 == 0) {
-      fail(NAS_INVALID_ARGUMENT, "codes[%llu] is %d, outside 0..%lld", bad / 2,
-           value_at(batch.codes, bad / 2, on), (long long)(K - 1));
-    }
-    fail(NAS_NON_FINITE, "row %llu of x holds a NaN or an infinity", bad / 2);
-  }
-
   for (int64_t first = 0; first < rows; first += chunk) {
     const int64_t here = rows - first < chunk ? rows - first : chunk;
     const unsigned blocks = blocks_for(here, kSortTile);
@@ -291,8 +287,8 @@ void add_rows(const nas_codebook *codebook, const Batch &batch, double *counts, 
     const int32_t *from_rows = nullptr;
     int pass = 0;
     for (int shift = 0; pass == 0 || (K - 1) >> shift != 0; shift += 8, ++pass) {
-      int32_t *to_codes = scratch.at<int32_t>(codes_at[pass % 2]);
-      int32_t *to_rows = scratch.at<int32_t>(rows_at[pass % 2]);
+      int32_t *to_codes = scratch.at<int32_t>(plan.codes_at[pass % 2]);
+      int32_t *to_rows = scratch.at<int32_t>(plan.rows_at[pass % 2]);
       launch("sort_count", sort_count_kernel, dim3(blocks), dim3(kDigits), on, from_codes, here,
              shift, places);
       launch("sort_scan", sort_scan_kernel, dim3(1), dim3(kDigits), on, places, (int64_t)blocks);
@@ -303,61 +299,118 @@ void add_rows(const nas_codebook *codebook, const Batch &batch, double *counts, 
     }
     fill_bytes(begins, 0, 2 * K, on);
     launch("find_runs", find_runs_kernel, dim3(blocks_for(here, 256)), dim3(256), on, from_codes,
-           here, begins, ends);
+           here, (const unsigned long long *)lowest, begins, ends);
     launch("sum_runs", sum_runs_kernel<E>, dim3((unsigned)K, blocks_for(d, kColumns)),
            dim3(kColumns), on, x + first * batch.row_stride, batch.row_stride, d, from_rows,
            (const int32_t *)begins, (const int32_t *)ends, counts, sums);
   }
 }
 
-void add_batch(const nas_codebook *codebook, const Batch &batch, double *counts, double *sums,
-               int64_t *bad_row, cudaStream_t on) {
+void add_batch(const nas_codebook *codebook, const Batch &batch, const SortPlan &plan,
+               const Arrays &scratch, unsigned long long *lowest, double *counts, double *sums,
+               cudaStream_t on) {
   if (batch.rows == 0) return;
   switch (batch.type) {
-    case NAS_BFLOAT16: return add_rows<Bfloat16>(codebook, batch, counts, sums, bad_row, on);
-    case NAS_FLOAT16: return add_rows<Float16>(codebook, batch, counts, sums, bad_row, on);
-    default: return add_rows<Float32>(codebook, batch, counts, sums, bad_row, on);
+    case NAS_BFLOAT16:
+      return add_rows<Bfloat16>(codebook, batch, plan, scratch, lowest, counts, sums, on);
+    case NAS_FLOAT16:
+      return add_rows<Float16>(codebook, batch, plan, scratch, lowest, counts, sums, on);
+    default: return add_rows<Float32>(codebook, batch, plan, scratch, lowest, counts, sums, on);
   }
 }
 
-/* One step from counts and sums. */
-void step(nas_codebook *codebook, const double *counts, const double *sums,
-          const Momentum &momentum, cudaStream_t on) {
+/* Fails where add_batch found the input bad. */
+void require_good(const nas_codebook *codebook, const Batch &batch, unsigned long long bad,
+                  int64_t *bad_row, cudaStream_t on) {
+  if (bad == kNone) return;
+  if (bad_row != nullptr) *bad_row = (int64_t)(bad / 2);
+  if (bad % 2 == 0) {
+    fail(NAS_INVALID_ARGUMENT, "codes[%llu] is %d, outside 0..%lld", bad / 2,
+         value_at(batch.codes, bad / 2, on), (long long)(codebook->K - 1));
+  }
+  fail(NAS_NON_FINITE, "row %llu of x holds a NaN or an infinity", bad / 2);
+}
+
+/* Launches one step from counts and sums into codebook->next. h: K scratch values; *lowest, kNone
+ * beforehand: the lowest code of which something would not be finite. */
+void launch_step(const nas_codebook *codebook, const double *counts, const double *sums,
+                 const Momentum &momentum, double *h, unsigned long long *lowest,
+                 cudaStream_t on) {
   const int64_t K = codebook->K;
   const int64_t d = codebook->d;
-  if (codebook->next.memory.data() == nullptr) codebook->next.allocate(K, d);
   const State &state = codebook->state;
   const State &next = codebook->next;
+  launch("apply_counts", apply_counts_kernel, dim3(blocks_for(K, 256)), dim3(256), on,
+         (const double *)state.n, (const int32_t *)state.dead, counts, K, momentum.gamma,
+         momentum.dead_threshold, next.n, next.dead);
+  launch("apply_smooth", apply_smooth_kernel, dim3(1), dim3(256), on, (const double *)next.n, K,
+         momentum.epsilon, h);
+  launch("apply_codewords", apply_codewords_kernel, dim3((unsigned)K), dim3(128), on,
+         (const float *)state.m, sums, (const double *)h, (const double *)next.n, d, momentum.gamma,
+         next.m, next.e, lowest);
+  build_screen(next, K, d, on);
+}
 
-  unsigned long long bad = kNone;
-  {
-    Layout layout;
-    const size_t lowest_at = layout.add<unsigned long long>(1);
-    const size_t h_at = layout.add<double>(K);
-    Scratch scratch(codebook->cache, layout, on);
-    unsigned long long *lowest = scratch.at<unsigned long long>(lowest_at);
-    double *h = scratch.at<double>(h_at);
-    fill_bytes(lowest, 0xff, 1, on);
-    launch("apply_counts", apply_counts_kernel, dim3(blocks_for(K, 256)), dim3(256), on,
-           (const double *)state.n, (const int32_t *)state.dead, counts, K, momentum.gamma,
-           momentum.dead_threshold, next.n, next.dead);
-    launch("apply_smooth", apply_smooth_kernel, dim3(1), dim3(256), on, (const double *)next.n,
-           K, momentum.epsilon, h);
-    launch("apply_codewords", apply_codewords_kernel, dim3((unsigned)K), dim3(128), on,
-           (const float *)state.m, sums, (const double *)h, (const double *)next.n, d, momentum.gamma,
-           next.m, next.e, lowest);
-    build_screen(next, K, d, on);
-    fetch(&bad, lowest, 1, on);
+/* Fails where launch_step found a code that would not be finite. */
+void require_finite(unsigned long long bad, const double *counts, cudaStream_t on) {
+  if (bad == kNone) return;
+  fail(NAS_NON_FINITE,
+       "codeword %llu would not be finite; check its counts and sums (counts %g)", bad,
+       value_at(counts, bad, on));
+}
+
+/* The scratch arrays of an update. Take no less memory for more rows. */
+struct Plan {
+  Layout layout;
+  size_t lowest_at; /* of add_batch, and of launch_step */
+  size_t counts_at, sums_at, h_at;
+  SortPlan sort;
+
+  Plan(int64_t K, int64_t d, int64_t rows)
+      : lowest_at(layout.add<unsigned long long>(2)),
+        counts_at(layout.add<double>(K)),
+        sums_at(layout.add<double>(K * d)),
+        h_at(layout.add<double>(K)),
+        sort(layout, K, rows) {}
+};
+
+/* Launches an update into codebook->next. */
+void launch_update(const nas_codebook *codebook, const Batch &batch, const Momentum &momentum,
+                   const Plan &plan, const Arrays &scratch, cudaStream_t on) {
+  unsigned long long *lowest = scratch.at<unsigned long long>(plan.lowest_at);
+  double *counts = scratch.at<double>(plan.counts_at);
+  double *sums = scratch.at<double>(plan.sums_at);
+  fill_bytes(lowest, 0xff, 2, on);
+  fill_bytes(counts, 0, codebook->K, on);
+  fill_bytes(sums, 0, codebook->K * codebook->d, on);
+  add_batch(codebook, batch, plan.sort, scratch, &lowest[0], counts, sums, on);
+  launch_step(codebook, counts, sums, momentum, scratch.at<double>(plan.h_at), &lowest[1], on);
+}
+
+/* The verdict of an update, and, if that is good, the new state in the place of the old one. A
+ * state's memory is a multiple of 16 bytes. */
+__global__ void __launch_bounds__(256)
+    update_commit_kernel(const unsigned long long *lowest, const uint4 *next, uint4 *state,
+                         int64_t count, nas_verdict *verdict) {
+  const bool bad_row = lowest[0] != kNone;
+  const bool bad = bad_row || lowest[1] != kNone;
+  if (blockIdx.x == 0 && threadIdx.x == 0) {
+    const bool bad_code = bad_row && lowest[0] % 2 == 0;
+    verdict->status = !bad ? NAS_OK : bad_code ? NAS_INVALID_ARGUMENT : NAS_NON_FINITE;
+    verdict->bad_row = bad_row ? (int64_t)(lowest[0] / 2) : -1;
   }
-  if (bad != kNone) {
-    fail(NAS_NON_FINITE,
-         "codeword %llu would not be finite; check its counts and sums (counts %g)", bad,
-         value_at(counts, bad, on));
+  if (bad) return;
+  const int64_t stride = (int64_t)gridDim.x * 256;
+  for (int64_t i = (int64_t)blockIdx.x * 256 + threadIdx.x; i < count; i += stride) {
+    state[i] = next[i];
   }
-  std::swap(codebook->state, codebook->next);
 }
 
 }  // namespace
+
+size_t update_bytes(const nas_codebook *codebook, const Reservation &most) {
+  return Plan(codebook->K, codebook->d, most.rows < 0 ? 0 : most.rows).layout.bytes();
+}
 
 }  // namespace device
 }  // namespace nas
@@ -380,7 +433,18 @@ nas_status nas_accumulate(const nas_codebook *codebook, const void *x, int32_t t
     require_device(counts, "counts", 8, codebook->device);
     require_device(sums, "sums", 8, codebook->device);
     require_batch_memory(codebook, batch);
-    add_batch(codebook, batch, counts, sums, bad_row, (cudaStream_t)stream);
+    if (rows == 0) return;
+    cudaStream_t on = (cudaStream_t)stream;
+    Layout layout;
+    const size_t lowest_at = layout.add<unsigned long long>(1);
+    const SortPlan plan(layout, codebook->K, rows);
+    Scratch scratch(codebook->cache, layout, on);
+    unsigned long long *lowest = scratch.at<unsigned long long>(lowest_at);
+    fill_bytes(lowest, 0xff, 1, on);
+    add_batch(codebook, batch, plan, scratch.arrays(), lowest, counts, sums, on);
+    unsigned long long bad = kNone;
+    fetch(&bad, lowest, 1, on);
+    require_good(codebook, batch, bad, bad_row, on);
   });
 }
 
@@ -394,7 +458,19 @@ nas_status nas_apply(nas_codebook *codebook, const double *counts, const double 
     DeviceGuard guard(codebook->device);
     require_device(counts, "counts", 8, codebook->device);
     require_device(sums, "sums", 8, codebook->device);
-    step(codebook, counts, sums, momentum, (cudaStream_t)stream);
+    cudaStream_t on = (cudaStream_t)stream;
+    if (codebook->next.memory.data() == nullptr) codebook->next.allocate(codebook->K, codebook->d);
+    Layout layout;
+    const size_t lowest_at = layout.add<unsigned long long>(1);
+    const size_t h_at = layout.add<double>(codebook->K);
+    Scratch scratch(codebook->cache, layout, on);
+    unsigned long long *lowest = scratch.at<unsigned long long>(lowest_at);
+    fill_bytes(lowest, 0xff, 1, on);
+    launch_step(codebook, counts, sums, momentum, scratch.at<double>(h_at), lowest, on);
+    unsigned long long bad = kNone;
+    fetch(&bad, lowest, 1, on);
+    require_finite(bad, counts, on);
+    commit(codebook, on);
   });
 }
 
@@ -414,16 +490,43 @@ nas_status nas_update(nas_codebook *codebook, const void *x, int32_t type, int64
     DeviceGuard guard(codebook->device);
     require_batch_memory(codebook, batch);
     cudaStream_t on = (cudaStream_t)stream;
-    Layout layout;
-    const size_t counts_at = layout.add<double>(K);
-    const size_t sums_at = layout.add<double>(K * d);
-    Scratch scratch(codebook->cache, layout, on);
-    double *counts = scratch.at<double>(counts_at);
-    double *sums = scratch.at<double>(sums_at);
-    fill_bytes(counts, 0, K, on);
-    fill_bytes(sums, 0, K * d, on);
-    add_batch(codebook, batch, counts, sums, bad_row, on);
-    step(codebook, counts, sums, momentum, on);
+    if (codebook->next.memory.data() == nullptr) codebook->next.allocate(K, d);
+    const Plan plan(K, d, rows);
+    Scratch scratch(codebook->cache, plan.layout, on);
+    launch_update(codebook, batch, momentum, plan, scratch.arrays(), on);
+    unsigned long long bad[2];
+    fetch(bad, scratch.at<unsigned long long>(plan.lowest_at), 2, on);
+    require_good(codebook, batch, bad[0], bad_row, on);
+    require_finite(bad[1], scratch.at<double>(plan.counts_at), on);
+    commit(codebook, on);
+  });
+}
+
+nas_status nas_update_enqueue(nas_codebook *codebook, const void *x, int32_t type, int64_t rows,
+                              int64_t row_stride, const int32_t *codes, double gamma,
+                              double epsilon, double dead_threshold, nas_verdict *verdict,
+                              void *stream) {
+  return call("nas_update_enqueue", [&] {
+    require_pointer(codebook, "codebook");
+    const Batch batch{x, type, rows, row_stride, codes};
+    require_batch(codebook, batch);
+    const Momentum momentum{gamma, epsilon, dead_threshold};
+    require_momentum(momentum);
+    require_reserved_rows(codebook, type, rows);
+    set_shape("rows %lld, K %lld, d %lld", (long long)rows, (long long)codebook->K,
+              (long long)codebook->d);
+    DeviceGuard guard(codebook->device);
+    require_device(verdict, "verdict", 8, codebook->device);
+    require_batch_memory(codebook, batch);
+    cudaStream_t on = (cudaStream_t)stream;
+    const Plan plan(codebook->K, codebook->d, rows);
+    const Arrays scratch = reserved_arrays(codebook, plan.layout);
+    launch_update(codebook, batch, momentum, plan, scratch, on);
+    const Buffer &state = codebook->state.memory;
+    const int64_t count = (int64_t)(state.bytes() / sizeof(uint4));
+    launch("update_commit", update_commit_kernel, dim3(blocks_for(count, 4 * 256, 1 << 16)),
+           dim3(256), on, (const unsigned long long *)scratch.at<unsigned long long>(plan.lowest_at),
+           (const uint4 *)codebook->next.memory.data(), (uint4 *)state.data(), count, verdict);
   });
 }
 

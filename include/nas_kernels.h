@@ -32,11 +32,14 @@
  * overlap unless said otherwise.
  *
  * Threads. Functions that only read a codebook may run at the same time on the same codebook.
- * nas_codebook_write, _apply, _update, _restart and _close need it exclusively; the caller sees to that.
+ * nas_codebook_write, _apply, _update, _restart, _reserve and _close, and the functions named _enqueue,
+ * need it exclusively; the caller sees to that.
  *
  * Streams. `stream` is a cudaStream_t for the CUDA library (NULL: the legacy default stream) and
- * must be NULL for the host library. Functions of the CUDA library that return a verdict on their
- * input (a bad row, an index out of range) wait for the stream.
+ * must be NULL for the host library. A stream belongs to the codebook's device; which device is current
+ * in the calling thread does not matter, and is the same after the call. Functions of the CUDA library
+ * that return a verdict on their input (a bad row, an index out of range) wait for the stream; their
+ * counterparts named _enqueue don't, and may be captured in a CUDA graph (see there).
  */
 #ifndef NAS_KERNELS_H
 #define NAS_KERNELS_H
@@ -54,7 +57,7 @@ extern "C" {
 #endif
 
 /* Raised whenever a signature or a meaning in this file changes. */
-#define NAS_ABI_VERSION 2
+#define NAS_ABI_VERSION 3
 
 #define NAS_MAX_CODEWORDS 65536
 #define NAS_MAX_WIDTH 4096
@@ -256,6 +259,65 @@ NAS_API nas_status nas_swap(const nas_codebook *codebook, const nas_swap_params 
                             const int32_t *codes, const int32_t *neighbour_lists,
                             const int64_t *sample_ids, int32_t *positions, int32_t *substitutes,
                             float *swapped, int64_t *bad_row, void *stream);
+
+/* ---------------------------------------------------------------- streams and CUDA graphs
+ * nas_lookup_enqueue, nas_update_enqueue and nas_swap_enqueue do what their namesakes do, to the same
+ * bits, but neither wait for the stream nor allocate: all that they do is put in stream order, the
+ * verdict on the input included. The host library runs them before it returns, and allocates as their
+ * namesakes do.
+ *
+ * They work in one workspace, which the codebook owns and nas_codebook_reserve makes. So the calls on a
+ * codebook must be ordered: on one stream, or on several with events between them. Other functions that
+ * change the codebook or read it must be ordered after an nas_update_enqueue by the caller too.
+ *
+ * Graphs. Between cudaStreamBeginCapture and cudaStreamEndCapture these three, nas_neighbours (which has
+ * no verdict, and neither waits nor allocates) and nas_codebook_read may be called, on a stream other
+ * than the legacy default one; all others would end the capture. From the first nas_codebook_reserve on
+ * the codebook's state stays where it is, whatever changes it, and the workspace does until an
+ * nas_codebook_reserve that has to enlarge it. Until then, and until nas_codebook_close, a graph may be
+ * replayed: it works on the codebook's state of the moment, and on what lies in the buffers that it was
+ * captured with. The numbers, the instruction tier and nas_swap_params are those of the capture, so that
+ * a replayed swap draws with the same seed and step, and with what sample_ids holds. */
+
+/* On the input of an enqueued call: what its namesake would return and write to *bad_row. */
+typedef struct {
+  int64_t status;  /* NAS_OK, NAS_INVALID_ARGUMENT (a code out of range) or NAS_NON_FINITE */
+  int64_t bad_row; /* the row, or the image of a swap; -1 where the namesake writes that */
+} nas_verdict;
+
+/* Makes the workspace large enough for lookups and updates of up to `rows` rows and for swaps of up to
+ * `images` images of up to `tokens` tokens, each at least 0, in any tier. `type`: NAS_FLOAT32, or a
+ * narrower type if rows of either of the narrower ones are to come as well. Does not shrink: what
+ * several calls reserved holds together. Waits for the device if it has to enlarge the workspace, and
+ * must not be captured. On failure what was reserved before still is. */
+NAS_API nas_status nas_codebook_reserve(nas_codebook *codebook, int64_t rows, int32_t type,
+                                        int64_t images, int64_t tokens);
+
+/* The bytes of the library's memory that the codebook holds: its state, with the copy that changes are
+ * prepared in, and what calls work in, with what is kept for the next ones. Neither may be NULL; host
+ * memory. */
+NAS_API nas_status nas_codebook_workspace(const nas_codebook *codebook, int64_t *state_bytes,
+                                          int64_t *workspace_bytes);
+
+/* Each is its namesake, without what is written to host memory. A failure is one of the arguments
+ * that can be seen without waiting, and nothing is enqueued then; a call beyond what was reserved is
+ * NAS_INVALID_ARGUMENT. What is wrong with the input is in *verdict (memory of the library, 8-byte
+ * aligned), which is written by every call that returns NAS_OK, rows = 0 included. With a verdict other
+ * than NAS_OK the outputs of a lookup or swap are unspecified, except that tokens swapped in place are
+ * as they were; and an update leaves the codebook as it was. */
+NAS_API nas_status nas_lookup_enqueue(nas_codebook *codebook, const void *x, int32_t type,
+                                      int64_t rows, int64_t row_stride, int32_t *indices,
+                                      float *distances, nas_verdict *verdict, void *stream);
+NAS_API nas_status nas_update_enqueue(nas_codebook *codebook, const void *x, int32_t type,
+                                      int64_t rows, int64_t row_stride, const int32_t *codes,
+                                      double gamma, double epsilon, double dead_threshold,
+                                      nas_verdict *verdict, void *stream);
+NAS_API nas_status nas_swap_enqueue(nas_codebook *codebook, const nas_swap_params *params,
+                                    const float *text, const float *image, const float *tokens,
+                                    const int32_t *codes, const int32_t *neighbour_lists,
+                                    const int64_t *sample_ids, int32_t *positions,
+                                    int32_t *substitutes, float *swapped, nas_verdict *verdict,
+                                    void *stream);
 
 /* ---------------------------------------------------------------- randomness, for tests and callers */
 
