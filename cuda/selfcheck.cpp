@@ -66,6 +66,11 @@ struct Api {
   decltype(&nas_restart) restart;
   decltype(&nas_neighbours) neighbours;
   decltype(&nas_swap) swap;
+  decltype(&nas_codebook_reserve) reserve;
+  decltype(&nas_codebook_workspace) workspace;
+  decltype(&nas_lookup_enqueue) lookup_enqueue;
+  decltype(&nas_update_enqueue) update_enqueue;
+  decltype(&nas_swap_enqueue) swap_enqueue;
   decltype(&nas_philox4x32) philox;
 };
 
@@ -103,6 +108,11 @@ Api load(const std::string &path) {
   resolve(library, path, "nas_restart", &api.restart);
   resolve(library, path, "nas_neighbours", &api.neighbours);
   resolve(library, path, "nas_swap", &api.swap);
+  resolve(library, path, "nas_codebook_reserve", &api.reserve);
+  resolve(library, path, "nas_codebook_workspace", &api.workspace);
+  resolve(library, path, "nas_lookup_enqueue", &api.lookup_enqueue);
+  resolve(library, path, "nas_update_enqueue", &api.update_enqueue);
+  resolve(library, path, "nas_swap_enqueue", &api.swap_enqueue);
   resolve(library, path, "nas_philox4x32", &api.philox);
   return api;
 }
@@ -148,6 +158,15 @@ class Array {
   Array &operator=(const Array &) = delete;
 
   T *data() { return device_ ? data_ : values_.data(); }
+
+  /* Other values, as many, in the same place. */
+  void fill(const std::vector<T> &values) {
+    if (values.size() != values_.size()) die("an array filled with another number of values");
+    std::copy(values.begin(), values.end(), values_.begin());
+    if (!device_ || values.empty()) return;
+    must(cudaMemcpy(data_, values.data(), values.size() * sizeof(T), cudaMemcpyHostToDevice),
+         "a copy");
+  }
 
   std::vector<T> values() {
     if (device_ && !values_.empty()) {
@@ -1157,6 +1176,8 @@ void check_refusals(const Side &reference, const Side &subject) {
   }
 }
 
+#include "selfcheck_graph.h"
+
 void check_all(const Side &reference, const Side &subject, const Options &options) {
   Random random(options.seed);
   check_philox(reference, subject, random);
@@ -1168,6 +1189,10 @@ void check_all(const Side &reference, const Side &subject, const Options &option
   check_apply(reference, subject, random, options);
   check_neighbours(reference, subject, random, options);
   check_swap(reference, subject, random, options);
+  check_enqueue(reference, subject, random);
+  if (!subject.device) return;
+  check_graphs(reference, subject, random);
+  check_devices(reference, subject, random);
 }
 
 /* ---------------------------------------------------------------- timings */
@@ -1429,6 +1454,8 @@ int main(int argc, char **argv) {
     Random random(options.seed);
     printf("comparing %s with %s\n", subject.name.c_str(), reference.name.c_str());
     check_lookup(reference, subject, random, options);
+    check_enqueue(reference, subject, random);
+    check_graphs(reference, subject, random);
   }
   must(cudaStreamDestroy(stream), "cudaStreamDestroy");
   return conclude();

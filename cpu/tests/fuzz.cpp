@@ -108,7 +108,7 @@ class Session {
     for (int step = 0; step < 40 && in_.left > 0; ++step) {
       wrong_ = false;
       at_end_ = in_.one_in(2);
-      switch (in_.pick(0, 11)) {
+      switch (in_.pick(0, 12)) {
         case 0: case 1: create(); break;
         case 2: settings(); break;
         case 3: close(); break;
@@ -118,6 +118,7 @@ class Session {
         case 8: neighbours(); break;
         case 9: swap(); break;
         case 10: write(); break;
+        case 11: update(); break;
         default: restart(); break;
       }
     }
@@ -232,6 +233,32 @@ class Session {
     if (wrong_) REQUIRE(strcmp(line, "1234567") == 0);
   }
 
+  /* Makes room for a call. What is refused adds nothing, and what is right is reserved already. */
+  void reserve(nas_codebook *codebook, int64_t rows, int64_t images, int64_t tokens) {
+    REQUIRE(nas_codebook_reserve(codebook, rows, NAS_FLOAT32, images, tokens) == NAS_OK);
+    const bool kept = wrong_;
+    wrong_ = false;
+    const int64_t more = hostile(rows), width = tokens == 0 ? images : hostile(images);
+    judge(nas_codebook_reserve(spoil<nas_codebook *>(codebook, nullptr), more,
+                               spoil<int32_t>(NAS_FLOAT32, in_.one_in(2) ? 3 : -1), width, tokens));
+    int64_t bytes[2] = {-7, -7};
+    wrong_ = false;
+    int64_t *state = pointer(&bytes[0]);
+    judge(nas_codebook_workspace(codebook, state, &bytes[1]));
+    REQUIRE((bytes[1] >= 0) == !wrong_);
+    wrong_ = kept;
+  }
+  /* A verdict is what the call without it would return. */
+  nas_status status_of(nas_status status, const nas_verdict &verdict, int64_t *bad) {
+    if (status != NAS_OK) {
+      REQUIRE(verdict.status == -7 && verdict.bad_row == -7);
+      return status;
+    }
+    REQUIRE(verdict.status == NAS_OK || *nas_last_error() != 0);
+    if (bad != nullptr) *bad = verdict.bad_row;
+    return (nas_status)verdict.status;
+  }
+
   void lookup() {
     int64_t K, d;
     nas_codebook *codebook = open(K, d);
@@ -261,8 +288,16 @@ class Session {
     void *given = stream();
     wrong_ = wrong_ || !only_numbers;
     const bool untouched = refused_outright || given != nullptr;
-    judge(nas_lookup(handle, from, type, count, step, to, far, in_.one_in(2) ? &bad : nullptr,
-                     in_.one_in(2) ? &stats : nullptr, given));
+    if (in_.one_in(3)) {
+      reserve(codebook, rows, 0, 0);
+      nas_verdict verdict{-7, -7};
+      judge(status_of(nas_lookup_enqueue(const_cast<nas_codebook *>(handle), from, type, count, step,
+                                         to, far, &verdict, given),
+                      verdict, nullptr));
+    } else {
+      judge(nas_lookup(handle, from, type, count, step, to, far, in_.one_in(2) ? &bad : nullptr,
+                       in_.one_in(2) ? &stats : nullptr, given));
+    }
     if (untouched) REQUIRE(indices.untouched() && distances.untouched());
     if (wrong_) return;
     for (int64_t i = 0; i < rows; ++i) {
@@ -330,6 +365,44 @@ class Session {
     if (wrong_) REQUIRE(State(codebook) == before);
   }
 
+  void update() {
+    int64_t K, d;
+    nas_codebook *codebook = open(K, d);
+    const int64_t rows = in_.pick(0, 30), stride = d + in_.pick(0, 3);
+    std::vector<float> values = numbers(rows == 0 ? 0 : (rows - 1) * stride + d);
+    poison(values, rows == 0 ? 0 : d);
+    std::vector<int32_t> chosen((size_t)rows);
+    for (int32_t &code : chosen) code = (int32_t)in_.pick(0, K - 1);
+    if (rows > 0) {
+      int32_t &code = chosen[(size_t)in_.pick(0, rows - 1)];
+      code = spoil<int32_t>(code, in_.one_in(2) ? (int32_t)K : in_.one_in(2) ? -1 : INT32_MIN);
+    }
+    Guarded<float> x(values, at_end_);
+    Guarded<int32_t> codes(chosen, at_end_);
+    const float *from = rows == 0 ? nullptr : pointer(x.get());
+    const int32_t *by = rows == 0 ? nullptr : pointer(codes.get());
+    const int64_t count = hostile(rows), step = spoil<int64_t>(stride, d - 1);
+    const double gamma = spoil(0.5, in_.one_in(2) ? (double)NAN : 1.0);
+    nas_codebook *handle = spoil<nas_codebook *>(codebook, nullptr);
+    void *given = stream();
+    const State before(codebook);
+    int64_t bad = -7;
+    nas_status status;
+    if (in_.one_in(2)) {
+      reserve(codebook, rows, 0, 0);
+      nas_verdict verdict{-7, -7};
+      status = status_of(nas_update_enqueue(handle, from, NAS_FLOAT32, count, step, by, gamma, 1e-5,
+                                            0.5, &verdict, given),
+                         verdict, &bad);
+    } else {
+      status = nas_update(handle, from, NAS_FLOAT32, count, step, by, gamma, 1e-5, 0.5, &bad, given);
+    }
+    /* Codewords near the largest float may leave its range: then, too, nothing may change. */
+    if (!wrong_ && status == NAS_NON_FINITE && bad == -1) wrong_ = true;
+    judge(status);
+    if (wrong_) REQUIRE(State(codebook) == before);
+  }
+
   void neighbours() {
     int64_t K, d;
     nas_codebook *codebook = open(K, d);
@@ -388,9 +461,20 @@ class Session {
     int32_t *to_substitutes = some ? pointer(substitutes.get()) : nullptr;
     float *to = some ? pointer(swapped.get()) : nullptr;
     int64_t bad = -7;
-    judge(nas_swap(spoil<nas_codebook *>(codebook, nullptr), params, from_text, from_image,
-                   tokens.get(), from_codes, from_lists, from_ids, to_positions, to_substitutes, to,
-                   in_.one_in(2) ? &bad : nullptr, stream()));
+    nas_codebook *handle = spoil<nas_codebook *>(codebook, nullptr);
+    void *given = stream();
+    if (in_.one_in(3)) {
+      reserve(codebook, 0, B, N);
+      nas_verdict verdict{-7, -7};
+      judge(status_of(nas_swap_enqueue(handle, params, from_text, from_image, tokens.get(), from_codes,
+                                       from_lists, from_ids, to_positions, to_substitutes, to,
+                                       &verdict, given),
+                      verdict, &bad));
+    } else {
+      judge(nas_swap(handle, params, from_text, from_image, tokens.get(), from_codes, from_lists,
+                     from_ids, to_positions, to_substitutes, to, in_.one_in(2) ? &bad : nullptr,
+                     given));
+    }
     if (wrong_) {
       REQUIRE(positions.untouched() && substitutes.untouched() && swapped.untouched());
     }
