@@ -241,7 +241,7 @@ const int64_t kStepShapes[][4] = {
     {1, 1, 2, NAS_FLOAT32},
     {33, 20, 70, NAS_FLOAT32},
     {33, 7, 140, NAS_BFLOAT16},
-    {260, 9, 50, NAS_BFLOAT16}};
+    {130, 9, 50, NAS_BFLOAT16}};
 
 void check_enqueue(const Side &reference, const Side &subject, Random &random) {
   for (const auto &sizes : kStepShapes) {
