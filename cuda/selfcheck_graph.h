@@ -178,7 +178,7 @@ class StepRunner {
     return outcome;
   }
 
-  /* Restarts two codes and makes an update, by the calls that wait. */
+  /* An odd number of changes by calls that wait: two exchanges of memory would cancel out. */
   void change(nas_codebook *codebook) {
     const Api &api = *side_.api;
     Array<float> fresh(side_, std::vector<float>((size_t)(2 * shape_.d), 0.5f));
@@ -187,6 +187,8 @@ class StepRunner {
     Array<float> rows(side_, std::vector<float>((size_t)shape_.d, 0.25f));
     need(api.update(codebook, rows.data(), NAS_FLOAT32, 1, shape_.d, codes.data(), 0.5, 1e-5, 0.0,
                     nullptr, side_.stream));
+    Array<double> n(side_, std::vector<double>((size_t)shape_.K, 1.5));
+    need(api.write(codebook, nullptr, n.data(), nullptr, nullptr, side_.stream));
   }
 
  private:
