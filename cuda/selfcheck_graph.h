@@ -75,7 +75,8 @@ Step random_step(Random &random, const StepShape &shape, StepFault fault) {
 }
 
 /* A step's buffers on one side, and the calls that a step makes: a lookup of x, an update with what it
- * found, one with other rows, the neighbour lists, a swap with those and one with lists given. */
+ * found, one with other rows, a reading of the codewords, the neighbour lists, a swap with those and one
+ * with lists given. */
 class StepRunner {
  public:
   StepRunner(const Side &side, const StepShape &shape, const Step &step, int32_t type)
@@ -86,6 +87,7 @@ class StepRunner {
         indices_(side, std::vector<int32_t>((size_t)shape.rows, 0)),
         distances_(side, std::vector<float>((size_t)shape.rows, -9.0f)),
         found_lists_(side, std::vector<int32_t>(step.lists.size(), -9)),
+        codewords_(side, std::vector<float>((size_t)(shape.K * shape.d), -9.0f)),
         verdicts_(side, std::vector<int64_t>(2 * kCalls, -9)) {
     const size_t chosen = (size_t)(shape.swap.images * shape.swap.chosen);
     for (int i = 0; i < 2; ++i) {
@@ -117,6 +119,7 @@ class StepRunner {
                             0.75, 1e-3, 1.0, &verdicts[1], side_.stream));
     need(api.update_enqueue(codebook, y_.data(), type_, shape_.rows, shape_.d, y_codes_.data(),
                             0.25, 1e-5, 0.5, &verdicts[2], side_.stream));
+    need(api.read(codebook, codewords_.data(), nullptr, nullptr, nullptr, side_.stream));
     need(api.neighbours(codebook, shape_.swap.neighbours, nullptr, found_lists_.data(),
                         side_.stream));
     need(api.swap_enqueue(codebook, &shape_.swap, text_.data(), image_.data(), tokens_.data(),
@@ -138,6 +141,7 @@ class StepRunner {
                       1e-3, 1.0, &v[3], side_.stream);
     v[4] = api.update(codebook, y_.data(), type_, shape_.rows, shape_.d, y_codes_.data(), 0.25,
                       1e-5, 0.5, &v[5], side_.stream);
+    need(api.read(codebook, codewords_.data(), nullptr, nullptr, nullptr, side_.stream));
     need(api.neighbours(codebook, shape_.swap.neighbours, nullptr, found_lists_.data(),
                         side_.stream));
     v[6] = api.swap(codebook, &shape_.swap, text_.data(), image_.data(), tokens_.data(),
@@ -164,6 +168,7 @@ class StepRunner {
     }
     outcome.add("verdicts", verdicts);
     codebook.add_state(&outcome);
+    outcome.add("codewords read", codewords_.values());
     outcome.add("lists", found_lists_.values());
     if (verdicts[6] == NAS_OK) {
       outcome.add("positions", positions_[0]->values());
@@ -218,6 +223,7 @@ class StepRunner {
   Array<int32_t> indices_;
   Array<float> distances_;
   Array<int32_t> found_lists_;
+  Array<float> codewords_;
   Array<int64_t> verdicts_;
   std::unique_ptr<Array<int32_t>> positions_[2], substitutes_[2];
   std::unique_ptr<Array<float>> swapped_;
