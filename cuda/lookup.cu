@@ -17,6 +17,7 @@
 
 #include "../common/elements.h"
 #include "candidates.cuh"
+#include "hopper.cuh"
 #include "screen.cuh"
 #include "support.cuh"
 #include "tensor.cuh"
@@ -291,7 +292,7 @@ void quantise_codes(const State &state, int64_t K, int64_t d, cudaStream_t strea
   const int64_t padded_K = round_up(K, kTileCodes);
   launch("quantise_codes", quantise_codes_kernel, dim3(blocks_for(padded_K, kThreads / 32)),
          dim3(kThreads), stream, (const float *)state.e, K, d, padded_K,
-         round_up(d, kTensorDepth), (const float *)state.centre, state.e8, state.scale8,
+         round_up(d, kInt8Columns), (const float *)state.centre, state.e8, state.scale8,
          state.spread8, state.reach8, state.slack8);
 }
 
@@ -328,18 +329,21 @@ extern "C" nas_status nas_lookup(const nas_codebook *codebook, const void *x, in
 
     const int64_t padded_K = round_up(K, kTileCodes);
     const int64_t all_tiles = padded_K / kTileCodes;
-    const bool tensor = tier_in_use() == NAS_TIER_TENSOR;
-    if (tensor && !codebook->tensor_cores) {
-      fail(NAS_INVALID_ARGUMENT,
-           "the tier is NAS_TIER_TENSOR, but the codebook's device has no compute capability 8.0");
+    const int32_t tier = tier_in_use();
+    const bool hopper = tier == NAS_TIER_HOPPER;
+    const bool tensor = hopper || tier == NAS_TIER_TENSOR; /* int8 rows */
+    if (tensor && !(hopper ? codebook->hopper : codebook->tensor_cores)) {
+      fail(NAS_INVALID_ARGUMENT, "the tier is %s, which the codebook's device does not have",
+           hopper ? "NAS_TIER_HOPPER" : "NAS_TIER_TENSOR");
     }
     const int64_t most = tensor ? kTensorChunkRows : kChunkRows;
     const int64_t chunk = rows < most ? rows : most;
-    const int64_t padded_d = round_up(d, kTensorDepth);
+    const int64_t padded_d = round_up(d, kInt8Columns);
     /* Enough blocks for two per multiprocessor, where the codewords can be split that far. */
     const int64_t row_tiles = (chunk + kTileRows - 1) / kTileRows;
     int64_t splits = (2 * (int64_t)codebook->multiprocessors + row_tiles - 1) / row_tiles;
     if (splits > all_tiles) splits = all_tiles;
+    if (hopper) splits = hopper_splits(row_tiles, all_tiles, codebook->multiprocessors);
     const int64_t tiles = (all_tiles + splits - 1) / splits;
     splits = (all_tiles + tiles - 1) / tiles;
 
@@ -352,7 +356,8 @@ extern "C" nas_status nas_lookup(const nas_codebook *codebook, const void *x, in
     const bool wide = type == NAS_FLOAT32;
     const size_t widened_at = layout.add<float>(wide ? 0 : product(chunk, d, "rows * d"));
     const int64_t quantised = tensor ? chunk : 0;
-    const size_t x8_at = layout.add<int8_t>(product(quantised, padded_d, "rows * d"));
+    const size_t x8_at =
+        layout.add<int8_t>(product(round_up(quantised, kTileRows), padded_d, "rows * d"));
     const size_t scale_at = layout.add<float>(quantised);
     const size_t residual_at = layout.add<float>(quantised);
     Scratch scratch(codebook->cache, layout, on);
@@ -409,7 +414,12 @@ extern "C" nas_status nas_lookup(const nas_codebook *codebook, const void *x, in
         problem.tiles = (int)tiles;
         problem.distance = distance;
         problem.index = index;
-        launch("lookup_tensor", lookup_tensor_kernel, grid, dim3(kThreads), on, problem);
+        if (hopper) {
+          launch_shared("lookup_hopper", lookup_hopper_kernel, grid, dim3(kHopperThreads),
+                        kHopperShared, on, problem);
+        } else {
+          launch("lookup_tensor", lookup_tensor_kernel, grid, dim3(kThreads), on, problem);
+        }
       } else {
         launch("lookup_rows", lookup_rows_kernel, dim3(blocks_for(here, kThreads / 32)),
                dim3(kThreads), on, part, here, part_stride, d, (const float *)state.centre, first,

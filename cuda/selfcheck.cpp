@@ -1208,7 +1208,8 @@ void bench(const Side &side, uint64_t seed) {
     Array<double> sums(side, std::vector<double>((size_t)(K * d), 0.0));
     double seconds = 0.0;
     std::vector<int32_t> first;
-    for (int32_t tier : {(int32_t)NAS_TIER_SCALAR, (int32_t)NAS_TIER_TENSOR}) {
+    for (int32_t tier : {(int32_t)NAS_TIER_SCALAR, (int32_t)NAS_TIER_TENSOR,
+                         (int32_t)NAS_TIER_HOPPER}) {
       if (tier > side.api->best_tier()) continue;
       need(side.api->set_tier(tier));
       seconds = median_seconds([&] {
@@ -1218,8 +1219,10 @@ void bench(const Side &side, uint64_t seed) {
       if (first.empty()) first = indices.values();
       if (first != indices.values()) die("the tiers disagree");
       printf("| lookup, %s | rows %lld, K %lld, d %lld | %.3f | %.1f Top/s of screening |\n",
-             tier == NAS_TIER_SCALAR ? "float32" : "tensor", (long long)rows, (long long)K,
-             (long long)d, seconds * 1e3, 2.0 * (double)(rows * K * d) / seconds * 1e-12);
+             tier == NAS_TIER_SCALAR   ? "float32"
+             : tier == NAS_TIER_TENSOR ? "tensor"
+                                       : "hopper",
+             (long long)rows, (long long)K, (long long)d, seconds * 1e3, 2.0 * (double)(rows * K * d) / seconds * 1e-12);
     }
     need(side.api->set_tier(NAS_TIER_SCALAR));
     seconds = median_seconds([&] {
@@ -1423,9 +1426,9 @@ int main(int argc, char **argv) {
   reference.api = &host;
   reference.threads = host.threads();
   check_all(reference, subject, options);
-  if (cuda.best_tier() == NAS_TIER_TENSOR) {
-    subject.name = "cuda, tensor cores";
-    subject.tier = NAS_TIER_TENSOR;
+  for (int32_t tier = NAS_TIER_TENSOR; tier <= cuda.best_tier(); ++tier) {
+    subject.name = tier == NAS_TIER_TENSOR ? "cuda, tensor cores" : "cuda, wgmma";
+    subject.tier = tier;
     Random random(options.seed);
     printf("comparing %s with %s\n", subject.name.c_str(), reference.name.c_str());
     check_lookup(reference, subject, random, options);

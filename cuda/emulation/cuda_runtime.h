@@ -165,6 +165,8 @@ cudaError_t cudaFuncSetAttribute(Kernel *kernel, cudaFuncAttribute, int value) {
 inline void __syncthreads() { (void)emulation::block_barrier(0); }
 inline int __syncthreads_or(int value) { return emulation::block_barrier(value); }
 
+inline void __syncwarp() { (void)emulation::exchange(0xffffffffu, 0, 0); }
+
 inline double __shfl_xor_sync(unsigned lanes, double value, int mask) {
   uint64_t bits = emulation::exchange(lanes, emulation::reinterpret<uint64_t>(value), mask);
   return emulation::reinterpret<double>(bits);
