@@ -7,7 +7,7 @@
  * into shared memory. A thread of its own, the producer, keeps a ring of such tiles filled; the rows'
  * tiles stay where they are up to d = 768 and come along with the codewords' beyond. Two warpgroups take
  * turns at the tiles of codewords, so that one decides what its products mean while the other multiplies.
- * They share nothing but the rows' bounds until the end.
+ * They share nothing but their turns and the rows' bounds until the end.
  *
  * A row of the products lies in four lanes of one warp. With u_ij the score and w_ij its error bound, W_i
  * the value of w_ij for the largest terms of a tile's codewords, and b_i the least upper bound known,
@@ -64,6 +64,7 @@ struct HopperMemory {
   uint64_t x_full[kStages];
   uint64_t full[kStages];
   uint64_t empty[kStages];
+  uint64_t turn[kGroups]; /* a phase ends when the group may multiply its next tile */
 };
 
 /* Dynamic shared memory of a block: HopperMemory has to start on a 1024-byte boundary. */
@@ -124,10 +125,19 @@ __device__ __forceinline__ void produce(HopperMemory &memory, const Ring &ring, 
 }
 
 /* One warpgroup: sum[m] = the products of the rows 64 m .. 64 m + 63 with a tile's 128 codewords.
- * `first_use`: of the rows' tiles. */
+ * The groups take turns in the order of the tiles. Besides letting one multiply while the other decides, that
+ * is what the waits for a full stage rely on: they tell a phase from the next one, not from the one after
+ * that, so that the stage's use before must have been seen to be full. */
 __device__ __forceinline__ void multiply_tile(HopperMemory &memory, const Ring &ring, int tile,
-                                              bool first_use, int (&sum)[2][64]) {
+                                              int (&sum)[2][64]) {
   const bool arrives = threadIdx.x % 32 == 0;
+  const int group = tile % kGroups;
+  const bool first_use = tile < kGroups; /* of the rows' tiles, by this group */
+  if (tile > 0) {
+    /* The phases of turn[0] begin with the second tile of the group, there being none before the first. */
+    const int phase = (tile - 1) / kGroups;
+    barrier_wait(&memory.turn[group], (unsigned)phase & 1u);
+  }
   int at = tile * ring.columns;
   int last_stage = 0;
   for (int column = 0; column < ring.columns; ++column, ++at) {
@@ -149,6 +159,7 @@ __device__ __forceinline__ void multiply_tile(HopperMemory &memory, const Ring &
     }
     last_stage = stage;
   }
+  if (arrives) barrier_arrive(&memory.turn[(tile + 1) % kGroups]);
   multiply_wait<0>();
   settle(sum[0]);
   settle(sum[1]);
@@ -219,7 +230,7 @@ __device__ __forceinline__ void consume(const TensorProblem &p, HopperMemory &me
     }
 
     int sum[2][64];
-    multiply_tile(memory, ring, tile, tile == group, sum);
+    multiply_tile(memory, ring, tile, sum);
     sync(); /* for own.code, own.most and, of the tile before, best.listed */
 
     float4 most = own.most[0];
@@ -356,6 +367,9 @@ __global__ void __launch_bounds__(kHopperThreads, 1) lookup_hopper_kernel(Tensor
       barrier_init(&memory.x_full[stage], 1);
       barrier_init(&memory.full[stage], 1);
       barrier_init(&memory.empty[stage], kGroupThreads / 32);
+    }
+    for (int group = 0; group < kGroups; ++group) {
+      barrier_init(&memory.turn[group], kGroupThreads / 32);
     }
     barrier_init_done();
   }

@@ -25,6 +25,7 @@
 #include <string>
 #include <vector>
 
+#include "../cpu/tests/adversarial.h"
 #include "nas_kernels.h"
 
 namespace {
@@ -627,8 +628,31 @@ void check_lookup_case(const Side &reference, const Side &subject, Random &rando
   });
 }
 
+/* Problems that attain the error bound of int8 screening: one too small gives a wrong answer. */
+void check_adversarial(const Side &reference, const Side &subject, Random &random) {
+  for (int i = 0; i < 30; ++i) {
+    const Adversary problem(random.next());
+    both("lookup", text("problem %d at the int8 bound, K %lld, d %lld", i, (long long)problem.K,
+                        (long long)problem.d),
+         reference, subject, [&](const Side &side) {
+           Codebook codebook(side, problem.e, problem.K, problem.d);
+           Array<float> x_in(side, problem.x);
+           Array<int32_t> indices(side, std::vector<int32_t>((size_t)problem.rows, -9));
+           Outcome outcome;
+           finish(side,
+                  side.api->lookup(codebook.get(), x_in.data(), NAS_FLOAT32, problem.rows,
+                                   problem.d, indices.data(), nullptr, nullptr, nullptr,
+                                   side.stream),
+                  &outcome);
+           outcome.add("indices", indices.values());
+           return outcome;
+         });
+  }
+}
+
 void check_lookup(const Side &reference, const Side &subject, Random &random,
                   const Options &options) {
+  check_adversarial(reference, subject, random);
   for (int64_t rows : kRows) {
     for (int64_t K : kCodewords) {
       for (int64_t d : kWidths) {
@@ -642,6 +666,13 @@ void check_lookup(const Side &reference, const Side &subject, Random &random,
                     Kind::kNormal, false);
   check_lookup_case(reference, subject, random, 3, 5, NAS_MAX_WIDTH, Kind::kNormal,
                     Kind::kNormal, false);
+  /* Few rows, so that they are cheap in emulation; many tiles of codewords, of several widths. */
+  for (Kind kind : {Kind::kNormal, Kind::kClustered}) {
+    check_lookup_case(reference, subject, random, 3, 1500, 300, kind, kind, false);
+    check_lookup_case(reference, subject, random, 3, 1100, 768, kind, kind, false);
+    check_lookup_case(reference, subject, random, 130, 700, 770, kind, kind, false);
+    check_lookup_case(reference, subject, random, 3, 650, 1300, kind, kind, false);
+  }
   for (int kind = 0; kind < (int)Kind::kCount; ++kind) {
     for (int64_t d : {1, 5, 40, 130}) {
       check_lookup_case(reference, subject, random, 70, 130, d, (Kind)kind, (Kind)kind, false);

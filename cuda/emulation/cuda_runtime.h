@@ -139,7 +139,8 @@ void copy_bulk(void *to, const void *from, unsigned bytes, uint64_t *barrier);
 void named_barrier(int id, int threads);
 
 /* wgmma.fence; wgmma.mma_async m64n128k32.s32.s8.s8 with both operands in shared memory; commit_group;
- * wait_group. Products are computed at the last moment allowed, in wait_group. */
+ * wait_group. The operands must have arrived when a product is issued, and are read at the last moment
+ * allowed, in wait_group. */
 void multiply_fence();
 void multiply_async(int (&d)[64], uint64_t a, uint64_t b, bool accumulate);
 void multiply_commit();

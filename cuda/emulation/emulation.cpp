@@ -147,6 +147,7 @@ struct Machine {
   size_t shared_bytes = 0;
   std::map<uint64_t *, Barrier> barriers;
   std::vector<Copy> copies; /* in flight */
+  uint64_t slowness = 1;    /* one in so many of them arrives each time that all fibers have run */
 
   uint64_t draw() {
     random = random * 6364136223846793005ull + 1442695040888963407ull;
@@ -197,7 +198,7 @@ bool finish_copies(const char *name, bool must) {
   Machine &m = machine;
   bool any = false;
   for (size_t i = 0; i < m.copies.size();) {
-    if (m.draw() % 4 != 0 && !(must && !any)) {
+    if (m.draw() % m.slowness != 0 && !(must && !any)) {
       ++i;
       continue;
     }
@@ -333,6 +334,7 @@ void start_shared() {
   Machine &m = machine;
   m.barriers.clear();
   m.copies.clear();
+  m.slowness = (uint64_t)1 << m.draw() % 8;
   for (Fiber &fiber : m.fibers) {
     fiber.products.clear();
     fiber.fenced = false;
@@ -578,11 +580,24 @@ void named_barrier(int id, int threads) {
   pause(Wait::kNamed);
 }
 
-void multiply_fence() { machine.fibers[(size_t)machine.current].fenced = true; }
+void multiply_fence() {
+  machine.fibers[(size_t)machine.current].fenced = true;
+  pause(Wait::kWarp); /* .sync.aligned: the lanes of a warp together */
+}
 
 void multiply_async(int (&d)[64], uint64_t a, uint64_t b, bool accumulate) {
   Fiber &fiber = machine.fibers[(size_t)machine.current];
   if (!fiber.fenced) stop("with products", "a product without a fence before it");
+  for (const Copy &copy : machine.copies) {
+    const uint32_t begin = shared_address(copy.to);
+    for (uint64_t operand : {a, b}) {
+      const uint32_t start = ((uint32_t)(operand & 0x3fff) << 4) / 128 * 128;
+      const uint32_t rows = operand == a ? 64 : 128;
+      if (begin < start + rows * 128 && start < begin + copy.bytes) {
+        stop("with products", "a product whose operand has not all arrived");
+      }
+    }
+  }
   fiber.products.push_back(Product{d, a, b, accumulate, false, false});
   if (!accumulate) memset(d, kPattern, sizeof d);
 }
