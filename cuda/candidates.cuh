@@ -40,8 +40,9 @@ struct Tile {
 };
 
 /*
- * Adds `count` pairs, each row * kUnit + code - tile.first_code, to what is known of their rows. kTeam threads
- * take part, of which `thread` is this one's number, and sync() is their barrier; kTeam >= kTileRows.
+ * Adds `count` pairs, each row * kUnit + code - tile.first_code, to what is known of their rows. kTeam
+ * threads take part, of which `thread` is this one's number, and sync() is their barrier;
+ * kTeam >= kTileRows.
  * `distance`: room for `count`. `previous`: thread i's own copy of best.distance[i], kNone at first. The
  * pairs must have been made visible by a barrier; ends with one.
  */
@@ -80,8 +81,7 @@ __device__ __forceinline__ void decide_pairs(const Tile &tile, const uint32_t *p
   for (int i = thread; i < count; i += kTeam) {
     const uint32_t pair = pairs[i];
     const int row = (int)(pair / kUnit);
-    if ((unsigned long long)__double_as_longlong(distance[i]) ==
-        best.distance[row]) {
+    if ((unsigned long long)__double_as_longlong(distance[i]) == best.distance[row]) {
       atomicMin(&best.index[row], tile.first_code + (int)(pair % kUnit));
     }
   }

@@ -211,9 +211,13 @@ __device__ __forceinline__ void consume(const TensorProblem &p, HopperMemory &me
   const float infinity = __int_as_float(0x7f800000);
 
   unsigned long long previous = kNone;
-  for (int tile = group; tile < ring.tiles; tile += kGroups) {
+  for (int tile = group;; tile += kGroups) {
+    const bool end = tile >= ring.tiles; /* what is listed remains */
     const int first_code = (first_tile + tile) * kTileCodes;
-    {
+    int sum[2][64];
+    uint32_t chosen[4] = {0, 0, 0, 0}; /* bit 2 i + c */
+    int slot = 0;                      /* of this thread's first pair in the list */
+    if (!end) {
       const int j = first_code + member;
       own.code[member][0] = p.square[j];
       own.code[member][1] = p.scale[j];
@@ -227,79 +231,79 @@ __device__ __forceinline__ void consume(const TensorProblem &p, HopperMemory &me
         slack = fmaxf(slack, __shfl_xor_sync(kAllLanes, slack, offset));
       }
       if (lane == 0) own.most[member / 32] = float4{spread, reach, slack, 0.0f};
-    }
 
-    int sum[2][64];
-    multiply_tile(memory, ring, tile, sum);
-    sync(); /* for own.code, own.most and, of the tile before, best.listed */
+      multiply_tile(memory, ring, tile, sum);
+      sync(); /* for own.code, own.most and, of the tile before, best.listed */
 
-    float4 most = own.most[0];
+      float4 most = own.most[0];
 #pragma unroll
-    for (int warp = 1; warp < 4; ++warp) {
-      most.x = fmaxf(most.x, own.most[warp].x);
-      most.y = fmaxf(most.y, own.most[warp].y);
-      most.z = fmaxf(most.z, own.most[warp].z);
-    }
+      for (int warp = 1; warp < 4; ++warp) {
+        most.x = fmaxf(most.x, own.most[warp].x);
+        most.y = fmaxf(most.y, own.most[warp].y);
+        most.z = fmaxf(most.z, own.most[warp].z);
+      }
 
-    /* Scores in the place of the products. */
-    float scale[4];
-    float least[4][2]; /* of 64 codewords each */
-#pragma unroll
-    for (int r = 0; r < 4; ++r) {
-      scale[r] = memory.row[row_of(r)].x;
-      least[r][0] = infinity;
-      least[r][1] = infinity;
-    }
-#pragma unroll
-    for (int i = 0; i < 16; ++i) {
-      const float4 code = *(const float4 *)&own.code[8 * i + 2 * quad_lane];
+      /* Scores in the place of the products. */
+      float scale[4];
+      float least[4][2]; /* of 64 codewords each */
 #pragma unroll
       for (int r = 0; r < 4; ++r) {
-#pragma unroll
-        for (int c = 0; c < 2; ++c) {
-          int &value = sum[r / 2][4 * i + 2 * (r % 2) + c];
-          const float score = __fmaf_rn(-(c == 0 ? code.y : code.w), scale[r] * (float)value,
-                                        c == 0 ? code.x : code.z);
-          value = __float_as_int(score);
-          least[r][i / 8] = fminf(least[r][i / 8], score);
-        }
+        scale[r] = memory.row[row_of(r)].x;
+        least[r][0] = infinity;
+        least[r][1] = infinity;
       }
-    }
-
-    /* Pairs that the tile's largest error bound leaves. Scores are finite, or infinite beyond K. */
-    uint32_t chosen[4]; /* bit 2 i + c */
-    int mine = 0;
 #pragma unroll
-    for (int r = 0; r < 4; ++r) {
-      const int row = row_of(r);
-      const float error = pair_error(memory.row[row], most.x, most.y, most.z);
-      const float known = from_ordered(*(volatile const int *)&memory.bound[row]);
-      float upper = fminf(least[r][0], least[r][1]);
-      upper = fminf(upper, __shfl_xor_sync(kAllLanes, upper, 1));
-      upper = fminf(upper, __shfl_xor_sync(kAllLanes, upper, 2));
-      upper = fminf(known, __fadd_rn(upper, error)); /* passes over NaN, as below */
-      if (quad_lane == 0 && upper < known) atomicMin(&memory.bound[row], ordered(upper));
-      const float limit = row < rows ? fminf(__fadd_rn(upper, error), FLT_MAX) : -infinity;
-      chosen[r] = 0;
+      for (int i = 0; i < 16; ++i) {
+        const float4 code = *(const float4 *)&own.code[8 * i + 2 * quad_lane];
 #pragma unroll
-      for (int half = 0; half < 2; ++half) {
-        if (!(least[r][half] <= limit)) continue;
-#pragma unroll
-        for (int i = 8 * half; i < 8 * half + 8; ++i) {
+        for (int r = 0; r < 4; ++r) {
 #pragma unroll
           for (int c = 0; c < 2; ++c) {
-            if (__int_as_float(sum[r / 2][4 * i + 2 * (r % 2) + c]) <= limit) {
-              chosen[r] |= 1u << (2 * i + c);
-            }
+            int &value = sum[r / 2][4 * i + 2 * (r % 2) + c];
+            const float score = __fmaf_rn(-(c == 0 ? code.y : code.w), scale[r] * (float)value,
+                                          c == 0 ? code.x : code.z);
+            value = __float_as_int(score);
+            least[r][i / 8] = fminf(least[r][i / 8], score);
           }
         }
       }
-      mine += __popc(chosen[r]);
+
+      /* Pairs that the tile's largest error bound leaves. Scores are finite, or infinite beyond K. */
+      int mine = 0;
+#pragma unroll
+      for (int r = 0; r < 4; ++r) {
+        const int row = row_of(r);
+        const float error = pair_error(memory.row[row], most.x, most.y, most.z);
+        const float known = from_ordered(*(volatile const int *)&memory.bound[row]);
+        float upper = fminf(least[r][0], least[r][1]);
+        upper = fminf(upper, __shfl_xor_sync(kAllLanes, upper, 1));
+        upper = fminf(upper, __shfl_xor_sync(kAllLanes, upper, 2));
+        upper = fminf(known, __fadd_rn(upper, error)); /* passes over NaN, as below */
+        if (quad_lane == 0 && upper < known) atomicMin(&memory.bound[row], ordered(upper));
+        const float limit = row < rows ? fminf(__fadd_rn(upper, error), FLT_MAX) : -infinity;
+        chosen[r] = 0;
+#pragma unroll
+        for (int half = 0; half < 2; ++half) {
+          if (!(least[r][half] <= limit)) continue;
+#pragma unroll
+          for (int i = 8 * half; i < 8 * half + 8; ++i) {
+#pragma unroll
+            for (int c = 0; c < 2; ++c) {
+              if (__int_as_float(sum[r / 2][4 * i + 2 * (r % 2) + c]) <= limit) {
+                chosen[r] |= 1u << (2 * i + c);
+              }
+            }
+          }
+        }
+        mine += __popc(chosen[r]);
+      }
+      if (mine > 0) slot = atomicAdd(&own.best.listed, mine);
+      sync();
+    } else {
+      named_barrier(kAllGroupsBarrier, kGroups * kGroupThreads); /* the bounds are final */
     }
 
-    /* Into the list, which is emptied whenever it is full. */
-    const int slot = mine > 0 ? atomicAdd(&own.best.listed, mine) : 0;
-    sync();
+    /* Into the list, which is emptied whenever it is full, and at the end. */
     const int listed = own.best.listed;
     int base = 0; /* what has been emptied */
     for (;;) {
@@ -319,8 +323,8 @@ __device__ __forceinline__ void consume(const TensorProblem &p, HopperMemory &me
         }
       }
       const int first = slot - base < 0 ? 0 : slot - base;
-      const int end = at < kGroupListed ? at : kGroupListed;
-      for (int i = first; i < end; ++i) { /* written by this thread */
+      const int behind = at < kGroupListed ? at : kGroupListed;
+      for (int i = first; i < behind; ++i) { /* written by this thread */
         const uint32_t pair = own.listed.pair[i];
         const int row = (int)(pair / kPairCodes);
         const int j = (int)(pair % kPairCodes);
@@ -330,15 +334,15 @@ __device__ __forceinline__ void consume(const TensorProblem &p, HopperMemory &me
         own.listed.lower[i] = __fsub_rn(score, error);
         if (upper < infinity) atomicMin(&memory.bound[row], ordered(upper));
       }
-      if (listed - base <= kGroupListed) break;
-      settle_list(all, memory, own, kGroupListed, previous, sync);
+      const int left = listed - base;
+      if (!end && left <= kGroupListed) break;
+      settle_list(all, memory, own, end ? left : kGroupListed, previous, sync);
       base += kGroupListed;
+      if (end) break;
     }
+    if (end) break;
     if (base > 0 && member == 0) own.best.listed = listed - base;
   }
-
-  named_barrier(kAllGroupsBarrier, kGroups * kGroupThreads); /* the bounds are final */
-  settle_list(all, memory, own, own.best.listed, previous, sync);
   named_barrier(kAllGroupsBarrier, kGroups * kGroupThreads);
 }
 
