@@ -1145,7 +1145,7 @@ void check_refusals(const Side &reference, const Side &subject) {
        }},
       {"set_tier: above all",
        [&](const Side &s, nas_codebook *, float *, int32_t *, double *) {
-         return s.api->set_tier(NAS_TIER_TENSOR + 1);
+         return s.api->set_tier(NAS_TIER_HOPPER + 1);
        }},
       {"set_threads: 0",
        [&](const Side &s, nas_codebook *, float *, int32_t *, double *) {
