@@ -16,6 +16,7 @@ namespace device {
 constexpr int kThreads = 256;
 constexpr int kListed = 2048; /* candidate pairs decided at a time */
 constexpr unsigned kAllLanes = 0xffffffffu;
+constexpr int kPairCodes = 65536; /* at least NAS_MAX_CODEWORDS */
 
 struct Candidates {
   double distance[kListed];
@@ -37,6 +38,55 @@ struct Tile {
   int64_t d;
   int first_code;
 };
+
+/*
+ * Adds `count` pairs, each row * kUnit + code - tile.first_code, to what is known of their rows. kTeam
+ * threads take part, of which `thread` is this one's number, and sync() is their barrier;
+ * kTeam >= kTileRows.
+ * `distance`: room for `count`. `previous`: thread i's own copy of best.distance[i], kNone at first. The
+ * pairs must have been made visible by a barrier; ends with one.
+ */
+template <int kUnit, int kTeam, class Sync>
+__device__ __forceinline__ void decide_pairs(const Tile &tile, const uint32_t *pairs,
+                                             double *distance, int count, Best &best,
+                                             unsigned long long &previous, int thread, Sync sync) {
+  const int lane = thread % kLanes;
+  for (int base = 0; base < count; base += kTeam / kLanes) {
+    const int i = base + thread / kLanes;
+    const uint32_t pair = pairs[i < count ? i : 0];
+    const int row = (int)(pair / kUnit);
+    double a = 0.0;
+    if (i < count) {
+      const float *x = tile.x + row * tile.row_stride;
+      const float *e = tile.e + (int64_t)(tile.first_code + (int)(pair % kUnit)) * tile.d;
+#pragma unroll 4
+      for (int t = lane; t < (int)tile.d; t += kLanes) {
+        a = add64(a, squared_difference(x[t], e[t]));
+      }
+    }
+    a = add64(a, __shfl_xor_sync(kAllLanes, a, 4));
+    a = add64(a, __shfl_xor_sync(kAllLanes, a, 2));
+    a = add64(a, __shfl_xor_sync(kAllLanes, a, 1));
+    if (i < count && lane == 0) {
+      distance[i] = a;
+      atomicMin(&best.distance[row], (unsigned long long)__double_as_longlong(a));
+    }
+  }
+  sync();
+  if (thread < kTileRows && best.distance[thread] != previous) {
+    previous = best.distance[thread];
+    best.index[thread] = INT_MAX;
+  }
+  sync();
+  for (int i = thread; i < count; i += kTeam) {
+    const uint32_t pair = pairs[i];
+    const int row = (int)(pair / kUnit);
+    if ((unsigned long long)__double_as_longlong(distance[i]) == best.distance[row]) {
+      atomicMin(&best.index[row], tile.first_code + (int)(pair % kUnit));
+    }
+  }
+  sync();
+}
 
 /*
  * Adds the chosen pairs of a tile to what is known of its rows. `chosen`: a thread's pairs as 64
@@ -68,43 +118,8 @@ __device__ __forceinline__ void decide(const Tile &tile, const uint32_t (&chosen
     }
     __syncthreads();
 
-    const int lane = thread % kLanes;
-    for (int base = 0; base < count; base += kThreads / kLanes) {
-      const int i = base + thread / kLanes;
-      const uint32_t pair = candidates.pair[i < count ? i : 0];
-      const int row = (int)(pair / kTileCodes);
-      double a = 0.0;
-      if (i < count) {
-        const float *x = tile.x + row * tile.row_stride;
-        const float *e = tile.e + (int64_t)(tile.first_code + (int)(pair % kTileCodes)) * tile.d;
-#pragma unroll 4
-        for (int t = lane; t < (int)tile.d; t += kLanes) {
-          a = add64(a, squared_difference(x[t], e[t]));
-        }
-      }
-      a = add64(a, __shfl_xor_sync(kAllLanes, a, 4));
-      a = add64(a, __shfl_xor_sync(kAllLanes, a, 2));
-      a = add64(a, __shfl_xor_sync(kAllLanes, a, 1));
-      if (i < count && lane == 0) {
-        candidates.distance[i] = a;
-        atomicMin(&best.distance[row], (unsigned long long)__double_as_longlong(a));
-      }
-    }
-    __syncthreads();
-    if (thread < kTileRows && best.distance[thread] != previous) {
-      previous = best.distance[thread];
-      best.index[thread] = INT_MAX;
-    }
-    __syncthreads();
-    for (int i = thread; i < count; i += kThreads) {
-      const uint32_t pair = candidates.pair[i];
-      const int row = (int)(pair / kTileCodes);
-      if ((unsigned long long)__double_as_longlong(candidates.distance[i]) ==
-          best.distance[row]) {
-        atomicMin(&best.index[row], tile.first_code + (int)(pair % kTileCodes));
-      }
-    }
-    __syncthreads();
+    decide_pairs<kTileCodes, kThreads>(tile, candidates.pair, candidates.distance, count, best,
+                                       previous, thread, [] { __syncthreads(); });
   }
 }
 

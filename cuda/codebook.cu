@@ -168,7 +168,7 @@ void State::allocate(int64_t K, int64_t d) {
   size_t square_at = layout.add<float>(padded_K);
   size_t length_at = layout.add<float>(padded_K);
   size_t slack_at = layout.add<float>(padded_K);
-  size_t e8_at = layout.add<int8_t>(padded_K * round_up(d, kTensorDepth));
+  size_t e8_at = layout.add<int8_t>(padded_K * round_up(d, kInt8Columns));
   size_t scale8_at = layout.add<float>(padded_K);
   size_t spread8_at = layout.add<float>(padded_K);
   size_t reach8_at = layout.add<float>(padded_K);
@@ -255,6 +255,7 @@ nas_status nas_codebook_create(const float *codewords, int64_t K, int64_t d, int
     check(cudaDeviceGetAttribute(&made->multiprocessors, cudaDevAttrMultiProcessorCount, device),
           "a query of the device");
     made->tensor_cores = has_tensor_cores(device);
+    made->hopper = has_hopper(device);
     made->state.allocate(K, d);
 
     unsigned long long bad = kNone;

@@ -17,7 +17,8 @@ thread_local char last_error[1024];
 thread_local char shape[256];
 
 std::atomic<int32_t> threads_setting{0};
-/* Not TENSOR, even where it would run: it has not been seen to pass the self-check on a device. */
+/* Not TENSOR or HOPPER, even where they would run: they have not been seen to pass the self-check on a
+ * device. */
 std::atomic<int32_t> tier_setting{NAS_TIER_SCALAR};
 
 /* True for the failures that mean there is nothing to run on, as opposed to a failed operation. */
@@ -31,14 +32,24 @@ bool means_no_device(cudaError_t error) {
 
 }  // namespace
 
-bool has_tensor_cores(int device) {
+namespace {
+
+/* 10 * major + minor of the compute capability; 0 where the device cannot be asked. */
+int compute_capability(int device) {
   cudaDeviceProp properties;
   if (cudaGetDeviceProperties(&properties, device) != cudaSuccess) {
     (void)cudaGetLastError();
-    return false;
+    return 0;
   }
-  return properties.major >= 8;
+  return 10 * properties.major + properties.minor;
 }
+
+}  // namespace
+
+bool has_tensor_cores(int device) { return compute_capability(device) >= 80; }
+
+/* wgmma is in no other capability, later ones included. */
+bool has_hopper(int device) { return compute_capability(device) == 90; }
 
 int32_t tier_in_use() { return tier_setting.load(std::memory_order_relaxed); }
 
@@ -278,8 +289,10 @@ nas_status nas_describe(char *buffer, int64_t capacity) {
     cudaDeviceProp properties;
     check(cudaGetDeviceProperties(&properties, device), "the device's properties");
     check(cudaDriverGetVersion(&driver), "the driver's version");
-    const char *lookup = tier_in_use() == NAS_TIER_TENSOR ? "int8 on tensor cores, not verified"
-                                                          : "float32";
+    const int32_t tier = tier_in_use();
+    const char *lookup = tier == NAS_TIER_HOPPER   ? "int8 by wgmma, not verified"
+                         : tier == NAS_TIER_TENSOR ? "int8 on tensor cores, not verified"
+                                                   : "float32";
     snprintf(buffer, (size_t)capacity, "cuda %s sm_%d%d, driver %d.%d, lookup in %s",
              properties.name, properties.major, properties.minor, driver / 1000,
              driver % 1000 / 10, lookup);
@@ -292,21 +305,25 @@ int32_t nas_best_tier(void) {
     (void)cudaGetLastError();
     return NAS_TIER_SCALAR;
   }
-  return has_tensor_cores(device) ? NAS_TIER_TENSOR : NAS_TIER_SCALAR;
+  return has_hopper(device)         ? NAS_TIER_HOPPER
+         : has_tensor_cores(device) ? NAS_TIER_TENSOR
+                                    : NAS_TIER_SCALAR;
 }
 
 int32_t nas_tier(void) { return tier_in_use(); }
 
 nas_status nas_set_tier(int32_t tier) {
   return call("nas_set_tier", [&] {
-    if (tier != NAS_TIER_SCALAR && tier != NAS_TIER_TENSOR) {
+    if (tier != NAS_TIER_SCALAR && tier != NAS_TIER_TENSOR && tier != NAS_TIER_HOPPER) {
       fail(NAS_INVALID_ARGUMENT,
-           "tier is %d; the CUDA library has NAS_TIER_SCALAR (0) and NAS_TIER_TENSOR (%d)", tier,
-           NAS_TIER_TENSOR);
+           "tier is %d; the CUDA library has NAS_TIER_SCALAR (0), NAS_TIER_TENSOR (%d) and "
+           "NAS_TIER_HOPPER (%d)",
+           tier, NAS_TIER_TENSOR, NAS_TIER_HOPPER);
     }
     if (tier > nas_best_tier()) {
-      fail(NAS_INVALID_ARGUMENT,
-           "tier is %d (NAS_TIER_TENSOR), which needs a device of compute capability 8.0", tier);
+      fail(NAS_INVALID_ARGUMENT, "tier is %d (%s), which needs a device of compute capability %s",
+           tier, tier == NAS_TIER_HOPPER ? "NAS_TIER_HOPPER" : "NAS_TIER_TENSOR",
+           tier == NAS_TIER_HOPPER ? "9.0" : "8.0 or higher");
     }
     tier_setting.store(tier, std::memory_order_relaxed);
   });

@@ -17,6 +17,7 @@
 
 #include "../common/elements.h"
 #include "candidates.cuh"
+#include "hopper.cuh"
 #include "screen.cuh"
 #include "support.cuh"
 #include "tensor.cuh"
@@ -303,7 +304,8 @@ struct Request {
 
 /* How a lookup is divided, and where its scratch arrays lie. Takes no less memory for more rows. */
 struct Plan {
-  bool tensor;
+  bool int8;   /* rows in int8, for tensor cores */
+  bool hopper;
   int64_t padded_K, padded_d;
   int64_t chunk;         /* rows at a time */
   int64_t splits, tiles; /* of the codewords: blocks, and tiles of a block */
@@ -316,17 +318,20 @@ struct Plan {
 Plan plan_lookup(const nas_codebook *codebook, int32_t tier, int32_t type, int64_t rows) {
   const int64_t d = codebook->d;
   Plan plan;
-  plan.tensor = tier == NAS_TIER_TENSOR;
+  plan.hopper = tier == NAS_TIER_HOPPER;
+  plan.int8 = plan.hopper || tier == NAS_TIER_TENSOR;
   plan.padded_K = round_up(codebook->K, kTileCodes);
-  plan.padded_d = round_up(d, kTensorDepth);
-  const int64_t most = plan.tensor ? kTensorChunkRows : kChunkRows;
+  plan.padded_d = round_up(d, kInt8Columns);
+  const int64_t most = plan.int8 ? kTensorChunkRows : kChunkRows;
   const int64_t chunk = rows < most ? rows : most;
   plan.chunk = chunk;
   const int64_t all_tiles = plan.padded_K / kTileCodes;
   /* Enough blocks for two per multiprocessor, where the codewords can be split that far. */
-  const int64_t blocks = 2 * (int64_t)codebook->multiprocessors;
+  const int64_t multiprocessors = codebook->multiprocessors;
+  const int64_t blocks = (plan.hopper ? kHopperMostWaves : 2) * multiprocessors;
   const int64_t row_tiles = (chunk + kTileRows - 1) / kTileRows;
-  int64_t splits = (blocks + row_tiles - 1) / row_tiles;
+  int64_t splits = plan.hopper ? hopper_splits(row_tiles, all_tiles, multiprocessors)
+                               : (blocks + row_tiles - 1) / row_tiles;
   if (splits > all_tiles) splits = all_tiles;
   plan.tiles = (all_tiles + splits - 1) / splits;
   plan.splits = (all_tiles + plan.tiles - 1) / plan.tiles;
@@ -341,8 +346,9 @@ Plan plan_lookup(const nas_codebook *codebook, int32_t tier, int32_t type, int64
   plan.distance_at = layout.add<double>(pairs);
   plan.index_at = layout.add<int32_t>(pairs);
   plan.widened_at = layout.add<float>(type == NAS_FLOAT32 ? 0 : product(chunk, d, "rows * d"));
-  const int64_t quantised = plan.tensor ? chunk : 0;
-  plan.x8_at = layout.add<int8_t>(product(quantised, plan.padded_d, "rows * d"));
+  const int64_t quantised = plan.int8 ? chunk : 0;
+  plan.x8_at =
+      layout.add<int8_t>(product(round_up(quantised, kTileRows), plan.padded_d, "rows * d"));
   plan.scale_at = layout.add<float>(quantised);
   plan.residual_at = layout.add<float>(quantised);
   return plan;
@@ -359,7 +365,6 @@ void launch_lookup(const nas_codebook *codebook, const Plan &plan, const Request
   const int64_t chunk = plan.chunk;
   const int64_t splits = plan.splits;
   const int64_t tiles = plan.tiles;
-  const bool tensor = plan.tensor;
   const void *x = request.x;
   const int32_t type = request.type;
   const bool wide = type == NAS_FLOAT32;
@@ -391,7 +396,7 @@ void launch_lookup(const nas_codebook *codebook, const Plan &plan, const Request
              d, widened);
     }
     const dim3 grid(blocks_for(here, kTileRows), (unsigned)splits);
-    if (tensor) {
+    if (plan.int8) {
       launch("quantise_rows", quantise_rows_kernel, dim3(blocks_for(here, kThreads / 32)),
              dim3(kThreads), on, part, here, part_stride, d, padded_d,
              (const float *)state.centre, first, x8, twice_scale, row_factor, twice_residual,
@@ -420,7 +425,12 @@ void launch_lookup(const nas_codebook *codebook, const Plan &plan, const Request
       problem.tiles = (int)tiles;
       problem.distance = distance;
       problem.index = index;
-      launch("lookup_tensor", lookup_tensor_kernel, grid, dim3(kThreads), on, problem);
+      if (plan.hopper) {
+        launch_shared("lookup_hopper", lookup_hopper_kernel, grid, dim3(kHopperThreads),
+                      kHopperShared, on, problem);
+      } else {
+        launch("lookup_tensor", lookup_tensor_kernel, grid, dim3(kThreads), on, problem);
+      }
     } else {
       launch("lookup_rows", lookup_rows_kernel, dim3(blocks_for(here, kThreads / 32)),
              dim3(kThreads), on, part, here, part_stride, d, (const float *)state.centre, first,
@@ -470,12 +480,18 @@ void require_request_memory(const nas_codebook *codebook, const Request &request
   if (request.distances != nullptr) require_device(request.distances, "distances", 4, device);
 }
 
+bool has_tier(const nas_codebook *codebook, int32_t tier) {
+  return tier == NAS_TIER_HOPPER   ? codebook->hopper
+         : tier == NAS_TIER_TENSOR ? codebook->tensor_cores
+                                   : true;
+}
+
 /* The tier in use, where the codebook's device has it. */
 int32_t require_tier(const nas_codebook *codebook) {
   const int32_t tier = tier_in_use();
-  if (tier == NAS_TIER_TENSOR && !codebook->tensor_cores) {
-    fail(NAS_INVALID_ARGUMENT,
-         "the tier is NAS_TIER_TENSOR, but the codebook's device has no compute capability 8.0");
+  if (!has_tier(codebook, tier)) {
+    fail(NAS_INVALID_ARGUMENT, "the tier is %s, which the codebook's device does not have",
+         tier == NAS_TIER_HOPPER ? "NAS_TIER_HOPPER" : "NAS_TIER_TENSOR");
   }
   return tier;
 }
@@ -486,15 +502,15 @@ void quantise_codes(const State &state, int64_t K, int64_t d, cudaStream_t strea
   const int64_t padded_K = round_up(K, kTileCodes);
   launch("quantise_codes", quantise_codes_kernel, dim3(blocks_for(padded_K, kThreads / 32)),
          dim3(kThreads), stream, (const float *)state.e, K, d, padded_K,
-         round_up(d, kTensorDepth), (const float *)state.centre, state.e8, state.scale8,
+         round_up(d, kInt8Columns), (const float *)state.centre, state.e8, state.scale8,
          state.spread8, state.reach8, state.slack8);
 }
 
 size_t lookup_bytes(const nas_codebook *codebook, const Reservation &most) {
   const int64_t rows = most.rows < 1 ? 1 : most.rows;
   size_t bytes = 0;
-  for (int32_t tier : {(int32_t)NAS_TIER_SCALAR, (int32_t)NAS_TIER_TENSOR}) {
-    if (tier == NAS_TIER_TENSOR && !codebook->tensor_cores) continue;
+  for (int32_t tier : {(int32_t)NAS_TIER_SCALAR, (int32_t)NAS_TIER_TENSOR, (int32_t)NAS_TIER_HOPPER}) {
+    if (!has_tier(codebook, tier)) continue;
     const Plan plan =
         plan_lookup(codebook, tier, most.narrow ? NAS_BFLOAT16 : NAS_FLOAT32, rows);
     if (plan.layout.bytes() > bytes) bytes = plan.layout.bytes();

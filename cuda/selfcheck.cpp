@@ -25,6 +25,7 @@
 #include <string>
 #include <vector>
 
+#include "../cpu/tests/adversarial.h"
 #include "nas_kernels.h"
 
 namespace {
@@ -646,8 +647,31 @@ void check_lookup_case(const Side &reference, const Side &subject, Random &rando
   });
 }
 
+/* Problems that attain the error bound of int8 screening: one too small gives a wrong answer. */
+void check_adversarial(const Side &reference, const Side &subject, Random &random) {
+  for (int i = 0; i < 30; ++i) {
+    const Adversary problem(random.next());
+    both("lookup", text("problem %d at the int8 bound, K %lld, d %lld", i, (long long)problem.K,
+                        (long long)problem.d),
+         reference, subject, [&](const Side &side) {
+           Codebook codebook(side, problem.e, problem.K, problem.d);
+           Array<float> x_in(side, problem.x);
+           Array<int32_t> indices(side, std::vector<int32_t>((size_t)problem.rows, -9));
+           Outcome outcome;
+           finish(side,
+                  side.api->lookup(codebook.get(), x_in.data(), NAS_FLOAT32, problem.rows,
+                                   problem.d, indices.data(), nullptr, nullptr, nullptr,
+                                   side.stream),
+                  &outcome);
+           outcome.add("indices", indices.values());
+           return outcome;
+         });
+  }
+}
+
 void check_lookup(const Side &reference, const Side &subject, Random &random,
                   const Options &options) {
+  check_adversarial(reference, subject, random);
   for (int64_t rows : kRows) {
     for (int64_t K : kCodewords) {
       for (int64_t d : kWidths) {
@@ -661,6 +685,13 @@ void check_lookup(const Side &reference, const Side &subject, Random &random,
                     Kind::kNormal, false);
   check_lookup_case(reference, subject, random, 3, 5, NAS_MAX_WIDTH, Kind::kNormal,
                     Kind::kNormal, false);
+  /* Few rows, so that they are cheap in emulation; many tiles of codewords, of several widths. */
+  for (Kind kind : {Kind::kNormal, Kind::kClustered}) {
+    check_lookup_case(reference, subject, random, 3, 1500, 300, kind, kind, false);
+    check_lookup_case(reference, subject, random, 3, 1100, 768, kind, kind, false);
+    check_lookup_case(reference, subject, random, 130, 700, 770, kind, kind, false);
+    check_lookup_case(reference, subject, random, 3, 650, 1300, kind, kind, false);
+  }
   for (int kind = 0; kind < (int)Kind::kCount; ++kind) {
     for (int64_t d : {1, 5, 40, 130}) {
       check_lookup_case(reference, subject, random, 70, 130, d, (Kind)kind, (Kind)kind, false);
@@ -1133,7 +1164,7 @@ void check_refusals(const Side &reference, const Side &subject) {
        }},
       {"set_tier: above all",
        [&](const Side &s, nas_codebook *, float *, int32_t *, double *) {
-         return s.api->set_tier(NAS_TIER_TENSOR + 1);
+         return s.api->set_tier(NAS_TIER_HOPPER + 1);
        }},
       {"set_threads: 0",
        [&](const Side &s, nas_codebook *, float *, int32_t *, double *) {
@@ -1233,7 +1264,8 @@ void bench(const Side &side, uint64_t seed) {
     Array<double> sums(side, std::vector<double>((size_t)(K * d), 0.0));
     double seconds = 0.0;
     std::vector<int32_t> first;
-    for (int32_t tier : {(int32_t)NAS_TIER_SCALAR, (int32_t)NAS_TIER_TENSOR}) {
+    for (int32_t tier : {(int32_t)NAS_TIER_SCALAR, (int32_t)NAS_TIER_TENSOR,
+                         (int32_t)NAS_TIER_HOPPER}) {
       if (tier > side.api->best_tier()) continue;
       need(side.api->set_tier(tier));
       seconds = median_seconds([&] {
@@ -1243,8 +1275,10 @@ void bench(const Side &side, uint64_t seed) {
       if (first.empty()) first = indices.values();
       if (first != indices.values()) die("the tiers disagree");
       printf("| lookup, %s | rows %lld, K %lld, d %lld | %.3f | %.1f Top/s of screening |\n",
-             tier == NAS_TIER_SCALAR ? "float32" : "tensor", (long long)rows, (long long)K,
-             (long long)d, seconds * 1e3, 2.0 * (double)(rows * K * d) / seconds * 1e-12);
+             tier == NAS_TIER_SCALAR   ? "float32"
+             : tier == NAS_TIER_TENSOR ? "tensor"
+                                       : "hopper",
+             (long long)rows, (long long)K, (long long)d, seconds * 1e3, 2.0 * (double)(rows * K * d) / seconds * 1e-12);
     }
     need(side.api->set_tier(NAS_TIER_SCALAR));
     seconds = median_seconds([&] {
@@ -1448,9 +1482,9 @@ int main(int argc, char **argv) {
   reference.api = &host;
   reference.threads = host.threads();
   check_all(reference, subject, options);
-  if (cuda.best_tier() == NAS_TIER_TENSOR) {
-    subject.name = "cuda, tensor cores";
-    subject.tier = NAS_TIER_TENSOR;
+  for (int32_t tier = NAS_TIER_TENSOR; tier <= cuda.best_tier(); ++tier) {
+    subject.name = tier == NAS_TIER_TENSOR ? "cuda, tensor cores" : "cuda, wgmma";
+    subject.tier = tier;
     Random random(options.seed);
     printf("comparing %s with %s\n", subject.name.c_str(), reference.name.c_str());
     check_lookup(reference, subject, random, options);

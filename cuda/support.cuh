@@ -107,6 +107,21 @@ void launch(const char *name, void (*kernel)(Parameters...), dim3 grid, dim3 blo
 #endif
 }
 
+/* The same with `shared` bytes of dynamic shared memory, which may be more than 48 KiB. */
+template <class... Parameters, class... Arguments>
+void launch_shared(const char *name, void (*kernel)(Parameters...), dim3 grid, dim3 block, int shared,
+                   cudaStream_t stream, Arguments... arguments) {
+  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared), name);
+#if defined(NAS_EMULATION)
+  check(emulation::launch(name, grid, block, stream, [=] { kernel(arguments...); },
+                          (const void *)kernel, (size_t)shared),
+        name);
+#else
+  kernel<<<grid, block, (size_t)shared, stream>>>(arguments...);
+  check(cudaGetLastError(), name);
+#endif
+}
+
 /* Blocks of `block` threads that cover `items`, at most `most`. */
 inline unsigned blocks_for(int64_t items, int64_t block, int64_t most = 0x7fffffff) {
   int64_t blocks = (items + block - 1) / block;
@@ -241,7 +256,19 @@ void copy(T *to, const T *from, int64_t count, cudaStream_t stream) {
 constexpr int kTileRows = 128;
 constexpr int kTileCodes = 128;
 constexpr int kTileDepth = 8;
-constexpr int kTensorDepth = 64; /* bytes of a row in shared memory at a time, on tensor cores */
+
+/* Int8 rows and codewords lie in tiles of 128 rows x 128 columns, those side by side next to each other. In
+ * a tile the 16-byte pieces of a row are permuted: piece p of row r is at p xor r % 8. */
+constexpr int kInt8Columns = 128;
+constexpr int kInt8Tile = kTileRows * kInt8Columns;
+static_assert(kTileRows == kTileCodes, "int8 rows and codewords have tiles of one size");
+
+/* Where element (row, t) lies. padded_d: a multiple of kInt8Columns. */
+__host__ __device__ __forceinline__ int64_t int8_at(int64_t row, int64_t t, int64_t padded_d) {
+  const int64_t tile = row / kTileRows * (padded_d / kInt8Columns) + t / kInt8Columns;
+  const int64_t piece = (t % kInt8Columns / 16) ^ (row % 8);
+  return tile * kInt8Tile + row % kTileRows * kInt8Columns + piece * 16 + t % 16;
+}
 
 inline int64_t round_up(int64_t value, int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
@@ -260,8 +287,8 @@ struct State {
   float *square = nullptr;     /* padded K: |e_j - centre|^2; infinite beyond K */
   float *length = nullptr;     /* padded K: |e_j - centre|, rounded up */
   float *slack = nullptr;      /* padded K: the part of the error bound that depends on j alone */
-  /* For tensor cores: e - centre in int8, rows padded to kTensorDepth, and what tensor.cuh says. */
-  int8_t *e8 = nullptr;        /* padded K x padded d; 0 beyond K, d */
+  /* For tensor cores: e - centre in int8, in tiles of 128 columns, and what tensor.cuh says. */
+  int8_t *e8 = nullptr;        /* padded K x padded d, see int8_at(); 0 beyond K, d */
   float *scale8 = nullptr;     /* padded K */
   float *spread8 = nullptr;    /* padded K */
   float *reach8 = nullptr;     /* padded K */
@@ -279,10 +306,11 @@ void build_screen(const State &state, int64_t K, int64_t d, cudaStream_t stream)
 /* The same for the arrays in int8; called by build_screen. */
 void quantise_codes(const State &state, int64_t K, int64_t d, cudaStream_t stream);
 
-/* Whether a device has what NAS_TIER_TENSOR needs. */
+/* Whether a device has what NAS_TIER_TENSOR, NAS_TIER_HOPPER needs. */
 bool has_tensor_cores(int device);
+bool has_hopper(int device);
 
-/* The tier that lookups use: NAS_TIER_SCALAR or NAS_TIER_TENSOR. */
+/* The tier that lookups use: NAS_TIER_SCALAR, NAS_TIER_TENSOR or NAS_TIER_HOPPER. */
 int32_t tier_in_use();
 
 /* Makes `next` the codebook's state, and the next call's too: waits for the stream if it has to. */
@@ -313,6 +341,7 @@ struct nas_codebook {
   int device = 0;
   int multiprocessors = 1;
   bool tensor_cores = false;
+  bool hopper = false;
   nas::device::State state;
   nas::device::State next; /* built while `state` is still valid; empty until the first change */
   mutable nas::device::BufferCache cache;

@@ -32,6 +32,7 @@
 namespace nas {
 namespace device {
 
+constexpr int kTensorDepth = 64; /* bytes of a row in shared memory at a time */
 constexpr int kTensorPitch = 20; /* words from one row to the next */
 constexpr double kUp = 1.0 + 0x1p-20;
 constexpr double kLeastScaled = 0x1p-53;
@@ -52,9 +53,10 @@ __device__ __forceinline__ double warp_sum(double value) {
   return value;
 }
 
-/* One warp quantises one vector x - centre and writes `padded` bytes, zero beyond d. */
+/* One warp quantises one vector x - centre and writes it as row `row` of q, padded_d bytes, zero beyond d. */
 __device__ __forceinline__ Quantised quantise(const float *x, const float *centre, int64_t d,
-                                              int64_t padded, int8_t *q, bool *bad) {
+                                              int64_t row, int64_t padded_d, int8_t *q,
+                                              bool *bad) {
   const int lane = (int)threadIdx.x % 32;
   double sum = 0.0;
   float largest = 0.0f;
@@ -78,7 +80,7 @@ __device__ __forceinline__ Quantised quantise(const float *x, const float *centr
   const float inverse = zero ? 0.0f : 127.0f / largest;
   double lost = 0.0;
   double kept = 0.0;
-  for (int64_t t = lane; t < padded; t += 32) {
+  for (int64_t t = lane; t < padded_d; t += 32) {
     int value = 0;
     if (t < d && !zero) {
       const float centred = sub32(x[t], centre[t]);
@@ -88,7 +90,7 @@ __device__ __forceinline__ Quantised quantise(const float *x, const float *centr
       lost += difference * difference;
       kept += (double)(value * value);
     }
-    q[t] = (int8_t)value;
+    q[int8_at(row, t, padded_d)] = (int8_t)value;
   }
   lost = warp_sum(lost);
   kept = warp_sum(kept);
@@ -108,8 +110,8 @@ __global__ void __launch_bounds__(kThreads)
   const int64_t j = (int64_t)blockIdx.x * (kThreads / 32) + threadIdx.x / 32;
   if (j >= padded_K) return;
   bool bad = false;
-  const Quantised of = quantise(j < K ? e + j * d : e, centre, j < K ? d : 0, padded_d,
-                                q + j * padded_d, &bad);
+  const Quantised of =
+      quantise(j < K ? e + j * d : e, centre, j < K ? d : 0, j, padded_d, q, &bad);
   if (threadIdx.x % 32 != 0) return;
   scale[j] = (float)of.scale;
   if (of.usable) {
@@ -133,8 +135,7 @@ __global__ void __launch_bounds__(kThreads)
   const int64_t row = (int64_t)blockIdx.x * (kThreads / 32) + threadIdx.x / 32;
   if (row >= rows) return;
   bool bad = false;
-  const Quantised of =
-      quantise(x + row * row_stride, centre, d, padded_d, q + row * padded_d, &bad);
+  const Quantised of = quantise(x + row * row_stride, centre, d, row, padded_d, q, &bad);
   if (bad) atomicMin(bad_row, (unsigned long long)(first_row + row));
   if (threadIdx.x % 32 != 0) return;
   twice_scale[row] = (float)(2.0 * of.scale);
@@ -194,11 +195,11 @@ __device__ __forceinline__ float from_ordered(int key) {
 
 struct TensorProblem {
   const float *x;
-  const int8_t *x8; /* rows x padded_d */
+  const int8_t *x8; /* rows x padded_d, see int8_at() */
   int64_t rows;
   int64_t row_stride;
   const float *e;
-  const int8_t *e8; /* padded_K x padded_d */
+  const int8_t *e8; /* padded_K x padded_d likewise */
   int64_t K;
   int64_t d;
   int64_t padded_K;
@@ -227,7 +228,8 @@ __global__ void __launch_bounds__(kThreads, 2) lookup_tensor_kernel(TensorProble
     Tiles tiles;
     Candidates candidates;
   } memory;
-  __shared__ int bound[kTileRows]; /* ordered() */
+  __shared__ float4 row_terms[kTileRows]; /* twice_scale, twice_length, twice_residual, row_slack */
+  __shared__ int bound[kTileRows];        /* ordered() */
   __shared__ Best best;
 
   if (*p.bad_row != kNone) return;
@@ -241,10 +243,15 @@ __global__ void __launch_bounds__(kThreads, 2) lookup_tensor_kernel(TensorProble
   const int rows = (int)(p.rows - first_row < kTileRows ? p.rows - first_row : kTileRows);
   const int load_row = thread / 4; /* and 64 more */
   const int load_part = thread % 4;
-  const int chunks = (int)(p.padded_d / kTensorDepth);
+  const int64_t tiles_apart = p.padded_d * kTileRows; /* from 128 rows to the next */
+  const int chunks = (int)((p.d + kTensorDepth - 1) / kTensorDepth);
 
   unsigned long long previous = kNone;
   if (thread < kTileRows) {
+    const int64_t row = first_row + thread;
+    row_terms[thread] = thread < rows ? float4{p.twice_scale[row], p.twice_length[row],
+                                               p.twice_residual[row], p.row_slack[row]}
+                                      : float4{0.0f, 0.0f, 0.0f, 0.0f};
     bound[thread] = ordered(__int_as_float(0x7f800000));
     best.distance[thread] = kNone;
     best.index[thread] = INT_MAX;
@@ -268,16 +275,18 @@ __global__ void __launch_bounds__(kThreads, 2) lookup_tensor_kernel(TensorProble
       }
     }
 
-    auto load = [&](int chunk, int stage) {
+    const int8_t *x8 = p.x8 + (int64_t)blockIdx.x * tiles_apart + load_row * kInt8Columns;
+    const int8_t *e8 = p.e8 + first_code / kTileCodes * tiles_apart + load_row * kInt8Columns;
+    auto load = [&](int chunk, int stage) { /* as int8_at() says */
+      const int piece = (chunk % 2 * (kTensorDepth / 16) + load_part) ^ (load_row % 8);
+      const int at = chunk / 2 * kInt8Tile + piece * 16;
 #pragma unroll
       for (int half = 0; half < 2; ++half) {
         const int row = load_row + 64 * half;
-        const int64_t column = (int64_t)chunk * kTensorDepth + 16 * load_part;
-        const bool real = row < rows;
-        copy_async(&memory.tiles.x[stage][row][4 * load_part],
-                   p.x8 + (first_row + (real ? row : 0)) * p.padded_d + column, real);
-        copy_async(&memory.tiles.e[stage][row][4 * load_part],
-                   p.e8 + (int64_t)(first_code + row) * p.padded_d + column, true);
+        copy_async(&memory.tiles.x[stage][row][4 * load_part], x8 + at + 64 * half * kInt8Columns,
+                   row < rows);
+        copy_async(&memory.tiles.e[stage][row][4 * load_part], e8 + at + 64 * half * kInt8Columns,
+                   true);
       }
     };
 
@@ -318,28 +327,30 @@ __global__ void __launch_bounds__(kThreads, 2) lookup_tensor_kernel(TensorProble
 #pragma unroll
     for (int r = 0; r < 8; ++r) least[r] = __int_as_float(0x7f800000);
 #pragma unroll
-    for (int m = 0; m < 4; ++m) {
+    for (int n = 0; n < 4; ++n) {
+      const int j = first_code + warp_code + 8 * n + 2 * member; /* and the next */
+      float square[2], code_scale[2], spread[2], reach[2], slack[2];
 #pragma unroll
-      for (int half = 0; half < 2; ++half) {
-        const int row = warp_row + 16 * m + 8 * half + group;
-        const bool inside = row < rows;
-        const float scale = inside ? p.twice_scale[first_row + row] : 0.0f;
-        const float length = inside ? p.twice_length[first_row + row] : 0.0f;
-        const float residual = inside ? p.twice_residual[first_row + row] : 0.0f;
-        const float own_slack = inside ? p.row_slack[first_row + row] : 0.0f;
+      for (int c = 0; c < 2; ++c) {
+        square[c] = p.square[j + c];
+        code_scale[c] = p.scale[j + c];
+        spread[c] = p.spread[j + c];
+        reach[c] = p.reach[j + c];
+        slack[c] = p.slack[j + c];
+      }
 #pragma unroll
-        for (int n = 0; n < 4; ++n) {
+      for (int r = 0; r < 8; ++r) {
+        if (r % 4 == 0) __syncwarp(); /* or the compiler loads all rows' terms first, and spills */
+        const float4 row = row_terms[warp_row + 8 * r + group];
 #pragma unroll
-          for (int c = 0; c < 2; ++c) {
-            const int j = first_code + warp_code + 8 * n + 2 * member + c;
-            const float dot = (float)sum[m][n][2 * half + c];
-            const float score = __fsub_rn(p.square[j], (scale * p.scale[j]) * dot);
-            const float error =
-                __fmaf_rn(length, p.spread[j],
-                          __fmaf_rn(residual, p.reach[j], __fadd_rn(p.slack[j], own_slack)));
-            sum[m][n][2 * half + c] = __float_as_int(__fsub_rn(score, error));
-            least[2 * m + half] = fminf(least[2 * m + half], __fadd_rn(score, error));
-          }
+        for (int c = 0; c < 2; ++c) {
+          int &value = sum[r / 2][n][2 * (r % 2) + c];
+          const float score = __fsub_rn(square[c], (row.x * code_scale[c]) * (float)value);
+          const float error =
+              __fmaf_rn(row.y, spread[c],
+                        __fmaf_rn(row.z, reach[c], __fadd_rn(slack[c], row.w)));
+          value = __float_as_int(__fsub_rn(score, error));
+          least[r] = fminf(least[r], __fadd_rn(score, error));
         }
       }
     }
@@ -351,26 +362,34 @@ __global__ void __launch_bounds__(kThreads, 2) lookup_tensor_kernel(TensorProble
     }
     __syncthreads();
 
-    uint32_t chosen[2] = {0, 0}; /* bit 16 m + 4 n + c, of 64 */
+    uint32_t chosen[2] = {0, 0}; /* bit 16 m + 4 n + 2 half + c, of 64 */
 #pragma unroll
-    for (int m = 0; m < 4; ++m) {
+    for (int r = 0; r < 8; ++r) {
+      const int row = warp_row + 8 * r + group;
+      const float least_upper = from_ordered(bound[row]);
+      if (row >= rows) continue;
 #pragma unroll
-      for (int half = 0; half < 2; ++half) {
-        const int row = warp_row + 16 * m + 8 * half + group;
-        const float least_upper = from_ordered(bound[row]);
+      for (int n = 0; n < 4; ++n) {
 #pragma unroll
-        for (int n = 0; n < 4; ++n) {
-#pragma unroll
-          for (int c = 0; c < 2; ++c) {
-            const int bit = 16 * m + 4 * n + 2 * half + c;
-            const bool real = row < rows &&
-                              first_code + warp_code + 8 * n + 2 * member + c < (int)p.K;
-            const float lower = __int_as_float(sum[m][n][2 * half + c]);
-            if (real && !(lower > least_upper)) chosen[bit / 32] |= 1u << (bit % 32);
-          }
+        for (int c = 0; c < 2; ++c) {
+          const int bit = 16 * (r / 2) + 4 * n + 2 * (r % 2) + c;
+          const float lower = __int_as_float(sum[r / 2][n][2 * (r % 2) + c]);
+          if (!(lower > least_upper)) chosen[bit / 32] |= 1u << (bit % 32);
         }
       }
     }
+    uint32_t real = 0; /* codewords below K */
+#pragma unroll
+    for (int n = 0; n < 4; ++n) {
+#pragma unroll
+      for (int c = 0; c < 2; ++c) {
+        if (first_code + warp_code + 8 * n + 2 * member + c < (int)p.K) {
+          real |= 0x00050005u << (4 * n + c);
+        }
+      }
+    }
+    chosen[0] &= real;
+    chosen[1] &= real;
     const Tile tile = {p.x + first_row * p.row_stride, p.row_stride, p.e, p.d, first_code};
     decide(
         tile, chosen,

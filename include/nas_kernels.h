@@ -73,7 +73,7 @@ enum {
   NAS_INTERNAL = 6
 };
 
-/* Instruction tiers: of the host library in rising order, and one of the CUDA library, which has
+/* Instruction tiers: of the host library in rising order, then of the CUDA library, which has
  * NAS_TIER_SCALAR besides. */
 enum {
   NAS_TIER_SCALAR = 0,
@@ -81,7 +81,8 @@ enum {
   NAS_TIER_AVX512 = 2,      /* AVX-512 F, DQ, BW, VL */
   NAS_TIER_AVX512_VNNI = 3, /* and VNNI: screening in int8 */
   NAS_TIER_AMX = 4,         /* and AMX-INT8, where the operating system grants it */
-  NAS_TIER_TENSOR = 5       /* CUDA, compute capability 8.0: lookups screen in int8 on tensor cores */
+  NAS_TIER_TENSOR = 5,      /* CUDA, compute capability 8.0 or higher: lookups screen in int8 (mma) */
+  NAS_TIER_HOPPER = 6       /* CUDA, compute capability 9.0 alone: lookups screen in int8 (wgmma) */
 };
 
 /* Element types of feature rows. The narrower two are widened to float32 exactly; all that follows is
@@ -104,11 +105,12 @@ NAS_API const char *nas_last_error(void);
 NAS_API nas_status nas_describe(char *buffer, int64_t capacity);
 
 /* Host library: the highest tier this machine can run, by CPUID and XGETBV, or NAS_TIER_SCALAR.
- * CUDA library: NAS_TIER_TENSOR where the current device has it, else NAS_TIER_SCALAR. */
+ * CUDA library: the first of NAS_TIER_HOPPER, NAS_TIER_TENSOR and NAS_TIER_SCALAR that the current
+ * device has. */
 NAS_API int32_t nas_best_tier(void);
 
 /* The tier in use, at first the host library's best one and the CUDA library's NAS_TIER_SCALAR (the
- * other has not been verified on a device). nas_set_tier refuses one above nas_best_tier().
+ * others have not been verified on a device). nas_set_tier refuses one above nas_best_tier().
  * Process-wide; takes effect for calls that begin later. No result depends on it. */
 NAS_API int32_t nas_tier(void);
 NAS_API nas_status nas_set_tier(int32_t tier);

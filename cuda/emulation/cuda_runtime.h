@@ -7,7 +7,8 @@
  * copies, is filled with a pattern, and ends at a guard page. There are two devices: a kernel cannot
  * touch the other one's memory, and a stream takes work only while its device is current. While a
  * stream is captured what it is given is recorded, not run, and what may not be captured fails, in any
- * thread (cudaStreamCaptureModeGlobal). What this cannot show: races between
+ * thread (cudaStreamCaptureModeGlobal). Asynchronous copies arrive late, and asynchronous products
+ * are computed as late as may be. What this cannot show: races between
  * threads that run truly at the same time, device limits, the compiler's device code, and speed.
  */
 #ifndef NAS_CUDA_EMULATION_H
@@ -74,6 +75,7 @@ enum cudaMemcpyKind {
 enum cudaMemoryType { cudaMemoryTypeUnregistered = 0, cudaMemoryTypeHost, cudaMemoryTypeDevice,
                       cudaMemoryTypeManaged };
 enum cudaDeviceAttr { cudaDevAttrMultiProcessorCount = 16 };
+enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
 
 struct cudaPointerAttributes {
   cudaMemoryType type;
@@ -119,8 +121,12 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable);
 
 namespace emulation {
 
+/* `shared`: bytes of dynamic shared memory; more than 48 KiB only where allow_shared() was called for
+ * the kernel, which `identity` stands for. */
 cudaError_t launch(const char *name, dim3 grid, dim3 block, cudaStream_t stream,
-                   const std::function<void()> &kernel);
+                   const std::function<void()> &kernel, const void *identity = nullptr,
+                   size_t shared = 0);
+cudaError_t allow_shared(const void *identity, int bytes);
 
 /* Returns when all threads of the block have come to a barrier; the OR of their values. */
 int block_barrier(int value);
@@ -132,6 +138,32 @@ uint64_t exchange(unsigned lanes, uint64_t value, int mask);
  * fragments for mma.m16n8k32"). */
 void multiply_int8(int (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]);
 
+/* Dynamic shared memory of the block, on a 16-byte boundary and no better one. */
+char *dynamic_shared();
+
+/* The address that instructions see of a place in dynamic shared memory. */
+uint32_t shared_address(const void *pointer);
+
+/* mbarrier objects: init, arrive (after expect_tx of `bytes`), and try_wait.parity until it is true. */
+void barrier_init(uint64_t *barrier, unsigned count);
+void barrier_arrive(uint64_t *barrier, unsigned bytes);
+void barrier_wait(uint64_t *barrier, unsigned parity);
+
+/* cp.async.bulk to shared memory: the bytes are there, and counted by the barrier, at a random later
+ * moment. Until then the destination holds a pattern. */
+void copy_bulk(void *to, const void *from, unsigned bytes, uint64_t *barrier);
+
+/* bar.sync id, threads */
+void named_barrier(int id, int threads);
+
+/* wgmma.fence; wgmma.mma_async m64n128k32.s32.s8.s8 with both operands in shared memory; commit_group;
+ * wait_group. The operands must have arrived when a product is issued, and are read at the last moment
+ * allowed, in wait_group. */
+void multiply_fence();
+void multiply_async(int (&d)[64], uint64_t a, uint64_t b, bool accumulate);
+void multiply_commit();
+void multiply_wait(int groups);
+
 template <class To, class From>
 To reinterpret(From value) {
   static_assert(sizeof(To) == sizeof(From), "sizes differ");
@@ -142,10 +174,17 @@ To reinterpret(From value) {
 
 }  // namespace emulation
 
+template <class Kernel>
+cudaError_t cudaFuncSetAttribute(Kernel *kernel, cudaFuncAttribute, int value) {
+  return emulation::allow_shared((const void *)kernel, value);
+}
+
 /* ---------------------------------------------------------------- what kernels call */
 
 inline void __syncthreads() { (void)emulation::block_barrier(0); }
 inline int __syncthreads_or(int value) { return emulation::block_barrier(value); }
+
+inline void __syncwarp() { (void)emulation::exchange(0xffffffffu, 0, 0); }
 
 inline double __shfl_xor_sync(unsigned lanes, double value, int mask) {
   uint64_t bits = emulation::exchange(lanes, emulation::reinterpret<uint64_t>(value), mask);

@@ -15,8 +15,8 @@ import org.nasvlp.kernels.internal.Philox;
  *       that says why.
  *   <li>{@code nas.tier} = {@code scalar|avx2|avx512|avx512_vnni|amx}: likewise for the instruction
  *       tier.
- *   <li>{@code nas.cuda.tier} = {@code scalar|tensor}: how the CUDA library screens; see {@link
- *       Tier#TENSOR}
+ *   <li>{@code nas.cuda.tier} = {@code scalar|tensor|hopper}: how the CUDA library screens; see
+ *       {@link Tier#TENSOR} and {@link Tier#HOPPER}
  *   <li>{@code nas.threads}: threads one call may use, 1..1024.
  *   <li>{@code nas.native.path}: a native library, or a folder that holds {@code libnas_kernels.so}
  *       or {@code libnas_kernels_cuda.so}; then nothing else is searched, and a failure to load is

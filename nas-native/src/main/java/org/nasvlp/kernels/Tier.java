@@ -3,7 +3,7 @@ package org.nasvlp.kernels;
 import java.util.Locale;
 
 /**
- * Instruction tiers: of the {@link Backend#CPU} backend in rising order, and one of the {@link
+ * Instruction tiers: of the {@link Backend#CPU} backend in rising order, then of the {@link
  * Backend#CUDA} backend, which has {@link #SCALAR} besides. None changes a result.
  */
 public enum Tier {
@@ -21,7 +21,12 @@ public enum Tier {
    * CUDA, compute capability 8.0 and later: lookups screen in int8 on tensor cores. Not verified on
    * a device, and so only in use where {@code -Dnas.cuda.tier=tensor} asks for it.
    */
-  TENSOR;
+  TENSOR,
+  /**
+   * CUDA, compute capability 9.0 alone: lookups screen in int8 by warpgroup products (wgmma). Not
+   * verified on a device, and so only in use where {@code -Dnas.cuda.tier=hopper} asks for it.
+   */
+  HOPPER;
 
   /** The name in lower case, as used by {@code -Dnas.tier}. */
   @Override

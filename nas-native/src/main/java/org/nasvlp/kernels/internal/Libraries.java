@@ -158,7 +158,8 @@ public final class Libraries {
     if (library == null || tier == null) {
       return outcome;
     }
-    if ((tier != Tier.SCALAR && tier != Tier.TENSOR) || tier.compareTo(library.bestTier()) > 0) {
+    boolean known = tier == Tier.SCALAR || tier == Tier.TENSOR || tier == Tier.HOPPER;
+    if (!known || tier.compareTo(library.bestTier()) > 0) {
       return Outcome.failed(
           "-Dnas.cuda.tier="
               + tier

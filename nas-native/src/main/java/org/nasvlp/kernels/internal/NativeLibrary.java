@@ -192,6 +192,7 @@ final class NativeLibrary implements KernelLibrary {
           case AVX512_VNNI -> 3;
           case AMX -> 4;
           case TENSOR -> 5;
+          case HOPPER -> 6;
         });
   }
 
@@ -203,6 +204,7 @@ final class NativeLibrary implements KernelLibrary {
       case 3 -> Tier.AVX512_VNNI;
       case 4 -> Tier.AMX;
       case 5 -> Tier.TENSOR;
+      case 6 -> Tier.HOPPER;
       default -> throw new AssertionError("nas_kernels.h names no tier " + code);
     };
   }

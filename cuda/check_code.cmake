@@ -1,0 +1,49 @@
+# Compiles the lookup and looks at what became of it: the tensor cores' instructions must be there, and
+# the kernels that live in registers must not spill more than is known here.
+#   cmake -DNVCC=... -DSOURCE=<this folder> -DINCLUDE=<include folder> -DWORK=<scratch folder> -P check_code.cmake
+file(MAKE_DIRECTORY ${WORK})
+set(failures 0)
+
+# code(architecture instruction...): the PTX must hold each instruction. Sets `report` to ptxas' report.
+function(code architecture)
+  set(options -std=c++17 -O3 -fmad=false -I${INCLUDE} -gencode
+    arch=compute_${architecture},code=sm_${architecture} ${SOURCE}/lookup.cu)
+  execute_process(COMMAND ${NVCC} ${options} --cubin -Xptxas=-v --keep --keep-dir ${WORK}
+      -o ${WORK}/lookup_${architecture}.cubin
+    RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  if(NOT status EQUAL 0)
+    message(FATAL_ERROR "nvcc failed for sm_${architecture}:\n${output}")
+  endif()
+  if(output MATCHES "wgmma[^\n]*serialized")
+    message(SEND_ERROR "sm_${architecture}: wgmma is serialized:\n${output}")
+  endif()
+  file(READ ${WORK}/lookup.ptx ptx)
+  foreach(instruction ${ARGN})
+    string(FIND "${ptx}" "${instruction}" found)
+    if(found EQUAL -1)
+      message(SEND_ERROR "sm_${architecture}: the PTX has no ${instruction}")
+    endif()
+  endforeach()
+  set(report "${output}" PARENT_SCOPE)
+endfunction()
+
+# spills(architecture kernel most): the bytes of spill stores that the report names.
+function(spills architecture kernel most)
+  if(NOT report MATCHES "properties for [^\n]*${kernel}[^\n]*\n[^\n]* ([0-9]+) bytes spill stores")
+    message(SEND_ERROR "sm_${architecture}: the report names no ${kernel}")
+  elseif(CMAKE_MATCH_1 GREATER most)
+    message(SEND_ERROR
+      "sm_${architecture}: ${kernel} spills ${CMAKE_MATCH_1} bytes; it spilled ${most} at most")
+  else()
+    message(STATUS "sm_${architecture}: ${kernel} spills ${CMAKE_MATCH_1} bytes")
+  endif()
+endfunction()
+
+code(90a wgmma.mma_async.sync.aligned.m64n128k32.s32.s8.s8 cp.async.bulk.shared::cluster
+  mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32)
+spills(90a lookup_hopper_kernel 0)
+spills(90a lookup_tensor_kernel 64)
+spills(90a lookup_screen_kernel 128)
+code(80 mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32)
+spills(80 lookup_tensor_kernel 0)
+spills(80 lookup_screen_kernel 128)
