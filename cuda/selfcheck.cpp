@@ -450,7 +450,15 @@ struct Options {
   bool cpu = false;
   bool bench = false;
   double work = 2e9; /* the most rows * K * d of a case */
+  int32_t tier = -1; /* of the CUDA library, or all */
 };
+
+/* The tiers of the CUDA library, by the names of Java's nas.cuda.tier. */
+const struct {
+  int32_t tier;
+  const char *name;
+} kCudaTiers[] = {
+    {NAS_TIER_SCALAR, "scalar"}, {NAS_TIER_TENSOR, "tensor"}, {NAS_TIER_HOPPER, "hopper"}};
 
 const int64_t kRows[] = {1, 2, 63, 257, 1000};
 const int64_t kCodewords[] = {1, 2, 31, 512, 2048};
@@ -1264,21 +1272,18 @@ void bench(const Side &side, uint64_t seed) {
     Array<double> sums(side, std::vector<double>((size_t)(K * d), 0.0));
     double seconds = 0.0;
     std::vector<int32_t> first;
-    for (int32_t tier : {(int32_t)NAS_TIER_SCALAR, (int32_t)NAS_TIER_TENSOR,
-                         (int32_t)NAS_TIER_HOPPER}) {
-      if (tier > side.api->best_tier()) continue;
-      need(side.api->set_tier(tier));
+    for (const auto &of : kCudaTiers) {
+      if (of.tier > side.api->best_tier()) continue;
+      need(side.api->set_tier(of.tier));
       seconds = median_seconds([&] {
         need(side.api->lookup(codebook.get(), x_in.data(), NAS_FLOAT32, rows, d, indices.data(),
                               nullptr, nullptr, nullptr, side.stream));
       });
       if (first.empty()) first = indices.values();
       if (first != indices.values()) die("the tiers disagree");
-      printf("| lookup, %s | rows %lld, K %lld, d %lld | %.3f | %.1f Top/s of screening |\n",
-             tier == NAS_TIER_SCALAR   ? "float32"
-             : tier == NAS_TIER_TENSOR ? "tensor"
-                                       : "hopper",
-             (long long)rows, (long long)K, (long long)d, seconds * 1e3, 2.0 * (double)(rows * K * d) / seconds * 1e-12);
+      printf("| lookup, %s | rows %lld, K %lld, d %lld | %.3f | %.1f Top/s of screening |\n", of.name,
+             (long long)rows, (long long)K, (long long)d, seconds * 1e3,
+             2.0 * (double)(rows * K * d) / seconds * 1e-12);
     }
     need(side.api->set_tier(NAS_TIER_SCALAR));
     seconds = median_seconds([&] {
@@ -1332,13 +1337,15 @@ void bench(const Side &side, uint64_t seed) {
 void usage() {
   printf(
       "usage: nas_selfcheck [--cpu | --bench] [--host FILE] [--cuda FILE] [--seed N] [--work N]\n"
+      "                     [--tier NAME]\n"
       "  --cpu       compare the host library's tiers with its scalar tier; needs no device\n"
       "  --bench     print timings of the CUDA library as a table instead of comparing\n"
       "  --host FILE the host library (default: libnas_kernels.so in ../lib or beside this "
       "program)\n"
       "  --cuda FILE the CUDA library (default: libnas_kernels_cuda.so likewise)\n"
       "  --seed N    of the random input (default: from the clock; printed)\n"
-      "  --work N    leave out cases of more than N multiply-adds (default 2e9)\n");
+      "  --work N    leave out cases of more than N multiply-adds (default 2e9)\n"
+      "  --tier NAME compare one tier of the CUDA library: scalar, tensor or hopper (default: all)\n");
 }
 
 std::string beside(const char *library) {
@@ -1385,6 +1392,11 @@ Options parse(int argc, char **argv) {
       options.seed = strtoull(value.c_str(), &end, 10);
     } else if (option == "--work") {
       options.work = strtod(value.c_str(), &end);
+    } else if (option == "--tier") {
+      for (const auto &known : kCudaTiers) {
+        if (value == known.name) options.tier = known.tier;
+      }
+      if (options.tier < 0) die("--tier wants scalar, tensor or hopper, not %s", value.c_str());
     } else {
       usage();
       die("unknown option %s", option.c_str());
@@ -1481,10 +1493,18 @@ int main(int argc, char **argv) {
   reference.name = "host scalar";
   reference.api = &host;
   reference.threads = host.threads();
-  check_all(reference, subject, options);
-  for (int32_t tier = NAS_TIER_TENSOR; tier <= cuda.best_tier(); ++tier) {
-    subject.name = tier == NAS_TIER_TENSOR ? "cuda, tensor cores" : "cuda, wgmma";
-    subject.tier = tier;
+  if (options.tier > cuda.best_tier()) {
+    printf("skipped: the device has no such tier\n");
+    return kSkipped;
+  }
+  for (const auto &of : kCudaTiers) {
+    if (of.tier > cuda.best_tier() || (options.tier >= 0 && of.tier != options.tier)) continue;
+    subject.name = text("cuda %s", of.name);
+    subject.tier = of.tier;
+    if (of.tier == NAS_TIER_SCALAR) {
+      check_all(reference, subject, options); /* tiers differ in lookups alone */
+      continue;
+    }
     Random random(options.seed);
     printf("comparing %s with %s\n", subject.name.c_str(), reference.name.c_str());
     check_lookup(reference, subject, random, options);
