@@ -20,6 +20,7 @@ import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What the library needs of LibTorch beyond its own bindings: loading it with settings that suit a
@@ -27,6 +28,7 @@ import org.bytedeco.pytorch.global.torch;
  */
 public final class Torch {
   private static final boolean LOADED = load();
+  private static final @Nullable MethodHandle MALLOC_TRIM = mallocTrim();
 
   private Torch() {}
 
@@ -120,6 +122,33 @@ public final class Torch {
     } catch (Throwable e) {
       throw new IllegalStateException("openblas_set_num_threads failed", e);
     }
+  }
+
+  /**
+   * Gives memory that LibTorch has freed back to the system. Its tensors are of many sizes, and the
+   * C library keeps what lies between those in use: over hours that is more than what is in use.
+   */
+  public static void releaseFreedMemory() {
+    if (MALLOC_TRIM == null) {
+      return; // not glibc
+    }
+    try {
+      int _ = (int) MALLOC_TRIM.invokeExact(0L);
+    } catch (Throwable e) {
+      throw new IllegalStateException("malloc_trim failed", e);
+    }
+  }
+
+  private static @Nullable MethodHandle mallocTrim() {
+    Linker linker = Linker.nativeLinker();
+    return linker
+        .defaultLookup()
+        .find("malloc_trim")
+        .map(
+            symbol ->
+                linker.downcallHandle(
+                    symbol, FunctionDescriptor.of(ValueLayout.JAVA_INT, ValueLayout.JAVA_LONG)))
+        .orElse(null);
   }
 
   /** The float32 options. */

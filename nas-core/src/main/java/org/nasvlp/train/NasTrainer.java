@@ -81,6 +81,10 @@ import tools.jackson.databind.json.JsonMapper;
  */
 public final class NasTrainer {
   private static final JsonMapper JSON = JsonMapper.builder().build();
+
+  /** Often enough that freed memory does not pile up, seldom enough to cost no time. */
+  private static final int STEPS_BETWEEN_RELEASES = 20;
+
   private static final int CALIBRATION_FROM = 3;
   private static final int CALIBRATION_TO = 13;
 
@@ -610,6 +614,9 @@ public final class NasTrainer {
       sections.putAll(outcome.seconds());
       double learningRate = config.optimizer().learningRate(step, steps);
       step++;
+      if (step % STEPS_BETWEEN_RELEASES == 0) {
+        Torch.releaseFreedMemory();
+      }
       losses = outcome.losses();
       stepSeconds.addLast((System.nanoTime() - from) * 1e-9);
       if (stepSeconds.size() > 20) {
