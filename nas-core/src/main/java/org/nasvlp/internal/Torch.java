@@ -6,6 +6,8 @@ import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
+import java.lang.ref.Reference;
+import java.util.function.Function;
 import java.util.function.Supplier;
 import org.bytedeco.javacpp.Loader;
 import org.bytedeco.javacpp.Pointer;
@@ -212,21 +214,27 @@ public final class Torch {
 
   /** A copy of a floating-point tensor's values as float32, row-major. */
   public static float[] toFloats(Tensor tensor) {
-    return values(tensor, torch.ScalarType.Float).toArray(ValueLayout.JAVA_FLOAT);
+    return values(tensor, torch.ScalarType.Float, of -> of.toArray(ValueLayout.JAVA_FLOAT));
   }
 
   /** A copy of an int32 tensor's values, row-major. */
   public static int[] toInts(Tensor tensor) {
-    return values(tensor, torch.ScalarType.Int).toArray(ValueLayout.JAVA_INT);
+    return values(tensor, torch.ScalarType.Int, of -> of.toArray(ValueLayout.JAVA_INT));
   }
 
   /** A copy of an int64 tensor's values, row-major. */
   public static long[] toLongs(Tensor tensor) {
-    return values(tensor, torch.ScalarType.Long).toArray(ValueLayout.JAVA_LONG);
+    return values(tensor, torch.ScalarType.Long, of -> of.toArray(ValueLayout.JAVA_LONG));
   }
 
-  private static MemorySegment values(Tensor tensor, torch.ScalarType type) {
-    return segment(host(tensor.to(type)).contiguous());
+  private static <A> A values(
+      Tensor tensor, torch.ScalarType type, Function<MemorySegment, A> read) {
+    Tensor values = host(tensor.to(type)).contiguous();
+    try {
+      return read.apply(segment(values));
+    } finally {
+      Reference.reachabilityFence(values); // frees its memory once it is unreachable
+    }
   }
 
   /** Sets a contiguous tensor's values from memory of its size and type. */
