@@ -37,10 +37,7 @@ nas_status nas_codebook_reserve(nas_codebook *codebook, int64_t rows, int32_t ty
                                 int64_t tokens) {
   static const char *const function = "nas_codebook_reserve";
   NAS_TRY(check_pointer(function, "codebook", codebook, alignof(nas_codebook)));
-  if (type != NAS_FLOAT32 && type != NAS_BFLOAT16 && type != NAS_FLOAT16) {
-    return fail(NAS_INVALID_ARGUMENT,
-                "%s: type is %d, must be 0 (float32), 1 (bfloat16) or 2 (float16)", function, (int)type);
-  }
+  NAS_TRY(check_type(function, type));
   if (rows < 0 || images < 0 || tokens < 0) {
     return fail(NAS_INVALID_ARGUMENT,
                 "%s: rows is %lld, images %lld, tokens %lld, must each be at least 0", function,

@@ -26,6 +26,7 @@ nas_status out_of_memory(const char *function, int64_t bytes);
 nas_status check_pointer(const char *function, const char *name, const void *pointer,
                          size_t alignment);
 nas_status check_stream(const char *function, const void *stream);
+nas_status check_type(const char *function, int32_t type);
 
 inline size_t element_bytes(int32_t type) { return type == NAS_FLOAT32 ? 4 : 2; }
 

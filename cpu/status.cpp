@@ -46,13 +46,15 @@ nas_status check_stream(const char *function, const void *stream) {
   return NAS_OK;
 }
 
+nas_status check_type(const char *function, int32_t type) {
+  if (type == NAS_FLOAT32 || type == NAS_BFLOAT16 || type == NAS_FLOAT16) return NAS_OK;
+  return fail(NAS_INVALID_ARGUMENT, "%s: type is %d, must be 0 (float32), 1 (bfloat16) or 2 (float16)",
+              function, (int)type);
+}
+
 nas_status check_rows(const char *function, const char *name, const void *x, int32_t type,
                       int64_t rows, int64_t row_stride, int64_t width) {
-  if (type != NAS_FLOAT32 && type != NAS_BFLOAT16 && type != NAS_FLOAT16) {
-    return fail(NAS_INVALID_ARGUMENT,
-                "%s: type is %d, must be 0 (float32), 1 (bfloat16) or 2 (float16)", function,
-                (int)type);
-  }
+  NAS_TRY(check_type(function, type));
   if (rows < 0) {
     return fail(NAS_INVALID_ARGUMENT, "%s: rows is %lld, must be at least 0", function,
                 (long long)rows);

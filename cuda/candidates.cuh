@@ -30,6 +30,24 @@ struct Best {
   int listed;
 };
 
+/* What every screening kernel is given. Block (b, s): rows 128 b and on, part s of the codewords. */
+struct Screening {
+  const float *x;
+  int64_t rows;
+  int64_t row_stride;
+  const float *e;
+  int64_t K;
+  int64_t d;
+  int64_t padded_K;
+  const float *square;    /* padded K */
+  const float *slack;     /* padded K: the part of the error bound that is the codeword's alone */
+  const float *row_slack; /* rows: the part that is the row's alone */
+  const unsigned long long *bad_row;
+  int tiles;              /* tiles of 128 codewords per block */
+  double *distance;       /* splits x rows: the least distance in each split */
+  int32_t *index;         /* splits x rows */
+};
+
 /* The rows and codewords of a tile. */
 struct Tile {
   const float *x; /* first row of the block */

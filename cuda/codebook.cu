@@ -254,8 +254,7 @@ nas_status nas_codebook_create(const float *codewords, int64_t K, int64_t d, int
     made->device = device;
     check(cudaDeviceGetAttribute(&made->multiprocessors, cudaDevAttrMultiProcessorCount, device),
           "a query of the device");
-    made->tensor_cores = has_tensor_cores(device);
-    made->hopper = has_hopper(device);
+    made->best_tier = best_tier(device);
     made->state.allocate(K, d);
 
     unsigned long long bad = kNone;

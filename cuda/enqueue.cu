@@ -45,10 +45,7 @@ nas_status nas_codebook_reserve(nas_codebook *codebook, int64_t rows, int32_t ty
                                 int64_t tokens) {
   return call("nas_codebook_reserve", [&] {
     require_pointer(codebook, "codebook");
-    if (type != NAS_FLOAT32 && type != NAS_BFLOAT16 && type != NAS_FLOAT16) {
-      fail(NAS_INVALID_ARGUMENT, "type is %d, not 0 (float32), 1 (bfloat16) or 2 (float16)",
-           (int)type);
-    }
+    require_type(type);
     if (rows < 0 || images < 0 || tokens < 0 || tokens > INT32_MAX) {
       fail(NAS_INVALID_ARGUMENT,
            "rows is %lld, images %lld, tokens %lld; none may be below 0, tokens not above 2147483647",

@@ -352,7 +352,6 @@ __device__ __forceinline__ void consume(const TensorProblem &p, HopperMemory &me
 
 #endif
 
-/* TensorProblem.tiles: of codewords of a block. Block (b, s): rows 128 b and on, part s of the codewords. */
 __global__ void __launch_bounds__(kHopperThreads, 1) lookup_hopper_kernel(TensorProblem p) {
 #if defined(NAS_HOPPER_CODE)
   char *const shared = dynamic_shared();

@@ -46,10 +46,13 @@ int compute_capability(int device) {
 
 }  // namespace
 
-bool has_tensor_cores(int device) { return compute_capability(device) >= 80; }
-
-/* wgmma is in no other capability, later ones included. */
-bool has_hopper(int device) { return compute_capability(device) == 90; }
+int32_t best_tier(int device) {
+  const int capability = compute_capability(device);
+  /* wgmma is in no other capability, later ones included. */
+  return capability == 90   ? NAS_TIER_HOPPER
+         : capability >= 80 ? NAS_TIER_TENSOR
+                            : NAS_TIER_SCALAR;
+}
 
 int32_t tier_in_use() { return tier_setting.load(std::memory_order_relaxed); }
 
@@ -135,6 +138,12 @@ void require_device(const void *pointer, const char *name, int64_t alignment, in
     fail(NAS_INVALID_ARGUMENT,
          "%s is memory of CUDA device %d, but the codebook lives on CUDA device %d", name,
          attributes.device, device);
+  }
+}
+
+void require_type(int32_t type) {
+  if (type != NAS_FLOAT32 && type != NAS_BFLOAT16 && type != NAS_FLOAT16) {
+    fail(NAS_INVALID_ARGUMENT, "type is %d, not 0 (float32), 1 (bfloat16) or 2 (float16)", (int)type);
   }
 }
 
@@ -305,9 +314,7 @@ int32_t nas_best_tier(void) {
     (void)cudaGetLastError();
     return NAS_TIER_SCALAR;
   }
-  return has_hopper(device)         ? NAS_TIER_HOPPER
-         : has_tensor_cores(device) ? NAS_TIER_TENSOR
-                                    : NAS_TIER_SCALAR;
+  return best_tier(device);
 }
 
 int32_t nas_tier(void) { return tier_in_use(); }

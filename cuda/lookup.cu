@@ -31,25 +31,11 @@ constexpr int kRowPitch = kTileRows + 4; /* makes the transposing stores free of
 constexpr int64_t kChunkRows = 1 << 20;  /* rows per launch: bounds the scratch memory */
 constexpr int64_t kTensorChunkRows = 1 << 17;
 
-struct Problem {
-  const float *x;
-  int64_t rows;
-  int64_t row_stride;
-  const float *e;
-  int64_t K;
-  int64_t d;
-  int64_t padded_K;
+struct Problem : Screening {
   const float *centre;
   const float *screen;
-  const float *square;
   const float *length;
-  const float *slack;
   const float *row_factor; /* per row: 2 G |x'|, rounded up */
-  const float *row_slack;  /* per row: H |x'|^2 + T, rounded up */
-  const unsigned long long *bad_row;
-  int tiles;               /* tiles of 128 codewords per block */
-  double *distance;        /* splits x rows: the least distance in each split */
-  int32_t *index;          /* splits x rows */
 };
 
 /* A warp per row: the row's part of the error bound, and the lowest non-finite row. */
@@ -396,23 +382,31 @@ void launch_lookup(const nas_codebook *codebook, const Plan &plan, const Request
              d, widened);
     }
     const dim3 grid(blocks_for(here, kTileRows), (unsigned)splits);
+    auto fill = [&](Screening &common) {
+      common.x = part;
+      common.rows = here;
+      common.row_stride = part_stride;
+      common.e = state.e;
+      common.K = K;
+      common.d = d;
+      common.padded_K = padded_K;
+      common.square = state.square;
+      common.row_slack = row_slack;
+      common.bad_row = lowest;
+      common.tiles = (int)tiles;
+      common.distance = distance;
+      common.index = index;
+    };
     if (plan.int8) {
       launch("quantise_rows", quantise_rows_kernel, dim3(blocks_for(here, kThreads / 32)),
              dim3(kThreads), on, part, here, part_stride, d, padded_d,
              (const float *)state.centre, first, x8, twice_scale, row_factor, twice_residual,
              row_slack, lowest);
       TensorProblem problem;
-      problem.x = part;
+      fill(problem);
       problem.x8 = x8;
-      problem.rows = here;
-      problem.row_stride = part_stride;
-      problem.e = state.e;
       problem.e8 = state.e8;
-      problem.K = K;
-      problem.d = d;
-      problem.padded_K = padded_K;
       problem.padded_d = padded_d;
-      problem.square = state.square;
       problem.scale = state.scale8;
       problem.spread = state.spread8;
       problem.reach = state.reach8;
@@ -420,11 +414,6 @@ void launch_lookup(const nas_codebook *codebook, const Plan &plan, const Request
       problem.twice_scale = twice_scale;
       problem.twice_length = row_factor;
       problem.twice_residual = twice_residual;
-      problem.row_slack = row_slack;
-      problem.bad_row = lowest;
-      problem.tiles = (int)tiles;
-      problem.distance = distance;
-      problem.index = index;
       if (plan.hopper) {
         launch_shared("lookup_hopper", lookup_hopper_kernel, grid, dim3(kHopperThreads),
                       kHopperShared, on, problem);
@@ -436,26 +425,13 @@ void launch_lookup(const nas_codebook *codebook, const Plan &plan, const Request
              dim3(kThreads), on, part, here, part_stride, d, (const float *)state.centre, first,
              row_factor, row_slack, lowest);
       Problem problem;
-      problem.x = part;
-      problem.rows = here;
-      problem.row_stride = part_stride;
-      problem.e = state.e;
-      problem.K = K;
-      problem.d = d;
-      problem.padded_K = padded_K;
+      fill(problem);
+      problem.slack = state.slack;
       problem.centre = state.centre;
       problem.screen = state.screen;
-      problem.square = state.square;
       problem.length = state.length;
-      problem.slack = state.slack;
       problem.row_factor = row_factor;
-      problem.row_slack = row_slack;
-      problem.bad_row = lowest;
-      problem.tiles = (int)tiles;
-      problem.distance = distance;
-      problem.index = index;
-      launch("lookup_screen", lookup_screen_kernel,
-             grid, dim3(kThreads), on, problem);
+      launch("lookup_screen", lookup_screen_kernel, grid, dim3(kThreads), on, problem);
     }
     launch("lookup_finish", lookup_finish_kernel, dim3(blocks_for(here, kThreads)),
            dim3(kThreads), on, (const double *)distance, (const int32_t *)index, here,
@@ -465,10 +441,7 @@ void launch_lookup(const nas_codebook *codebook, const Plan &plan, const Request
 }
 
 void require_request(const nas_codebook *codebook, const Request &request) {
-  if (request.type != NAS_FLOAT32 && request.type != NAS_BFLOAT16 && request.type != NAS_FLOAT16) {
-    fail(NAS_INVALID_ARGUMENT, "type is %d, not 0 (float32), 1 (bfloat16) or 2 (float16)",
-         (int)request.type);
-  }
+  require_type(request.type);
   require_rows(request.rows, request.row_stride, codebook->d);
 }
 
@@ -480,16 +453,10 @@ void require_request_memory(const nas_codebook *codebook, const Request &request
   if (request.distances != nullptr) require_device(request.distances, "distances", 4, device);
 }
 
-bool has_tier(const nas_codebook *codebook, int32_t tier) {
-  return tier == NAS_TIER_HOPPER   ? codebook->hopper
-         : tier == NAS_TIER_TENSOR ? codebook->tensor_cores
-                                   : true;
-}
-
 /* The tier in use, where the codebook's device has it. */
 int32_t require_tier(const nas_codebook *codebook) {
   const int32_t tier = tier_in_use();
-  if (!has_tier(codebook, tier)) {
+  if (tier > codebook->best_tier) {
     fail(NAS_INVALID_ARGUMENT, "the tier is %s, which the codebook's device does not have",
          tier == NAS_TIER_HOPPER ? "NAS_TIER_HOPPER" : "NAS_TIER_TENSOR");
   }
@@ -510,7 +477,7 @@ size_t lookup_bytes(const nas_codebook *codebook, const Reservation &most) {
   const int64_t rows = most.rows < 1 ? 1 : most.rows;
   size_t bytes = 0;
   for (int32_t tier : {(int32_t)NAS_TIER_SCALAR, (int32_t)NAS_TIER_TENSOR, (int32_t)NAS_TIER_HOPPER}) {
-    if (!has_tier(codebook, tier)) continue;
+    if (tier > codebook->best_tier) continue;
     const Plan plan =
         plan_lookup(codebook, tier, most.narrow ? NAS_BFLOAT16 : NAS_FLOAT32, rows);
     if (plan.layout.bytes() > bytes) bytes = plan.layout.bytes();

@@ -251,30 +251,39 @@ const int64_t kStepShapes[][4] = {
     {33, 7, 140, NAS_BFLOAT16},
     {130, 9, 50, NAS_BFLOAT16}};
 
+/* A codebook and the buffers of its steps on one side. */
+struct Stepped {
+  Stepped(const Side &side, const std::vector<float> &codewords, const StepShape &shape,
+          const Step &step, int32_t type)
+      : codebook((side.prepare(), Codebook(side, codewords, shape.K, shape.d))),
+        runner(side, shape, step, type) {}
+
+  Outcome outcome() { return runner.outcome(codebook); }
+
+  Codebook codebook;
+  StepRunner runner;
+};
+
 void check_enqueue(const Side &reference, const Side &subject, Random &random) {
   for (const auto &sizes : kStepShapes) {
     const int32_t type = (int32_t)sizes[3];
     const StepShape shape = step_shape(random, sizes[0], sizes[1], sizes[2]);
     const std::vector<float> codewords = vectors(random, Kind::kNormal, shape.K, shape.d);
     Step step = random_step(random, shape, kFine);
-    reference.prepare();
-    Codebook expected(reference, codewords, shape.K, shape.d);
-    StepRunner expected_runner(reference, shape, step, type);
-    subject.prepare();
-    Codebook actual(subject, codewords, shape.K, shape.d);
-    StepRunner actual_runner(subject, shape, step, type);
+    Stepped expected(reference, codewords, shape, step, type);
+    Stepped actual(subject, codewords, shape, step, type);
     /* More than needed, so that what fewer rows need of memory is seen to be no more. */
-    reserve(subject, actual.get(), shape, type, random.below(2) == 0 ? 0 : random.below(2000));
+    reserve(subject, actual.codebook.get(), shape, type, random.below(2) == 0 ? 0 : random.below(2000));
     for (int fault = 0; fault < kStepFaults; ++fault) {
       step = random_step(random, shape, (StepFault)fault);
-      expected_runner.fill(step);
+      expected.runner.fill(step);
       reference.prepare();
-      expected_runner.call(expected.get());
-      actual_runner.fill(step);
+      expected.runner.call(expected.codebook.get());
+      actual.runner.fill(step);
       subject.prepare();
-      actual_runner.enqueue(actual.get());
+      actual.runner.enqueue(actual.codebook.get());
       compare("enqueue", name_of(shape, type, fault, (StepFault)fault), reference,
-              expected_runner.outcome(expected), subject, actual_runner.outcome(actual));
+              expected.outcome(), subject, actual.outcome());
     }
   }
 
@@ -413,16 +422,12 @@ void check_graphs(const Side &reference, const Side &subject, Random &random) {
     const StepShape shape = step_shape(random, sizes[0], sizes[1], sizes[2]);
     const std::vector<float> codewords = vectors(random, Kind::kNormal, shape.K, shape.d);
     Step step = random_step(random, shape, kFine);
-    reference.prepare();
-    Codebook expected(reference, codewords, shape.K, shape.d);
-    StepRunner expected_runner(reference, shape, step, type);
-    subject.prepare();
-    Codebook actual(subject, codewords, shape.K, shape.d);
-    StepRunner actual_runner(subject, shape, step, type);
-    reserve(subject, actual.get(), shape, type, 0);
+    Stepped expected(reference, codewords, shape, step, type);
+    Stepped actual(subject, codewords, shape, step, type);
+    reserve(subject, actual.codebook.get(), shape, type, 0);
     int64_t held[2][2];
     auto measure = [&](int64_t *bytes) {
-      if (subject.api->workspace(actual.get(), &bytes[0], &bytes[1]) != NAS_OK) {
+      if (subject.api->workspace(actual.codebook.get(), &bytes[0], &bytes[1]) != NAS_OK) {
         die("%s", subject.api->last_error());
       }
     };
@@ -431,13 +436,13 @@ void check_graphs(const Side &reference, const Side &subject, Random &random) {
     cudaGraph_t graph;
     cudaGraphExec_t replay;
     must(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal), "the start of a capture");
-    actual_runner.enqueue(actual.get());
+    actual.runner.enqueue(actual.codebook.get());
     must(cudaStreamEndCapture(stream, &graph), "the end of a capture");
     must(cudaGraphInstantiate(&replay, graph, 0), "a graph");
     must(cudaGraphDestroy(graph), "a graph's end");
     Outcome before[2];
-    expected.add_state(&before[0]);
-    actual.add_state(&before[1]);
+    expected.codebook.add_state(&before[0]);
+    actual.codebook.add_state(&before[1]);
     compare("graph", "captured, not run", reference, before[0], subject, before[1]);
 
     /* Every fault, a good step after each, and from the middle on other calls between the steps. */
@@ -445,13 +450,13 @@ void check_graphs(const Side &reference, const Side &subject, Random &random) {
       const StepFault fault = round % 2 == 0 ? kFine : (StepFault)(round / 2);
       step = random_step(random, shape, fault);
       reference.prepare();
-      expected_runner.fill(step);
-      expected_runner.call(expected.get());
+      expected.runner.fill(step);
+      expected.runner.call(expected.codebook.get());
       subject.prepare();
-      actual_runner.fill(step);
+      actual.runner.fill(step);
       must(cudaGraphLaunch(replay, stream), "a graph's launch");
       compare("graph", name_of(shape, type, round, fault), reference,
-              expected_runner.outcome(expected), subject, actual_runner.outcome(actual));
+              expected.outcome(), subject, actual.outcome());
       if (round + 1 < kStepFaults) continue;
       if (round + 1 == kStepFaults) {
         measure(held[1]);
@@ -461,8 +466,8 @@ void check_graphs(const Side &reference, const Side &subject, Random &random) {
                    (long long)held[1][1]);
         }
       }
-      expected_runner.change(expected.get());
-      actual_runner.change(actual.get());
+      expected.runner.change(expected.codebook.get());
+      actual.runner.change(actual.codebook.get());
     }
     must(cudaGraphExecDestroy(replay), "a graph's end");
 
@@ -470,7 +475,7 @@ void check_graphs(const Side &reference, const Side &subject, Random &random) {
     /* A call that allocates cannot be captured: it must say so, and do no harm to what follows. Not on a
      * device, where compute-sanitizer would report it. */
     must(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal), "the start of a capture");
-    const nas_status status = subject.api->reserve(actual.get(), 100 * shape.rows + 100000,
+    const nas_status status = subject.api->reserve(actual.codebook.get(), 100 * shape.rows + 100000,
                                                    NAS_FLOAT32, 0, 0);
     if (cudaStreamEndCapture(stream, &graph) == cudaSuccess) {
       must(cudaGraphDestroy(graph), "a graph's end");
@@ -480,10 +485,10 @@ void check_graphs(const Side &reference, const Side &subject, Random &random) {
       complain("graph", "status %d (%s) of an allocation while a stream was captured", status,
                subject.api->last_error());
     }
-    expected_runner.change(expected.get());
-    actual_runner.change(actual.get());
-    compare("graph", "after a capture that failed", reference, expected_runner.outcome(expected),
-            subject, actual_runner.outcome(actual));
+    expected.runner.change(expected.codebook.get());
+    actual.runner.change(actual.codebook.get());
+    compare("graph", "after a capture that failed", reference, expected.outcome(), subject,
+            actual.outcome());
 #endif
   }
 }

@@ -73,6 +73,9 @@ void require_device(const void *pointer, const char *name, int64_t alignment, in
 /* The device that memory belongs to; the current device for managed memory. Refuses what is neither. */
 int device_of(const void *pointer, const char *name);
 
+/* Refuses what is no element type. */
+void require_type(int32_t type);
+
 /* Refuses a negative count, a stride below the width and products that overflow. */
 void require_rows(int64_t rows, int64_t row_stride, int64_t width);
 
@@ -306,9 +309,8 @@ void build_screen(const State &state, int64_t K, int64_t d, cudaStream_t stream)
 /* The same for the arrays in int8; called by build_screen. */
 void quantise_codes(const State &state, int64_t K, int64_t d, cudaStream_t stream);
 
-/* Whether a device has what NAS_TIER_TENSOR, NAS_TIER_HOPPER needs. */
-bool has_tensor_cores(int device);
-bool has_hopper(int device);
+/* A device's highest tier; those below it are there too. */
+int32_t best_tier(int device);
 
 /* The tier that lookups use: NAS_TIER_SCALAR, NAS_TIER_TENSOR or NAS_TIER_HOPPER. */
 int32_t tier_in_use();
@@ -340,8 +342,7 @@ struct nas_codebook {
   int64_t d = 0;
   int device = 0;
   int multiprocessors = 1;
-  bool tensor_cores = false;
-  bool hopper = false;
+  int32_t best_tier = NAS_TIER_SCALAR; /* of the device */
   nas::device::State state;
   nas::device::State next; /* built while `state` is still valid; empty until the first change */
   mutable nas::device::BufferCache cache;

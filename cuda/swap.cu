@@ -17,17 +17,20 @@ constexpr int kThreads = 256;
 constexpr int kWords = NAS_MAX_CODEWORDS / 32;
 constexpr int64_t kMostScores = 1 << 22; /* scores held at a time: bounds the scratch memory */
 
-struct Inputs {
+/* The arguments of a swap. */
+struct Request {
+  const float *text, *image, *tokens;
+  const int32_t *codes, *neighbour_lists;
+  const int64_t *sample_ids;
+  int32_t *positions, *substitutes;
+  float *swapped;
+};
+
+/* What the kernels are given. */
+struct Inputs : Request {
   nas_swap_params params;
   int64_t K;
   int64_t d;
-  const float *text;
-  const float *image;
-  const int32_t *codes;
-  const int32_t *lists;
-  const int64_t *sample_ids;
-  int32_t *positions;
-  int32_t *substitutes;
   const unsigned long long *lowest; /* of the checks: kNone where nothing is wrong */
 };
 
@@ -141,7 +144,7 @@ __global__ void __launch_bounds__(kThreads)
     }
     const uint64_t draw =
         draw64(in.params.seed, in.sample_ids[b], (uint32_t)first, in.params.step);
-    in.substitutes[b * M + c] = choose_substitute(in.lists + z * R, R, present, draw);
+    in.substitutes[b * M + c] = choose_substitute(in.neighbour_lists + z * R, R, present, draw);
   }
 }
 
@@ -208,15 +211,6 @@ void check_params(const nas_swap_params &p, int64_t d) {
                 (int64_t)sizeof(float), "the size of the tokens in bytes");
 }
 
-/* The arguments of a swap. */
-struct Request {
-  const float *text, *image, *tokens;
-  const int32_t *codes, *neighbour_lists;
-  const int64_t *sample_ids;
-  int32_t *positions, *substitutes;
-  float *swapped;
-};
-
 void require_request_memory(const Request &request, int device) {
   require_device(request.text, "text", 4, device);
   require_device(request.image, "image", 4, device);
@@ -268,28 +262,16 @@ Inputs launch_checks(const nas_codebook *codebook, const nas_swap_params &p, con
   launch("check_similarities", check_similarities_kernel,
          dim3(blocks_for(B * N, kThreads, 1 << 16)), dim3(kThreads), on, request.text,
          request.image, B * N, N, &lowest[2]);
-  Inputs in;
-  in.params = p;
-  in.K = K;
-  in.d = codebook->d;
-  in.text = request.text;
-  in.image = request.image;
-  in.codes = request.codes;
-  in.lists = request.neighbour_lists;
-  in.sample_ids = request.sample_ids;
-  in.positions = request.positions;
-  in.substitutes = request.substitutes;
-  in.lowest = lowest;
-  return in;
+  return Inputs{request, p, K, codebook->d, lowest};
 }
 
 /* Launches what follows the checks, which swaps nothing where they found something. */
-void launch_swap(const nas_codebook *codebook, const Inputs &in, const Request &request,
-                 const Plan &plan, const Arrays &scratch, cudaStream_t on) {
+void launch_swap(const nas_codebook *codebook, const Inputs &in, const Plan &plan,
+                 const Arrays &scratch, cudaStream_t on) {
   const int64_t B = in.params.images;
   const int64_t N = in.params.tokens;
   double *scores = scratch.at<double>(plan.scores_at);
-  if (request.swapped != request.tokens) copy(request.swapped, request.tokens, B * N * in.d, on);
+  if (in.swapped != in.tokens) copy(in.swapped, in.tokens, B * N * in.d, on);
   for (int64_t first = 0; first < B; first += plan.chunk) {
     const int64_t here = B - first < plan.chunk ? B - first : plan.chunk;
     launch("swap_choose", swap_choose_kernel, dim3((unsigned)here), dim3(kThreads), on, in, first,
@@ -297,7 +279,7 @@ void launch_swap(const nas_codebook *codebook, const Inputs &in, const Request &
   }
   launch("swap_tokens", swap_tokens_kernel,
          dim3(blocks_for(B * in.params.chosen, kThreads / 32, 1 << 16)), dim3(kThreads), on, in,
-         (const float *)codebook->state.e, request.swapped);
+         (const float *)codebook->state.e, in.swapped);
 }
 
 }  // namespace
@@ -352,7 +334,7 @@ nas_status nas_swap(const nas_codebook *codebook, const nas_swap_params *params,
       fail(NAS_NON_FINITE, "the %s similarities of image %llu hold a NaN or an infinity",
            found[2] % 2 == 0 ? "text" : "image", found[2] / 2);
     }
-    launch_swap(codebook, in, request, plan, scratch.arrays(), on);
+    launch_swap(codebook, in, plan, scratch.arrays(), on);
     synchronize(on);
   });
 }
@@ -380,7 +362,7 @@ nas_status nas_swap_enqueue(nas_codebook *codebook, const nas_swap_params *param
       const Plan plan(p.images, p.tokens);
       const Arrays scratch = reserved_arrays(codebook, plan.layout);
       const Inputs in = launch_checks(codebook, p, request, plan, scratch, on);
-      launch_swap(codebook, in, request, plan, scratch, on);
+      launch_swap(codebook, in, plan, scratch, on);
       lowest = in.lowest;
     }
     launch("swap_verdict", swap_verdict_kernel, dim3(1), dim3(1), on, lowest, verdict);

@@ -193,30 +193,16 @@ __device__ __forceinline__ float from_ordered(int key) {
   return __int_as_float(key < 0 ? key ^ 0x7fffffff : key);
 }
 
-struct TensorProblem {
-  const float *x;
+struct TensorProblem : Screening {
   const int8_t *x8; /* rows x padded_d, see int8_at() */
-  int64_t rows;
-  int64_t row_stride;
-  const float *e;
   const int8_t *e8; /* padded_K x padded_d likewise */
-  int64_t K;
-  int64_t d;
-  int64_t padded_K;
   int64_t padded_d;
-  const float *square;
   const float *scale;
   const float *spread;
   const float *reach;
-  const float *slack;
   const float *twice_scale;
   const float *twice_length;
   const float *twice_residual;
-  const float *row_slack;
-  const unsigned long long *bad_row;
-  int tiles;
-  double *distance;
-  int32_t *index;
 };
 
 __global__ void __launch_bounds__(kThreads, 2) lookup_tensor_kernel(TensorProblem p) {

@@ -221,10 +221,7 @@ struct Momentum {
 };
 
 void require_batch(const nas_codebook *codebook, const Batch &batch) {
-  if (batch.type != NAS_FLOAT32 && batch.type != NAS_BFLOAT16 && batch.type != NAS_FLOAT16) {
-    fail(NAS_INVALID_ARGUMENT, "type is %d, not 0 (float32), 1 (bfloat16) or 2 (float16)",
-         (int)batch.type);
-  }
+  require_type(batch.type);
   require_rows(batch.rows, batch.row_stride, codebook->d);
 }
 

@@ -311,10 +311,14 @@ class Session {
     }
   }
 
-  void accumulate() {
-    int64_t K, d;
-    nas_codebook *codebook = open(K, d);
-    const int64_t rows = in_.pick(0, 60), stride = d + in_.pick(0, 3);
+  /* Rows with codes, as accumulate and update take them. */
+  struct CodedRows {
+    int64_t rows, stride;
+    Guarded<float> x;
+    Guarded<int32_t> codes;
+  };
+  CodedRows coded_rows(int64_t K, int64_t d, int64_t most) {
+    const int64_t rows = in_.pick(0, most), stride = d + in_.pick(0, 3);
     std::vector<float> values = numbers(rows == 0 ? 0 : (rows - 1) * stride + d);
     poison(values, rows == 0 ? 0 : d);
     std::vector<int32_t> chosen((size_t)rows);
@@ -323,14 +327,20 @@ class Session {
       int32_t &code = chosen[(size_t)in_.pick(0, rows - 1)];
       code = spoil<int32_t>(code, in_.one_in(2) ? (int32_t)K : in_.one_in(2) ? -1 : INT32_MIN);
     }
-    Guarded<float> x(values, at_end_);
-    Guarded<int32_t> codes(chosen, at_end_);
+    return {rows, stride, Guarded<float>(values, at_end_), Guarded<int32_t>(chosen, at_end_)};
+  }
+
+  void accumulate() {
+    int64_t K, d;
+    nas_codebook *codebook = open(K, d);
+    CodedRows batch = coded_rows(K, d, 60);
+    const int64_t rows = batch.rows;
     Guarded<double> counts(std::vector<double>((size_t)K, 0.5), at_end_);
     Guarded<double> sums(std::vector<double>((size_t)(K * d), 0.25), at_end_);
     const std::vector<double> counts_before = counts.copy(), sums_before = sums.copy();
-    const float *from = rows == 0 ? nullptr : pointer(x.get());
-    const int32_t *by = rows == 0 ? nullptr : pointer(codes.get());
-    const int64_t count = hostile(rows), step = spoil<int64_t>(stride, d - 1);
+    const float *from = rows == 0 ? nullptr : pointer(batch.x.get());
+    const int32_t *by = rows == 0 ? nullptr : pointer(batch.codes.get());
+    const int64_t count = hostile(rows), step = spoil<int64_t>(batch.stride, d - 1);
     double *to_counts = pointer(counts.get()), *to_sums = pointer(sums.get());
     int64_t bad = -7;
     judge(nas_accumulate(spoil<nas_codebook *>(codebook, nullptr), from,
@@ -368,20 +378,11 @@ class Session {
   void update() {
     int64_t K, d;
     nas_codebook *codebook = open(K, d);
-    const int64_t rows = in_.pick(0, 30), stride = d + in_.pick(0, 3);
-    std::vector<float> values = numbers(rows == 0 ? 0 : (rows - 1) * stride + d);
-    poison(values, rows == 0 ? 0 : d);
-    std::vector<int32_t> chosen((size_t)rows);
-    for (int32_t &code : chosen) code = (int32_t)in_.pick(0, K - 1);
-    if (rows > 0) {
-      int32_t &code = chosen[(size_t)in_.pick(0, rows - 1)];
-      code = spoil<int32_t>(code, in_.one_in(2) ? (int32_t)K : in_.one_in(2) ? -1 : INT32_MIN);
-    }
-    Guarded<float> x(values, at_end_);
-    Guarded<int32_t> codes(chosen, at_end_);
-    const float *from = rows == 0 ? nullptr : pointer(x.get());
-    const int32_t *by = rows == 0 ? nullptr : pointer(codes.get());
-    const int64_t count = hostile(rows), step = spoil<int64_t>(stride, d - 1);
+    CodedRows batch = coded_rows(K, d, 30);
+    const int64_t rows = batch.rows;
+    const float *from = rows == 0 ? nullptr : pointer(batch.x.get());
+    const int32_t *by = rows == 0 ? nullptr : pointer(batch.codes.get());
+    const int64_t count = hostile(rows), step = spoil<int64_t>(batch.stride, d - 1);
     const double gamma = spoil(0.5, in_.one_in(2) ? (double)NAN : 1.0);
     nas_codebook *handle = spoil<nas_codebook *>(codebook, nullptr);
     void *given = stream();

@@ -2,6 +2,7 @@ package org.nasvlp.cli;
 
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.config.NasConfig;
+import org.nasvlp.config.TrainingConfig;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -21,7 +22,7 @@ final class DeviceOption {
           "cpu, cuda, cuda:N, or auto: a GPU if it is usable, else the CPU (default: the"
               + " configuration's when training, else cpu).")
   void setDevice(String name) {
-    if (!name.matches("cpu|auto|cuda(:[0-9]{1,2})?")) {
+    if (!TrainingConfig.isDevice(name)) {
       throw new ParameterException(
           spec.commandLine(),
           "Invalid value for option '--device': " + name + " is not cpu, cuda, cuda:N or auto");

@@ -9,7 +9,6 @@ import java.util.Map;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.config.NasConfig;
-import org.nasvlp.config.TrainingConfig;
 import org.nasvlp.eval.BenchmarkFormat;
 import org.nasvlp.eval.PublishedBenchmark;
 import org.nasvlp.model.PretrainedWeights;
@@ -141,20 +140,7 @@ final class TrainCommand implements Callable<Integer> {
     int threads = options.threads();
     NasConfig config = options.device.on(NasConfig.load(configFile));
     if (steps != null) {
-      TrainingConfig training = config.training();
-      config =
-          config.with(
-              new TrainingConfig(
-                  training.seed(),
-                  steps,
-                  0,
-                  training.evaluateEvery(),
-                  training.checkpointEvery(),
-                  training.keepCheckpoints(),
-                  training.keepBest(),
-                  training.gradientCheckpointing(),
-                  training.device(),
-                  training.precision()));
+      config = config.with(config.training().withSteps(steps));
     }
     DataFiles files =
         DataFiles.choose(

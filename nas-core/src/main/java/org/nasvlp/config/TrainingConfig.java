@@ -39,10 +39,7 @@ public record TrainingConfig(
     ConfigCheck.range("training.keepCheckpoints", keepCheckpoints, 1, 1000);
     ConfigCheck.present("training.device", device);
     ConfigCheck.that(
-        device.matches("cpu|auto|cuda(:[0-9]{1,2})?"),
-        "training.device",
-        device,
-        "must be cpu, cuda, cuda:N or auto");
+        isDevice(device), "training.device", device, "must be cpu, cuda, cuda:N or auto");
     ConfigCheck.present("training.precision", precision);
   }
 
@@ -59,6 +56,26 @@ public record TrainingConfig(
         false,
         "cpu",
         Precision.FLOAT32);
+  }
+
+  /** Whether it is the name of a device: cpu, cuda, cuda:N or auto. */
+  public static boolean isDevice(String name) {
+    return name.matches("cpu|auto|cuda(:[0-9]{1,2})?");
+  }
+
+  /** The same for so many steps, without a time budget. */
+  public TrainingConfig withSteps(int other) {
+    return new TrainingConfig(
+        seed,
+        other,
+        0,
+        evaluateEvery,
+        checkpointEvery,
+        keepCheckpoints,
+        keepBest,
+        gradientCheckpointing,
+        device,
+        precision);
   }
 
   /** The same on another device. */

@@ -55,6 +55,12 @@ public final class VisualDictionary implements AutoCloseable {
     this.epochCounts = new long[config.codewords()];
   }
 
+  /** {@link #start(DictionaryConfig, float[], int, long, TorchDevice)} on the host. */
+  public static VisualDictionary start(
+      DictionaryConfig config, float[] features, int width, long seed) {
+    return start(config, features, width, seed, TorchDevice.CPU);
+  }
+
   /**
    * Starts a dictionary from features by k-means++ seeding (Arthur and Vassilvitskii, SODA 2007).
    *

@@ -206,6 +206,11 @@ public final class Torch {
     if (tensor.is_cuda()) {
       throw new IllegalArgumentException("the tensor lies on a CUDA device: copy it to the host");
     }
+    return memory(tensor);
+  }
+
+  /** The memory of a contiguous tensor, wherever it lies. */
+  static MemorySegment memory(Tensor tensor) {
     if (!tensor.is_contiguous()) {
       throw new IllegalArgumentException("the tensor must be contiguous");
     }

@@ -13,6 +13,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch_cuda;
+import org.nasvlp.config.TrainingConfig;
 import org.nasvlp.kernels.Backend;
 import org.nasvlp.kernels.Kernels;
 
@@ -44,13 +45,12 @@ public final class TorchDevice {
    * @throws IllegalArgumentException for another name
    */
   public static TorchDevice of(String name) {
-    if (name.equals("cpu")) {
-      return CPU;
-    }
-    boolean auto = name.equals("auto");
-    if (!auto && !name.matches("cuda(:[0-9]{1,2})?")) {
+    if (!TrainingConfig.isDevice(name)) {
       throw new IllegalArgumentException(
           "the device is '" + name + "'; it can be cpu, cuda, cuda:N or auto");
+    }
+    if (name.equals("cpu")) {
+      return CPU;
     }
     int index = name.startsWith("cuda:") ? Integer.parseInt(name.substring(5)) : 0;
     String reason = unavailableReason(index);
@@ -58,7 +58,7 @@ public final class TorchDevice {
       prepare();
       return new TorchDevice(index);
     }
-    if (auto) {
+    if (name.equals("auto")) {
       return CPU;
     }
     throw new IllegalStateException("device " + name + " cannot be used: " + reason);
@@ -195,10 +195,7 @@ public final class TorchDevice {
               + ", not on "
               + this);
     }
-    if (!tensor.is_contiguous()) {
-      throw new IllegalArgumentException("the tensor must be contiguous");
-    }
-    return MemorySegment.ofAddress(tensor.data_ptr().address()).reinterpret(tensor.nbytes());
+    return Torch.memory(tensor);
   }
 
   /** Time in which kernels are launched on this device, in LibTorch's order of work. */

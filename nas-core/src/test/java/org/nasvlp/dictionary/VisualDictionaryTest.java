@@ -18,7 +18,6 @@ import org.nasvlp.config.HardNegativeLoss;
 import org.nasvlp.config.ModelConfig.FusionInput;
 import org.nasvlp.config.NvaConfig;
 import org.nasvlp.internal.Torch;
-import org.nasvlp.internal.TorchDevice;
 import org.nasvlp.kernels.NonFiniteInputException;
 import org.nasvlp.negatives.NegativeVisualAugmentation;
 
@@ -42,8 +41,7 @@ class VisualDictionaryTest {
   @Test
   void kMeansPlusPlusTakesEveryClusterOnce() {
     for (long seed = 0; seed < 50; seed++) {
-      try (VisualDictionary dictionary =
-              VisualDictionary.start(config(4), corners(), WIDTH, seed, TorchDevice.CPU);
+      try (VisualDictionary dictionary = VisualDictionary.start(config(4), corners(), WIDTH, seed);
           PointerScope scope = new PointerScope()) {
         float[] codewords = Torch.toFloats(dictionary.codewords());
         double[] first = new double[4];
@@ -55,12 +53,10 @@ class VisualDictionaryTest {
 
   @Test
   void moreCodewordsThanDistinctFeaturesStillStart() {
-    try (VisualDictionary dictionary =
-        VisualDictionary.start(config(6), corners(), WIDTH, 1, TorchDevice.CPU)) {
+    try (VisualDictionary dictionary = VisualDictionary.start(config(6), corners(), WIDTH, 1)) {
       assertThat(dictionary.size()).isEqualTo(6);
     }
-    assertThatThrownBy(
-            () -> VisualDictionary.start(config(13), corners(), WIDTH, 1, TorchDevice.CPU))
+    assertThatThrownBy(() -> VisualDictionary.start(config(13), corners(), WIDTH, 1))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("13 codewords")
         .hasMessageContaining("lower dictionary.codewords");
@@ -68,8 +64,7 @@ class VisualDictionaryTest {
 
   @Test
   void quantisedTokensHaveTheCodewordsValueAndTheTokensGradient() {
-    try (VisualDictionary dictionary =
-            VisualDictionary.start(config(4), corners(), WIDTH, 1, TorchDevice.CPU);
+    try (VisualDictionary dictionary = VisualDictionary.start(config(4), corners(), WIDTH, 1);
         PointerScope scope = new PointerScope()) {
       Tensor tokens = Torch.floats(new float[] {9, 2, 1, 29, 9, -1}, 1, 2, WIDTH);
       tokens.set_requires_grad(true);
@@ -88,8 +83,7 @@ class VisualDictionaryTest {
 
   @Test
   void theUpdateMovesHalfwayAndUnusedCodesRestart() {
-    try (VisualDictionary dictionary =
-            VisualDictionary.start(config(4), corners(), WIDTH, 1, TorchDevice.CPU);
+    try (VisualDictionary dictionary = VisualDictionary.start(config(4), corners(), WIDTH, 1);
         PointerScope scope = new PointerScope()) {
       // Every token is at the corner (0, 0, 0), so that three codes go unused.
       Tensor tokens = Torch.floats(new float[] {0.1f, 0, 0, 0.3f, 0, 0}, 1, 2, WIDTH);
@@ -121,16 +115,14 @@ class VisualDictionaryTest {
 
   @Test
   void perplexityOfEvenUseIsTheNumberOfCodes() {
-    try (VisualDictionary dictionary =
-        VisualDictionary.start(config(4), corners(), WIDTH, 1, TorchDevice.CPU)) {
+    try (VisualDictionary dictionary = VisualDictionary.start(config(4), corners(), WIDTH, 1)) {
       assertThat(dictionary.health().perplexity()).isCloseTo(4, Offset.offset(1e-12));
     }
   }
 
   @Test
   void aNonFiniteTokenIsNamed() {
-    try (VisualDictionary dictionary =
-            VisualDictionary.start(config(4), corners(), WIDTH, 1, TorchDevice.CPU);
+    try (VisualDictionary dictionary = VisualDictionary.start(config(4), corners(), WIDTH, 1);
         PointerScope scope = new PointerScope()) {
       Tensor tokens = Torch.floats(new float[] {1, 2, 3, Float.NaN, 0, 0}, 2, WIDTH);
       assertThatThrownBy(() -> dictionary.lookup(tokens))
@@ -154,8 +146,7 @@ class VisualDictionaryTest {
       features[i] = (float) random.nextGaussian();
     }
     for (FusionInput mode : FusionInput.values()) {
-      try (VisualDictionary dictionary =
-              VisualDictionary.start(config(32), features, width, 1, TorchDevice.CPU);
+      try (VisualDictionary dictionary = VisualDictionary.start(config(32), features, width, 1);
           PointerScope scope = new PointerScope();
           AutoGradMode off = new AutoGradMode(false)) {
         dictionary.refreshNeighbours(8);
@@ -229,7 +220,7 @@ class VisualDictionaryTest {
     for (int i = 0; i < 32; i++) {
       features[i] = 10 * i;
     }
-    return VisualDictionary.start(config(32), features, 1, 1, TorchDevice.CPU);
+    return VisualDictionary.start(config(32), features, 1, 1);
   }
 
   private static int codeAt(VisualDictionary dictionary, float value) {

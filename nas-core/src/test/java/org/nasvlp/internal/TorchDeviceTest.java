@@ -10,6 +10,7 @@ import java.net.URLClassLoader;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.junit.jupiter.api.Test;
@@ -68,6 +69,35 @@ class TorchDeviceTest {
       assertThat(Torch.toInts(longs)).containsExactly(7, -8);
       assertThat(Torch.toFloats(longs)).containsExactly(7, -8);
     }
+  }
+
+  @Test
+  void freedMemoryGoesBackToTheSystem() throws IOException {
+    int count = 4000;
+    int each = 16_384; // floats; too little for the C library to give back by itself
+    try (PointerScope kept = new PointerScope()) {
+      try (PointerScope freed = new PointerScope()) {
+        for (int i = 0; i < count; i++) {
+          Tensor block = Torch.zeros(each).fill_(new Scalar(1));
+          if (i % 20 == 0) {
+            kept.attach(block);
+          }
+        }
+      }
+      long before = residentKibibytes();
+      Torch.releaseFreedMemory();
+      long blocks = (long) count * each * Float.BYTES >> 10;
+      assertThat(before - residentKibibytes()).isGreaterThan(blocks / 2);
+    }
+  }
+
+  private static long residentKibibytes() throws IOException {
+    for (String line : Files.readAllLines(Path.of("/proc/self/status"))) {
+      if (line.startsWith("RssAnon:")) {
+        return Long.parseLong(line.replaceAll("[^0-9]", ""));
+      }
+    }
+    throw new IOException("/proc/self/status has no RssAnon");
   }
 
   @Test

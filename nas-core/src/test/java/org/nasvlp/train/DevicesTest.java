@@ -52,15 +52,19 @@ class DevicesTest {
   /** A run's losses by step, and its last checkpoint. */
   private record Trained(List<Double> losses, Path checkpoint) {}
 
+  private NasTrainer.Builder trainer(NasConfig config, String output) {
+    return NasTrainer.builder()
+        .config(config)
+        .dataset(new Shapes())
+        .tokenizer(tokenizer)
+        .output(folder.resolve(output))
+        .threads(1);
+  }
+
   private Trained train(NasConfig config, String output) {
     List<Double> losses = new ArrayList<>();
     TrainingResult result =
-        NasTrainer.builder()
-            .config(config)
-            .dataset(new Shapes())
-            .tokenizer(tokenizer)
-            .output(folder.resolve(output))
-            .threads(1)
+        trainer(config, output)
             .listener(
                 new TrainingListener() {
                   @Override
@@ -151,12 +155,7 @@ class DevicesTest {
     Path whole = train(config, "whole").checkpoint();
     NasTrainer[] running = new NasTrainer[1];
     running[0] =
-        NasTrainer.builder()
-            .config(config)
-            .dataset(new Shapes())
-            .tokenizer(tokenizer)
-            .output(folder.resolve("parts"))
-            .threads(1)
+        trainer(config, "parts")
             .listener(
                 new TrainingListener() {
                   @Override
@@ -168,17 +167,7 @@ class DevicesTest {
                 })
             .build();
     assertThat(running[0].run().stopped()).isTrue();
-    Path resumed =
-        NasTrainer.builder()
-            .config(config)
-            .dataset(new Shapes())
-            .tokenizer(tokenizer)
-            .output(folder.resolve("parts"))
-            .threads(1)
-            .resume(true)
-            .build()
-            .run()
-            .checkpoint();
+    Path resumed = trainer(config, "parts").resume(true).build().run().checkpoint();
     assertSameBits(whole, resumed);
   }
 
