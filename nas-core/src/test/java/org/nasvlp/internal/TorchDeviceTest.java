@@ -86,7 +86,7 @@ class TorchDeviceTest {
       }
       long before = residentKibibytes();
       Torch.releaseFreedMemory();
-      long blocks = (long) count * each * Float.BYTES >> 10;
+      long blocks = (long) count * each * Float.BYTES / 1024;
       assertThat(before - residentKibibytes()).isGreaterThan(blocks / 2);
     }
   }
