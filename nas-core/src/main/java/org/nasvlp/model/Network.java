@@ -493,7 +493,7 @@ public final class Network {
    * Keys and values of images for every fusion layer, computed once however many captions an image
    * is matched with.
    *
-   * @param keys per layer B x heads x (1 + N) x d/heads
+   * @param keys per layer B x (1 + N) x d
    * @param values per layer, of the same shape
    */
   public record ImageContext(List<Tensor> keys, List<Tensor> values) {}
@@ -505,8 +505,8 @@ public final class Network {
     try (Autocast on = Autocast.begin(precision, fusionInput)) {
       for (int i = 0; i < config.fusionLayers(); i++) {
         String prefix = "fusion_encoder.encoder.layer." + i + ".crossattention.self.";
-        keys.add(heads(dense(fusionInput, prefix + "key")));
-        values.add(heads(dense(fusionInput, prefix + "value")));
+        keys.add(dense(fusionInput, prefix + "key"));
+        values.add(dense(fusionInput, prefix + "value"));
       }
     }
     return new ImageContext(keys, values);
@@ -531,8 +531,8 @@ public final class Network {
                 x,
                 "fusion_encoder.encoder.layer." + i + ".",
                 mask,
-                context.keys().get(i).index_select(0, imageRows),
-                context.values().get(i).index_select(0, imageRows));
+                heads(context.keys().get(i).index_select(0, imageRows)),
+                heads(context.values().get(i).index_select(0, imageRows)));
       }
       return float32(x);
     }

@@ -83,7 +83,7 @@ public final class NasTrainer {
   private static final JsonMapper JSON = JsonMapper.builder().build();
 
   /** Often enough that freed memory does not pile up, seldom enough to cost no time. */
-  private static final int STEPS_BETWEEN_RELEASES = 20;
+  private static final int STEPS_BETWEEN_RELEASES = 100;
 
   private static final int CALIBRATION_FROM = 3;
   private static final int CALIBRATION_TO = 13;
