@@ -82,7 +82,7 @@ import tools.jackson.databind.json.JsonMapper;
 public final class NasTrainer {
   private static final JsonMapper JSON = JsonMapper.builder().build();
 
-  /** Often enough that freed memory does not pile up, seldom enough to cost no time. */
+  /** Often enough that freed memory does not pile up, seldom enough to cost little time. */
   private static final int STEPS_BETWEEN_RELEASES = 100;
 
   private static final int CALIBRATION_FROM = 3;

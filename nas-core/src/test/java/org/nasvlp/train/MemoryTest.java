@@ -2,6 +2,7 @@ package org.nasvlp.train;
 
 import static java.lang.foreign.MemoryLayout.PathElement.groupElement;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assumptions.assumeThat;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
@@ -83,6 +84,9 @@ class MemoryTest {
   /** In a process of its own, where no other test allocates. */
   @Test
   void nativeMemoryStaysFlatOverHundredsOfSteps() throws Exception {
+    assumeThat(Linker.nativeLinker().defaultLookup().find("mallinfo2"))
+        .as("mallinfo2, of glibc 2.33 or later")
+        .isPresent();
     Process process =
         new ProcessBuilder(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
