@@ -134,6 +134,15 @@ int block_barrier(int value);
 /* Exchanges 8 bytes with the lane whose number differs by `mask` in the bits set. */
 uint64_t exchange(unsigned lanes, uint64_t value, int mask);
 
+/* The 8 bytes of another lane of the warp. */
+uint64_t from_lane(unsigned lanes, uint64_t value, int lane);
+
+/* A bit for each lane of the warp that has the same 8 bytes. */
+unsigned match(unsigned lanes, uint64_t value);
+
+/* A bit for each lane of the warp whose value is not 0. */
+unsigned ballot(unsigned lanes, int value);
+
 /* What a warp's mma.sync.m16n8k32.row.col.s32.s8.s8.s32 adds to this lane's part of c (PTX ISA, "matrix
  * fragments for mma.m16n8k32"). */
 void multiply_int8(int (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]);
@@ -196,6 +205,17 @@ inline float __shfl_xor_sync(unsigned lanes, float value, int mask) {
   return emulation::reinterpret<float>((uint32_t)bits);
 }
 
+inline unsigned __shfl_sync(unsigned lanes, unsigned value, int lane) {
+  return (unsigned)emulation::from_lane(lanes, value, lane);
+}
+inline int __shfl_sync(unsigned lanes, int value, int lane) {
+  return (int)(unsigned)emulation::from_lane(lanes, (unsigned)value, lane);
+}
+inline unsigned __match_any_sync(unsigned lanes, unsigned value) {
+  return emulation::match(lanes, value);
+}
+inline unsigned __ballot_sync(unsigned lanes, int value) { return emulation::ballot(lanes, value); }
+
 template <class T>
 T atomicMin(T *address, T value) {
   T old = *address;
@@ -216,6 +236,12 @@ inline int atomicAdd(int *address, int value) {
   return old;
 }
 
+inline unsigned atomicAdd(unsigned *address, unsigned value) {
+  unsigned old = *address;
+  *address += value;
+  return old;
+}
+
 inline unsigned atomicOr(unsigned *address, unsigned value) {
   unsigned old = *address;
   *address |= value;
@@ -225,6 +251,7 @@ inline unsigned atomicOr(unsigned *address, unsigned value) {
 inline int __popc(unsigned value) { return __builtin_popcount(value); }
 inline int __ffs(int value) { return __builtin_ffs(value); }
 inline float __int_as_float(int value) { return emulation::reinterpret<float>(value); }
+inline void __threadfence() {}
 inline int __float_as_int(float value) { return emulation::reinterpret<int>(value); }
 inline long long __double_as_longlong(double value) {
   return emulation::reinterpret<long long>(value);

@@ -538,17 +538,44 @@ int block_barrier(int value) {
   return machine.released_value;
 }
 
-uint64_t exchange(unsigned lanes, uint64_t value, int mask) {
+/* Calls read(values) with what all lanes of the warp gave. */
+template <class Read>
+auto with_warp(unsigned lanes, uint64_t value, Read &&read) {
   if (lanes != 0xffffffffu) {
-    fprintf(stderr, "emulation: only shuffles over all lanes are known\n");
+    fprintf(stderr, "emulation: only exchanges over all lanes are known\n");
     abort();
   }
-  size_t own = (size_t)machine.current;
+  const size_t own = (size_t)machine.current;
   machine.slots[own] = value;
   pause(Wait::kWarp);
-  uint64_t result = machine.slots[own ^ (size_t)mask];
+  auto result = read(&machine.slots[own / kWarp * kWarp]);
   pause(Wait::kWarp);
   return result;
+}
+
+uint64_t exchange(unsigned lanes, uint64_t value, int mask) {
+  return with_warp(lanes, value,
+                   [=](const uint64_t *all) { return all[machine.current % kWarp ^ mask]; });
+}
+
+uint64_t from_lane(unsigned lanes, uint64_t value, int lane) {
+  return with_warp(lanes, value, [=](const uint64_t *all) { return all[lane]; });
+}
+
+unsigned match(unsigned lanes, uint64_t value) {
+  return with_warp(lanes, value, [=](const uint64_t *all) {
+    unsigned same = 0;
+    for (int lane = 0; lane < kWarp; ++lane) same |= all[lane] == value ? 1u << lane : 0u;
+    return same;
+  });
+}
+
+unsigned ballot(unsigned lanes, int value) {
+  return with_warp(lanes, value != 0, [](const uint64_t *all) {
+    unsigned set = 0;
+    for (int lane = 0; lane < kWarp; ++lane) set |= all[lane] != 0 ? 1u << lane : 0u;
+    return set;
+  });
 }
 
 /* Element (r, k) of a lies in lane 4 (r % 8) + k % 16 / 4, register r / 8 + 2 (k / 16), byte k % 4;
