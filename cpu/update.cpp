@@ -185,12 +185,10 @@ double add_ones(double count, int64_t rows) {
 /* Writes the new n, and returns their sum in ascending order. */
 template <typename F>
 double step_counts(nas_codebook &codebook, double gamma, F count) {
-  double S = 0.0;
   for (int64_t j = 0; j < codebook.K; ++j) {
     codebook.next_n[j] = momentum(gamma, codebook.n[j], count(j));
-    S = j == 0 ? codebook.next_n[j] : add64(S, codebook.next_n[j]);
   }
-  return S;
+  return sum_counts(&codebook.next_n[0], codebook.K);
 }
 
 /* The lowest code whose new n or codeword is not finite, or K. */

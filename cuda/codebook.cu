@@ -1,7 +1,6 @@
 /* The codebook: life, reading and writing, restarts, and the arrays of the lookup's screening. */
 #include <cmath>
 
-#include "screen.cuh"
 #include "support.cuh"
 
 namespace nas {
@@ -48,19 +47,21 @@ __global__ void fill_ones_kernel(double *n, int64_t K) {
   if (j < K) n[j] = 1.0;
 }
 
-/* A block of 32 columns x 8 slices of rows. */
-__global__ void __launch_bounds__(256)
+/* A block of 32 columns x kSlices slices of rows. */
+constexpr int kSlices = 32;
+__global__ void __launch_bounds__(32 * kSlices)
     centre_kernel(const float *e, int64_t K, int64_t d, int64_t padded_d, float *centre) {
-  __shared__ double partial[8][32];
+  __shared__ double partial[kSlices][32];
   int64_t t = (int64_t)blockIdx.x * 32 + threadIdx.x;
   double sum = 0.0;
   if (t < d) {
-    for (int64_t j = threadIdx.y; j < K; j += 8) sum += (double)e[j * d + t];
+#pragma unroll 8
+    for (int64_t j = threadIdx.y; j < K; j += kSlices) sum += (double)e[j * d + t];
   }
   partial[threadIdx.y][threadIdx.x] = sum;
   __syncthreads();
   if (threadIdx.y != 0 || t >= padded_d) return;
-  for (int slice = 1; slice < 8; ++slice) sum += partial[slice][threadIdx.x];
+  for (int slice = 1; slice < kSlices; ++slice) sum += partial[slice][threadIdx.x];
   centre[t] = (float)(sum / (double)K);
 }
 
@@ -81,37 +82,6 @@ __global__ void __launch_bounds__(256)
     int64_t t = first_column + i;
     int64_t j = first_code + threadIdx.x;
     if (t < padded_d && j < padded_K) screen[t * padded_K + j] = tile[threadIdx.x][i];
-  }
-}
-
-/* A block of 32 codes x 8 slices of columns. */
-__global__ void __launch_bounds__(256)
-    lengths_kernel(const float *screen, int64_t K, int64_t d, int64_t padded_K, float *square,
-                   float *length, float *slack) {
-  __shared__ double partial[8][32];
-  int64_t j = (int64_t)blockIdx.x * 32 + threadIdx.x;
-  double sum = 0.0;
-  for (int64_t t = threadIdx.y; t < d; t += 8) {
-    double value = (double)screen[t * padded_K + j];
-    sum += value * value;
-  }
-  partial[threadIdx.y][threadIdx.x] = sum;
-  __syncthreads();
-  if (threadIdx.y != 0) return;
-  for (int slice = 1; slice < 8; ++slice) sum += partial[slice][threadIdx.x];
-  const float infinity = __int_as_float(0x7f800000);
-  if (j >= K) {
-    square[j] = infinity;
-    length[j] = 0.0f;
-    slack[j] = 0.0f;
-  } else if (!(sum <= kLargestLength * kLargestLength)) {
-    square[j] = 0.0f;
-    length[j] = 0.0f;
-    slack[j] = infinity;
-  } else {
-    square[j] = (float)sum;
-    length[j] = __double2float_ru(sqrt(sum));
-    slack[j] = __double2float_ru((score_error(d) + kDistanceError) * sum);
   }
 }
 
@@ -194,13 +164,11 @@ void State::allocate(int64_t K, int64_t d) {
 void build_screen(const State &state, int64_t K, int64_t d, cudaStream_t stream) {
   int64_t padded_K = round_up(K, kTileCodes);
   int64_t padded_d = round_up(d, kTileDepth);
-  launch("centre", centre_kernel, dim3(blocks_for(padded_d, 32)), dim3(32, 8), stream, state.e, K,
-         d, padded_d, state.centre);
+  launch("centre", centre_kernel, dim3(blocks_for(padded_d, 32)), dim3(32, kSlices), stream,
+         state.e, K, d, padded_d, state.centre);
   launch("transpose", transpose_kernel, dim3(blocks_for(padded_K, 32), blocks_for(padded_d, 32)),
          dim3(32, 8), stream, state.e, state.centre, K, d, padded_K, padded_d, state.screen);
-  launch("lengths", lengths_kernel, dim3(blocks_for(padded_K, 32)), dim3(32, 8), stream,
-         state.screen, K, d, padded_K, state.square, state.length, state.slack);
-  quantise_codes(state, K, d, stream);
+  build_terms(state, K, d, stream);
 }
 
 void commit(nas_codebook *codebook, cudaStream_t stream) {

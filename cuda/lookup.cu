@@ -121,36 +121,31 @@ __global__ void __launch_bounds__(kThreads, 2) lookup_screen_kernel(Problem p) {
       for (int c = 0; c < 8; ++c) sum[r][c] = 0.0f;
     }
 
-    const float *next_row = own_x;
-    const float *next_centre = p.centre + load_column;
-    const float *next_codes = p.screen + (int64_t)load_depth * padded_K + first_code + load_code;
     __align__(16) float next_x[4];
-    float4 next_e;
-    auto load = [&](int column) {
+    auto load = [&](int column, int stage) { /* by 32-bit offsets: pointers would take the sums' registers */
       __align__(16) float centre[4];
-      *(float4 *)centre = *(const float4 *)next_centre;
+      *(float4 *)centre = *(const float4 *)&p.centre[load_column + column];
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
-        next_x[i] = column + i < own_columns ? sub32(next_row[i], centre[i]) : 0.0f;
+        next_x[i] = column + i < own_columns ? sub32(own_x[column + i], centre[i]) : 0.0f;
       }
-      next_e = *(const float4 *)next_codes;
-      next_row += kTileDepth;
-      next_centre += kTileDepth;
-      next_codes += (int64_t)kTileDepth * padded_K;
+      copy_async(&memory.tiles.e[stage][load_depth][load_code],
+                 &p.screen[(unsigned)((column + load_depth) * padded_K + first_code + load_code)],
+                 true);
     };
     auto store = [&](int stage) {
 #pragma unroll
       for (int i = 0; i < 4; ++i) memory.tiles.x[stage][load_column + i][load_row] = next_x[i];
-      *(float4 *)&memory.tiles.e[stage][load_depth][load_code] = next_e;
+      wait_copies();
     };
 
-    load(0);
+    load(0, 0);
     store(0);
     __syncthreads();
     int stage = 0;
     for (int column = kTileDepth;; column += kTileDepth) {
       const bool more = column < d;
-      if (more) load(column);
+      if (more) load(column, stage ^ 1);
 #pragma unroll
       for (int k = 0; k < kTileDepth; ++k) {
         __align__(16) float a[8];
@@ -465,12 +460,13 @@ int32_t require_tier(const nas_codebook *codebook) {
 
 }  // namespace
 
-void quantise_codes(const State &state, int64_t K, int64_t d, cudaStream_t stream) {
+void build_terms(const State &state, int64_t K, int64_t d, cudaStream_t stream) {
   const int64_t padded_K = round_up(K, kTileCodes);
-  launch("quantise_codes", quantise_codes_kernel, dim3(blocks_for(padded_K, kThreads / 32)),
-         dim3(kThreads), stream, (const float *)state.e, K, d, padded_K,
-         round_up(d, kInt8Columns), (const float *)state.centre, state.e8, state.scale8,
-         state.spread8, state.reach8, state.slack8);
+  const CodeTerms terms = {state.square, state.length,  state.slack,  state.e8,
+                           state.scale8, state.spread8, state.reach8, state.slack8};
+  launch("codewords", codewords_kernel, dim3(blocks_for(padded_K, kThreads / 32)), dim3(kThreads),
+         stream, (const float *)state.e, K, d, padded_K, round_up(d, kInt8Columns),
+         (const float *)state.centre, terms);
 }
 
 size_t lookup_bytes(const nas_codebook *codebook, const Reservation &most) {

@@ -303,11 +303,11 @@ struct State {
 /* "No bad row" of the device's counters. */
 constexpr unsigned long long kNone = ~0ull;
 
-/* Rebuilds centre, screen, square, length and slack from e. */
+/* Rebuilds the screening arrays from e. */
 void build_screen(const State &state, int64_t K, int64_t d, cudaStream_t stream);
 
-/* The same for the arrays in int8; called by build_screen. */
-void quantise_codes(const State &state, int64_t K, int64_t d, cudaStream_t stream);
+/* Those but centre and screen, with the centre that is there; called by build_screen. */
+void build_terms(const State &state, int64_t K, int64_t d, cudaStream_t stream);
 
 /* A device's highest tier; those below it are there too. */
 int32_t best_tier(int device);

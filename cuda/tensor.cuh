@@ -39,6 +39,7 @@ constexpr double kLeastScaled = 0x1p-53;
 
 /* What the bound needs of a vector. */
 struct Quantised {
+  double square;   /* |x'|^2 with x' = fl(x - c) */
   double scale;    /* s, a float32 */
   double length;   /* at least |A| */
   double residual; /* at least |A - A'| */
@@ -74,6 +75,7 @@ __device__ __forceinline__ Quantised quantise(const float *x, const float *centr
     largest = fmaxf(largest, __shfl_xor_sync(kAllLanes, largest, offset));
   }
   Quantised result;
+  result.square = sum;
   result.usable = sum <= kLargestLength * kLargestLength; /* false for NaN as well */
   const bool zero = !result.usable || !((double)largest >= kLeastScaled);
   const float scale = zero ? 0.0f : largest / 127.0f;
@@ -102,27 +104,40 @@ __device__ __forceinline__ Quantised quantise(const float *x, const float *centr
   return result;
 }
 
+/* What the screening kernels read of codewords; all padded to whole tiles of them. */
+struct CodeTerms {
+  float *square, *length, *slack;                  /* in float32 */
+  int8_t *q;                                       /* in int8 */
+  float *scale, *spread, *reach, *slack8;
+};
+
 /* A warp per codeword. */
 __global__ void __launch_bounds__(kThreads)
-    quantise_codes_kernel(const float *e, int64_t K, int64_t d, int64_t padded_K, int64_t padded_d,
-                          const float *centre, int8_t *q, float *scale, float *spread,
-                          float *reach, float *slack) {
+    codewords_kernel(const float *e, int64_t K, int64_t d, int64_t padded_K, int64_t padded_d,
+                     const float *centre, CodeTerms out) {
   const int64_t j = (int64_t)blockIdx.x * (kThreads / 32) + threadIdx.x / 32;
   if (j >= padded_K) return;
   bool bad = false;
   const Quantised of =
-      quantise(j < K ? e + j * d : e, centre, j < K ? d : 0, j, padded_d, q, &bad);
+      quantise(j < K ? e + j * d : e, centre, j < K ? d : 0, j, padded_d, out.q, &bad);
   if (threadIdx.x % 32 != 0) return;
-  scale[j] = (float)of.scale;
+  const float infinity = __int_as_float(0x7f800000);
+  out.scale[j] = (float)of.scale;
   if (of.usable) {
     const double square = of.length * of.length;
-    spread[j] = __double2float_ru((of.residual + 0x1p-19 * of.length) * kUp);
-    reach[j] = __double2float_ru(of.reach * kUp);
-    slack[j] = __double2float_ru((0x1p-19 + kDistanceError) * square * kUp);
+    out.square[j] = j < K ? (float)of.square : infinity;
+    out.length[j] = __double2float_ru(sqrt(of.square));
+    out.slack[j] = __double2float_ru((score_error(d) + kDistanceError) * of.square);
+    out.spread[j] = __double2float_ru((of.residual + 0x1p-19 * of.length) * kUp);
+    out.reach[j] = __double2float_ru(of.reach * kUp);
+    out.slack8[j] = __double2float_ru((0x1p-19 + kDistanceError) * square * kUp);
   } else {
-    spread[j] = 0.0f;
-    reach[j] = 0.0f;
-    slack[j] = __int_as_float(0x7f800000);
+    out.square[j] = 0.0f;
+    out.length[j] = 0.0f;
+    out.slack[j] = infinity;
+    out.spread[j] = 0.0f;
+    out.reach[j] = 0.0f;
+    out.slack8[j] = infinity;
   }
 }
 
@@ -166,7 +181,7 @@ __device__ __forceinline__ void multiply(int (&c)[4], const uint32_t (&a)[4],
 
 /* Copies 16 bytes to shared memory, zeros instead where `real` is false, some time before wait_copies()
  * returns; cp.async keeps them out of the registers. */
-__device__ __forceinline__ void copy_async(uint32_t *to, const int8_t *from, bool real) {
+__device__ __forceinline__ void copy_async(void *to, const void *from, bool real) {
 #if defined(NAS_EMULATION)
   *(uint4 *)to = real ? *(const uint4 *)from : uint4{0, 0, 0, 0};
 #else

@@ -1,12 +1,15 @@
 /*
  * The momentum update: sums per code in row order, and the step that they drive.
  *
- * Rows are grouped by a stable least-significant-digit radix sort of their codes (8 bits a pass).
- * Thread t of a block owns digit t and walks over the block's 1,024 codes in order, so ranks need
- * no atomics and the sort is stable by construction. Then one thread per (code, column) adds the
- * code's rows in ascending order. Bound by memory: x is read twice, once to be inspected.
+ * Rows are grouped by a stable least-significant-digit radix sort of their codes, 8 bits a pass: one pass up
+ * to 256 codes, two beyond. Ranks within a warp come from __match_any_sync, in the order of the lanes, so that
+ * the sort needs no atomics and is stable by construction. Then a thread per (code, column) adds the code's
+ * rows in ascending order, and, in an update of at most kChunkRows rows, makes the new codeword of the sum at
+ * once. Bound by memory: x and m are read once, m and e written once. A sum of finite float32 values in
+ * float64 cannot overflow, so that a row that is not finite shows in its sum and is looked for only then.
  */
 #include <cmath>
+#include <type_traits>
 
 #include "../common/elements.h"
 #include "../common/update.h"
@@ -18,206 +21,509 @@ namespace device {
 namespace {
 
 constexpr int kDigits = 256;
-constexpr int kSortTile = 1024;
+constexpr int kThreads = 256; /* of a block that sorts: one for each digit */
+constexpr int kWarps = kThreads / 32;
+#if defined(NAS_EMULATION) /* so that small problems take several tiles and chunks */
+constexpr int kRounds = 2;
+constexpr int64_t kChunkRows = 1300;
+#else
+constexpr int kRounds = 8;
 constexpr int64_t kChunkRows = 1 << 20; /* rows sorted at a time: bounds the scratch memory */
-constexpr int kColumns = 128;           /* columns per block of the sums */
+#endif
+constexpr int kSortTile = kThreads * kRounds; /* codes of a block; a warp takes 32 * kRounds in a row */
+constexpr int kSumThreads = 64;               /* of a block that adds rows; 1 or 4 columns each */
+constexpr int kStepThreads = 128;
+constexpr int kSumBlocks = 16;                /* of them at a time on a multiprocessor: 64 registers a thread */
+constexpr int kAhead = 8; /* rows loaded before they are added */
+constexpr unsigned kAllLanes = 0xffffffffu;
 
+/* What can be wrong with a batch or a step; kNone where nothing is. */
+enum Fault {
+  kBadCode,     /* the lowest row whose code is out of range */
+  kBadRow,      /* the lowest row that is not finite */
+  kBadCodeword, /* the lowest code whose new n, m or codeword is not finite */
+  kFaults
+};
+
+/* Element types: what a row holds, four of them, and their values. */
 struct Float32 {
   using Type = float;
+  using Four = float4;
   NAS_HD float widen(float a) { return a; }
+  NAS_HD void widen(const float4 &a, float (&out)[4]) {
+    out[0] = a.x;
+    out[1] = a.y;
+    out[2] = a.z;
+    out[3] = a.w;
+  }
 };
-struct Bfloat16 {
+template <class Self>
+struct Narrow {
   using Type = uint16_t;
+  using Four = uint2;
+  NAS_HD void widen(const uint2 &a, float (&out)[4]) {
+    out[0] = Self::widen((uint16_t)a.x);
+    out[1] = Self::widen((uint16_t)(a.x >> 16));
+    out[2] = Self::widen((uint16_t)a.y);
+    out[3] = Self::widen((uint16_t)(a.y >> 16));
+  }
+};
+struct Bfloat16 : Narrow<Bfloat16> {
+  using Narrow<Bfloat16>::widen;
   NAS_HD float widen(uint16_t a) { return widen_bfloat16(a); }
 };
-struct Float16 {
-  using Type = uint16_t;
+struct Float16 : Narrow<Float16> {
+  using Narrow<Float16>::widen;
   NAS_HD float widen(uint16_t a) { return widen_float16(a); }
 };
 
-/* A warp per row. *lowest: 2*row for a code out of range, 2*row + 1 for a non-finite row. */
+/* kWide neighbouring elements of a row in one load: 1 or 4. */
+template <class E, int kWide>
+struct Piece;
+
 template <class E>
-__global__ void __launch_bounds__(256)
-    accumulate_check_kernel(const typename E::Type *x, int64_t rows, int64_t row_stride, int64_t d,
-                            const int32_t *codes, int64_t K, unsigned long long *lowest) {
-  const int lane = (int)threadIdx.x % 32;
-  const int64_t warps = (int64_t)gridDim.x * 8;
-  for (int64_t row = (int64_t)blockIdx.x * 8 + threadIdx.x / 32; row < rows; row += warps) {
-    bool bad = false;
-    for (int64_t t = lane; t < d; t += 32) bad = bad || !is_finite(E::widen(x[row * row_stride + t]));
-    if (bad) atomicMin(lowest, 2ull * (unsigned long long)row + 1ull);
-    if (lane == 0 && (codes[row] < 0 || codes[row] >= K)) {
-      atomicMin(lowest, 2ull * (unsigned long long)row);
+struct Piece<E, 1> {
+  typename E::Type bits;
+  __device__ __forceinline__ void load(const typename E::Type *from) { bits = *from; }
+  __device__ __forceinline__ void get(float (&out)[1]) const { out[0] = E::widen(bits); }
+};
+
+template <class E>
+struct Piece<E, 4> {
+  typename E::Four bits;
+  __device__ __forceinline__ void load(const typename E::Type *from) {
+    bits = *(const typename E::Four *)from;
+  }
+  __device__ __forceinline__ void get(float (&out)[4]) const { E::widen(bits, out); }
+};
+
+/* ---------------------------------------------------------------- the sort */
+
+/* The codes of one lane of a block's tile, in the order of the rounds. */
+struct Lane {
+  int32_t code[kRounds];
+  int digit[kRounds]; /* kDigits where there is no code */
+
+  __device__ __forceinline__ void load(const int32_t *codes, int64_t rows, int shift) {
+#pragma unroll
+    for (int round = 0; round < kRounds; ++round) {
+      const int64_t i = place(round);
+      const bool real = i < rows;
+      code[round] = real ? codes[i] : 0;
+      digit[round] = real ? (int)((uint32_t)code[round] >> shift & (kDigits - 1u)) : kDigits;
     }
   }
-}
 
-/* counts[block * 256 + digit]: how many codes of the block's tile have that digit. */
-__global__ void __launch_bounds__(kDigits)
-    sort_count_kernel(const int32_t *codes, int64_t rows, int shift, uint32_t *counts) {
-  __shared__ uint8_t digits[kSortTile];
-  const int64_t first = (int64_t)blockIdx.x * kSortTile;
-  const int here = (int)(rows - first < kSortTile ? rows - first : kSortTile);
-  for (int i = (int)threadIdx.x; i < here; i += kDigits) {
-    digits[i] = (uint8_t)((uint32_t)codes[first + i] >> shift);
+  /* Of the lane's code of that round among all. */
+  __device__ __forceinline__ static int64_t place(int round) {
+    const int64_t first = (int64_t)blockIdx.x * kSortTile;
+    return first + (int64_t)(threadIdx.x / 32 * kRounds + round) * 32 + threadIdx.x % 32;
   }
-  __syncthreads();
+};
+
+/* How often each warp of the block has each digit. The last one counts what is none. */
+struct Histogram {
+  uint32_t count[kWarps][kDigits + 1];
+
+  __device__ __forceinline__ void fill(const Lane &lane) {
+    const int warp = (int)threadIdx.x / 32;
+#pragma unroll
+    for (int w = 0; w < kWarps; ++w) count[w][threadIdx.x] = 0;
+    if (threadIdx.x < kWarps) count[threadIdx.x][kDigits] = 0;
+    __syncthreads();
+#pragma unroll
+    for (int round = 0; round < kRounds; ++round) {
+      const unsigned same = __match_any_sync(kAllLanes, (unsigned)lane.digit[round]);
+      if (__ffs((int)same) - 1 == (int)threadIdx.x % 32) {
+        count[warp][lane.digit[round]] += (uint32_t)__popc(same);
+      }
+      __syncwarp();
+    }
+    __syncthreads();
+  }
+};
+
+/* counts[block * 256 + digit]: how many codes of the block's tile have that digit. faults[kBadCode] may be
+ * NULL. */
+__global__ void __launch_bounds__(kThreads)
+    sort_count_kernel(const int32_t *codes, int64_t rows, int shift, int64_t K, int64_t first_row,
+                      uint32_t *counts, unsigned long long *faults) {
+  __shared__ Histogram histogram;
+  Lane lane;
+  lane.load(codes, rows, shift);
+  if (faults != nullptr) {
+#pragma unroll
+    for (int round = kRounds - 1; round >= 0; --round) {
+      if (lane.digit[round] < kDigits && (lane.code[round] < 0 || lane.code[round] >= K)) {
+        atomicMin(&faults[kBadCode], (unsigned long long)(first_row + Lane::place(round)));
+      }
+    }
+  }
+  histogram.fill(lane);
   uint32_t count = 0;
-  for (int i = 0; i < here; ++i) count += digits[i] == threadIdx.x ? 1u : 0u;
+#pragma unroll
+  for (int w = 0; w < kWarps; ++w) count += histogram.count[w][threadIdx.x];
   counts[(int64_t)blockIdx.x * kDigits + threadIdx.x] = count;
 }
 
-/* Counts to first places, in the order (digit, block). One block. */
-__global__ void __launch_bounds__(kDigits) sort_scan_kernel(uint32_t *counts, int64_t blocks) {
-  __shared__ uint32_t totals[kDigits];
-  uint32_t total = 0;
-  for (int64_t b = 0; b < blocks; ++b) total += counts[b * kDigits + threadIdx.x];
-  totals[threadIdx.x] = total;
-  __syncthreads();
-  uint32_t place = 0;
-  for (int digit = 0; digit < (int)threadIdx.x; ++digit) place += totals[digit];
-  for (int64_t b = 0; b < blocks; ++b) {
-    const uint32_t count = counts[b * kDigits + threadIdx.x];
-    counts[b * kDigits + threadIdx.x] = place;
-    place += count;
-  }
-}
-
-/* rows_in NULL stands for 0, 1, 2, ... */
-__global__ void __launch_bounds__(kDigits)
+/* Puts a tile's codes and rows at their places, with the counts of all `gridDim.x` tiles. rows_in NULL
+ * stands for 0, 1, 2, ... */
+__global__ void __launch_bounds__(kThreads)
     sort_place_kernel(const int32_t *codes_in, const int32_t *rows_in, int64_t rows, int shift,
-                      const uint32_t *places, int32_t *codes_out, int32_t *rows_out) {
-  __shared__ int32_t tile_codes[kSortTile];
-  __shared__ int32_t tile_rows[kSortTile];
-  const int64_t first = (int64_t)blockIdx.x * kSortTile;
-  const int here = (int)(rows - first < kSortTile ? rows - first : kSortTile);
-  for (int i = (int)threadIdx.x; i < here; i += kDigits) {
-    tile_codes[i] = codes_in[first + i];
-    tile_rows[i] = rows_in == nullptr ? (int32_t)(first + i) : rows_in[first + i];
+                      const uint32_t *counts, int32_t *codes_out, int32_t *rows_out) {
+  __shared__ Histogram histogram;
+  __shared__ uint32_t totals[2][kDigits];
+  const int thread = (int)threadIdx.x;
+  const int warp = thread / 32;
+  Lane lane;
+  lane.load(codes_in, rows, shift);
+  int32_t row[kRounds];
+#pragma unroll
+  for (int round = 0; round < kRounds; ++round) {
+    const int64_t i = Lane::place(round);
+    row[round] = rows_in == nullptr || i >= rows ? (int32_t)i : rows_in[i];
+  }
+
+  uint32_t before = 0; /* of this thread's digit, in the tiles before */
+  uint32_t total = 0;
+#pragma unroll 8
+  for (unsigned b = 0; b < gridDim.x; ++b) {
+    const uint32_t count = counts[(int64_t)b * kDigits + thread];
+    before += b < blockIdx.x ? count : 0;
+    total += count;
+  }
+  totals[0][thread] = total;
+  histogram.fill(lane);
+  int side = 0;
+  for (int apart = 1; apart < kDigits; apart *= 2) { /* sums of all up to and with the own */
+    totals[side ^ 1][thread] =
+        totals[side][thread] + (thread >= apart ? totals[side][thread - apart] : 0);
+    side ^= 1;
+    __syncthreads();
+  }
+  uint32_t next = totals[side][thread] - total + before;
+#pragma unroll
+  for (int w = 0; w < kWarps; ++w) {
+    const uint32_t count = histogram.count[w][thread];
+    histogram.count[w][thread] = next;
+    next += count;
   }
   __syncthreads();
-  uint32_t place = places[(int64_t)blockIdx.x * kDigits + threadIdx.x];
-  for (int i = 0; i < here; ++i) {
-    if ((((uint32_t)tile_codes[i] >> shift) & (kDigits - 1u)) == threadIdx.x) {
-      codes_out[place] = tile_codes[i];
-      rows_out[place] = tile_rows[i];
-      ++place;
+
+#pragma unroll
+  for (int round = 0; round < kRounds; ++round) {
+    const int digit = lane.digit[round];
+    const unsigned same = __match_any_sync(kAllLanes, (unsigned)digit);
+    const unsigned before_own = same & ((1u << thread % 32) - 1u);
+    const uint32_t at = histogram.count[warp][digit] + (uint32_t)__popc(before_own);
+    __syncwarp();
+    if (before_own == 0) histogram.count[warp][digit] += (uint32_t)__popc(same);
+    __syncwarp();
+    if (digit < kDigits) {
+      codes_out[at] = lane.code[round];
+      rows_out[at] = row[round];
     }
   }
 }
 
-/* begins and ends of each code's run in the sorted codes; both zero beforehand, and left so where
- * *lowest says that a code may be out of range. */
-__global__ void find_runs_kernel(const int32_t *codes, int64_t rows,
-                                 const unsigned long long *lowest, int32_t *begins,
-                                 int32_t *ends) {
-  const int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
-  if (i >= rows || *lowest != kNone) return;
-  const int32_t code = codes[i];
-  if (i == 0 || codes[i - 1] != code) begins[code] = (int32_t)i;
-  if (i == rows - 1 || codes[i + 1] != code) ends[code] = (int32_t)(i + 1);
-}
-
-/* Block (code, group of columns); a thread per column. */
-template <class E>
-__global__ void __launch_bounds__(kColumns)
-    sum_runs_kernel(const typename E::Type *x, int64_t row_stride, int64_t d,
-                    const int32_t *sorted_rows, const int32_t *begins, const int32_t *ends, double *counts, double *sums) {
-  constexpr int kAhead = 8;
-  const int64_t code = blockIdx.x;
-  const int32_t begin = begins[code];
-  const int32_t end = ends[code];
-  if (begin == end) return;
-  const int64_t t = (int64_t)blockIdx.y * kColumns + threadIdx.x;
-  if (t < d) {
-    double sum = sums[code * d + t];
-    int32_t i = begin;
-    for (; i + kAhead <= end; i += kAhead) {
-      float value[kAhead];
-#pragma unroll
-      for (int k = 0; k < kAhead; ++k) {
-        value[k] = E::widen(x[(int64_t)sorted_rows[i + k] * row_stride + t]);
-      }
-#pragma unroll
-      for (int k = 0; k < kAhead; ++k) sum = add64(sum, (double)value[k]);
-    }
-    for (; i < end; ++i) {
-      sum = add64(sum, (double)E::widen(x[(int64_t)sorted_rows[i] * row_stride + t]));
-    }
-    sums[code * d + t] = sum;
-  }
-  if (blockIdx.y == 0 && threadIdx.x == 0) {
-    double count = counts[code];
-    const double added = (double)(end - begin);
-    if (count == floor(count) && fabs(count) + added <= 0x1p53) {
-      count += added; /* exact, and so are the steps by 1 */
+/* The first of `rows` sorted codes that is not below `code`. */
+__device__ __forceinline__ int32_t lower_bound(const int32_t *codes, int32_t rows, int64_t code) {
+  int32_t low = 0;
+  int32_t high = rows;
+  while (low < high) {
+    const int32_t middle = low + (high - low) / 2;
+    if (codes[middle] < code) {
+      low = middle + 1;
     } else {
-      for (int32_t i = begin; i < end; ++i) count = add64(count, 1.0);
+      high = middle;
     }
-    counts[code] = count;
   }
+  return low;
 }
 
-__global__ void apply_counts_kernel(const double *n, const int32_t *dead, const double *counts,
-                                    int64_t K, double gamma, double dead_threshold, double *next_n,
-                                    int32_t *next_dead) {
+/* A code's rows among the sorted ones. */
+struct Run {
+  int32_t begin, end;
+};
+
+/* The run of code j; none if a code is out of range, as the sort then has not the order of the codes. */
+__device__ __forceinline__ Run find_run(const int32_t *codes, int32_t rows, int64_t j,
+                                        const unsigned long long *faults) {
+  if (faults[kBadCode] != kNone) return Run{0, 0};
+  return Run{lower_bound(codes, rows, j), lower_bound(codes, rows, j + 1)};
+}
+
+/* count + 1 + 1 + ..., `ones` times. */
+__device__ __forceinline__ double add_ones(double count, int32_t ones) {
+  if (count == floor(count) && fabs(count) + (double)ones <= 0x1p53) {
+    return add64(count, (double)ones); /* exact, and so are the steps by 1 */
+  }
+  for (int32_t i = 0; i < ones; ++i) count = add64(count, 1.0);
+  return count;
+}
+
+/* counts_out[j] = counts_in[j], or 0 where that is NULL, and 1 for every row; runs[j]. */
+__global__ void find_runs_kernel(const int32_t *codes, int32_t rows, int64_t K,
+                                 const unsigned long long *faults, const double *counts_in,
+                                 double *counts_out, Run *runs) {
   const int64_t j = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
   if (j >= K) return;
-  const double value = momentum(gamma, n[j], counts[j]);
-  next_n[j] = value;
-  next_dead[j] = next_dead_steps(value, dead_threshold, dead[j]);
+  const Run run = find_run(codes, rows, j, faults);
+  runs[j] = run;
+  counts_out[j] = add_ones(counts_in == nullptr ? 0.0 : counts_in[j], run.end - run.begin);
 }
 
-/* *S = n_0 + n_1 + ... ascending, then h_j. One block; thread 0 adds. */
-__global__ void __launch_bounds__(256)
-    apply_smooth_kernel(const double *n, int64_t K, double epsilon, double *h) {
-  constexpr int kTile = 2048;
-  __shared__ double tile[kTile];
-  __shared__ double total;
+/* ---------------------------------------------------------------- the step */
+
+/* gamma, epsilon and what else a step is made with. */
+struct Momentum {
+  double gamma, epsilon, dead_threshold;
+};
+
+/* Where a step begins and where it goes. */
+struct Step {
+  Momentum momentum;
+  int64_t K, d;
+  const double *n; /* K */
+  const float *m;  /* K x d */
+  const int32_t *dead;
+  double *next_n;
+  float *next_m;
+  float *next_e;
+  int32_t *next_dead;
+  double *total; /* S */
+  unsigned long long *faults;
+};
+
+__device__ __forceinline__ void step_count(const Step &step, int64_t j, double count) {
+  const double value = momentum(step.momentum.gamma, step.n[j], count);
+  step.next_n[j] = value;
+  step.next_dead[j] = next_dead_steps(value, step.momentum.dead_threshold, step.dead[j]);
+}
+
+/* Element i of the new m and e, with h of its code; whether both are finite. */
+__device__ __forceinline__ bool step_element(const Step &step, int64_t i, double sum, double h) {
+  const float value = momentum_sum(step.momentum.gamma, step.m[i], sum);
+  const float element = codeword_element(value, h);
+  step.next_m[i] = value;
+  step.next_e[i] = element;
+  return is_finite(value) && is_finite(element);
+}
+
+__device__ __forceinline__ double step_smooth(const Step &step, int64_t j) {
+  return smoothed_count(step.next_n[j], *step.total, step.K, step.momentum.epsilon);
+}
+
+__global__ void step_counts_kernel(Step step, const double *counts) {
+  const int64_t j = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
+  if (j < step.K) step_count(step, j, counts[j]);
+}
+
+/* The same with the counts of a batch's sorted codes; runs[j]. */
+__global__ void step_runs_kernel(Step step, const int32_t *codes, int32_t rows, Run *runs) {
+  const int64_t j = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
+  if (j >= step.K) return;
+  const Run run = find_run(codes, rows, j, step.faults);
+  runs[j] = run;
+  step_count(step, j, (double)(run.end - run.begin));
+}
+
+/* *total = S as sum_counts() adds it. One block. */
+__global__ void __launch_bounds__(kSumLanes) step_total_kernel(Step step) {
+  __shared__ double lanes[kSumLanes];
+  const int lane = (int)threadIdx.x;
   double sum = 0.0;
-  for (int64_t first = 0; first < K; first += kTile) {
-    const int here = (int)(K - first < kTile ? K - first : kTile);
-    for (int i = (int)threadIdx.x; i < here; i += 256) tile[i] = n[first + i];
-    __syncthreads();
-    if (threadIdx.x == 0) {
-      int i = 0;
-      if (first == 0) sum = tile[i++];
 #pragma unroll 8
-      for (; i < here; ++i) sum = add64(sum, tile[i]);
-    }
+  for (int64_t j = lane; j < step.K; j += kSumLanes) sum = add64(sum, step.next_n[j]);
+  lanes[lane] = sum;
+  __syncthreads();
+  for (int half = kSumLanes / 2; half > 0; half /= 2) {
+    if (lane < half) lanes[lane] = add64(lanes[lane], lanes[lane + half]);
     __syncthreads();
   }
-  if (threadIdx.x == 0) total = sum;
-  __syncthreads();
-  for (int64_t j = threadIdx.x; j < K; j += 256) h[j] = smoothed_count(n[j], total, K, epsilon);
+  if (lane == 0) *step.total = lanes[0];
 }
 
-/* Block per code. *lowest: the lowest code whose new n, m or codeword is not finite. */
-__global__ void __launch_bounds__(128)
-    apply_codewords_kernel(const float *m, const double *sums, const double *h,
-                           const double *next_n, int64_t d, double gamma, float *next_m,
-                           float *next_e, unsigned long long *lowest) {
+/* Block per code: the new m and codeword from its sums. */
+__global__ void __launch_bounds__(kStepThreads) step_codewords_kernel(Step step, const double *sums) {
   const int64_t j = blockIdx.x;
-  bool bad = !is_finite(next_n[j]);
-  for (int64_t t = threadIdx.x; t < d; t += blockDim.x) {
-    const float value = momentum_sum(gamma, m[j * d + t], sums[j * d + t]);
-    const float element = codeword_element(value, h[j]);
-    next_m[j * d + t] = value;
-    next_e[j * d + t] = element;
-    bad = bad || !is_finite(value) || !is_finite(element);
+  const double h = step_smooth(step, j);
+  bool fine = is_finite(step.next_n[j]);
+  for (int64_t t = threadIdx.x; t < step.d; t += kStepThreads) {
+    const int64_t i = j * step.d + t;
+    fine = step_element(step, i, sums[i], h) && fine;
   }
-  if (bad) atomicMin(lowest, (unsigned long long)j);
+  if (!fine) atomicMin(&step.faults[kBadCodeword], (unsigned long long)j);
 }
+
+/* ---------------------------------------------------------------- the sums */
+
+/* What a kernel adds: the rows of sorted_rows that runs says, of x. */
+struct Addends {
+  const void *x;
+  int64_t rows, row_stride, d;
+  int64_t first_row; /* of x within the batch, for faults */
+  const int32_t *sorted_rows;
+  const Run *runs;
+  unsigned long long *faults;
+};
+
+/* Columns t .. t + kWide - 1 of the run's rows, added to sum in order. All threads of a warp; t < d. */
+template <class E, int kWide>
+__device__ __forceinline__ void add_run(const Addends &of, const Run &run, int64_t t,
+                                        double (&sum)[kWide]) {
+  const typename E::Type *columns = (const typename E::Type *)of.x + t;
+  const int lane = (int)threadIdx.x % 32;
+  for (int32_t begin = run.begin; begin < run.end; begin += 32) {
+    const int count = run.end - begin < 32 ? run.end - begin : 32;
+    const int64_t own = of.sorted_rows[begin + (lane < count ? lane : count - 1)] * of.row_stride;
+    const unsigned low = (unsigned)own;
+    const unsigned high = (unsigned)((uint64_t)own >> 32);
+    for (int first = 0; first < count; first += kAhead) {
+      Piece<E, kWide> piece[kAhead]; /* the last row's again beyond it */
+#pragma unroll
+      for (int k = 0; k < kAhead; ++k) {
+        const uint64_t at = (uint64_t)__shfl_sync(kAllLanes, high, (first + k) % 32) << 32 |
+                            __shfl_sync(kAllLanes, low, (first + k) % 32);
+        piece[k].load(columns + (int64_t)at);
+      }
+#pragma unroll
+      for (int k = 0; k < kAhead; ++k) {
+        float value[kWide];
+        piece[k].get(value);
+#pragma unroll
+        for (int c = 0; c < kWide; ++c) {
+          const double more = add64(sum[c], (double)value[c]);
+          sum[c] = first + k < count ? more : sum[c];
+        }
+      }
+    }
+  }
+}
+
+/* Looks for the run's lowest row that is not finite there, if the sums are not. */
+template <class E, int kWide>
+__device__ __forceinline__ void check_run(const Addends &of, const Run &run, int64_t t,
+                                          const double (&sum)[kWide]) {
+  bool fine = true;
+#pragma unroll
+  for (int c = 0; c < kWide; ++c) fine = fine && is_finite(sum[c]);
+  if (fine) return;
+  for (int32_t i = run.begin; i < run.end; ++i) {
+    Piece<E, kWide> piece;
+    piece.load((const typename E::Type *)of.x + of.sorted_rows[i] * of.row_stride + t);
+    float value[kWide];
+    piece.get(value);
+    for (int c = 0; c < kWide; ++c) fine = is_finite(value[c]) && (c == 0 || fine);
+    if (fine) continue;
+    atomicMin(&of.faults[kBadRow], (unsigned long long)(of.first_row + of.sorted_rows[i]));
+    return;
+  }
+}
+
+/* Where a code is out of range there are no runs, and a row below it may not be finite: the whole grid looks
+ * through all rows then. Whether it did. */
+template <class E>
+__device__ __forceinline__ bool search_rows(const Addends &of) {
+  if (of.faults[kBadCode] == kNone) return false;
+  const typename E::Type *x = (const typename E::Type *)of.x;
+  const int64_t blocks = (int64_t)gridDim.x * gridDim.y;
+  for (int64_t row = (int64_t)blockIdx.y * gridDim.x + blockIdx.x; row < of.rows; row += blocks) {
+    bool fine = true;
+    for (int64_t t = threadIdx.x; t < of.d; t += kSumThreads) {
+      fine = is_finite(E::widen(x[row * of.row_stride + t])) && fine;
+    }
+    if (!fine) atomicMin(&of.faults[kBadRow], (unsigned long long)(of.first_row + row));
+  }
+  return true;
+}
+
+/* The first of the thread's columns; beyond d there are none. */
+template <int kWide>
+__device__ __forceinline__ int64_t first_column() {
+  return ((int64_t)blockIdx.y * kSumThreads + threadIdx.x) * kWide;
+}
+
+/* Block (code, group of columns): out = in + the code's rows; `in` NULL stands for zeros. Codes without rows
+ * are left out unless `whole`. */
+template <class E, int kWide>
+__global__ void __launch_bounds__(kSumThreads, kSumBlocks)
+    sum_runs_kernel(Addends of, const double *in, double *out, bool whole) {
+  if (search_rows<E>(of)) return;
+  const int64_t j = blockIdx.x;
+  const Run run = of.runs[j];
+  if (!whole && run.begin == run.end) return;
+  const int64_t t = first_column<kWide>();
+  const bool real = t < of.d;
+  double sum[kWide];
+#pragma unroll
+  for (int c = 0; c < kWide; ++c) sum[c] = in == nullptr || !real ? 0.0 : in[j * of.d + t + c];
+  add_run<E, kWide>(of, run, real ? t : 0, sum);
+  if (!real) return;
+  check_run<E, kWide>(of, run, t, sum);
+#pragma unroll
+  for (int c = 0; c < kWide; ++c) out[j * of.d + t + c] = sum[c];
+}
+
+/* The same, and the step in one: the sums are not stored. */
+template <class E, int kWide>
+__global__ void __launch_bounds__(kSumThreads, kSumBlocks) update_codewords_kernel(Addends of, Step step) {
+  if (search_rows<E>(of)) return;
+  const int64_t j = blockIdx.x;
+  const Run run = of.runs[j];
+  const int64_t t = first_column<kWide>();
+  const bool real = t < of.d;
+  double sum[kWide] = {};
+  add_run<E, kWide>(of, run, real ? t : 0, sum);
+  if (!real) return;
+  check_run<E, kWide>(of, run, t, sum);
+  const double h = step_smooth(step, j);
+  bool fine = is_finite(step.next_n[j]);
+#pragma unroll
+  for (int c = 0; c < kWide; ++c) fine = step_element(step, j * of.d + t + c, sum[c], h) && fine;
+  if (!fine) atomicMin(&step.faults[kBadCodeword], (unsigned long long)j);
+}
+
+/* Block per code: what sum_runs made becomes the caller's, if nothing is wrong. */
+__global__ void __launch_bounds__(kStepThreads)
+    accumulate_commit_kernel(const unsigned long long *faults, const Run *runs, int64_t d, bool whole,
+                             const double *new_counts, const double *new_sums, double *counts,
+                             double *sums) {
+  if (faults[kBadCode] != kNone || faults[kBadRow] != kNone) return;
+  const int64_t j = blockIdx.x;
+  if (!whole && runs[j].begin == runs[j].end) return;
+  for (int64_t t = threadIdx.x; t < d; t += kStepThreads) sums[j * d + t] = new_sums[j * d + t];
+  if (threadIdx.x == 0) counts[j] = new_counts[j];
+}
+
+/* The verdict of an update, and, if that is good, the new state in the place of the old one. A
+ * state's memory is a multiple of 16 bytes. */
+__global__ void __launch_bounds__(256)
+    update_commit_kernel(const unsigned long long *faults, const uint4 *next, uint4 *state,
+                         int64_t count, nas_verdict *verdict) {
+  const unsigned long long code = faults[kBadCode];
+  const unsigned long long row = faults[kBadRow];
+  const bool bad_batch = code != kNone || row != kNone;
+  const bool bad = bad_batch || faults[kBadCodeword] != kNone;
+  if (blockIdx.x == 0 && threadIdx.x == 0) {
+    const bool by_code = bad_batch && code <= row;
+    verdict->status = !bad ? NAS_OK : by_code ? NAS_INVALID_ARGUMENT : NAS_NON_FINITE;
+    verdict->bad_row = !bad_batch ? -1 : (int64_t)(by_code ? code : row);
+  }
+  if (bad) return;
+  const int64_t stride = (int64_t)gridDim.x * 256;
+  for (int64_t i = (int64_t)blockIdx.x * 256 + threadIdx.x; i < count; i += stride) {
+    state[i] = next[i];
+  }
+}
+
+/* ---------------------------------------------------------------- launches */
 
 struct Batch {
   const void *x;
   int32_t type;
   int64_t rows, row_stride;
   const int32_t *codes;
-};
-
-struct Momentum {
-  double gamma, epsilon, dead_threshold;
 };
 
 void require_batch(const nas_codebook *codebook, const Batch &batch) {
@@ -243,170 +549,194 @@ void require_momentum(const Momentum &momentum) {
   }
 }
 
-/* The scratch arrays of add_rows. Take no less memory for more rows. */
-struct SortPlan {
+/* The scratch arrays of a batch. Take no less memory for more rows. */
+struct Plan {
   int64_t chunk; /* rows at a time */
-  size_t places_at, codes_at[2], rows_at[2], runs_at;
+  bool whole;    /* several chunks: sums of all codes are kept between them */
+  Layout layout;
+  size_t faults_at, total_at, counts_at, sums_at, runs_at;
+  size_t digits_at, codes_at[2], rows_at[2]; /* of the sort */
 
-  SortPlan(Layout &layout, int64_t K, int64_t rows) {
+  /* `sums`: whether there are sums even of one chunk. */
+  Plan(int64_t K, int64_t d, int64_t rows, bool sums) {
     chunk = rows < kChunkRows ? rows : kChunkRows;
-    const int64_t chunk_blocks = (chunk + kSortTile - 1) / kSortTile;
-    places_at = layout.add<uint32_t>(chunk_blocks * kDigits);
+    whole = rows > kChunkRows;
+    faults_at = layout.add<unsigned long long>(kFaults);
+    total_at = layout.add<double>(1);
+    counts_at = layout.add<double>(K);
+    runs_at = layout.add<Run>(K);
+    digits_at = layout.add<uint32_t>((chunk + kSortTile - 1) / kSortTile * kDigits);
     for (int i = 0; i < 2; ++i) {
       codes_at[i] = layout.add<int32_t>(chunk);
       rows_at[i] = layout.add<int32_t>(chunk);
     }
-    runs_at = layout.add<int32_t>(2 * K);
+    sums_at = layout.add<double>(sums || whole ? product(K, d, "K * d") : 0);
   }
 };
 
-/* Launches what adds rows >= 1 to counts and sums, or nothing if the input is bad: *lowest, kNone
- * beforehand, is then as accumulate_check_kernel says. */
-template <class E>
-void add_rows(const nas_codebook *codebook, const Batch &batch, const SortPlan &plan,
-              const Arrays &scratch, unsigned long long *lowest, double *counts, double *sums,
-              cudaStream_t on) {
-  const typename E::Type *x = (const typename E::Type *)batch.x;
+/* The rows of a chunk in the order of their codes. */
+struct Sorted {
+  const int32_t *codes, *rows;
+};
+
+/* Launches the sort of rows first .. first + here - 1; at least one. Looks at the codes, too. */
+Sorted launch_sort(const nas_codebook *codebook, const Batch &batch, int64_t first, int64_t here,
+                   const Plan &plan, const Arrays &scratch, cudaStream_t on) {
   const int64_t K = codebook->K;
-  const int64_t d = codebook->d;
-  const int64_t rows = batch.rows;
-  const int64_t chunk = plan.chunk;
-  uint32_t *places = scratch.at<uint32_t>(plan.places_at);
-  int32_t *begins = scratch.at<int32_t>(plan.runs_at);
-  int32_t *ends = begins + K;
+  const dim3 blocks(blocks_for(here, kSortTile));
+  uint32_t *digits = scratch.at<uint32_t>(plan.digits_at);
+  Sorted sorted{batch.codes + first, nullptr};
+  int pass = 0;
+  for (int shift = 0; pass == 0 || (K - 1) >> shift != 0; shift += 8, ++pass) {
+    int32_t *codes = scratch.at<int32_t>(plan.codes_at[pass % 2]);
+    int32_t *rows = scratch.at<int32_t>(plan.rows_at[pass % 2]);
+    launch("sort_count", sort_count_kernel, blocks, dim3(kThreads), on, sorted.codes, here, shift, K,
+           first, digits,
+           pass == 0 ? scratch.at<unsigned long long>(plan.faults_at) : nullptr);
+    launch("sort_place", sort_place_kernel, blocks, dim3(kThreads), on, sorted.codes, sorted.rows, here,
+           shift, (const uint32_t *)digits, codes, rows);
+    sorted = Sorted{codes, rows};
+  }
+  return sorted;
+}
 
-  launch("accumulate_check", accumulate_check_kernel<E>, dim3(blocks_for(rows, 8, 1 << 16)),
-         dim3(256), on, x, rows, batch.row_stride, d, batch.codes, K, lowest);
-  for (int64_t first = 0; first < rows; first += chunk) {
-    const int64_t here = rows - first < chunk ? rows - first : chunk;
-    const unsigned blocks = blocks_for(here, kSortTile);
-    const int32_t *from_codes = batch.codes + first;
-    const int32_t *from_rows = nullptr;
-    int pass = 0;
-    for (int shift = 0; pass == 0 || (K - 1) >> shift != 0; shift += 8, ++pass) {
-      int32_t *to_codes = scratch.at<int32_t>(plan.codes_at[pass % 2]);
-      int32_t *to_rows = scratch.at<int32_t>(plan.rows_at[pass % 2]);
-      launch("sort_count", sort_count_kernel, dim3(blocks), dim3(kDigits), on, from_codes, here,
-             shift, places);
-      launch("sort_scan", sort_scan_kernel, dim3(1), dim3(kDigits), on, places, (int64_t)blocks);
-      launch("sort_place", sort_place_kernel, dim3(blocks), dim3(kDigits), on, from_codes,
-             from_rows, here, shift, (const uint32_t *)places, to_codes, to_rows);
-      from_codes = to_codes;
-      from_rows = to_rows;
-    }
-    fill_bytes(begins, 0, 2 * K, on);
-    launch("find_runs", find_runs_kernel, dim3(blocks_for(here, 256)), dim3(256), on, from_codes,
-           here, (const unsigned long long *)lowest, begins, ends);
-    launch("sum_runs", sum_runs_kernel<E>, dim3((unsigned)K, blocks_for(d, kColumns)),
-           dim3(kColumns), on, x + first * batch.row_stride, batch.row_stride, d, from_rows,
-           (const int32_t *)begins, (const int32_t *)ends, counts, sums);
+Addends addends(const nas_codebook *codebook, const Batch &batch, int64_t first, int64_t here,
+                const Sorted &sorted, const Plan &plan, const Arrays &scratch) {
+  const int64_t bytes = batch.type == NAS_FLOAT32 ? 4 : 2;
+  Addends of;
+  of.x = (const char *)batch.x + first * batch.row_stride * bytes;
+  of.rows = here;
+  of.row_stride = batch.row_stride;
+  of.d = codebook->d;
+  of.first_row = first;
+  of.sorted_rows = sorted.rows;
+  of.runs = scratch.at<Run>(plan.runs_at);
+  of.faults = scratch.at<unsigned long long>(plan.faults_at);
+  return of;
+}
+
+/* body(E, columns of a thread) with the batch's element type. */
+template <class Body>
+void with_type(const Addends &of, int32_t type, Body &&body) {
+  auto with_width = [&](auto element) {
+    using E = decltype(element);
+    constexpr int kFour = 4;
+    const bool wide = of.d % kFour == 0 && of.row_stride % kFour == 0 &&
+                      (uintptr_t)of.x % sizeof(typename E::Four) == 0;
+    if (wide) return body(element, std::integral_constant<int, kFour>());
+    return body(element, std::integral_constant<int, 1>());
+  };
+  switch (type) {
+    case NAS_BFLOAT16: return with_width(Bfloat16());
+    case NAS_FLOAT16: return with_width(Float16());
+    default: return with_width(Float32());
   }
 }
 
-void add_batch(const nas_codebook *codebook, const Batch &batch, const SortPlan &plan,
-               const Arrays &scratch, unsigned long long *lowest, double *counts, double *sums,
-               cudaStream_t on) {
-  if (batch.rows == 0) return;
-  switch (batch.type) {
-    case NAS_BFLOAT16:
-      return add_rows<Bfloat16>(codebook, batch, plan, scratch, lowest, counts, sums, on);
-    case NAS_FLOAT16:
-      return add_rows<Float16>(codebook, batch, plan, scratch, lowest, counts, sums, on);
-    default: return add_rows<Float32>(codebook, batch, plan, scratch, lowest, counts, sums, on);
-  }
+dim3 sum_blocks(const Addends &of, int64_t K, int wide) {
+  return dim3((unsigned)K, blocks_for(of.d, kSumThreads * wide));
 }
 
-/* Fails where add_batch found the input bad. */
-void require_good(const nas_codebook *codebook, const Batch &batch, unsigned long long bad,
-                  int64_t *bad_row, cudaStream_t on) {
-  if (bad == kNone) return;
-  if (bad_row != nullptr) *bad_row = (int64_t)(bad / 2);
-  if (bad % 2 == 0) {
-    fail(NAS_INVALID_ARGUMENT, "codes[%llu] is %d, outside 0..%lld", bad / 2,
-         value_at(batch.codes, bad / 2, on), (long long)(codebook->K - 1));
-  }
-  fail(NAS_NON_FINITE, "row %llu of x holds a NaN or an infinity", bad / 2);
-}
-
-/* Launches one step from counts and sums into codebook->next. h: K scratch values; *lowest, kNone
- * beforehand: the lowest code of which something would not be finite. */
-void launch_step(const nas_codebook *codebook, const double *counts, const double *sums,
-                 const Momentum &momentum, double *h, unsigned long long *lowest,
-                 cudaStream_t on) {
+/* Launches what puts counts and sums (NULL: zeros) and the batch's rows together into the scratch arrays.
+ * rows >= 1. */
+void launch_sums(const nas_codebook *codebook, const Batch &batch, const double *counts,
+                 const double *sums, const Plan &plan, const Arrays &scratch, cudaStream_t on) {
   const int64_t K = codebook->K;
-  const int64_t d = codebook->d;
+  double *new_counts = scratch.at<double>(plan.counts_at);
+  double *new_sums = scratch.at<double>(plan.sums_at);
+  for (int64_t first = 0; first < batch.rows; first += plan.chunk) {
+    const int64_t left = batch.rows - first;
+    const int64_t here = left < plan.chunk ? left : plan.chunk;
+    const Sorted sorted = launch_sort(codebook, batch, first, here, plan, scratch, on);
+    const Addends of = addends(codebook, batch, first, here, sorted, plan, scratch);
+    launch("find_runs", find_runs_kernel, dim3(blocks_for(K, 128)), dim3(128), on, sorted.codes,
+           (int32_t)here, K, (const unsigned long long *)of.faults,
+           first == 0 ? counts : (const double *)new_counts, new_counts, scratch.at<Run>(plan.runs_at));
+    with_type(of, batch.type, [&](auto element, auto wide) {
+      launch("sum_runs", sum_runs_kernel<decltype(element), wide()>, sum_blocks(of, K, wide()),
+             dim3(kSumThreads), on, of, first == 0 ? sums : (const double *)new_sums, new_sums,
+             plan.whole && first == 0);
+    });
+  }
+}
+
+/* The step from the codebook's state to codebook->next. */
+Step step_of(const nas_codebook *codebook, const Momentum &momentum, const Plan &plan,
+             const Arrays &scratch) {
   const State &state = codebook->state;
   const State &next = codebook->next;
-  launch("apply_counts", apply_counts_kernel, dim3(blocks_for(K, 256)), dim3(256), on,
-         (const double *)state.n, (const int32_t *)state.dead, counts, K, momentum.gamma,
-         momentum.dead_threshold, next.n, next.dead);
-  launch("apply_smooth", apply_smooth_kernel, dim3(1), dim3(256), on, (const double *)next.n, K,
-         momentum.epsilon, h);
-  launch("apply_codewords", apply_codewords_kernel, dim3((unsigned)K), dim3(128), on,
-         (const float *)state.m, sums, (const double *)h, (const double *)next.n, d, momentum.gamma,
-         next.m, next.e, lowest);
-  build_screen(next, K, d, on);
+  Step step;
+  step.momentum = momentum;
+  step.K = codebook->K;
+  step.d = codebook->d;
+  step.n = state.n;
+  step.m = state.m;
+  step.dead = state.dead;
+  step.next_n = next.n;
+  step.next_m = next.m;
+  step.next_e = next.e;
+  step.next_dead = next.dead;
+  step.total = scratch.at<double>(plan.total_at);
+  step.faults = scratch.at<unsigned long long>(plan.faults_at);
+  return step;
 }
 
-/* Fails where launch_step found a code that would not be finite. */
-void require_finite(unsigned long long bad, const double *counts, cudaStream_t on) {
-  if (bad == kNone) return;
-  fail(NAS_NON_FINITE,
-       "codeword %llu would not be finite; check its counts and sums (counts %g)", bad,
-       value_at(counts, bad, on));
+void launch_total(const Step &step, cudaStream_t on) {
+  launch("step_total", step_total_kernel, dim3(1), dim3(kSumLanes), on, step);
 }
 
-/* The scratch arrays of an update. Take no less memory for more rows. */
-struct Plan {
-  Layout layout;
-  size_t lowest_at; /* of add_batch, and of launch_step */
-  size_t counts_at, sums_at, h_at;
-  SortPlan sort;
-
-  Plan(int64_t K, int64_t d, int64_t rows)
-      : lowest_at(layout.add<unsigned long long>(2)),
-        counts_at(layout.add<double>(K)),
-        sums_at(layout.add<double>(K * d)),
-        h_at(layout.add<double>(K)),
-        sort(layout, K, rows) {}
-};
+/* Launches the step from counts and sums. */
+void launch_step(const nas_codebook *codebook, const Step &step, const double *counts,
+                 const double *sums, cudaStream_t on) {
+  launch("step_counts", step_counts_kernel, dim3(blocks_for(step.K, 256)), dim3(256), on, step, counts);
+  launch_total(step, on);
+  launch("step_codewords", step_codewords_kernel, dim3((unsigned)step.K), dim3(kStepThreads), on, step,
+         sums);
+  build_screen(codebook->next, step.K, step.d, on);
+}
 
 /* Launches an update into codebook->next. */
 void launch_update(const nas_codebook *codebook, const Batch &batch, const Momentum &momentum,
                    const Plan &plan, const Arrays &scratch, cudaStream_t on) {
-  unsigned long long *lowest = scratch.at<unsigned long long>(plan.lowest_at);
-  double *counts = scratch.at<double>(plan.counts_at);
-  double *sums = scratch.at<double>(plan.sums_at);
-  fill_bytes(lowest, 0xff, 2, on);
-  fill_bytes(counts, 0, codebook->K, on);
-  fill_bytes(sums, 0, codebook->K * codebook->d, on);
-  add_batch(codebook, batch, plan.sort, scratch, &lowest[0], counts, sums, on);
-  launch_step(codebook, counts, sums, momentum, scratch.at<double>(plan.h_at), &lowest[1], on);
+  const int64_t K = codebook->K;
+  const Step step = step_of(codebook, momentum, plan, scratch);
+  fill_bytes(step.faults, 0xff, kFaults, on);
+  if (plan.whole) {
+    launch_sums(codebook, batch, nullptr, nullptr, plan, scratch, on);
+    return launch_step(codebook, step, scratch.at<double>(plan.counts_at),
+                       scratch.at<double>(plan.sums_at), on);
+  }
+  Sorted sorted{nullptr, nullptr};
+  if (batch.rows > 0) sorted = launch_sort(codebook, batch, 0, batch.rows, plan, scratch, on);
+  launch("step_runs", step_runs_kernel, dim3(blocks_for(K, 128)), dim3(128), on, step, sorted.codes,
+         (int32_t)batch.rows, scratch.at<Run>(plan.runs_at));
+  launch_total(step, on);
+  const Addends of = addends(codebook, batch, 0, batch.rows, sorted, plan, scratch);
+  with_type(of, batch.type, [&](auto element, auto wide) {
+    launch("update_codewords", update_codewords_kernel<decltype(element), wide()>,
+           sum_blocks(of, K, wide()), dim3(kSumThreads), on, of, step);
+  });
+  build_screen(codebook->next, K, codebook->d, on);
 }
 
-/* The verdict of an update, and, if that is good, the new state in the place of the old one. A
- * state's memory is a multiple of 16 bytes. */
-__global__ void __launch_bounds__(256)
-    update_commit_kernel(const unsigned long long *lowest, const uint4 *next, uint4 *state,
-                         int64_t count, nas_verdict *verdict) {
-  const bool bad_row = lowest[0] != kNone;
-  const bool bad = bad_row || lowest[1] != kNone;
-  if (blockIdx.x == 0 && threadIdx.x == 0) {
-    const bool bad_code = bad_row && lowest[0] % 2 == 0;
-    verdict->status = !bad ? NAS_OK : bad_code ? NAS_INVALID_ARGUMENT : NAS_NON_FINITE;
-    verdict->bad_row = bad_row ? (int64_t)(lowest[0] / 2) : -1;
+/* Fails where a batch was found to be bad. */
+void require_good_batch(const nas_codebook *codebook, const Batch &batch,
+                        const unsigned long long *found, int64_t *bad_row, cudaStream_t on) {
+  const unsigned long long code = found[kBadCode];
+  const unsigned long long row = found[kBadRow];
+  if (code == kNone && row == kNone) return;
+  if (bad_row != nullptr) *bad_row = (int64_t)(code <= row ? code : row);
+  if (code <= row) {
+    fail(NAS_INVALID_ARGUMENT, "codes[%llu] is %d, outside 0..%lld", code,
+         value_at(batch.codes, code, on), (long long)(codebook->K - 1));
   }
-  if (bad) return;
-  const int64_t stride = (int64_t)gridDim.x * 256;
-  for (int64_t i = (int64_t)blockIdx.x * 256 + threadIdx.x; i < count; i += stride) {
-    state[i] = next[i];
-  }
+  fail(NAS_NON_FINITE, "row %llu of x holds a NaN or an infinity", row);
 }
 
 }  // namespace
 
 size_t update_bytes(const nas_codebook *codebook, const Reservation &most) {
-  return Plan(codebook->K, codebook->d, most.rows < 0 ? 0 : most.rows).layout.bytes();
+  return Plan(codebook->K, codebook->d, most.rows < 0 ? 0 : most.rows, false).layout.bytes();
 }
 
 }  // namespace device
@@ -432,16 +762,18 @@ nas_status nas_accumulate(const nas_codebook *codebook, const void *x, int32_t t
     require_batch_memory(codebook, batch);
     if (rows == 0) return;
     cudaStream_t on = (cudaStream_t)stream;
-    Layout layout;
-    const size_t lowest_at = layout.add<unsigned long long>(1);
-    const SortPlan plan(layout, codebook->K, rows);
-    Scratch scratch(codebook->cache, layout, on);
-    unsigned long long *lowest = scratch.at<unsigned long long>(lowest_at);
-    fill_bytes(lowest, 0xff, 1, on);
-    add_batch(codebook, batch, plan, scratch.arrays(), lowest, counts, sums, on);
-    unsigned long long bad = kNone;
-    fetch(&bad, lowest, 1, on);
-    require_good(codebook, batch, bad, bad_row, on);
+    const Plan plan(codebook->K, codebook->d, rows, true);
+    Scratch scratch(codebook->cache, plan.layout, on);
+    unsigned long long *faults = scratch.at<unsigned long long>(plan.faults_at);
+    fill_bytes(faults, 0xff, kFaults, on);
+    launch_sums(codebook, batch, counts, sums, plan, scratch.arrays(), on);
+    launch("accumulate_commit", accumulate_commit_kernel, dim3((unsigned)codebook->K), dim3(kStepThreads),
+           on, (const unsigned long long *)faults, (const Run *)scratch.at<Run>(plan.runs_at),
+           codebook->d, plan.whole, (const double *)scratch.at<double>(plan.counts_at),
+           (const double *)scratch.at<double>(plan.sums_at), counts, sums);
+    unsigned long long found[kFaults];
+    fetch(found, faults, kFaults, on);
+    require_good_batch(codebook, batch, found, bad_row, on);
   });
 }
 
@@ -457,16 +789,19 @@ nas_status nas_apply(nas_codebook *codebook, const double *counts, const double 
     require_device(sums, "sums", 8, codebook->device);
     cudaStream_t on = (cudaStream_t)stream;
     if (codebook->next.memory.data() == nullptr) codebook->next.allocate(codebook->K, codebook->d);
-    Layout layout;
-    const size_t lowest_at = layout.add<unsigned long long>(1);
-    const size_t h_at = layout.add<double>(codebook->K);
-    Scratch scratch(codebook->cache, layout, on);
-    unsigned long long *lowest = scratch.at<unsigned long long>(lowest_at);
-    fill_bytes(lowest, 0xff, 1, on);
-    launch_step(codebook, counts, sums, momentum, scratch.at<double>(h_at), lowest, on);
-    unsigned long long bad = kNone;
-    fetch(&bad, lowest, 1, on);
-    require_finite(bad, counts, on);
+    const Plan plan(codebook->K, codebook->d, 0, false);
+    Scratch scratch(codebook->cache, plan.layout, on);
+    const Step step = step_of(codebook, momentum, plan, scratch.arrays());
+    fill_bytes(step.faults, 0xff, kFaults, on);
+    launch_step(codebook, step, counts, sums, on);
+    unsigned long long found[kFaults];
+    fetch(found, step.faults, kFaults, on);
+    const unsigned long long bad = found[kBadCodeword];
+    if (bad != kNone) {
+      fail(NAS_NON_FINITE,
+           "codeword %llu would not be finite; check its counts and sums (counts %g)", bad,
+           value_at(counts, bad, on));
+    }
     commit(codebook, on);
   });
 }
@@ -488,13 +823,15 @@ nas_status nas_update(nas_codebook *codebook, const void *x, int32_t type, int64
     require_batch_memory(codebook, batch);
     cudaStream_t on = (cudaStream_t)stream;
     if (codebook->next.memory.data() == nullptr) codebook->next.allocate(K, d);
-    const Plan plan(K, d, rows);
+    const Plan plan(K, d, rows, false);
     Scratch scratch(codebook->cache, plan.layout, on);
     launch_update(codebook, batch, momentum, plan, scratch.arrays(), on);
-    unsigned long long bad[2];
-    fetch(bad, scratch.at<unsigned long long>(plan.lowest_at), 2, on);
-    require_good(codebook, batch, bad[0], bad_row, on);
-    require_finite(bad[1], scratch.at<double>(plan.counts_at), on);
+    unsigned long long found[kFaults];
+    fetch(found, scratch.at<unsigned long long>(plan.faults_at), kFaults, on);
+    require_good_batch(codebook, batch, found, bad_row, on);
+    if (found[kBadCodeword] != kNone) {
+      fail(NAS_NON_FINITE, "codeword %llu would not be finite", found[kBadCodeword]);
+    }
     commit(codebook, on);
   });
 }
@@ -516,13 +853,14 @@ nas_status nas_update_enqueue(nas_codebook *codebook, const void *x, int32_t typ
     require_device(verdict, "verdict", 8, codebook->device);
     require_batch_memory(codebook, batch);
     cudaStream_t on = (cudaStream_t)stream;
-    const Plan plan(codebook->K, codebook->d, rows);
+    const Plan plan(codebook->K, codebook->d, rows, false);
     const Arrays scratch = reserved_arrays(codebook, plan.layout);
     launch_update(codebook, batch, momentum, plan, scratch, on);
     const Buffer &state = codebook->state.memory;
     const int64_t count = (int64_t)(state.bytes() / sizeof(uint4));
     launch("update_commit", update_commit_kernel, dim3(blocks_for(count, 4 * 256, 1 << 16)),
-           dim3(256), on, (const unsigned long long *)scratch.at<unsigned long long>(plan.lowest_at),
+           dim3(256), on,
+           (const unsigned long long *)scratch.at<unsigned long long>(plan.faults_at),
            (const uint4 *)codebook->next.memory.data(), (uint4 *)state.data(), count, verdict);
   });
 }

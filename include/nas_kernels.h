@@ -57,7 +57,7 @@ extern "C" {
 #endif
 
 /* Raised whenever a signature or a meaning in this file changes. */
-#define NAS_ABI_VERSION 3
+#define NAS_ABI_VERSION 4
 
 #define NAS_MAX_CODEWORDS 65536
 #define NAS_MAX_WIDTH 4096
@@ -191,9 +191,11 @@ NAS_API nas_status nas_accumulate(const nas_codebook *codebook, const void *x, i
 /* One update step from counts and sums (memory of the library), all in float64, for every j:
  *   n_j = gamma*n_j + (1-gamma)*counts_j
  *   m_j = (float)(gamma*(double)m_j + (1-gamma)*sums_j)
- *   S   = n_0 + n_1 + ... ascending;  h_j = (n_j + epsilon) / (S + K*epsilon) * S
+ *   S   = the sum of all n_j;  h_j = (n_j + epsilon) / (S + K*epsilon) * S
  *   e_j = (float)((double)m_j / h_j)
  *   dead_steps_j = n_j < dead_threshold ? dead_steps_j + 1 (saturating) : 0
+ * S is summed in 256 lanes: lane l adds n_l, n_(l+256), ... ascending, from 0; then lane l adds lane l + h,
+ * for h = 128, 64, ..., 1; S is lane 0.
  * 0 <= gamma < 1, epsilon > 0, dead_threshold >= 0. If a new codeword would not be finite, the call
  * is NAS_NON_FINITE and the codebook stays as it was. */
 NAS_API nas_status nas_apply(nas_codebook *codebook, const double *counts, const double *sums,

@@ -613,14 +613,21 @@ struct State {
            same_bits(dead_out.copy(), dead_steps);
   }
 
+  /* What S holds of the codes that are `lane` modulo `apart`. */
+  double lane_sum(size_t lane, size_t apart) const {
+    if (apart < 256) return lane_sum(lane, 2 * apart) + lane_sum(lane + apart, 2 * apart);
+    double sum = 0;
+    for (size_t j = lane; j < n.size(); j += 256) sum += n[j];
+    return sum;
+  }
+
   void apply(const std::vector<double> &counts, const std::vector<double> &sums, double gamma,
              double epsilon, double threshold) {
-    double S = 0;
     for (size_t j = 0; j < (size_t)K; ++j) {
       const double kept = gamma * n[j], added = (1 - gamma) * counts[j];
       n[j] = kept + added;
-      S = j == 0 ? n[j] : S + n[j];
     }
+    const double S = lane_sum(0, 1);
     for (size_t j = 0; j < (size_t)K; ++j) {
       const double smoothing = (double)K * epsilon;
       const double share = (n[j] + epsilon) / (S + smoothing);
@@ -641,7 +648,8 @@ struct State {
 
 static void test_update() {
   for (int repeat = 0; repeat < 120; ++repeat) {
-    const int64_t K = pick(1, 90), d = pick(1, repeat % 5 == 0 ? 700 : 60), rows = pick(0, 600);
+    const int64_t K = repeat % 6 == 5 ? pick(257, 1100) : pick(1, 90);
+    const int64_t d = pick(1, repeat % 5 == 0 ? 700 : 60), rows = pick(0, 600);
     std::vector<float> e, x;
     make_data(repeat % 4 == 3 ? kOffset : kGaussian, K, d, std::max<int64_t>(rows, 1), e, x);
     const int64_t stride = d + pick(0, 2);

@@ -54,7 +54,7 @@ public final class Kernels {
 
   /**
    * One line that tells what {@link #backend()} runs on, such as {@code cpu avx512, 2 threads
-   * (libnas_kernels ABI 3)} or {@code java, 2 threads (native library not loaded: …)}.
+   * (libnas_kernels ABI 4)} or {@code java, 2 threads (native library not loaded: …)}.
    */
   public static String describe() {
     return Libraries.describe();

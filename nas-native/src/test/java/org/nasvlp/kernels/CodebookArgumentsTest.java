@@ -344,7 +344,7 @@ class CodebookArgumentsTest {
       Kernels.setTier(Tier.SCALAR);
       assertThat(Kernels.tier()).isEqualTo(Tier.SCALAR);
       if (Kernels.backend() == Backend.CPU) {
-        assertThat(Kernels.describe()).isEqualTo("cpu scalar, 3 threads (libnas_kernels ABI 3)");
+        assertThat(Kernels.describe()).isEqualTo("cpu scalar, 3 threads (libnas_kernels ABI 4)");
       }
       Tier best = Kernels.bestTier();
       for (Tier above : Tier.values()) {

@@ -83,7 +83,7 @@ class LoadingTest {
   void theShippedLibraryIsCopiedOnceIntoTheCache() throws Exception {
     String first = probe();
     assertThat(first)
-        .contains("backend cpu\n", "describe cpu ", "(libnas_kernels ABI 3)", "found 1\n")
+        .contains("backend cpu\n", "describe cpu ", "(libnas_kernels ABI 4)", "found 1\n")
         .doesNotContain("WARNING");
     Path copy = library();
     assertThat(copy.getParent().getFileName().toString()).matches("[0-9a-f]{64}");
@@ -192,7 +192,7 @@ class LoadingTest {
       assumeTrue(false, "no C compiler for the stub: " + e.getMessage());
     }
     assertThat(probe("-Dnas.native.path=" + stub))
-        .contains("thrown", "NasNativeException", "ABI version 99", "needs 3");
+        .contains("thrown", "NasNativeException", "ABI version 99", "needs 4");
   }
 
   @Test

@@ -40,11 +40,10 @@ final class Reference {
 
     void apply(double[] counts, double[] sums, MomentumUpdate update) {
       double gamma = update.gamma();
-      double total = 0;
       for (int j = 0; j < size; j++) {
         n[j] = gamma * n[j] + (1 - gamma) * counts[j];
-        total = total + n[j];
       }
+      double total = laneSum(n, 0, 1);
       for (int j = 0; j < size; j++) {
         double h = (n[j] + update.epsilon()) / (total + size * update.epsilon()) * total;
         for (int t = 0; t < width; t++) {
@@ -55,6 +54,18 @@ final class Reference {
         dead[j] = n[j] < update.deadThreshold() ? dead[j] + 1 : 0;
       }
     }
+  }
+
+  /** What the sum holds of the indices that are {@code lane} modulo {@code apart}; 256 lanes. */
+  private static double laneSum(double[] values, int lane, int apart) {
+    if (apart < 256) {
+      return laneSum(values, lane, 2 * apart) + laneSum(values, lane + apart, 2 * apart);
+    }
+    double sum = 0;
+    for (int j = lane; j < values.length; j += 256) {
+      sum += values[j];
+    }
+    return sum;
   }
 
   static double distance(float[] x, int xRow, float[] y, int yRow, int width) {

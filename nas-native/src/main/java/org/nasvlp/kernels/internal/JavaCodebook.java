@@ -200,16 +200,29 @@ final class JavaCodebook implements KernelCodebook {
     }
   }
 
+  /** The sum of the counts in the 256 lanes of nas_apply. */
+  private static double sumInLanes(double[] values) {
+    double[] lanes = new double[256];
+    for (int j = 0; j < values.length; j++) {
+      lanes[j % 256] += values[j];
+    }
+    for (int half = 128; half > 0; half /= 2) {
+      for (int l = 0; l < half; l++) {
+        lanes[l] += lanes[l + half];
+      }
+    }
+    return lanes[0];
+  }
+
   @Override
   public void apply(MemorySegment counts, MemorySegment sums, MomentumUpdate update, long stream) {
     double gamma = update.gamma();
     double rest = 1 - gamma;
     double[] newN = new double[size];
-    double total = 0;
     for (int j = 0; j < size; j++) {
       newN[j] = gamma * n[j] + rest * counts.getAtIndex(JAVA_DOUBLE, j);
-      total += newN[j];
     }
+    double total = sumInLanes(newN);
     float[] newM = new float[m.length];
     float[] newE = new float[m.length];
     double denominator = total + size * update.epsilon();

@@ -26,7 +26,7 @@ import org.nasvlp.kernels.Tier;
  */
 final class NativeLibrary implements KernelLibrary {
   /** NAS_ABI_VERSION of the nas_kernels.h that this class was written for. */
-  static final int ABI_VERSION = 3;
+  static final int ABI_VERSION = 4;
 
   static final int OK = 0;
   private static final int INVALID_ARGUMENT = 1;
