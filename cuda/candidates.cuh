@@ -14,6 +14,7 @@ namespace nas {
 namespace device {
 
 constexpr int kThreads = 256;
+constexpr int kTermsAhead = 16; /* of a distance: loaded before they are added */
 constexpr int kListed = 2048; /* candidate pairs decided at a time */
 constexpr unsigned kAllLanes = 0xffffffffu;
 constexpr int kPairCodes = 65536; /* at least NAS_MAX_CODEWORDS */
@@ -75,11 +76,26 @@ __device__ __forceinline__ void decide_pairs(const Tile &tile, const uint32_t *p
     const int row = (int)(pair / kUnit);
     double a = 0.0;
     if (i < count) {
-      const float *x = tile.x + row * tile.row_stride;
-      const float *e = tile.e + (int64_t)(tile.first_code + (int)(pair % kUnit)) * tile.d;
-#pragma unroll 4
-      for (int t = lane; t < (int)tile.d; t += kLanes) {
-        a = add64(a, squared_difference(x[t], e[t]));
+      const float *x = tile.x + row * tile.row_stride + lane;
+      const float *e = tile.e + (int64_t)(tile.first_code + (int)(pair % kUnit)) * tile.d + lane;
+      int left = ((int)tile.d - lane + kLanes - 1) / kLanes; /* terms of this lane; at least 0 */
+      for (; left >= kTermsAhead; left -= kTermsAhead) {
+        float u[kTermsAhead];
+        float v[kTermsAhead];
+#pragma unroll
+        for (int k = 0; k < kTermsAhead; ++k) {
+          u[k] = x[k * kLanes];
+          v[k] = e[k * kLanes];
+        }
+#pragma unroll
+        for (int k = 0; k < kTermsAhead; ++k) a = add64(a, squared_difference(u[k], v[k]));
+        x += kTermsAhead * kLanes;
+        e += kTermsAhead * kLanes;
+      }
+      for (; left > 0; --left) {
+        a = add64(a, squared_difference(*x, *e));
+        x += kLanes;
+        e += kLanes;
       }
     }
     a = add64(a, __shfl_xor_sync(kAllLanes, a, 4));

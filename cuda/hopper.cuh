@@ -34,21 +34,18 @@ constexpr int kGroupThreads = 128;
 constexpr int kHopperThreads = (kGroups + 1) * kGroupThreads; /* the last group holds the producer */
 constexpr int kGroupRegisters = 232; /* of a thread */
 constexpr int kProducerRegisters = 40;
-static_assert((kGroups * kGroupRegisters + kProducerRegisters) * kGroupThreads <= 65536,
-              "a multiprocessor has 64 Ki registers");
-constexpr int kGroupListed = 1024;
+constexpr int kEntryRegisters = 65536 / kHopperThreads / 8 * 8; /* what a block is started with */
+static_assert(kGroups * kGroupRegisters + kProducerRegisters <= (kGroups + 1) * kEntryRegisters,
+              "groups can share out only what the block was started with, or they wait for ever");
+constexpr int kGroupListed = 640; /* entries of a group's list, as many as there is room for */
 constexpr int kAllGroupsBarrier = kGroups + 1; /* after those of the groups, 1 and 2 */
 
 /* Of one warpgroup. */
 struct GroupMemory {
-  union {
-    struct {
-      uint32_t pair[kGroupListed]; /* row * 65536 + codeword, the row within the block */
-      float lower[kGroupListed];   /* the score, then the score less its error bound */
-    } listed;
-    double distance[kGroupListed];
-  };
+  uint32_t pair[kGroupListed]; /* the list: row * 65536 + codeword, the row within the block */
+  float lower[kGroupListed];   /* the score, then the score less its error bound */
   uint32_t kept[kGroupListed]; /* pairs to decide */
+  double distance[kGroupListed];
   __align__(16) float code[kTileCodes][2]; /* squared length and scale of the tile's codewords */
   float4 most[4];              /* largest spread, reach and slack of each warp's 32 */
   Best best;                   /* best.listed: entries of `listed` */
@@ -60,7 +57,8 @@ struct HopperMemory {
   int8_t e[kStages][kInt8Tile];
   GroupMemory group[kGroups];
   float4 row[kTileRows]; /* twice_scale, twice_length, twice_residual, row_slack */
-  int bound[kTileRows];  /* ordered() */
+  int bound[kTileRows];  /* ordered(): what the least score is at most */
+  int least[kTileRows];  /* ordered(): the least lower bound listed */
   uint64_t x_full[kStages];
   uint64_t full[kStages];
   uint64_t empty[kStages];
@@ -74,8 +72,11 @@ static_assert(kHopperShared <= 227 << 10, "a block's shared memory is limited to
 /* Beyond so many blocks for each multiprocessor the codewords are not split, which would even out little. */
 constexpr int64_t kHopperMostWaves = 8;
 
+/* What a block costs besides, in tiles: it knows no row's bound at first, and so has more to decide. */
+constexpr int64_t kHopperBlockTiles = 6;
+
 /* How many parts to split `code_tiles` into for `row_tiles` blocks each, on a device that runs one block
- * per multiprocessor at a time: the least time, with one tile's for what a block costs besides. */
+ * per multiprocessor at a time: the least time. */
 inline int64_t hopper_splits(int64_t row_tiles, int64_t code_tiles, int64_t multiprocessors) {
   int64_t best = 1;
   int64_t least = INT64_MAX;
@@ -83,8 +84,8 @@ inline int64_t hopper_splits(int64_t row_tiles, int64_t code_tiles, int64_t mult
     if (splits > 1 && splits * row_tiles > kHopperMostWaves * multiprocessors) break;
     const int64_t tiles = (code_tiles + splits - 1) / splits;
     const int64_t waves = (row_tiles * splits + multiprocessors - 1) / multiprocessors;
-    if (waves * (tiles + 1) < least) {
-      least = waves * (tiles + 1);
+    if (waves * (tiles + kHopperBlockTiles) < least) {
+      least = waves * (tiles + kHopperBlockTiles);
       best = splits;
     }
   }
@@ -176,22 +177,45 @@ __device__ __forceinline__ float pair_error(const float4 &row, float spread, flo
   return __fmaf_rn(row.y, spread, __fmaf_rn(row.z, reach, __fadd_rn(slack, row.w)));
 }
 
-/* Decides among the first `count` entries of a group's list by distance. All threads of the group. */
+/* Moves the pairs that the bounds leave from the front of the group's list to own.kept, or, those that
+ * have the least lower bound of their row, only these. Returns how many. All threads of the group. */
 template <class Sync>
-__device__ __forceinline__ void settle_list(const Tile &all, HopperMemory &memory,
-                                            GroupMemory &own, int count,
-                                            unsigned long long &previous, Sync sync) {
+__device__ __forceinline__ int keep_pairs(HopperMemory &memory, GroupMemory &own, int count, bool first,
+                                          Sync sync) {
   const int member = (int)threadIdx.x % kGroupThreads;
+  if (member == 0) own.kept_count = 0;
   sync();
   for (int i = member; i < count; i += kGroupThreads) {
-    const uint32_t pair = own.listed.pair[i];
-    if (own.listed.lower[i] > from_ordered(memory.bound[pair / kPairCodes])) continue;
+    const uint32_t pair = own.pair[i];
+    const float lower = own.lower[i];
+    const int row = (int)(pair / kPairCodes);
+    const bool is_first = ordered(lower) == memory.least[row];
+    if (is_first != first || lower > from_ordered(memory.bound[row])) continue;
     own.kept[atomicAdd(&own.kept_count, 1)] = pair;
   }
   sync();
-  decide_pairs<kPairCodes, kGroupThreads>(all, own.kept, own.distance, own.kept_count, own.best,
-                                          previous, member, sync);
-  if (member == 0) own.kept_count = 0;
+  return own.kept_count;
+}
+
+/* Decides among the first `count` entries of a group's list by distance: for each row what looks nearest
+ * first, as its distance rules out most of the others. All threads of the group; all_sync() is a barrier of
+ * all that know of the rows. */
+template <class Sync, class AllSync>
+__device__ __forceinline__ void settle_list(const Tile &all, HopperMemory &memory, GroupMemory &own,
+                                            int count, unsigned long long &previous, Sync sync,
+                                            AllSync all_sync) {
+  const int member = (int)threadIdx.x % kGroupThreads;
+  for (const bool first : {true, false}) {
+    const int kept = keep_pairs(memory, own, count, first, sync);
+    decide_pairs<kPairCodes, kGroupThreads>(all, own.kept, own.distance, kept, own.best, previous,
+                                            member, sync);
+    if (!first) break;
+    if (previous != kNone) {
+      const float known = score_at(__longlong_as_double((long long)previous), memory.row[member].y);
+      atomicMin(&memory.bound[member], ordered(known));
+    }
+    all_sync();
+  }
 }
 
 /* One warpgroup: its tiles of codewords. */
@@ -212,6 +236,7 @@ __device__ __forceinline__ void consume(const TensorProblem &p, HopperMemory &me
       named_barrier(2, kGroupThreads);
     }
   };
+  auto all_sync = [] { named_barrier(kAllGroupsBarrier, kGroups * kGroupThreads); };
   const float infinity = __int_as_float(0x7f800000);
 
   unsigned long long previous = kNone;
@@ -304,7 +329,7 @@ __device__ __forceinline__ void consume(const TensorProblem &p, HopperMemory &me
       if (mine > 0) slot = atomicAdd(&own.best.listed, mine);
       sync();
     } else {
-      named_barrier(kAllGroupsBarrier, kGroups * kGroupThreads); /* the bounds are final */
+      all_sync(); /* all pairs' scores are known */
     }
 
     /* Into the list, which is emptied whenever it is full, and at the end. */
@@ -319,9 +344,9 @@ __device__ __forceinline__ void consume(const TensorProblem &p, HopperMemory &me
         for (int bit = 0; bit < 32; ++bit) {
           if ((chosen[r] >> bit & 1u) == 0) continue;
           if ((unsigned)at < kGroupListed) {
-            own.listed.pair[at] = (uint32_t)(row_of(r) * kPairCodes + first_code + bit / 2 * 8 +
+            own.pair[at] = (uint32_t)(row_of(r) * kPairCodes + first_code + bit / 2 * 8 +
                                              2 * quad_lane + bit % 2);
-            own.listed.lower[at] = __int_as_float(sum[r / 2][bit / 2 * 4 + 2 * (r % 2) + bit % 2]);
+            own.lower[at] = __int_as_float(sum[r / 2][bit / 2 * 4 + 2 * (r % 2) + bit % 2]);
           }
           ++at;
         }
@@ -329,25 +354,33 @@ __device__ __forceinline__ void consume(const TensorProblem &p, HopperMemory &me
       const int first = slot - base < 0 ? 0 : slot - base;
       const int behind = at < kGroupListed ? at : kGroupListed;
       for (int i = first; i < behind; ++i) { /* written by this thread */
-        const uint32_t pair = own.listed.pair[i];
+        const uint32_t pair = own.pair[i];
         const int row = (int)(pair / kPairCodes);
         const int j = (int)(pair % kPairCodes);
-        const float score = own.listed.lower[i];
+        const float score = own.lower[i];
         const float error = pair_error(memory.row[row], p.spread[j], p.reach[j], p.slack[j]);
         const float upper = __fadd_rn(score, error);
-        own.listed.lower[i] = __fsub_rn(score, error);
+        const float lower = __fsub_rn(score, error);
+        own.lower[i] = lower;
+        atomicMin(&memory.least[row], ordered(lower));
         if (upper < infinity) atomicMin(&memory.bound[row], ordered(upper));
       }
       const int left = listed - base;
       if (!end && left <= kGroupListed) break;
-      settle_list(all, memory, own, end ? left : kGroupListed, previous, sync);
+      settle_list(all, memory, own, end ? left : kGroupListed, previous, sync, [=] {
+        if (end) {
+          all_sync();
+        } else {
+          sync();
+        }
+      });
       base += kGroupListed;
       if (end) break;
     }
     if (end) break;
     if (base > 0 && member == 0) own.best.listed = listed - base;
   }
-  named_barrier(kAllGroupsBarrier, kGroups * kGroupThreads);
+  all_sync();
 }
 
 #endif
@@ -386,14 +419,12 @@ __global__ void __launch_bounds__(kHopperThreads, 1) lookup_hopper_kernel(Tensor
                                                 p.twice_residual[row], p.row_slack[row]}
                                        : float4{0.0f, 0.0f, 0.0f, 0.0f};
     memory.bound[thread] = ordered(__int_as_float(0x7f800000));
+    memory.least[thread] = ordered(__int_as_float(0x7f800000));
     for (int group = 0; group < kGroups; ++group) {
       Best &best = memory.group[group].best;
       best.distance[thread] = kNone;
       best.index[thread] = INT_MAX;
-      if (thread == 0) {
-        best.listed = 0;
-        memory.group[group].kept_count = 0;
-      }
+      if (thread == 0) best.listed = 0;
     }
   }
   __syncthreads();

@@ -132,6 +132,36 @@ inline unsigned blocks_for(int64_t items, int64_t block, int64_t most = 0x7fffff
   return (unsigned)(blocks < most ? blocks : most);
 }
 
+/* ---------------------------------------------------------------- copies within kernels */
+
+/* Copies 4, 8 or 16 bytes to shared memory some time before wait_ahead() says so; the places and the size
+ * agree in alignment. cp.async keeps them out of the registers. */
+template <int kBytes>
+__device__ __forceinline__ void copy_ahead(void *to, const void *from) {
+#if defined(NAS_EMULATION)
+  memcpy(to, from, kBytes);
+#else
+  asm volatile("cp.async.ca.shared.global [%0], [%1], %2;" ::"r"((unsigned)__cvta_generic_to_shared(to)),
+               "l"(from), "n"(kBytes)
+               : "memory");
+#endif
+}
+
+/* Ends a group of copies, which may be empty. */
+__device__ __forceinline__ void end_copies() {
+#if !defined(NAS_EMULATION)
+  asm volatile("cp.async.commit_group;" ::: "memory");
+#endif
+}
+
+/* Returns when all of this thread's groups but the last kGroups are there. */
+template <int kGroups>
+__device__ __forceinline__ void wait_ahead() {
+#if !defined(NAS_EMULATION)
+  asm volatile("cp.async.wait_group %0;" ::"n"(kGroups) : "memory");
+#endif
+}
+
 /* ---------------------------------------------------------------- memory */
 
 /* A piece of device memory. */

@@ -208,6 +208,15 @@ __device__ __forceinline__ float from_ordered(int key) {
   return __int_as_float(key < 0 ? key ^ 0x7fffffff : key);
 }
 
+/* A score that a codeword at the distance D of a row has at most, twice_length as in TensorProblem: D less
+ * |A|^2 as it is at least. That rules out all codewords with s - w above it: their D is larger, not equal,
+ * as w has room for the roundings of D. Infinite where the row is too long. */
+__device__ __forceinline__ float score_at(double distance, float twice_length) {
+  const double length = 0.5 * (double)twice_length;
+  if (!(length <= 2.0 * kLargestLength)) return __int_as_float(0x7f800000);
+  return __double2float_ru(distance * (1.0 + 0x1p-40) - length * length * (1.0 - 0x1p-18));
+}
+
 struct TensorProblem : Screening {
   const int8_t *x8; /* rows x padded_d, see int8_at() */
   const int8_t *e8; /* padded_K x padded_d likewise */
@@ -400,6 +409,10 @@ __global__ void __launch_bounds__(kThreads, 2) lookup_tensor_kernel(TensorProble
           return (uint32_t)(row * kTileCodes + code);
         },
         memory.candidates, best, previous);
+    if (thread < kTileRows && previous != kNone) { /* what is known by now bounds the next tiles' scores */
+      const float known = score_at(__longlong_as_double((long long)previous), row_terms[thread].y);
+      atomicMin(&bound[thread], ordered(known));
+    }
   }
 
   if (thread < rows) {

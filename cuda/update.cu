@@ -26,15 +26,19 @@ constexpr int kWarps = kThreads / 32;
 #if defined(NAS_EMULATION) /* so that small problems take several tiles and chunks */
 constexpr int kRounds = 2;
 constexpr int64_t kChunkRows = 1300;
+constexpr int kLongRun = 40;
 #else
 constexpr int kRounds = 8;
 constexpr int64_t kChunkRows = 1 << 20; /* rows sorted at a time: bounds the scratch memory */
+constexpr int kLongRun = 256;           /* rows of a code beyond which blocks of their own add them */
 #endif
 constexpr int kSortTile = kThreads * kRounds; /* codes of a block; a warp takes 32 * kRounds in a row */
 constexpr int kSumThreads = 64;               /* of a block that adds rows; 1 or 4 columns each */
 constexpr int kStepThreads = 128;
 constexpr int kSumBlocks = 16;                /* of them at a time on a multiprocessor: 64 registers a thread */
 constexpr int kAhead = 8; /* rows loaded before they are added */
+constexpr int kStages = 4;     /* of the ring for long runs */
+constexpr int kStageRows = 16; /* of a stage */
 constexpr unsigned kAllLanes = 0xffffffffu;
 
 /* What can be wrong with a batch or a step; kNone where nothing is. */
@@ -242,8 +246,18 @@ __device__ __forceinline__ int32_t lower_bound(const int32_t *codes, int32_t row
 }
 
 /* A code's rows among the sorted ones. */
-struct Run {
+struct __align__(8) Run {
   int32_t begin, end;
+};
+
+/* The codes with more than kLongRun rows, in any order. */
+struct LongRuns {
+  int32_t *last; /* index of the last one; -1 before the first */
+  int32_t *codes;
+
+  __device__ __forceinline__ void add(const Run &run, int64_t j) const {
+    if (run.end - run.begin > kLongRun) codes[atomicAdd(last, 1) + 1] = (int32_t)j;
+  }
 };
 
 /* The run of code j; none if a code is out of range, as the sort then has not the order of the codes. */
@@ -255,6 +269,7 @@ __device__ __forceinline__ Run find_run(const int32_t *codes, int32_t rows, int6
 
 /* count + 1 + 1 + ..., `ones` times. */
 __device__ __forceinline__ double add_ones(double count, int32_t ones) {
+  if (ones == 0) return count; /* -0 stays */
   if (count == floor(count) && fabs(count) + (double)ones <= 0x1p53) {
     return add64(count, (double)ones); /* exact, and so are the steps by 1 */
   }
@@ -265,11 +280,12 @@ __device__ __forceinline__ double add_ones(double count, int32_t ones) {
 /* counts_out[j] = counts_in[j], or 0 where that is NULL, and 1 for every row; runs[j]. */
 __global__ void find_runs_kernel(const int32_t *codes, int32_t rows, int64_t K,
                                  const unsigned long long *faults, const double *counts_in,
-                                 double *counts_out, Run *runs) {
+                                 double *counts_out, Run *runs, LongRuns long_runs) {
   const int64_t j = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
   if (j >= K) return;
   const Run run = find_run(codes, rows, j, faults);
   runs[j] = run;
+  long_runs.add(run, j);
   counts_out[j] = add_ones(counts_in == nullptr ? 0.0 : counts_in[j], run.end - run.begin);
 }
 
@@ -301,13 +317,41 @@ __device__ __forceinline__ void step_count(const Step &step, int64_t j, double c
   step.next_dead[j] = next_dead_steps(value, step.momentum.dead_threshold, step.dead[j]);
 }
 
-/* Element i of the new m and e, with h of its code; whether both are finite. */
-__device__ __forceinline__ bool step_element(const Step &step, int64_t i, double sum, double h) {
-  const float value = momentum_sum(step.momentum.gamma, step.m[i], sum);
-  const float element = codeword_element(value, h);
-  step.next_m[i] = value;
-  step.next_e[i] = element;
-  return is_finite(value) && is_finite(element);
+/* kWide neighbouring float32, in one access. */
+template <int kWide>
+__device__ __forceinline__ void load_floats(const float *from, float (&out)[kWide]) {
+  if constexpr (kWide == 4) {
+    Float32::widen(*(const float4 *)from, out);
+  } else {
+    out[0] = *from;
+  }
+}
+template <int kWide>
+__device__ __forceinline__ void store_floats(float *to, const float (&value)[kWide]) {
+  if constexpr (kWide == 4) {
+    *(float4 *)to = float4{value[0], value[1], value[2], value[3]};
+  } else {
+    *to = value[0];
+  }
+}
+
+/* Elements i .. i + kWide - 1 of the new m and e, with h of their code; whether all are finite. */
+template <int kWide>
+__device__ __forceinline__ bool step_elements(const Step &step, int64_t i, const double (&sum)[kWide],
+                                              double h) {
+  float m[kWide];
+  float e[kWide];
+  load_floats(step.m + i, m);
+  bool fine = true;
+#pragma unroll
+  for (int c = 0; c < kWide; ++c) {
+    m[c] = momentum_sum(step.momentum.gamma, m[c], sum[c]);
+    e[c] = codeword_element(m[c], h);
+    fine = fine && is_finite(m[c]) && is_finite(e[c]);
+  }
+  store_floats(step.next_m + i, m);
+  store_floats(step.next_e + i, e);
+  return fine;
 }
 
 __device__ __forceinline__ double step_smooth(const Step &step, int64_t j) {
@@ -320,11 +364,13 @@ __global__ void step_counts_kernel(Step step, const double *counts) {
 }
 
 /* The same with the counts of a batch's sorted codes; runs[j]. */
-__global__ void step_runs_kernel(Step step, const int32_t *codes, int32_t rows, Run *runs) {
+__global__ void step_runs_kernel(Step step, const int32_t *codes, int32_t rows, Run *runs,
+                                 LongRuns long_runs) {
   const int64_t j = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
   if (j >= step.K) return;
   const Run run = find_run(codes, rows, j, step.faults);
   runs[j] = run;
+  long_runs.add(run, j);
   step_count(step, j, (double)(run.end - run.begin));
 }
 
@@ -350,8 +396,8 @@ __global__ void __launch_bounds__(kStepThreads) step_codewords_kernel(Step step,
   const double h = step_smooth(step, j);
   bool fine = is_finite(step.next_n[j]);
   for (int64_t t = threadIdx.x; t < step.d; t += kStepThreads) {
-    const int64_t i = j * step.d + t;
-    fine = step_element(step, i, sums[i], h) && fine;
+    const double sum[1] = {sums[j * step.d + t]};
+    fine = step_elements(step, j * step.d + t, sum, h) && fine;
   }
   if (!fine) atomicMin(&step.faults[kBadCodeword], (unsigned long long)j);
 }
@@ -365,6 +411,8 @@ struct Addends {
   int64_t first_row; /* of x within the batch, for faults */
   const int32_t *sorted_rows;
   const Run *runs;
+  LongRuns long_runs;
+  int most_long; /* codes with long runs at most; their blocks come first */
   unsigned long long *faults;
 };
 
@@ -374,31 +422,102 @@ __device__ __forceinline__ void add_run(const Addends &of, const Run &run, int64
                                         double (&sum)[kWide]) {
   const typename E::Type *columns = (const typename E::Type *)of.x + t;
   const int lane = (int)threadIdx.x % 32;
+  auto add = [&](const Piece<E, kWide> &piece) {
+    float value[kWide];
+    piece.get(value);
+#pragma unroll
+    for (int c = 0; c < kWide; ++c) sum[c] = add64(sum[c], (double)value[c]);
+  };
+  auto row_at = [&](int32_t i) { return of.sorted_rows[i < run.end ? i : run.end - 1]; };
+  int32_t row = run.begin < run.end ? row_at(run.begin + lane) : 0;
   for (int32_t begin = run.begin; begin < run.end; begin += 32) {
     const int count = run.end - begin < 32 ? run.end - begin : 32;
-    const int64_t own = of.sorted_rows[begin + (lane < count ? lane : count - 1)] * of.row_stride;
+    const int64_t own = row * of.row_stride;
     const unsigned low = (unsigned)own;
     const unsigned high = (unsigned)((uint64_t)own >> 32);
-    for (int first = 0; first < count; first += kAhead) {
-      Piece<E, kWide> piece[kAhead]; /* the last row's again beyond it */
+    auto load = [&](Piece<E, kWide> &piece, int from) {
+      const uint64_t at = (uint64_t)__shfl_sync(kAllLanes, high, from) << 32 |
+                          __shfl_sync(kAllLanes, low, from);
+      piece.load(columns + (int64_t)at);
+    };
+    row = row_at(begin + 32 + lane); /* of the next turn */
+    int first = 0;
+    for (; first + kAhead <= count; first += kAhead) {
+      Piece<E, kWide> piece[kAhead];
 #pragma unroll
-      for (int k = 0; k < kAhead; ++k) {
-        const uint64_t at = (uint64_t)__shfl_sync(kAllLanes, high, (first + k) % 32) << 32 |
-                            __shfl_sync(kAllLanes, low, (first + k) % 32);
-        piece[k].load(columns + (int64_t)at);
-      }
+      for (int k = 0; k < kAhead; ++k) load(piece[k], first + k);
 #pragma unroll
-      for (int k = 0; k < kAhead; ++k) {
-        float value[kWide];
-        piece[k].get(value);
+      for (int k = 0; k < kAhead; ++k) add(piece[k]);
+    }
+    if (first == count) continue;
+    Piece<E, kWide> piece[kAhead]; /* the last row's again beyond it */
 #pragma unroll
-        for (int c = 0; c < kWide; ++c) {
-          const double more = add64(sum[c], (double)value[c]);
-          sum[c] = first + k < count ? more : sum[c];
-        }
-      }
+    for (int k = 0; k < kAhead; ++k) load(piece[k], (first + k) % 32);
+#pragma unroll
+    for (int k = 0; k < kAhead; ++k) {
+      if (first + k < count) add(piece[k]);
     }
   }
+}
+
+/* Where the rows of a long run pass through: a row's columns of one block. */
+template <class E>
+struct __align__(16) Ring {
+  typename E::Type element[kStages][kStageRows][kSumThreads];
+};
+
+/* sum + column first + thread of the run's rows, in order, the rows' loads far ahead. Columns by fours, all
+ * threads of the block; those beyond d get anything. */
+template <class E>
+__device__ __forceinline__ double add_long_run(const Addends &of, const Run &run, int64_t first,
+                                               Ring<E> &ring, double sum) {
+  constexpr int kFours = kSumThreads / 4;            /* pieces of a row in the ring */
+  constexpr int kTurns = kStageRows * kFours / kSumThreads; /* of a thread that fills a stage */
+  const int own_row = (int)threadIdx.x / kFours;
+  const int own_piece = (int)threadIdx.x % kFours;
+  const int64_t column = first + 4 * own_piece < of.d ? first + 4 * own_piece : 0;
+  const typename E::Type *x = (const typename E::Type *)of.x + column;
+  const int count = run.end - run.begin;
+  const int stages = (count + kStageRows - 1) / kStageRows;
+  int32_t rows[kTurns]; /* of the stage to be filled next */
+  auto find_rows = [&](int stage) {
+#pragma unroll
+    for (int k = 0; k < kTurns; ++k) {
+      const int i = stage * kStageRows + k * (kStageRows / kTurns) + own_row;
+      rows[k] = of.sorted_rows[run.begin + (i < count ? i : count - 1)];
+    }
+  };
+  auto fill = [&](int stage) {
+    if (stage < stages) {
+#pragma unroll
+      for (int k = 0; k < kTurns; ++k) {
+        copy_ahead<sizeof(typename E::Four)>(
+            &ring.element[stage % kStages][k * (kStageRows / kTurns) + own_row][4 * own_piece],
+            x + rows[k] * of.row_stride);
+      }
+      find_rows(stage + 1);
+    }
+    end_copies();
+  };
+  find_rows(0);
+  for (int stage = 0; stage < kStages - 1; ++stage) fill(stage);
+  for (int stage = 0; stage < stages; ++stage) {
+    fill(stage + kStages - 1);
+    wait_ahead<kStages - 1>();
+    __syncthreads();
+    const auto &from = ring.element[stage % kStages];
+    const int here = count - stage * kStageRows;
+    if (here >= kStageRows) {
+#pragma unroll
+      for (int r = 0; r < kStageRows; ++r) {
+        sum = add64(sum, (double)E::widen(from[r][threadIdx.x]));
+      }
+    } else {
+      for (int r = 0; r < here; ++r) sum = add64(sum, (double)E::widen(from[r][threadIdx.x]));
+    }
+    __syncthreads();
+  }
+  return sum;
 }
 
 /* Looks for the run's lowest row that is not finite there, if the sums are not. */
@@ -427,8 +546,7 @@ template <class E>
 __device__ __forceinline__ bool search_rows(const Addends &of) {
   if (of.faults[kBadCode] == kNone) return false;
   const typename E::Type *x = (const typename E::Type *)of.x;
-  const int64_t blocks = (int64_t)gridDim.x * gridDim.y;
-  for (int64_t row = (int64_t)blockIdx.y * gridDim.x + blockIdx.x; row < of.rows; row += blocks) {
+  for (int64_t row = blockIdx.x; row < of.rows; row += gridDim.x) {
     bool fine = true;
     for (int64_t t = threadIdx.x; t < of.d; t += kSumThreads) {
       fine = is_finite(E::widen(x[row * of.row_stride + t])) && fine;
@@ -438,50 +556,75 @@ __device__ __forceinline__ bool search_rows(const Addends &of) {
   return true;
 }
 
-/* The first of the thread's columns; beyond d there are none. */
-template <int kWide>
-__device__ __forceinline__ int64_t first_column() {
-  return ((int64_t)blockIdx.y * kSumThreads + threadIdx.x) * kWide;
-}
-
-/* Block (code, group of columns): out = in + the code's rows; `in` NULL stands for zeros. Codes without rows
- * are left out unless `whole`. */
-template <class E, int kWide>
-__global__ void __launch_bounds__(kSumThreads, kSumBlocks)
-    sum_runs_kernel(Addends of, const double *in, double *out, bool whole) {
+/* Adds up the rows of a block's code and columns: those of one code with a long run, 64 columns, or of any
+ * other code, 64 * kWide. first(t, j, sum) sets the sums to begin with, last(t, j, sum) takes them. */
+template <class E, int kWide, class First, class Last>
+__device__ __forceinline__ void add_rows(const Addends &of, First &&first, Last &&last) {
   if (search_rows<E>(of)) return;
-  const int64_t j = blockIdx.x;
+  int64_t block = blockIdx.x;
+  if constexpr (kWide == 4) {
+    __shared__ Ring<E> ring;
+    const int64_t groups = (of.d + kSumThreads - 1) / kSumThreads;
+    if (block < of.most_long * groups) {
+      const int64_t number = block / groups;
+      if (number > *of.long_runs.last) return;
+      const int64_t j = of.long_runs.codes[number];
+      const Run run = of.runs[j];
+      const int64_t columns = block % groups * kSumThreads;
+      const int64_t t = columns + threadIdx.x;
+      double sum[1] = {0.0};
+      if (t < of.d) first(t, j, sum);
+      sum[0] = add_long_run<E>(of, run, columns, ring, sum[0]);
+      if (t >= of.d) return;
+      check_run<E, 1>(of, run, t, sum);
+      return last(t, j, sum);
+    }
+    block -= of.most_long * groups;
+  }
+  const int64_t groups = (of.d + kSumThreads * kWide - 1) / (kSumThreads * kWide);
+  const int64_t j = block / groups;
   const Run run = of.runs[j];
-  if (!whole && run.begin == run.end) return;
-  const int64_t t = first_column<kWide>();
+  if (kWide == 4 && run.end - run.begin > kLongRun) return;
+  const int64_t t = (block % groups * kSumThreads + threadIdx.x) * kWide;
   const bool real = t < of.d;
-  double sum[kWide];
-#pragma unroll
-  for (int c = 0; c < kWide; ++c) sum[c] = in == nullptr || !real ? 0.0 : in[j * of.d + t + c];
+  double sum[kWide] = {};
+  if (real) first(t, j, sum);
   add_run<E, kWide>(of, run, real ? t : 0, sum);
   if (!real) return;
   check_run<E, kWide>(of, run, t, sum);
-#pragma unroll
-  for (int c = 0; c < kWide; ++c) out[j * of.d + t + c] = sum[c];
+  last(t, j, sum);
+}
+
+/* out = in + the codes' rows; `in` NULL stands for zeros. Codes without rows are left out unless `whole`. */
+template <class E, int kWide>
+__global__ void __launch_bounds__(kSumThreads, kSumBlocks)
+    sum_runs_kernel(Addends of, const double *in, double *out, bool whole) {
+  add_rows<E, kWide>(
+      of,
+      [=](int64_t t, int64_t j, auto &sum) {
+        const double *from = in + j * of.d + t;
+        for (double &value : sum) value = in == nullptr ? 0.0 : *from++;
+      },
+      [=](int64_t t, int64_t j, const auto &sum) {
+        const Run run = of.runs[j];
+        if (!whole && run.begin == run.end) return;
+        double *to = out + j * of.d + t;
+        for (const double value : sum) *to++ = value;
+      });
 }
 
 /* The same, and the step in one: the sums are not stored. */
 template <class E, int kWide>
-__global__ void __launch_bounds__(kSumThreads, kSumBlocks) update_codewords_kernel(Addends of, Step step) {
-  if (search_rows<E>(of)) return;
-  const int64_t j = blockIdx.x;
-  const Run run = of.runs[j];
-  const int64_t t = first_column<kWide>();
-  const bool real = t < of.d;
-  double sum[kWide] = {};
-  add_run<E, kWide>(of, run, real ? t : 0, sum);
-  if (!real) return;
-  check_run<E, kWide>(of, run, t, sum);
-  const double h = step_smooth(step, j);
-  bool fine = is_finite(step.next_n[j]);
-#pragma unroll
-  for (int c = 0; c < kWide; ++c) fine = step_element(step, j * of.d + t + c, sum[c], h) && fine;
-  if (!fine) atomicMin(&step.faults[kBadCodeword], (unsigned long long)j);
+__global__ void __launch_bounds__(kSumThreads, kSumBlocks)
+    update_codewords_kernel(Addends of, Step step) {
+  add_rows<E, kWide>(
+      of, [](int64_t, int64_t, auto &) {},
+      [=](int64_t t, int64_t j, const auto &sum) {
+        const bool fine = step_elements(step, j * of.d + t, sum, step_smooth(step, j));
+        if (!fine || !is_finite(step.next_n[j])) {
+          atomicMin(&step.faults[kBadCodeword], (unsigned long long)j);
+        }
+      });
 }
 
 /* Block per code: what sum_runs made becomes the caller's, if nothing is wrong. */
@@ -554,8 +697,10 @@ struct Plan {
   int64_t chunk; /* rows at a time */
   bool whole;    /* several chunks: sums of all codes are kept between them */
   Layout layout;
-  size_t faults_at, total_at, counts_at, sums_at, runs_at;
+  size_t faults_at, total_at, counts_at, sums_at, runs_at, long_at;
   size_t digits_at, codes_at[2], rows_at[2]; /* of the sort */
+
+  int64_t most_long() const { return chunk / (kLongRun + 1); }
 
   /* `sums`: whether there are sums even of one chunk. */
   Plan(int64_t K, int64_t d, int64_t rows, bool sums) {
@@ -565,6 +710,7 @@ struct Plan {
     total_at = layout.add<double>(1);
     counts_at = layout.add<double>(K);
     runs_at = layout.add<Run>(K);
+    long_at = layout.add<int32_t>(1 + most_long());
     digits_at = layout.add<uint32_t>((chunk + kSortTile - 1) / kSortTile * kDigits);
     for (int i = 0; i < 2; ++i) {
       codes_at[i] = layout.add<int32_t>(chunk);
@@ -600,6 +746,11 @@ Sorted launch_sort(const nas_codebook *codebook, const Batch &batch, int64_t fir
   return sorted;
 }
 
+LongRuns long_runs(const Plan &plan, const Arrays &scratch) {
+  int32_t *memory = scratch.at<int32_t>(plan.long_at);
+  return LongRuns{memory, memory + 1};
+}
+
 Addends addends(const nas_codebook *codebook, const Batch &batch, int64_t first, int64_t here,
                 const Sorted &sorted, const Plan &plan, const Arrays &scratch) {
   const int64_t bytes = batch.type == NAS_FLOAT32 ? 4 : 2;
@@ -611,6 +762,8 @@ Addends addends(const nas_codebook *codebook, const Batch &batch, int64_t first,
   of.first_row = first;
   of.sorted_rows = sorted.rows;
   of.runs = scratch.at<Run>(plan.runs_at);
+  of.long_runs = long_runs(plan, scratch);
+  of.most_long = (int)plan.most_long();
   of.faults = scratch.at<unsigned long long>(plan.faults_at);
   return of;
 }
@@ -633,8 +786,12 @@ void with_type(const Addends &of, int32_t type, Body &&body) {
   }
 }
 
+/* As add_rows() expects them: at most 65,536 * 64 and 64 * 4,080. */
 dim3 sum_blocks(const Addends &of, int64_t K, int wide) {
-  return dim3((unsigned)K, blocks_for(of.d, kSumThreads * wide));
+  const int64_t columns = (int64_t)kSumThreads * wide;
+  int64_t blocks = K * ((of.d + columns - 1) / columns);
+  if (wide == 4) blocks += of.most_long * ((of.d + kSumThreads - 1) / kSumThreads);
+  return dim3((unsigned)blocks);
 }
 
 /* Launches what puts counts and sums (NULL: zeros) and the batch's rows together into the scratch arrays.
@@ -649,9 +806,11 @@ void launch_sums(const nas_codebook *codebook, const Batch &batch, const double 
     const int64_t here = left < plan.chunk ? left : plan.chunk;
     const Sorted sorted = launch_sort(codebook, batch, first, here, plan, scratch, on);
     const Addends of = addends(codebook, batch, first, here, sorted, plan, scratch);
+    fill_bytes(of.long_runs.last, 0xff, 1, on);
     launch("find_runs", find_runs_kernel, dim3(blocks_for(K, 128)), dim3(128), on, sorted.codes,
            (int32_t)here, K, (const unsigned long long *)of.faults,
-           first == 0 ? counts : (const double *)new_counts, new_counts, scratch.at<Run>(plan.runs_at));
+           first == 0 ? counts : (const double *)new_counts, new_counts, scratch.at<Run>(plan.runs_at),
+           of.long_runs);
     with_type(of, batch.type, [&](auto element, auto wide) {
       launch("sum_runs", sum_runs_kernel<decltype(element), wide()>, sum_blocks(of, K, wide()),
              dim3(kSumThreads), on, of, first == 0 ? sums : (const double *)new_sums, new_sums,
@@ -708,10 +867,11 @@ void launch_update(const nas_codebook *codebook, const Batch &batch, const Momen
   }
   Sorted sorted{nullptr, nullptr};
   if (batch.rows > 0) sorted = launch_sort(codebook, batch, 0, batch.rows, plan, scratch, on);
-  launch("step_runs", step_runs_kernel, dim3(blocks_for(K, 128)), dim3(128), on, step, sorted.codes,
-         (int32_t)batch.rows, scratch.at<Run>(plan.runs_at));
-  launch_total(step, on);
   const Addends of = addends(codebook, batch, 0, batch.rows, sorted, plan, scratch);
+  fill_bytes(of.long_runs.last, 0xff, 1, on);
+  launch("step_runs", step_runs_kernel, dim3(blocks_for(K, 128)), dim3(128), on, step, sorted.codes,
+         (int32_t)batch.rows, scratch.at<Run>(plan.runs_at), of.long_runs);
+  launch_total(step, on);
   with_type(of, batch.type, [&](auto element, auto wide) {
     launch("update_codewords", update_codewords_kernel<decltype(element), wide()>,
            sum_blocks(of, K, wide()), dim3(kSumThreads), on, of, step);
