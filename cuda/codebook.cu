@@ -133,6 +133,7 @@ void State::allocate(int64_t K, int64_t d) {
   size_t m_at = layout.add<float>(K * d);
   size_t n_at = layout.add<double>(K);
   size_t dead_at = layout.add<int32_t>(K);
+  own_bytes = layout.bytes();
   size_t centre_at = layout.add<float>(padded_d);
   size_t screen_at = layout.add<float>(padded_d * padded_K);
   size_t square_at = layout.add<float>(padded_K);
@@ -169,6 +170,11 @@ void build_screen(const State &state, int64_t K, int64_t d, cudaStream_t stream)
   launch("transpose", transpose_kernel, dim3(blocks_for(padded_K, 32), blocks_for(padded_d, 32)),
          dim3(32, 8), stream, state.e, state.centre, K, d, padded_K, padded_d, state.screen);
   build_terms(state, K, d, stream);
+}
+
+void load_codebook_kernels() {
+  load(centre_kernel);
+  load(transpose_kernel);
 }
 
 void commit(nas_codebook *codebook, cudaStream_t stream) {

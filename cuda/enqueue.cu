@@ -66,6 +66,11 @@ nas_status nas_codebook_reserve(nas_codebook *codebook, int64_t rows, int32_t ty
     }
     if (codebook->next.memory.data() == nullptr) codebook->next.allocate(codebook->K, d);
     if (codebook->workspace.bytes() < bytes) codebook->workspace.allocate(bytes);
+    load_codebook_kernels();
+    load_lookup_kernels();
+    load_update_kernels();
+    load_swap_kernels();
+    load_neighbours_kernels();
     codebook->reserved = most;
   });
 }

@@ -36,12 +36,14 @@ namespace {
 
 /* 10 * major + minor of the compute capability; 0 where the device cannot be asked. */
 int compute_capability(int device) {
-  cudaDeviceProp properties;
-  if (cudaGetDeviceProperties(&properties, device) != cudaSuccess) {
+  int major = 0;
+  int minor = 0;
+  if (cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) != cudaSuccess ||
+      cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device) != cudaSuccess) {
     (void)cudaGetLastError();
     return 0;
   }
-  return 10 * properties.major + properties.minor;
+  return 10 * major + minor;
 }
 
 }  // namespace

@@ -28,8 +28,13 @@ namespace device {
 namespace {
 
 constexpr int kRowPitch = kTileRows + 4; /* makes the transposing stores free of bank conflicts */
-constexpr int64_t kChunkRows = 1 << 20;  /* rows per launch: bounds the scratch memory */
+#if defined(NAS_EMULATION) /* so that small problems take several */
+constexpr int64_t kChunkRows = 256;
+constexpr int64_t kTensorChunkRows = 256;
+#else
+constexpr int64_t kChunkRows = 1 << 20; /* rows per launch: bounds the scratch memory */
 constexpr int64_t kTensorChunkRows = 1 << 17;
+#endif
 
 struct Problem : Screening {
   const float *centre;
@@ -393,7 +398,8 @@ void launch_lookup(const nas_codebook *codebook, const Plan &plan, const Request
       common.index = index;
     };
     if (plan.int8) {
-      launch("quantise_rows", quantise_rows_kernel, dim3(blocks_for(here, kThreads / 32)),
+      const bool in_fours = d % 4 == 0 && part_stride % 4 == 0 && (uintptr_t)part % 16 == 0;
+      launch("quantise_rows", in_fours ? quantise_rows_kernel<true> : quantise_rows_kernel<false>, dim3(blocks_for(here, kThreads / 32)),
              dim3(kThreads), on, part, here, part_stride, d, padded_d,
              (const float *)state.centre, first, x8, twice_scale, row_factor, twice_residual,
              row_slack, lowest);
@@ -467,6 +473,19 @@ void build_terms(const State &state, int64_t K, int64_t d, cudaStream_t stream) 
   launch("codewords", codewords_kernel, dim3(blocks_for(padded_K, kThreads / 32)), dim3(kThreads),
          stream, (const float *)state.e, K, d, padded_K, round_up(d, kInt8Columns),
          (const float *)state.centre, terms);
+}
+
+void load_lookup_kernels() {
+  load(codewords_kernel);
+  load(widen_rows_kernel);
+  load(quantise_rows_kernel<true>);
+  load(quantise_rows_kernel<false>);
+  load(lookup_hopper_kernel);
+  load(lookup_tensor_kernel);
+  load(lookup_rows_kernel);
+  load(lookup_screen_kernel);
+  load(lookup_finish_kernel);
+  load(lookup_verdict_kernel);
 }
 
 size_t lookup_bytes(const nas_codebook *codebook, const Reservation &most) {

@@ -94,6 +94,8 @@ __global__ void __launch_bounds__(kThreads)
 
 }  // namespace
 
+void load_neighbours_kernels() { load(neighbours_kernel); }
+
 }  // namespace device
 }  // namespace nas
 

@@ -719,6 +719,8 @@ struct RowsOfCodes {
 };
 constexpr RowsOfCodes kManyRows[] = {
     {1300, 60, 5}, {1301, 300, 4}, {2700, 300, 7}, {2650, 20, 12}, {700, 70, 260}, {700, 3, 300}};
+/* The same on a device. */
+constexpr RowsOfCodes kMostRows[] = {{(1 << 20) + 5, 300, 4}, {65536, 2048, 64}, {65536, 7, 72}};
 
 void check_accumulate(const Side &reference, const Side &subject, Random &random,
                       const Options &options) {
@@ -818,6 +820,10 @@ void check_accumulate(const Side &reference, const Side &subject, Random &random
   for (const auto &[rows, K, d] : kManyRows) {
     for (int fault : {0, 3, 4}) one(rows, K, d, fault);
   }
+  for (const auto &[rows, K, d] : kMostRows) {
+    if (options.work < 1e9) continue;
+    for (int fault : {0, 3}) one(rows, K, d, fault);
+  }
 }
 
 /* Updates and accumulations of rows of every element type. */
@@ -893,6 +899,10 @@ void check_update(const Side &reference, const Side &subject, Random &random,
   }
   for (const auto &[rows, K, d] : kManyRows) {
     for (int fault : {0, 3, 4}) one(rows, K, d, fault);
+  }
+  for (const auto &[rows, K, d] : kMostRows) {
+    if (options.work < 1e9) continue;
+    for (int fault : {0, 3}) one(rows, K, d, fault);
   }
 }
 
@@ -1252,6 +1262,24 @@ void check_all(const Side &reference, const Side &subject, const Options &option
   check_devices(reference, subject, random);
 }
 
+/* Problems large enough that blocks on a device of many multiprocessors come to several tiles of codewords,
+ * and calls to several chunks of rows; in emulation smaller ones do. */
+void check_large(const Side &reference, const Side &subject, Random &random, const Options &options) {
+  if (options.work < 1e9) return;
+  int multiprocessors = 0;
+  must(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, 0), "an attribute");
+  const int64_t rows = 128 * (int64_t)multiprocessors - 5; /* too many to split the codewords for them */
+  for (Kind kind : {Kind::kNormal, Kind::kClustered, Kind::kDuplicates}) {
+    for (int64_t d : {40, 300, 768, 770, 1300}) {
+      check_lookup_case(reference, subject, random, rows, 1500, d, kind, kind, false);
+    }
+  }
+  check_lookup_case(reference, subject, random, (1 << 17) + 77, 130, 8, Kind::kNormal, Kind::kNormal,
+                    false);
+  check_lookup_case(reference, subject, random, (1 << 17) + 77, 130, 8, Kind::kNormal, Kind::kNormal,
+                    true);
+}
+
 /* ---------------------------------------------------------------- timings */
 
 /* Median wall-clock seconds of a call, the wait for the device included. */
@@ -1271,7 +1299,27 @@ double median_seconds(const std::function<void()> &call) {
   return times[times.size() / 2];
 }
 
-void bench(const Side &side, uint64_t seed) {
+/* Seconds of one of ten enqueued calls in a graph, the median of its replays. */
+double replayed_seconds(const Side &side, const std::function<void()> &enqueue) {
+  constexpr int kCalls = 10;
+  cudaStream_t stream = (cudaStream_t)side.stream;
+  cudaGraph_t graph;
+  cudaGraphExec_t replay;
+  must(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal), "the start of a capture");
+  for (int i = 0; i < kCalls; ++i) enqueue();
+  must(cudaStreamEndCapture(stream, &graph), "the end of a capture");
+  must(cudaGraphInstantiate(&replay, graph, 0), "a graph");
+  must(cudaGraphDestroy(graph), "a graph's end");
+  const double seconds = median_seconds([&] {
+    must(cudaGraphLaunch(replay, stream), "a graph's launch");
+    must(cudaStreamSynchronize(stream), "waiting");
+  });
+  must(cudaGraphExecDestroy(replay), "a graph's end");
+  return seconds / kCalls;
+}
+
+void bench(const Side &side, const Options &options) {
+  const uint64_t seed = options.seed;
   Random random(seed);
   auto need = [&](nas_status status) {
     if (status != NAS_OK) die("%s", side.api->last_error());
@@ -1292,6 +1340,7 @@ void bench(const Side &side, uint64_t seed) {
     std::vector<int32_t> first;
     for (const auto &of : kCudaTiers) {
       if (of.tier > side.api->best_tier()) continue;
+      if (options.tier >= 0 && of.tier > options.tier) continue;
       need(side.api->set_tier(of.tier));
       seconds = median_seconds([&] {
         need(side.api->lookup(codebook.get(), x_in.data(), NAS_FLOAT32, rows, d, indices.data(),
@@ -1311,6 +1360,31 @@ void bench(const Side &side, uint64_t seed) {
     printf("| accumulate | rows %lld, K %lld, d %lld | %.3f | %.1f GB/s of rows |\n",
            (long long)rows, (long long)K, (long long)d, seconds * 1e3,
            4.0 * (double)(rows * d) / seconds * 1e-9);
+    Array<nas_verdict> verdict(side, std::vector<nas_verdict>(1));
+    need(side.api->reserve(codebook.get(), rows, NAS_FLOAT32, 0, 0));
+    std::vector<int32_t> even((size_t)rows);
+    for (int32_t &code : even) code = (int32_t)random.below(K);
+    Array<int32_t> even_codes(side, even);
+    const struct {
+      const char *name;
+      const int32_t *codes;
+    } batches[] = {{"codes as looked up", indices.data()}, {"codes drawn evenly", even_codes.data()}};
+    for (const auto &batch : batches) { /* gamma 0.9999: the codewords hardly move */
+      auto line = [&](const char *how, double took) {
+        printf("| update%s, %s | rows %lld, K %lld, d %lld | %.3f | %.1f GB/s of rows |\n", how,
+               batch.name, (long long)rows, (long long)K, (long long)d, took * 1e3,
+               4.0 * (double)(rows * d) / took * 1e-9);
+      };
+      line("", median_seconds([&] {
+             need(side.api->update(codebook.get(), x_in.data(), NAS_FLOAT32, rows, d, batch.codes,
+                                   0.9999, 1e-5, 0.0, nullptr, side.stream));
+           }));
+      line(" in a graph", replayed_seconds(side, [&] {
+             need(side.api->update_enqueue(codebook.get(), x_in.data(), NAS_FLOAT32, rows, d,
+                                           batch.codes, 0.9999, 1e-5, 0.0, verdict.data(),
+                                           side.stream));
+           }));
+    }
     if (rows == 6272) {
       seconds = median_seconds([&] {
         need(side.api->apply(codebook.get(), counts.data(), sums.data(), 0.99, 1e-5, 0.0,
@@ -1342,9 +1416,19 @@ void bench(const Side &side, uint64_t seed) {
                             codes.data(), lists.data(), ids.data(), positions.data(),
                             substitutes.data(), swapped.data(), nullptr, side.stream));
       });
-      printf("| swap | images %lld, tokens %lld, chosen 39, d %lld | %.3f | ",
-             (long long)B, (long long)N, (long long)d, seconds * 1e3);
-      printf("%.1f GB/s of tokens |\n", 8.0 * (double)(B * N * d) / seconds * 1e-9);
+      auto line = [&](const char *how, double took) {
+        printf("| swap%s | images %lld, tokens %lld, chosen 39, d %lld | %.3f | %.1f GB/s of tokens |\n",
+               how, (long long)B, (long long)N, (long long)d, took * 1e3,
+               8.0 * (double)(B * N * d) / took * 1e-9);
+      };
+      line("", seconds);
+      need(side.api->reserve(codebook.get(), rows, NAS_FLOAT32, B, N));
+      line(" in a graph", replayed_seconds(side, [&] {
+             need(side.api->swap_enqueue(codebook.get(), &p, text_in.data(), image_in.data(),
+                                         tokens.data(), codes.data(), lists.data(), ids.data(),
+                                         positions.data(), substitutes.data(), swapped.data(),
+                                         verdict.data(), side.stream));
+           }));
     }
     fflush(stdout);
   }
@@ -1363,7 +1447,8 @@ void usage() {
       "  --cuda FILE the CUDA library (default: libnas_kernels_cuda.so likewise)\n"
       "  --seed N    of the random input (default: from the clock; printed)\n"
       "  --work N    leave out cases of more than N multiply-adds (default 2e9)\n"
-      "  --tier NAME compare one tier of the CUDA library: scalar, tensor or hopper (default: all)\n");
+      "  --tier NAME compare one tier of the CUDA library: scalar, tensor or hopper (default: all); with\n"
+      "              --bench, no tier above it\n");
 }
 
 std::string beside(const char *library) {
@@ -1502,7 +1587,7 @@ int main(int argc, char **argv) {
   subject.device = true;
   subject.stream = stream;
   if (options.bench) {
-    bench(subject, options.seed);
+    bench(subject, options);
     must(cudaStreamDestroy(stream), "cudaStreamDestroy");
     return 0;
   }
@@ -1511,6 +1596,9 @@ int main(int argc, char **argv) {
   reference.name = "host scalar";
   reference.api = &host;
   reference.threads = host.threads();
+  Side fast = reference; /* for large problems */
+  fast.name = "host";
+  fast.tier = host.best_tier();
   if (options.tier > cuda.best_tier()) {
     printf("skipped: the device has no such tier\n");
     return kSkipped;
@@ -1521,6 +1609,8 @@ int main(int argc, char **argv) {
     subject.tier = of.tier;
     if (of.tier == NAS_TIER_SCALAR) {
       check_all(reference, subject, options); /* tiers differ in lookups alone */
+      Random random(options.seed);
+      check_large(fast, subject, random, options);
       continue;
     }
     Random random(options.seed);
@@ -1528,6 +1618,7 @@ int main(int argc, char **argv) {
     check_lookup(reference, subject, random, options);
     check_enqueue(reference, subject, random);
     check_graphs(reference, subject, random);
+    check_large(fast, subject, random, options);
   }
   must(cudaStreamDestroy(stream), "cudaStreamDestroy");
   return conclude();

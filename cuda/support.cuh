@@ -99,6 +99,20 @@ class DeviceGuard {
 
 void synchronize(cudaStream_t stream);
 
+/* Loads a kernel's code into the device, which must not wait until a stream is captured. */
+template <class... Parameters>
+void load(void (*kernel)(Parameters...)) {
+  cudaFuncAttributes attributes;
+  check(cudaFuncGetAttributes(&attributes, kernel), "the loading of a kernel");
+}
+
+/* Loads all kernels that enqueued calls launch. */
+void load_codebook_kernels();
+void load_lookup_kernels();
+void load_update_kernels();
+void load_swap_kernels();
+void load_neighbours_kernels();
+
 template <class... Parameters, class... Arguments>
 void launch(const char *name, void (*kernel)(Parameters...), dim3 grid, dim3 block,
             cudaStream_t stream, Arguments... arguments) {
@@ -311,6 +325,7 @@ inline int64_t round_up(int64_t value, int64_t multiple) {
  * by build_screen. */
 struct State {
   Buffer memory;
+  size_t own_bytes = 0;        /* of e, m, n and dead, which come first; a multiple of 256 */
   float *e = nullptr;          /* K x d */
   float *m = nullptr;          /* K x d */
   double *n = nullptr;         /* K */

@@ -284,6 +284,14 @@ void launch_swap(const nas_codebook *codebook, const Inputs &in, const Plan &pla
 
 }  // namespace
 
+void load_swap_kernels() {
+  load(check_range_kernel);
+  load(check_similarities_kernel);
+  load(swap_choose_kernel);
+  load(swap_tokens_kernel);
+  load(swap_verdict_kernel);
+}
+
 size_t swap_bytes(const nas_codebook *, const Reservation &most) {
   return Plan(most.images < 1 ? 1 : most.images, most.tokens < 1 ? 1 : most.tokens).layout.bytes();
 }

@@ -14,9 +14,9 @@
  * their product (3u of 2 |A'| |B'_j| <= 2 * 1.26^2 X E_j, as d <= 4096 keeps |A'| below 1.26 X) and of
  * the last subtraction. H and T are those of screen.cuh.
  *
- * The residuals are measured in float64 from x' = fl(x - c), which differs from A by u |A| at most.
- * A vector with an element above kLargestLength is a candidate everywhere; one whose largest element is
- * below 2^-53 is taken as q = 0, which costs nothing but candidates.
+ * The residuals are measured from x' = fl(x - c), which differs from A by u |A| at most, those of codewords
+ * in float64. A vector with an element above kLargestLength is a candidate everywhere; one whose largest
+ * element is below 2^-40 is taken as q = 0, which costs nothing but candidates.
  *
  * A block of 8 warps takes 128 rows and 128 codewords at a time, a warp 64 rows by 32 codewords; 64
  * columns at a time lie in shared memory twice, the next ones arriving by cp.async while the tensor cores
@@ -35,7 +35,7 @@ namespace device {
 constexpr int kTensorDepth = 64; /* bytes of a row in shared memory at a time */
 constexpr int kTensorPitch = 20; /* words from one row to the next */
 constexpr double kUp = 1.0 + 0x1p-20;
-constexpr double kLeastScaled = 0x1p-53;
+constexpr double kLeastScaled = 0x1p-40;
 
 /* What the bound needs of a vector. */
 struct Quantised {
@@ -54,7 +54,7 @@ __device__ __forceinline__ double warp_sum(double value) {
   return value;
 }
 
-/* One warp quantises one vector x - centre and writes it as row `row` of q, padded_d bytes, zero beyond d. */
+/* One warp quantises one codeword x, less the centre, and writes it as row `row` of q, padded_d bytes, zero beyond d. */
 __device__ __forceinline__ Quantised quantise(const float *x, const float *centre, int64_t d,
                                               int64_t row, int64_t padded_d, int8_t *q,
                                               bool *bad) {
@@ -141,24 +141,95 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-/* A warp per row: the row in int8, its part of the error bound, and the lowest non-finite row. */
+/* value = elements t .. t + 3 of a row less the centre, 0 beyond d; whether all are finite. */
+template <bool kWide>
+__device__ __forceinline__ bool load_centred(const float *x, const float *centre, int64_t t, int64_t d,
+                                             float (&value)[4]) {
+  __align__(16) float from[4] = {};
+  __align__(16) float mean[4] = {};
+  if (t < d) { /* the centre is padded */
+    *(float4 *)mean = *(const float4 *)&centre[t];
+    if (kWide) *(float4 *)from = *(const float4 *)&x[t];
+  }
+  bool fine = true;
+#pragma unroll
+  for (int c = 0; c < 4; ++c) {
+    if (!kWide && t + c < d) from[c] = x[t + c];
+    fine = fine && is_finite(from[c]);
+    value[c] = t + c < d ? sub32(from[c], mean[c]) : 0.0f;
+  }
+  return fine;
+}
+
+/*
+ * A warp per row: the row in int8, its part of the error bound, and the lowest non-finite row. kWide: rows
+ * that can be loaded by 16 bytes.
+ *
+ * In float32, as float64 would take longer than reading the rows: with at most d / 32 + 8 roundings, at most
+ * 136 for d <= 4096, the sums of squares are off by less than 2^-16 of them, which the bounds are raised by.
+ * Squares lost to underflow are below 2^-137 in all, those of a row of at least 2^-40 are not.
+ */
+template <bool kWide>
 __global__ void __launch_bounds__(kThreads)
     quantise_rows_kernel(const float *x, int64_t rows, int64_t row_stride, int64_t d,
                          int64_t padded_d, const float *centre, int64_t first_row, int8_t *q,
                          float *twice_scale, float *twice_length, float *twice_residual,
                          float *row_slack, unsigned long long *bad_row) {
+  const int lane = (int)threadIdx.x % 32;
   const int64_t row = (int64_t)blockIdx.x * (kThreads / 32) + threadIdx.x / 32;
   if (row >= rows) return;
+  x += row * row_stride;
+  float sum = 0.0f;
+  float largest = 0.0f;
   bool bad = false;
-  const Quantised of = quantise(x + row * row_stride, centre, d, row, padded_d, q, &bad);
+  for (int64_t t = 4 * lane; t < d; t += 128) {
+    float value[4];
+    bad = !load_centred<kWide>(x, centre, t, d, value) || bad;
+#pragma unroll
+    for (int c = 0; c < 4; ++c) {
+      sum = __fmaf_rn(value[c], value[c], sum);
+      largest = fmaxf(largest, fabsf(value[c]));
+    }
+  }
   if (bad) atomicMin(bad_row, (unsigned long long)(first_row + row));
-  if (threadIdx.x % 32 != 0) return;
-  twice_scale[row] = (float)(2.0 * of.scale);
-  if (of.usable) {
-    twice_length[row] = __double2float_ru(2.0 * of.length * kUp);
-    twice_residual[row] = __double2float_ru(2.0 * of.residual * kUp);
-    row_slack[row] = __double2float_ru(
-        (kDistanceError * of.length * of.length + underflow_error(d)) * kUp);
+  for (int offset = 16; offset > 0; offset /= 2) {
+    sum = __fadd_rn(sum, __shfl_xor_sync(kAllLanes, sum, offset));
+    largest = fmaxf(largest, __shfl_xor_sync(kAllLanes, largest, offset));
+  }
+  const bool usable = (double)sum <= kLargestLength * kLargestLength; /* false for NaN as well */
+  const bool zero = !usable || !((double)largest >= kLeastScaled);
+  const float scale = zero ? 0.0f : largest / 127.0f;
+  const float inverse = zero ? 0.0f : 127.0f / largest;
+  const float round = 0x1.8p23f; /* adding it rounds to integers, which its low bits then are */
+  float lost = 0.0f;
+  for (int64_t t = 4 * lane; t < padded_d; t += 128) {
+    float value[4];
+    (void)load_centred<kWide>(x, centre, t, d, value);
+    uint32_t bytes = 0;
+#pragma unroll
+    for (int c = 0; c < 4; ++c) {
+      if (zero) value[c] = 0.0f;
+      const float shifted = __fmaf_rn(value[c], inverse, round); /* +-127 at most, up to a rounding */
+      const float integer = fminf(fmaxf(__fsub_rn(shifted, round), -127.0f), 127.0f);
+      const float difference = __fmaf_rn(-scale, integer, value[c]);
+      lost = __fmaf_rn(difference, difference, lost);
+      bytes |= ((uint32_t)__float_as_int(__fadd_rn(integer, round)) & 0xffu) << 8 * c;
+    }
+    *(uint32_t *)&q[int8_at(row, t, padded_d)] = bytes;
+  }
+  for (int offset = 16; offset > 0; offset /= 2) {
+    lost = __fadd_rn(lost, __shfl_xor_sync(kAllLanes, lost, offset));
+  }
+  if (lane != 0) return;
+  twice_scale[row] = 2.0f * scale;
+  if (usable) {
+    const double length = sqrt((double)sum * (1.0 + 0x1p-16) + 0x1p-136);
+    const double residual =
+        zero ? length : sqrt((double)lost * (1.0 + 0x1p-16) + 0x1p-136) + length * 0x1p-22;
+    twice_length[row] = __double2float_ru(2.0 * length * kUp);
+    twice_residual[row] = __double2float_ru(2.0 * residual * kUp);
+    row_slack[row] =
+        __double2float_ru((kDistanceError * length * length + underflow_error(d)) * kUp);
   } else {
     twice_length[row] = __int_as_float(0x7f800000);
     twice_residual[row] = 0.0f;
@@ -212,9 +283,9 @@ __device__ __forceinline__ float from_ordered(int key) {
  * |A|^2 as it is at least. That rules out all codewords with s - w above it: their D is larger, not equal,
  * as w has room for the roundings of D. Infinite where the row is too long. */
 __device__ __forceinline__ float score_at(double distance, float twice_length) {
-  const double length = 0.5 * (double)twice_length;
+  const double length = 0.5 * (double)twice_length; /* above |A| by less than 2^-16 of it */
   if (!(length <= 2.0 * kLargestLength)) return __int_as_float(0x7f800000);
-  return __double2float_ru(distance * (1.0 + 0x1p-40) - length * length * (1.0 - 0x1p-18));
+  return __double2float_ru(distance * (1.0 + 0x1p-40) - length * length * (1.0 - 0x1p-14) + 0x1p-134);
 }
 
 struct TensorProblem : Screening {

@@ -639,8 +639,7 @@ __global__ void __launch_bounds__(kStepThreads)
   if (threadIdx.x == 0) counts[j] = new_counts[j];
 }
 
-/* The verdict of an update, and, if that is good, the new state in the place of the old one. A
- * state's memory is a multiple of 16 bytes. */
+/* The verdict of an update, and, if that is good, the new e, m, n and dead in the place of the old ones. */
 __global__ void __launch_bounds__(256)
     update_commit_kernel(const unsigned long long *faults, const uint4 *next, uint4 *state,
                          int64_t count, nas_verdict *verdict) {
@@ -844,17 +843,15 @@ void launch_total(const Step &step, cudaStream_t on) {
   launch("step_total", step_total_kernel, dim3(1), dim3(kSumLanes), on, step);
 }
 
-/* Launches the step from counts and sums. */
-void launch_step(const nas_codebook *codebook, const Step &step, const double *counts,
-                 const double *sums, cudaStream_t on) {
+/* Launches the step from counts and sums; the screening arrays of the next state are not made. */
+void launch_step(const Step &step, const double *counts, const double *sums, cudaStream_t on) {
   launch("step_counts", step_counts_kernel, dim3(blocks_for(step.K, 256)), dim3(256), on, step, counts);
   launch_total(step, on);
   launch("step_codewords", step_codewords_kernel, dim3((unsigned)step.K), dim3(kStepThreads), on, step,
          sums);
-  build_screen(codebook->next, step.K, step.d, on);
 }
 
-/* Launches an update into codebook->next. */
+/* Launches an update into codebook->next; the screening arrays are not made. */
 void launch_update(const nas_codebook *codebook, const Batch &batch, const Momentum &momentum,
                    const Plan &plan, const Arrays &scratch, cudaStream_t on) {
   const int64_t K = codebook->K;
@@ -862,8 +859,7 @@ void launch_update(const nas_codebook *codebook, const Batch &batch, const Momen
   fill_bytes(step.faults, 0xff, kFaults, on);
   if (plan.whole) {
     launch_sums(codebook, batch, nullptr, nullptr, plan, scratch, on);
-    return launch_step(codebook, step, scratch.at<double>(plan.counts_at),
-                       scratch.at<double>(plan.sums_at), on);
+    return launch_step(step, scratch.at<double>(plan.counts_at), scratch.at<double>(plan.sums_at), on);
   }
   Sorted sorted{nullptr, nullptr};
   if (batch.rows > 0) sorted = launch_sort(codebook, batch, 0, batch.rows, plan, scratch, on);
@@ -876,7 +872,6 @@ void launch_update(const nas_codebook *codebook, const Batch &batch, const Momen
     launch("update_codewords", update_codewords_kernel<decltype(element), wide()>,
            sum_blocks(of, K, wide()), dim3(kSumThreads), on, of, step);
   });
-  build_screen(codebook->next, K, codebook->d, on);
 }
 
 /* Fails where a batch was found to be bad. */
@@ -893,7 +888,30 @@ void require_good_batch(const nas_codebook *codebook, const Batch &batch,
   fail(NAS_NON_FINITE, "row %llu of x holds a NaN or an infinity", row);
 }
 
+template <class E, int kWide>
+void load_sums() {
+  load(sum_runs_kernel<E, kWide>);
+  load(update_codewords_kernel<E, kWide>);
+}
+
 }  // namespace
+
+void load_update_kernels() {
+  load(sort_count_kernel);
+  load(sort_place_kernel);
+  load(find_runs_kernel);
+  load(step_counts_kernel);
+  load(step_runs_kernel);
+  load(step_total_kernel);
+  load(step_codewords_kernel);
+  load(update_commit_kernel);
+  load_sums<Float32, 1>();
+  load_sums<Float32, 4>();
+  load_sums<Bfloat16, 1>();
+  load_sums<Bfloat16, 4>();
+  load_sums<Float16, 1>();
+  load_sums<Float16, 4>();
+}
 
 size_t update_bytes(const nas_codebook *codebook, const Reservation &most) {
   return Plan(codebook->K, codebook->d, most.rows < 0 ? 0 : most.rows, false).layout.bytes();
@@ -953,7 +971,8 @@ nas_status nas_apply(nas_codebook *codebook, const double *counts, const double 
     Scratch scratch(codebook->cache, plan.layout, on);
     const Step step = step_of(codebook, momentum, plan, scratch.arrays());
     fill_bytes(step.faults, 0xff, kFaults, on);
-    launch_step(codebook, step, counts, sums, on);
+    launch_step(step, counts, sums, on);
+    build_screen(codebook->next, codebook->K, codebook->d, on);
     unsigned long long found[kFaults];
     fetch(found, step.faults, kFaults, on);
     const unsigned long long bad = found[kBadCodeword];
@@ -986,6 +1005,7 @@ nas_status nas_update(nas_codebook *codebook, const void *x, int32_t type, int64
     const Plan plan(K, d, rows, false);
     Scratch scratch(codebook->cache, plan.layout, on);
     launch_update(codebook, batch, momentum, plan, scratch.arrays(), on);
+    build_screen(codebook->next, K, d, on);
     unsigned long long found[kFaults];
     fetch(found, scratch.at<unsigned long long>(plan.faults_at), kFaults, on);
     require_good_batch(codebook, batch, found, bad_row, on);
@@ -1016,12 +1036,13 @@ nas_status nas_update_enqueue(nas_codebook *codebook, const void *x, int32_t typ
     const Plan plan(codebook->K, codebook->d, rows, false);
     const Arrays scratch = reserved_arrays(codebook, plan.layout);
     launch_update(codebook, batch, momentum, plan, scratch, on);
-    const Buffer &state = codebook->state.memory;
-    const int64_t count = (int64_t)(state.bytes() / sizeof(uint4));
+    const State &state = codebook->state;
+    const int64_t count = (int64_t)(state.own_bytes / sizeof(uint4));
     launch("update_commit", update_commit_kernel, dim3(blocks_for(count, 4 * 256, 1 << 16)),
            dim3(256), on,
            (const unsigned long long *)scratch.at<unsigned long long>(plan.faults_at),
-           (const uint4 *)codebook->next.memory.data(), (uint4 *)state.data(), count, verdict);
+           (const uint4 *)codebook->next.memory.data(), (uint4 *)state.memory.data(), count, verdict);
+    build_screen(state, codebook->K, codebook->d, on); /* of the old codewords again after a bad batch */
   });
 }
 

@@ -39,7 +39,8 @@
  * must be NULL for the host library. A stream belongs to the codebook's device; which device is current
  * in the calling thread does not matter, and is the same after the call. Functions of the CUDA library
  * that return a verdict on their input (a bad row, an index out of range) wait for the stream; their
- * counterparts named _enqueue don't, and may be captured in a CUDA graph (see there).
+ * counterparts named _enqueue don't, and may be captured in a CUDA graph (see there). nas_codebook_read and
+ * nas_neighbours do not wait either: changes on another stream have to be ordered after them by the caller.
  */
 #ifndef NAS_KERNELS_H
 #define NAS_KERNELS_H
