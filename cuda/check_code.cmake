@@ -1,27 +1,28 @@
-# Compiles the lookup and looks at what became of it: the tensor cores' instructions must be there, and
-# the kernels that live in registers must not spill more than is known here.
+# Compiles the screening kernels and looks at what became of them: the tensor cores' instructions must be
+# there, and the kernels that live in registers must not spill more than is known here.
 #   cmake -DNVCC=... -DSOURCE=<this folder> -DINCLUDE=<include folder> -DWORK=<scratch folder> -P check_code.cmake
 file(MAKE_DIRECTORY ${WORK})
 set(failures 0)
 
-# code(architecture instruction...): the PTX must hold each instruction. Sets `report` to ptxas' report.
-function(code architecture)
+# code(architecture source instruction...): the PTX of source.cu must hold each instruction. Sets `report` to
+# ptxas' report.
+function(code architecture source)
   set(options -std=c++17 -O3 -fmad=false -I${INCLUDE} -gencode
-    arch=compute_${architecture},code=sm_${architecture} ${SOURCE}/lookup.cu)
+    arch=compute_${architecture},code=sm_${architecture} ${SOURCE}/${source}.cu)
   execute_process(COMMAND ${NVCC} ${options} --cubin -Xptxas=-v --keep --keep-dir ${WORK}
-      -o ${WORK}/lookup_${architecture}.cubin
+      -o ${WORK}/${source}_${architecture}.cubin
     RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE output)
   if(NOT status EQUAL 0)
-    message(FATAL_ERROR "nvcc failed for sm_${architecture}:\n${output}")
+    message(FATAL_ERROR "nvcc failed on ${source}.cu for sm_${architecture}:\n${output}")
   endif()
   if(output MATCHES "wgmma[^\n]*serialized")
     message(SEND_ERROR "sm_${architecture}: wgmma is serialized:\n${output}")
   endif()
-  file(READ ${WORK}/lookup.ptx ptx)
+  file(READ ${WORK}/${source}.ptx ptx)
   foreach(instruction ${ARGN})
     string(FIND "${ptx}" "${instruction}" found)
     if(found EQUAL -1)
-      message(SEND_ERROR "sm_${architecture}: the PTX has no ${instruction}")
+      message(SEND_ERROR "sm_${architecture}: the PTX of ${source}.cu has no ${instruction}")
     endif()
   endforeach()
   set(report "${output}" PARENT_SCOPE)
@@ -39,11 +40,15 @@ function(spills architecture kernel most)
   endif()
 endfunction()
 
-code(90a wgmma.mma_async.sync.aligned.m64n128k32.s32.s8.s8 cp.async.bulk.shared::cluster
+code(90a lookup wgmma.mma_async.sync.aligned.m64n128k32.s32.s8.s8 cp.async.bulk.shared::cluster
   mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32)
 spills(90a lookup_hopper_kernel 0)
 spills(90a lookup_tensor_kernel 36)
-spills(90a lookup_screen_kernel 0)
-code(80 mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32)
-spills(80 lookup_tensor_kernel 0)
+spills(90a lookup_screen_kernel 8)
+code(80 lookup mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32)
+spills(80 lookup_tensor_kernel 36)
 spills(80 lookup_screen_kernel 12)
+foreach(architecture 90a 80)
+  code(${architecture} neighbours mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32)
+  spills(${architecture} neighbours_screen_kernel 0)
+endforeach()

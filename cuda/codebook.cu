@@ -144,6 +144,8 @@ void State::allocate(int64_t K, int64_t d) {
   size_t spread8_at = layout.add<float>(padded_K);
   size_t reach8_at = layout.add<float>(padded_K);
   size_t slack8_at = layout.add<float>(padded_K);
+  size_t low8_at = layout.add<int8_t>(padded_K * round_up(d, kInt8Columns));
+  size_t terms8_at = layout.add<float4>(padded_K);
   memory.allocate(layout.bytes());
   char *base = (char *)memory.data();
   e = (float *)(base + e_at);
@@ -160,6 +162,8 @@ void State::allocate(int64_t K, int64_t d) {
   spread8 = (float *)(base + spread8_at);
   reach8 = (float *)(base + reach8_at);
   slack8 = (float *)(base + slack8_at);
+  low8 = (int8_t *)(base + low8_at);
+  terms8 = (float4 *)(base + terms8_at);
 }
 
 void build_screen(const State &state, int64_t K, int64_t d, cudaStream_t stream) {

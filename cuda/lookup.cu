@@ -468,8 +468,8 @@ int32_t require_tier(const nas_codebook *codebook) {
 
 void build_terms(const State &state, int64_t K, int64_t d, cudaStream_t stream) {
   const int64_t padded_K = round_up(K, kTileCodes);
-  const CodeTerms terms = {state.square, state.length,  state.slack,  state.e8,
-                           state.scale8, state.spread8, state.reach8, state.slack8};
+  const CodeTerms terms = {state.square, state.length,  state.slack,  state.e8,   state.low8,
+                           state.scale8, state.spread8, state.reach8, state.slack8, state.terms8};
   launch("codewords", codewords_kernel, dim3(blocks_for(padded_K, kThreads / 32)), dim3(kThreads),
          stream, (const float *)state.e, K, d, padded_K, round_up(d, kInt8Columns),
          (const float *)state.centre, terms);

@@ -341,6 +341,9 @@ struct State {
   float *spread8 = nullptr;    /* padded K */
   float *reach8 = nullptr;     /* padded K */
   float *slack8 = nullptr;     /* padded K */
+  /* For neighbour lists: what e8 left over in int8, 1/256 of its scale, and what neighbours.cu says. */
+  int8_t *low8 = nullptr;      /* as e8 */
+  float4 *terms8 = nullptr;    /* padded K */
 
   void allocate(int64_t K, int64_t d);
 };

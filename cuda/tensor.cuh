@@ -27,6 +27,7 @@
 #define NAS_CUDA_TENSOR_CUH
 
 #include "candidates.cuh"
+#include "fragments.cuh"
 #include "screen.cuh"
 
 namespace nas {
@@ -44,6 +45,8 @@ struct Quantised {
   double length;   /* at least |A| */
   double residual; /* at least |A - A'| */
   double reach;    /* at least |A'| */
+  double low;      /* at least |A''|, A'' being the second level */
+  double rest;     /* at least |A - A' - A''| */
   bool usable;     /* false: too long to be bounded */
 };
 
@@ -54,9 +57,10 @@ __device__ __forceinline__ double warp_sum(double value) {
   return value;
 }
 
-/* One warp quantises one codeword x, less the centre, and writes it as row `row` of q, padded_d bytes, zero beyond d. */
+/* One warp quantises one codeword x, less the centre, and writes it as row `row` of q, padded_d bytes, zero beyond
+ * d; what that leaves over likewise, in integers of 1/256 of the scale, as row `row` of p. */
 __device__ __forceinline__ Quantised quantise(const float *x, const float *centre, int64_t d,
-                                              int64_t row, int64_t padded_d, int8_t *q,
+                                              int64_t row, int64_t padded_d, int8_t *q, int8_t *p,
                                               bool *bad) {
   const int lane = (int)threadIdx.x % 32;
   double sum = 0.0;
@@ -82,8 +86,11 @@ __device__ __forceinline__ Quantised quantise(const float *x, const float *centr
   const float inverse = zero ? 0.0f : 127.0f / largest;
   double lost = 0.0;
   double kept = 0.0;
+  double lost_twice = 0.0;
+  double kept_low = 0.0;
   for (int64_t t = lane; t < padded_d; t += 32) {
     int value = 0;
+    int low = 0;
     if (t < d && !zero) {
       const float centred = sub32(x[t], centre[t]);
       value = (int)rintf(centred * inverse);
@@ -91,24 +98,35 @@ __device__ __forceinline__ Quantised quantise(const float *x, const float *centr
       const double difference = (double)centred - (double)scale * (double)value;
       lost += difference * difference;
       kept += (double)(value * value);
+      low = (int)rintf((float)difference * (256.0f * inverse));
+      low = low > 127 ? 127 : low < -127 ? -127 : low;
+      const double left = difference - (double)scale * 0x1p-8 * (double)low;
+      lost_twice += left * left;
+      kept_low += (double)(low * low);
     }
     q[int8_at(row, t, padded_d)] = (int8_t)value;
+    p[int8_at(row, t, padded_d)] = (int8_t)low;
   }
   lost = warp_sum(lost);
   kept = warp_sum(kept);
+  lost_twice = warp_sum(lost_twice);
+  kept_low = warp_sum(kept_low);
   const double length = sqrt(sum) * (1.0 + 0x1p-22);
   result.scale = (double)scale;
   result.length = length;
   result.residual = zero ? length : sqrt(lost) * (1.0 + 0x1p-40) + length * 0x1p-23;
   result.reach = (double)scale * sqrt(kept) * (1.0 + 0x1p-40);
+  result.low = (double)scale * 0x1p-8 * sqrt(kept_low) * (1.0 + 0x1p-40);
+  result.rest = zero ? length : sqrt(lost_twice) * (1.0 + 0x1p-40) + length * 0x1p-23;
   return result;
 }
 
 /* What the screening kernels read of codewords; all padded to whole tiles of them. */
 struct CodeTerms {
   float *square, *length, *slack;                  /* in float32 */
-  int8_t *q;                                       /* in int8 */
+  int8_t *q, *p;                                   /* in int8, and its second level */
   float *scale, *spread, *reach, *slack8;
+  float4 *terms;                                   /* of neighbours.cu */
 };
 
 /* A warp per codeword. */
@@ -119,7 +137,7 @@ __global__ void __launch_bounds__(kThreads)
   if (j >= padded_K) return;
   bool bad = false;
   const Quantised of =
-      quantise(j < K ? e + j * d : e, centre, j < K ? d : 0, j, padded_d, out.q, &bad);
+      quantise(j < K ? e + j * d : e, centre, j < K ? d : 0, j, padded_d, out.q, out.p, &bad);
   if (threadIdx.x % 32 != 0) return;
   const float infinity = __int_as_float(0x7f800000);
   out.scale[j] = (float)of.scale;
@@ -131,6 +149,10 @@ __global__ void __launch_bounds__(kThreads)
     out.spread[j] = __double2float_ru((of.residual + 0x1p-19 * of.length) * kUp);
     out.reach[j] = __double2float_ru(of.reach * kUp);
     out.slack8[j] = __double2float_ru((0x1p-19 + kDistanceError) * square * kUp);
+    const double both = of.length + of.rest;
+    out.terms[j] = float4{__double2float_ru(both * kUp),
+                          __double2float_ru((of.rest + 0x1p-19 * both) * kUp),
+                          __double2float_ru(of.low * kUp), out.slack8[j]};
   } else {
     out.square[j] = 0.0f;
     out.length[j] = 0.0f;
@@ -138,6 +160,7 @@ __global__ void __launch_bounds__(kThreads)
     out.spread[j] = 0.0f;
     out.reach[j] = 0.0f;
     out.slack8[j] = infinity;
+    out.terms[j] = float4{0.0f, 0.0f, 0.0f, infinity};
   }
 }
 
@@ -235,19 +258,6 @@ __global__ void __launch_bounds__(kThreads)
     twice_residual[row] = 0.0f;
     row_slack[row] = 0.0f;
   }
-}
-
-/* c += a b for a warp's fragments: a 16 x 32 by rows, b 32 x 8 by columns, int8; c int32. */
-__device__ __forceinline__ void multiply(int (&c)[4], const uint32_t (&a)[4],
-                                         const uint32_t (&b)[2]) {
-#if defined(NAS_EMULATION)
-  emulation::multiply_int8(c, a, b);
-#else
-  asm("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
-      "{%8, %9}, {%0, %1, %2, %3};"
-      : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3])
-      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
-#endif
 }
 
 /* Copies 16 bytes to shared memory, zeros instead where `real` is false, some time before wait_copies()

@@ -228,6 +228,10 @@ inline int __shfl_sync(unsigned lanes, int value, int lane) {
 inline unsigned __match_any_sync(unsigned lanes, unsigned value) {
   return emulation::match(lanes, value);
 }
+inline unsigned __reduce_add_sync(unsigned lanes, unsigned value) {
+  for (int mask = 16; mask > 0; mask /= 2) value += (unsigned)emulation::exchange(lanes, value, mask);
+  return value;
+}
 inline unsigned __ballot_sync(unsigned lanes, int value) { return emulation::ballot(lanes, value); }
 
 template <class T>
