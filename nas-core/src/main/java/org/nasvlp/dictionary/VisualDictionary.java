@@ -4,6 +4,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.IntStream;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.AutoGradMode;
 import org.bytedeco.pytorch.Tensor;
@@ -115,7 +116,9 @@ public final class VisualDictionary implements AutoCloseable {
 
   /** A copy of the dictionary's state. */
   public Saved state() {
-    return new Saved(codebook.state(), neighbours.clone(), radius, restarts, epochCounts.clone());
+    try (TorchDevice.Use use = device.use()) {
+      return new Saved(codebook.state(), neighbours.clone(), radius, restarts, epochCounts.clone());
+    }
   }
 
   private static float[] kMeansPlusPlus(
@@ -129,9 +132,13 @@ public final class VisualDictionary implements AutoCloseable {
       if (j == size - 1) {
         return codewords;
       }
-      double total = 0;
+      int last = chosen;
+      IntStream all = IntStream.range(0, rows);
+      (Kernels.threads() > 1 ? all.parallel() : all)
+          .forEach(
+              i -> nearest[i] = Math.min(nearest[i], squaredDistance(features, i, last, width)));
+      double total = 0; // in the order of the rows: the same bits however many threads there are
       for (int i = 0; i < rows; i++) {
-        nearest[i] = Math.min(nearest[i], squaredDistance(features, i, chosen, width));
         total += nearest[i];
       }
       long draw = Kernels.draw(seed, 0, 0, j + 1);

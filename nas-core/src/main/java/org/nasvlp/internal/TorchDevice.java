@@ -4,7 +4,6 @@ import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.net.URL;
 import org.bytedeco.javacpp.Loader;
-import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.DeviceOptional;
@@ -12,7 +11,6 @@ import org.bytedeco.pytorch.MemoryFormatOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
-import org.bytedeco.pytorch.global.torch_cuda;
 import org.nasvlp.config.TrainingConfig;
 import org.nasvlp.kernels.Backend;
 import org.nasvlp.kernels.Kernels;
@@ -70,11 +68,6 @@ public final class TorchDevice {
     if (!torch.hasCUDA()) {
       return withoutCuda();
     }
-    if (!torch.cuda_is_available()) {
-      String kernels = Kernels.unavailableReason(Backend.CUDA);
-      return "LibTorch finds no CUDA device; it needs an NVIDIA driver for CUDA 13 (580 or later)"
-          + (kernels.isEmpty() ? "" : " (the kernels: " + kernels + ")");
-    }
     int count = torch.cuda_device_count();
     if (index >= count) {
       return "there "
@@ -97,7 +90,10 @@ public final class TorchDevice {
     }
     try {
       System.load(Loader.cacheResource(part).getAbsolutePath());
-      return "LibTorch did not load its part for CUDA, " + CUDA_PART;
+      // It is there and loads: what LibTorch then calls "no CUDA" is a machine without a device.
+      String kernels = Kernels.unavailableReason(Backend.CUDA);
+      return "LibTorch finds no CUDA device; it needs an NVIDIA driver for CUDA 13 (580 or later)"
+          + (kernels.isEmpty() ? "" : " (the kernels: " + kernels + ")");
     } catch (IOException | UnsatisfiedLinkError e) {
       String message = String.valueOf(e.getMessage());
       return "LibTorch's part for CUDA cannot be loaded ("
@@ -110,7 +106,12 @@ public final class TorchDevice {
   private static void prepare() {
     // Same sums from run to run where LibTorch has a way to, and float32 that is float32.
     var context = torch.globalContext();
-    context.setDeterministicAlgorithms(true, true);
+    // Not only with a warning: attention would then add in another order from run to run.
+    context.setDeterministicAlgorithms(true, false);
+    // Nothing here reads what it has not written; filling it with NaN costs a launch per operation.
+    context.setDeterministicFillUninitializedMemory(false);
+    // It plans anew, for tenths of a second, whenever a length or a number of pairs is new.
+    context.setSDPUseCuDNN(false);
     context.setDeterministicCuDNN(true);
     context.setBenchmarkCuDNN(false);
     context.setAllowTF32CuDNN(false);
@@ -222,16 +223,30 @@ public final class TorchDevice {
     }
   }
 
-  /** What only LibTorch's GPU build has: not loaded on the host. */
+  /** LibTorch's own way to a device, without its further bindings for CUDA and what they load. */
   private static final class Cuda {
     static byte makeCurrent(byte index) {
-      return torch_cuda.ExchangeDevice(index);
+      try (PointerScope scope = new PointerScope()) {
+        return torch
+            .getDeviceGuardImpl(torch.DeviceType.CUDA)
+            .exchangeDevice(new Device(torch.DeviceType.CUDA, index))
+            .index();
+      }
     }
 
     static long stream(byte index) {
       try (PointerScope scope = new PointerScope()) {
-        Pointer stream = torch_cuda.getCurrentCUDAStream(index).stream();
-        return stream == null ? 0L : stream.address();
+        long id =
+            torch
+                .getDeviceGuardImpl(torch.DeviceType.CUDA)
+                .getStream(new Device(torch.DeviceType.CUDA, index))
+                .id();
+        if (id != 0) {
+          throw new IllegalStateException(
+              "LibTorch works on another stream than its default one, which the kernels cannot"
+                  + " follow");
+        }
+        return 0L;
       }
     }
   }
