@@ -1,10 +1,10 @@
 """Times the CUDA kernels beside the PyTorch way of doing the same, on the same device and data.
 
-usage: bench.py LIBRARY [--seed N] [--device cpu]
+usage: bench.py LIBRARY [--seed N] [--tier NAME] [--device cpu]
 
 Prints Markdown tables. Results are compared before anything is timed; a disagreement is exit code
 1 at the end, a missing torch or device exit code 77. Times are medians of wall-clock time per call, the wait
-for the device included, for both sides. With --device cpu and the host library the script itself can
+for the device included, for both sides. --tier leaves out the tiers above it. With --device cpu and the host library the script itself can
 be tried on small sizes where there is no device; its figures mean nothing then.
 """
 
@@ -225,7 +225,7 @@ def share(peaks, moved, ms):
     return f"{100 * moved / (ms * 1e-3) / peaks.bandwidth:.0f} % of copy bandwidth"
 
 
-def bench_accumulate(nas, codebook, peaks, e, x, codes):
+def bench_accumulate(nas, codebook, peaks, e, x, codes, how):
     rows, d = x.shape
     K = len(e)
     counts = torch.zeros(K, dtype=torch.float64, device=DEVICE)
@@ -254,7 +254,7 @@ def bench_accumulate(nas, codebook, peaks, e, x, codes):
     )
     row(
         "accumulate",
-        f"rows {rows}, K {K}, d {d}",
+        f"rows {rows}, K {K}, d {d}, {how}",
         ours_ms,
         median_ms(other),
         "index_add_, float32 atomics",
@@ -275,7 +275,7 @@ def bench_accumulate(nas, codebook, peaks, e, x, codes):
     m = e.clone()
     row(
         "update",
-        f"rows {rows}, K {K}, d {d}",
+        f"rows {rows}, K {K}, d {d}, {how}",
         ours_ms,
         median_ms(whole),
         "index_add_ and EMA, float32",
@@ -405,6 +405,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("library")
     parser.add_argument("--seed", type=int, default=time.time_ns() % (1 << 62))
+    parser.add_argument("--tier", choices=TIERS.values(), default="hopper")
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
     options = parser.parse_args()
     DEVICE = options.device
@@ -416,12 +417,14 @@ def main():
     torch.backends.cuda.matmul.allow_tf32 = False
     nas = Library(options.library)
     tiers = []
-    for tier in TIERS:
+    for tier, tier_name in TIERS.items():
         try:
             nas.set_tier(tier)
             tiers.append(tier)
+            if tier_name == options.tier:
+                break
         except RuntimeError as error:
-            print(f"<!-- tier {TIERS[tier]}: {error} -->")
+            print(f"<!-- tier {tier_name}: {error} -->")
     nas.set_tier(0)
     name = "cpu" if small else torch.cuda.get_device_name()
     print(f"PyTorch {torch.__version__}, {name}, seed {options.seed}\n")
@@ -458,10 +461,12 @@ def main():
     codebook, e, x, codes = kept
     print("\n| kernel | size | NAS ms | PyTorch ms | PyTorch / NAS | PyTorch's way | note |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
+    even = torch.randint(len(e), (len(x),), dtype=torch.int32, device=DEVICE)
     try:
         lists = bench_neighbours(nas, codebook, e, min(32, len(e) // 2), tiers)
         bench_swap(nas, codebook, peaks, e, lists, options.seed, 2 if small else 128)
-        bench_accumulate(nas, codebook, peaks, e, x, codes)
+        bench_accumulate(nas, codebook, peaks, e, x, codes, "codes as looked up")
+        bench_accumulate(nas, codebook, peaks, e, x, even, "codes drawn evenly")
     finally:
         nas.codebook_close(codebook)
     sys.exit(1 if DISAGREEMENTS else 0)

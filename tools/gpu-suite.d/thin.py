@@ -1,44 +1,65 @@
-"""thin.py IN OUT ARCH: keeps of a shared library's device code (.nv_fatbin) that of one architecture (e.g. 90).
+"""Keeps of a shared library's device code that of one architecture.
 
-Each fat binary is rewritten in place: its header names the kept entries' size, and what is behind them is
-zeros. So no offset in the file changes, and the file compresses to a fraction."""
-import collections, mmap, shutil, struct, subprocess, sys
+usage: thin.py IN OUT ARCHITECTURE      (90: an H100's)
 
-source, target, keep = sys.argv[1], sys.argv[2], int(sys.argv[3])
-for line in subprocess.check_output(["readelf", "-SW", source], text=True).splitlines():
-    f = line.replace("[", " ").replace("]", " ").split()
-    if len(f) > 5 and f[1] == ".nv_fatbin":
-        offset, size = int(f[4], 16), int(f[5], 16)
-        break
-else:
-    sys.exit(f"{source} has no .nv_fatbin")
-shutil.copyfile(source, target)
-had, kept, containers, empty = collections.Counter(), 0, 0, 0
-with open(target, "r+b") as file, mmap.mmap(file.fileno(), 0) as m:
-    at, end = offset, offset + size
-    while at < end:
-        if m[at : at + 4] != b"\x50\xed\x55\xba":  # padding
-            if m[at : at + 8] != bytes(8):
-                sys.exit(f"unknown data at {at:#x}")
-            at += 8
-            continue
-        header, fat = struct.unpack_from("<HQ", m, at + 6)
-        entry, stop, body = at + header, at + header + fat, bytearray()
-        while entry < stop:
-            head, payload = struct.unpack_from("<IQ", m, entry + 4)
-            arch = struct.unpack_from("<I", m, entry + 28)[0]
-            if head < 64 or entry + head + payload > stop:
-                sys.exit(f"unknown entry at {entry:#x}")
-            had[arch] += payload
-            if arch == keep:
-                body += m[entry : entry + head + payload]
-                kept += payload
-            entry += head + payload
-        containers += 1
-        if not body:
-            empty += 1
-        else:
-            struct.pack_into("<Q", m, at + 8, len(body))
-            m[at + header : stop] = bytes(body) + bytes(stop - at - header - len(body))
-        at = (stop + 7) // 8 * 8
-print(f"{containers} fat binaries, {empty} without sm_{keep} left as they are; kept {kept} of {sum(had.values())} bytes; had", dict(sorted(had.items())))
+Each fat binary in the section .nv_fatbin is rewritten in place: its header then names the size of the kept
+entries, and zeros follow them. So no offset in the file changes, and the file compresses well. A fat binary
+without that architecture's code stays as it is; anything unknown in the section is an error.
+"""
+
+import mmap
+import shutil
+import struct
+import subprocess
+import sys
+
+MAGIC = b"\x50\xed\x55\xba"
+
+
+def device_code(library):
+    """Offset and size of .nv_fatbin."""
+    sections = subprocess.check_output(["readelf", "-SW", library], text=True)
+    for line in sections.splitlines():
+        fields = line.replace("[", " ").replace("]", " ").split()
+        if len(fields) > 5 and fields[1] == ".nv_fatbin":
+            return int(fields[4], 16), int(fields[5], 16)
+    sys.exit(f"thin.py: {library} has no .nv_fatbin")
+
+
+def thin(code, at, keep):
+    """Thins the fat binary at an offset; returns where it ends, the bytes it had and those it has."""
+    header, size = struct.unpack_from("<HQ", code, at + 6)
+    entry, stop, kept = at + header, at + header + size, bytearray()
+    while entry < stop:
+        head, payload = struct.unpack_from("<IQ", code, entry + 4)
+        architecture = struct.unpack_from("<I", code, entry + 28)[0]
+        if head < 64 or entry + head + payload > stop:
+            sys.exit(f"thin.py: unknown entry at {entry:#x}")
+        if architecture == keep:
+            kept += code[entry : entry + head + payload]
+        entry += head + payload
+    if not kept:
+        return stop, size, size
+    struct.pack_into("<Q", code, at + 8, len(kept))
+    code[at + header : stop] = bytes(kept) + bytes(size - len(kept))
+    return stop, size, len(kept)
+
+
+def main(source, target, keep):
+    at, size = device_code(source)
+    end, had, has = at + size, 0, 0
+    shutil.copyfile(source, target)
+    with open(target, "r+b") as file, mmap.mmap(file.fileno(), 0) as code:
+        while at < end:
+            if code[at : at + 4] == MAGIC:
+                stop, before, after = thin(code, at, keep)
+                had, has, at = had + before, has + after, (stop + 7) // 8 * 8
+            elif code[at : at + 8] == bytes(8):  # between two of them
+                at += 8
+            else:
+                sys.exit(f"thin.py: unknown data at {at:#x}")
+    print(f"{source}: kept {has} of {had} bytes of device code")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
