@@ -14,7 +14,6 @@ namespace nas {
 namespace device {
 
 constexpr int kThreads = 256;
-constexpr int kTermsAhead = 16; /* of a distance: loaded before they are added */
 constexpr int kListed = 2048; /* candidate pairs decided at a time */
 constexpr unsigned kAllLanes = 0xffffffffu;
 constexpr int kPairCodes = 65536; /* at least NAS_MAX_CODEWORDS */
@@ -62,10 +61,10 @@ struct Tile {
  * Adds `count` pairs, each row * kUnit + code - tile.first_code, to what is known of their rows. kTeam
  * threads take part, of which `thread` is this one's number, and sync() is their barrier;
  * kTeam >= kTileRows.
- * `distance`: room for `count`. `previous`: thread i's own copy of best.distance[i], kNone at first. The
+ * kTermsAhead terms of a distance are loaded before they are added. `distance`: room for `count`. `previous`: thread i's own copy of best.distance[i], kNone at first. The
  * pairs must have been made visible by a barrier; ends with one.
  */
-template <int kUnit, int kTeam, class Sync>
+template <int kUnit, int kTeam, int kTermsAhead, class Sync>
 __device__ __forceinline__ void decide_pairs(const Tile &tile, const uint32_t *pairs,
                                              double *distance, int count, Best &best,
                                              unsigned long long &previous, int thread, Sync sync) {
@@ -152,7 +151,7 @@ __device__ __forceinline__ void decide(const Tile &tile, const uint32_t (&chosen
     }
     __syncthreads();
 
-    decide_pairs<kTileCodes, kThreads>(tile, candidates.pair, candidates.distance, count, best,
+    decide_pairs<kTileCodes, kThreads, 8>(tile, candidates.pair, candidates.distance, count, best,
                                        previous, thread, [] { __syncthreads(); });
   }
 }

@@ -205,10 +205,12 @@ __device__ __forceinline__ void settle_list(const Tile &all, HopperMemory &memor
                                             int count, unsigned long long &previous, Sync sync,
                                             AllSync all_sync) {
   const int member = (int)threadIdx.x % kGroupThreads;
-  for (const bool first : {true, false}) {
+#pragma unroll 1
+  for (int pass = 0; pass < 2; ++pass) {
+    const bool first = pass == 0;
     const int kept = keep_pairs(memory, own, count, first, sync);
-    decide_pairs<kPairCodes, kGroupThreads>(all, own.kept, own.distance, kept, own.best, previous,
-                                            member, sync);
+    decide_pairs<kPairCodes, kGroupThreads, 16>(all, own.kept, own.distance, kept, own.best, previous,
+                                                member, sync);
     if (!first) break;
     if (previous != kNone) {
       const float known = score_at(__longlong_as_double((long long)previous), memory.row[member].y);
