@@ -25,30 +25,46 @@ NAS_HD bool chosen_before(double score_a, int32_t position_a, double score_b, in
   return score_a > score_b || (score_a == score_b && position_a < position_b);
 }
 
+/* The bucket, 0..buckets-1, of a score. A score above another one is in the same bucket or an earlier one. */
+NAS_HD int32_t bucket_of(double score, int32_t buckets) {
+  const int32_t place = (int32_t)mul64(score, (double)buckets); /* scores: 0 to about 1 */
+  return place < buckets ? buckets - 1 - place : 0;
+}
+
 /* Bitmap over codes: bit (z & 31) of word z >> 5. */
 NAS_HD bool is_present(const uint32_t *present, int32_t z) {
   return (present[z >> 5] >> (z & 31)) & 1u;
 }
 
-/* The substitute: candidate number floor(draw*n / 2^64) of the n entries of `list` (R codes) that
- * are neither -1 nor marked in `present`; -1 if n = 0. Entries must be -1..K-1. */
-NAS_HD int32_t choose_substitute(const int32_t *list, int64_t R, const uint32_t *present,
-                                 uint64_t draw) {
-  uint64_t n = 0;
-  for (int64_t r = 0; r < R; ++r) {
-    if (list[r] >= 0 && !is_present(present, list[r])) ++n;
-  }
-  if (n == 0) return -1;
-  uint64_t wanted = uniform_choice(draw, n);
-  for (int64_t r = 0; r < R; ++r) {
-    if (list[r] >= 0 && !is_present(present, list[r]) && wanted-- == 0) return list[r];
-  }
-  return -1;
+/* Whether an entry of a list, -1..K-1, is a candidate of an image that has the codes in `present`. */
+NAS_HD bool is_candidate(const uint32_t *present, int32_t entry) {
+  return entry >= 0 && !is_present(present, entry);
 }
 
 /* (v - e_z) + e_{z'} in float32, rounded after each operation. */
 NAS_HD float residual_swap(float v, float codeword, float substitute) {
   return add32(sub32(v, codeword), substitute);
+}
+
+/* For divisions by 1..4096 that cost a product. In the ranges stated the rounding of the reciprocal adds
+ * less than 1/value to a quotient, so that it does not reach the next whole number. */
+struct Divisor {
+  uint64_t reciprocal;       /* 2^63 / value, rounded up */
+  uint32_t small_reciprocal; /* 2^31 / value, rounded up */
+  uint32_t value;
+};
+
+NAS_HD Divisor divisor(uint32_t value) {
+  return Divisor{(((uint64_t)1 << 63) + value - 1) / value,
+                 (uint32_t)((((uint64_t)1 << 31) + value - 1) / value), value};
+}
+
+/* n / by.value for n below 2^51. */
+NAS_HD uint64_t quotient(uint64_t n, const Divisor &by) { return high_product(2 * n, by.reciprocal); }
+
+/* The same for n below 2^19. */
+NAS_HD uint32_t small_quotient(uint32_t n, const Divisor &by) {
+  return (uint32_t)((uint64_t)(2 * n) * by.small_reciprocal >> 32);
 }
 
 }  // namespace nas

@@ -83,7 +83,8 @@ bool in_range(const int32_t *values, int64_t count, int32_t low, int32_t high) {
   return true;
 }
 
-/* choose_substitute in one pass without branches, which nothing could predict. `candidates` holds R. */
+/* The substitute: candidate number floor(draw*n / 2^64) of the n entries of `list` (R codes) that are candidates; -1 if
+ * n = 0. In one pass without branches, which nothing could predict. `candidates` holds R. */
 int32_t draw_substitute(const int32_t *list, int64_t R, const uint32_t *present, uint64_t draw,
                         int32_t *candidates) {
   uint32_t n = 0;

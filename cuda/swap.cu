@@ -1,8 +1,17 @@
 /*
- * Token swap. A block per image scores its tokens, gives every token its rank by comparing it with
- * all others (N*N comparisons, exact order, no sort), and finds the substitutes; then the tokens
- * are copied and a warp per chosen token with a substitute rewrites it. Bound by memory: the tokens
- * are read and written once.
+ * Token swap, in three kernels, of which the last one moves nearly all bytes.
+ *
+ * check_swap reads the lists, codes and similarities, and keeps the lowest fault of each; the other two do
+ * nothing where there is one. swap_choose handles an image a block: scores fall into buckets in their own
+ * order, which a block counts, places (a prefix sum) and fills; a token's rank is where its bucket begins
+ * plus the tokens of the bucket that come before it, so that its position among the chosen is exact without
+ * a sort. A warp per chosen token then finds the substitute, 32 entries of a list at a time. What becomes
+ * of each token goes to swap_tokens, which passes over the tokens as one stretch of float4s (floats where
+ * width or pointers do not allow more) and writes each once: itself, or what takes its place.
+ *
+ * Bytes, B images of N tokens of width d, M chosen: tokens 4BNd read and 4BNd written, and for each swapped
+ * token 4d (quantised) or 8d (residual) of codewords, which stay in the L2 cache; in place 4BMd written and
+ * none or 4BMd read. Besides, 12BN for the checks, and 12BN read, 8BN written and read again for the choice.
  */
 #include "../common/swap.h"
 
@@ -14,8 +23,13 @@ namespace device {
 namespace {
 
 constexpr int kThreads = 256;
+constexpr int kChooseThreads = 512;
+constexpr int kChooseWarps = kChooseThreads / 32;
+constexpr int kBuckets = kChooseThreads; /* of scores: a thread handles one */
+constexpr int kSharedTokens = 1024;      /* the most tokens that are chosen among in shared memory */
 constexpr int kWords = NAS_MAX_CODEWORDS / 32;
-constexpr int64_t kMostScores = 1 << 22; /* scores held at a time: bounds the scratch memory */
+constexpr int64_t kMostTokens = 1 << 20; /* chosen among at a time: bounds the scratch memory */
+constexpr unsigned kAllLanes = 0xffffffffu;
 
 /* The arguments of a swap. */
 struct Request {
@@ -37,71 +51,122 @@ struct Inputs : Request {
 /* What is wrong with the input, if anything: of the lists, of the codes, of the similarities. */
 constexpr int kChecks = 3;
 
-__device__ __forceinline__ bool fine(const Inputs &in) {
-  for (int i = 0; i < kChecks; ++i) {
-    if (in.lowest[i] != kNone) return false;
-  }
-  return true;
+__device__ __forceinline__ bool fine(const unsigned long long *lowest) {
+  return (lowest[0] & lowest[1] & lowest[2]) == kNone; /* all ones; three loads at once */
 }
 
-/* *lowest: the lowest index of a value outside least..K-1. */
+/* lowest[0], lowest[1]: the lowest index of a list's entry outside -1..K-1, of a code outside 0..K-1.
+ * lowest[2]: 2*image for a non-finite text similarity, 2*image + 1 for an image similarity. */
 __global__ void __launch_bounds__(kThreads)
-    check_range_kernel(const int32_t *values, int64_t count, int32_t least, int64_t K,
-                       unsigned long long *lowest) {
+    check_swap_kernel(Inputs in, int64_t entries, int64_t tokens, unsigned long long *lowest) {
   const int64_t stride = (int64_t)gridDim.x * kThreads;
-  for (int64_t i = (int64_t)blockIdx.x * kThreads + threadIdx.x; i < count; i += stride) {
-    if (values[i] < least || values[i] >= K) atomicMin(lowest, (unsigned long long)i);
-  }
-}
-
-/* *lowest: 2*image for a non-finite text similarity, 2*image + 1 for an image similarity. */
-__global__ void __launch_bounds__(kThreads)
-    check_similarities_kernel(const float *text, const float *image, int64_t count, int64_t tokens,
-                              unsigned long long *lowest) {
-  const int64_t stride = (int64_t)gridDim.x * kThreads;
-  for (int64_t i = (int64_t)blockIdx.x * kThreads + threadIdx.x; i < count; i += stride) {
-    const unsigned long long b = (unsigned long long)(i / tokens);
-    if (!is_finite(text[i])) atomicMin(lowest, 2ull * b);
-    if (!is_finite(image[i])) atomicMin(lowest, 2ull * b + 1ull);
-  }
-}
-
-/* Least and greatest of `count` finite values, for every thread of the block. */
-__device__ void find_range(const float *values, int64_t count, float *scratch, float *low,
-                           float *high) {
-  const int thread = (int)threadIdx.x;
-  float least = values[0];
-  float greatest = values[0];
-  for (int64_t i = thread; i < count; i += kThreads) {
-    const float value = values[i];
-    if (value < least) least = value;
-    if (value > greatest) greatest = value;
-  }
-  scratch[thread] = least;
-  scratch[kThreads + thread] = greatest;
-  __syncthreads();
-  for (int half = kThreads / 2; half > 0; half /= 2) {
-    if (thread < half) {
-      if (scratch[thread + half] < scratch[thread]) scratch[thread] = scratch[thread + half];
-      if (scratch[kThreads + thread + half] > scratch[kThreads + thread]) {
-        scratch[kThreads + thread] = scratch[kThreads + thread + half];
+  const int64_t most = entries > tokens ? entries : tokens;
+  for (int64_t i = (int64_t)blockIdx.x * kThreads + threadIdx.x; i < most; i += stride) {
+    if (i < entries && (in.neighbour_lists[i] < -1 || in.neighbour_lists[i] >= in.K)) {
+      atomicMin(&lowest[0], (unsigned long long)i);
+    }
+    if (i < tokens) {
+      const int32_t code = in.codes[i];
+      const bool text_fine = is_finite(in.text[i]);
+      const bool image_fine = is_finite(in.image[i]);
+      if (code < 0 || code >= in.K) atomicMin(&lowest[1], (unsigned long long)i);
+      if (!text_fine || !image_fine) {
+        const unsigned long long b = (unsigned long long)(i / in.params.tokens);
+        atomicMin(&lowest[2], 2ull * b + (text_fine ? 1ull : 0ull));
       }
     }
-    __syncthreads();
   }
-  *low = scratch[0];
-  *high = scratch[kThreads];
-  __syncthreads();
 }
 
-/* Block b handles image first_image + b; scores has room for the tokens of all blocks. */
-__global__ void __launch_bounds__(kThreads)
-    swap_choose_kernel(Inputs in, int64_t first_image, double *scores) {
-  __shared__ float scratch[2 * kThreads];
-  __shared__ uint32_t present[kWords];
+/* What becomes of a token: the code that it gets, or -1, and its own. */
+struct alignas(8) Replacement {
+  int32_t substitute, code;
+};
 
-  if (!fine(in)) return; /* codes are indices */
+struct alignas(16) Ranges {
+  float text_low, text_high, image_low, image_high;
+};
+
+__device__ __forceinline__ void widen(Ranges &ranges, const Ranges &by) {
+  if (by.text_low < ranges.text_low) ranges.text_low = by.text_low;
+  if (by.text_high > ranges.text_high) ranges.text_high = by.text_high;
+  if (by.image_low < ranges.image_low) ranges.image_low = by.image_low;
+  if (by.image_high > ranges.image_high) ranges.image_high = by.image_high;
+}
+
+/* The ranges of an image's similarities, for every thread of the block. `parts` holds one for each warp. */
+__device__ __forceinline__ Ranges find_ranges(const float *text, const float *image, int64_t count,
+                                              Ranges *parts) {
   const int thread = (int)threadIdx.x;
+  Ranges ranges = {text[0], text[0], image[0], image[0]};
+#pragma unroll 1
+  for (int64_t i = thread; i < count; i += kChooseThreads) {
+    widen(ranges, Ranges{text[i], text[i], image[i], image[i]});
+  }
+  for (int other = 16; other > 0; other /= 2) {
+    widen(ranges, Ranges{__shfl_xor_sync(kAllLanes, ranges.text_low, other),
+                         __shfl_xor_sync(kAllLanes, ranges.text_high, other),
+                         __shfl_xor_sync(kAllLanes, ranges.image_low, other),
+                         __shfl_xor_sync(kAllLanes, ranges.image_high, other)});
+  }
+  if (thread % 32 == 0) parts[thread / 32] = ranges;
+  __syncthreads();
+  for (int w = 0; w < kChooseWarps; ++w) widen(ranges, parts[w]);
+  return ranges;
+}
+
+/* The substitute of a code with this list of R entries, found by a warp for all its lanes. */
+__device__ __forceinline__ int32_t draw_substitute(const int32_t *list, int R, const uint32_t *present,
+                                                   uint64_t draw) {
+  const int lane = (int)threadIdx.x % 32;
+  int32_t entry = -1;
+  unsigned usable = 0;
+  unsigned n = 0;
+#pragma unroll 1
+  for (int r = 0; r < R; r += 32) {
+    entry = r + lane < R ? list[r + lane] : -1;
+    usable = __ballot_sync(kAllLanes, is_candidate(present, entry));
+    n += (unsigned)__popc(usable);
+  }
+  if (n == 0) return -1;
+  unsigned wanted = (unsigned)uniform_choice(draw, n);
+  if (R > 32) { /* once more, to the 32 entries that hold it */
+#pragma unroll 1
+    for (int r = 0;; r += 32) {
+      entry = r + lane < R ? list[r + lane] : -1;
+      usable = __ballot_sync(kAllLanes, is_candidate(present, entry));
+      const unsigned here = (unsigned)__popc(usable);
+      if (wanted < here) break;
+      wanted -= here;
+    }
+  }
+  const unsigned before = (unsigned)__popc(usable & ((1u << lane) - 1u));
+  const bool own = (usable >> lane & 1u) != 0 && before == wanted;
+  return __shfl_sync(kAllLanes, entry, __ffs((int)__ballot_sync(kAllLanes, own)) - 1);
+}
+
+/* Block b handles image first_image + b: positions, substitutes, and what becomes of its tokens.
+ * `replacements` has room for the tokens of all blocks. `scores` and `orders` have too, unless kShared: up to
+ * kSharedTokens tokens need neither. Loops of a round or two are not unrolled: a block would have more code to
+ * fetch than to run. */
+template <bool kShared>
+__global__ void __launch_bounds__(kChooseThreads)
+    swap_choose_kernel(Inputs in, int64_t first_image, Replacement *replacements, double *scores,
+                       int32_t *orders) {
+  constexpr int kRoom = kShared ? kSharedTokens : 1;
+  __shared__ double shared_score[kRoom];
+  __shared__ int32_t shared_order[kRoom];
+  __shared__ int32_t chosen_position[kRoom];
+  __shared__ int32_t chosen_code[kRoom];
+  __shared__ uint32_t present[kWords];
+  __shared__ int32_t begin_of[kBuckets];
+  __shared__ int32_t end_of[kBuckets]; /* at first the count, and while a bucket is filled what is filled */
+  __shared__ int32_t counted[kChooseWarps];
+  __shared__ Ranges parts[kChooseWarps];
+
+  if (!fine(in.lowest)) return; /* codes are indices */
+  const int thread = (int)threadIdx.x;
+  const int lane = thread % 32;
   const int64_t b = first_image + blockIdx.x;
   const int64_t N = in.params.tokens;
   const int64_t M = in.params.chosen;
@@ -110,78 +175,191 @@ __global__ void __launch_bounds__(kThreads)
   const float *image = in.image + b * N;
   const int32_t *codes = in.codes + b * N;
   int32_t *positions = in.positions + b * M;
-  double *score = scores + (int64_t)blockIdx.x * N;
+  Replacement *replacement = replacements + (int64_t)blockIdx.x * N;
+  double *score = kShared ? shared_score : scores + (int64_t)blockIdx.x * N;
+  int32_t *order = kShared ? shared_order : orders + (int64_t)blockIdx.x * N;
 
-  float text_low, text_high, image_low, image_high;
-  find_range(text, N, scratch, &text_low, &text_high);
-  find_range(image, N, scratch, &image_low, &image_high);
-  for (int64_t i = thread; i < N; i += kThreads) {
-    score[i] = swap_score(in.params.text_weight, text[i], text_low, text_high, image[i], image_low,
-                          image_high);
-  }
   const int words = (int)((in.K + 31) / 32);
-  for (int w = thread; w < words; w += kThreads) present[w] = 0;
-  __syncthreads();
-  for (int64_t i = thread; i < N; i += kThreads) {
-    atomicOr(&present[codes[i] >> 5], 1u << (codes[i] & 31));
+#pragma unroll 1
+  for (int w = thread; w < words; w += kChooseThreads) present[w] = 0;
+  end_of[thread] = 0;
+  const Ranges ranges = find_ranges(text, image, N, parts); /* with a barrier */
+
+#pragma unroll 1
+  for (int64_t i = thread; i < N; i += kChooseThreads) {
+    const int32_t z = codes[i];
+    const double own = swap_score(in.params.text_weight, text[i], ranges.text_low, ranges.text_high,
+                                  image[i], ranges.image_low, ranges.image_high);
+    score[i] = own;
+    atomicOr(&present[z >> 5], 1u << (z & 31));
+    atomicAdd(&end_of[bucket_of(own, kBuckets)], 1);
   }
-  for (int64_t i = thread; i < N; i += kThreads) {
+  __syncthreads();
+
+  /* A thread's bucket begins where those before it end. */
+  const int32_t held = end_of[thread];
+  int32_t up_to = held;
+  for (int back = 1; back < 32; back *= 2) {
+    const int32_t lower = __shfl_sync(kAllLanes, up_to, (lane - back) & 31);
+    if (lane >= back) up_to += lower;
+  }
+  if (lane == 31) counted[thread / 32] = up_to;
+  __syncthreads();
+  int32_t begin = up_to - held;
+  for (int w = 0; w < kChooseWarps; ++w) begin += w < thread / 32 ? counted[w] : 0;
+  begin_of[thread] = begin;
+  end_of[thread] = begin;
+  __syncthreads();
+
+  /* Only buckets that begin below M hold chosen tokens. Their order within a bucket does not matter. */
+#pragma unroll 1
+  for (int64_t i = thread; i < N; i += kChooseThreads) {
+    const int32_t bucket = bucket_of(score[i], kBuckets);
+    if (begin_of[bucket] < M) order[atomicAdd(&end_of[bucket], 1)] = (int32_t)i;
+  }
+  __syncthreads();
+#pragma unroll 1
+  for (int64_t i = thread; i < N; i += kChooseThreads) {
     const double own = score[i];
-    int64_t rank = 0;
-    for (int64_t k = 0; k < N && rank < M; ++k) {
-      if (chosen_before(score[k], (int32_t)k, own, (int32_t)i)) ++rank;
+    const int32_t bucket = bucket_of(own, kBuckets);
+    int32_t rank = begin_of[bucket];
+    if (rank < M) {
+      const int32_t end = end_of[bucket];
+#pragma unroll 4
+      for (int32_t s = begin_of[bucket]; s < end; ++s) {
+        const int32_t k = order[s];
+        rank += chosen_before(score[k], k, own, (int32_t)i) ? 1 : 0;
+      }
     }
-    if (rank < M) positions[rank] = (int32_t)i;
+    if (rank < M) {
+      positions[rank] = (int32_t)i;
+      if (kShared) {
+        chosen_position[rank] = (int32_t)i;
+        chosen_code[rank] = codes[i];
+      }
+    } else {
+      replacement[i] = Replacement{-1, codes[i]};
+    }
   }
   __syncthreads();
 
-  for (int64_t c = thread; c < M; c += kThreads) {
-    const int32_t z = codes[positions[c]];
-    int32_t first = positions[c];
-    for (int64_t other = 0; other < M; ++other) {
-      const int32_t position = positions[other];
-      if (position < first && codes[position] == z) first = position;
+  /* A warp per chosen token. */
+  const int64_t id = in.sample_ids[b];
+#pragma unroll 1
+  for (int64_t c = thread / 32; c < M; c += kChooseWarps) {
+    const int32_t position = kShared ? chosen_position[c] : positions[c];
+    const int32_t z = kShared ? chosen_code[c] : codes[position];
+    int32_t first = position; /* of the chosen ones with code z */
+#pragma unroll 2
+    for (int64_t other = lane; other < M; other += 32) {
+      const int32_t at = kShared ? chosen_position[other] : positions[other];
+      if (at < first && (kShared ? chosen_code[other] : codes[at]) == z) first = at;
     }
-    const uint64_t draw =
-        draw64(in.params.seed, in.sample_ids[b], (uint32_t)first, in.params.step);
-    in.substitutes[b * M + c] = choose_substitute(in.neighbour_lists + z * R, R, present, draw);
-  }
-}
-
-/* A warp per chosen token. `swapped` holds the tokens already. */
-__global__ void __launch_bounds__(kThreads)
-    swap_tokens_kernel(Inputs in, const float *e, float *swapped) {
-  if (!fine(in)) return;
-  const int64_t N = in.params.tokens;
-  const int64_t M = in.params.chosen;
-  const int64_t all = in.params.images * M;
-  const int64_t warps = (int64_t)gridDim.x * (kThreads / 32);
-  for (int64_t c = (int64_t)blockIdx.x * (kThreads / 32) + threadIdx.x / 32; c < all; c += warps) {
-    const int32_t substitute = in.substitutes[c];
-    if (substitute < 0) continue;
-    const int64_t token = c / M * N + in.positions[c];
-    const float *old_codeword = e + in.codes[token] * in.d;
-    const float *new_codeword = e + substitute * in.d;
-    float *v = swapped + token * in.d;
-    for (int64_t t = threadIdx.x % 32; t < in.d; t += 32) {
-      v[t] = in.params.mode == NAS_SWAP_QUANTISED
-                 ? new_codeword[t]
-                 : residual_swap(v[t], old_codeword[t], new_codeword[t]);
+    for (int other = 16; other > 0; other /= 2) {
+      const int32_t theirs = __shfl_sync(kAllLanes, first, lane ^ other);
+      if (theirs < first) first = theirs;
+    }
+    const uint64_t draw = draw64(in.params.seed, id, (uint32_t)first, in.params.step);
+    const int32_t substitute = draw_substitute(in.neighbour_lists + z * R, (int)R, present, draw);
+    if (lane == 0) {
+      in.substitutes[b * M + c] = substitute;
+      replacement[position] = Replacement{substitute, z};
     }
   }
 }
 
-/* lowest NULL stands for no images. One thread. */
-__global__ void swap_verdict_kernel(const unsigned long long *lowest, nas_verdict *verdict) {
+__device__ __forceinline__ float swapped_piece(float v, float codeword, float substitute) {
+  return residual_swap(v, codeword, substitute);
+}
+
+__device__ __forceinline__ float4 swapped_piece(const float4 &v, const float4 &codeword,
+                                                const float4 &substitute) {
+  return float4{residual_swap(v.x, codeword.x, substitute.x), residual_swap(v.y, codeword.y, substitute.y),
+                residual_swap(v.z, codeword.z, substitute.z), residual_swap(v.w, codeword.w, substitute.w)};
+}
+
+__device__ __forceinline__ void write_verdict(const unsigned long long *lowest, nas_verdict *verdict) {
   verdict->status = NAS_OK;
   verdict->bad_row = -1;
-  if (lowest == nullptr) return;
   if (lowest[0] != kNone || lowest[1] != kNone) {
     verdict->status = NAS_INVALID_ARGUMENT;
   } else if (lowest[2] != kNone) {
     verdict->status = NAS_NON_FINITE;
     verdict->bad_row = (int64_t)(lowest[2] / 2);
   }
+}
+
+/* A stretch of tokens in pieces of a float or a float4. */
+struct Stretch {
+  int64_t first_token;
+  int64_t pieces;
+  Divisor width; /* pieces of a token */
+};
+
+/* A thread's pieces: as many loads are in flight. */
+template <class Piece>
+constexpr int kPieces = sizeof(Piece) == 16 ? 4 : 8;
+
+/* Writes the pieces of a stretch; those of swapped tokens alone if kInPlace. `replacements` begins with the
+ * stretch's first token. The verdict may be NULL. Tokens pass through the cache, codewords stay there. */
+template <class Piece, bool kInPlace>
+__global__ void __launch_bounds__(kThreads, 4)
+    swap_tokens_kernel(Inputs in, Stretch of, const Replacement *replacements, const float *e,
+                       nas_verdict *verdict) {
+  constexpr int kCount = kPieces<Piece>;
+  const uint32_t width = of.width.value;
+  const int64_t block = (int64_t)blockIdx.x * (kThreads * kCount); /* its first piece */
+  const int64_t place = of.first_token * width + block + threadIdx.x;
+  const Piece *from = (const Piece *)in.tokens + place;
+  Piece *to = (Piece *)in.swapped + place;
+  const int64_t rest = of.pieces - block;
+  const int left = (int)(rest < kThreads * kCount ? rest : kThreads * kCount) - (int)threadIdx.x;
+
+  /* All loads that need no other one come first, the tokens' before all. */
+  Piece v[kCount] = {};
+#pragma unroll
+  for (int u = 0; u < kCount; ++u) {
+    if (!kInPlace && u * kThreads < left) v[u] = __ldcs(&from[u * kThreads]);
+  }
+  const int64_t token = (int64_t)quotient((uint64_t)block, of.width);
+  /* How far the thread's first piece lies behind that token's first one. */
+  const uint32_t behind = (uint32_t)block - (uint32_t)token * width + threadIdx.x;
+  Replacement by[kCount];
+#pragma unroll
+  for (int u = 0; u < kCount; ++u) {
+    by[u] = Replacement{-1, 0};
+    if (u * kThreads < left) by[u] = replacements[token + small_quotient(behind + u * kThreads, of.width)];
+  }
+  if (verdict != nullptr && blockIdx.x == 0 && threadIdx.x == 0) write_verdict(in.lowest, verdict);
+  if (!fine(in.lowest)) return;
+
+  const bool residual = in.params.mode == NAS_SWAP_RESIDUAL;
+  const Piece *codewords = (const Piece *)e;
+  Piece fresh[kCount] = {};
+  Piece old[kCount] = {};
+#pragma unroll
+  for (int u = 0; u < kCount; ++u) {
+    if (by[u].substitute < 0) continue;
+    const uint32_t on = behind + u * kThreads;
+    const uint32_t at = on - small_quotient(on, of.width) * width; /* in the token */
+    fresh[u] = codewords[(int64_t)by[u].substitute * width + at];
+    if (residual) {
+      if (kInPlace) v[u] = __ldcs(&from[u * kThreads]);
+      old[u] = codewords[(int64_t)by[u].code * width + at];
+    }
+  }
+#pragma unroll
+  for (int u = 0; u < kCount; ++u) {
+    const bool changed = by[u].substitute >= 0;
+    if (changed) v[u] = residual ? swapped_piece(v[u], old[u], fresh[u]) : fresh[u];
+    if (kInPlace ? changed : u * kThreads < left) __stcs(&to[u * kThreads], v[u]);
+  }
+}
+
+/* The verdict where there are no images. One thread. */
+__global__ void no_images_verdict_kernel(nas_verdict *verdict) {
+  verdict->status = NAS_OK;
+  verdict->bad_row = -1;
 }
 
 void check_params(const nas_swap_params &p, int64_t d) {
@@ -227,16 +405,21 @@ void require_request_memory(const Request &request, int device) {
 struct Plan {
   int64_t chunk; /* images at a time */
   Layout layout;
-  size_t lowest_at, scores_at;
+  size_t lowest_at, replacements_at;
+  size_t scores_at = 0, orders_at = 0; /* of more than kSharedTokens tokens */
 
   Plan(int64_t images, int64_t tokens) {
-    chunk = kMostScores / tokens;
+    chunk = kMostTokens / tokens;
     if (chunk < 1) chunk = 1;
     if (chunk > images) chunk = images;
     lowest_at = layout.add<unsigned long long>(kChecks);
-    int64_t scores = images > kMostScores / tokens ? kMostScores : images * tokens;
-    if (scores < tokens) scores = tokens;
-    scores_at = layout.add<double>(scores);
+    int64_t held = images > kMostTokens / tokens ? kMostTokens : images * tokens;
+    if (held < tokens) held = tokens;
+    replacements_at = layout.add<Replacement>(held);
+    if (tokens > kSharedTokens) {
+      scores_at = layout.add<double>(held);
+      orders_at = layout.add<int32_t>(held);
+    }
   }
 };
 
@@ -246,50 +429,64 @@ void set_swap_shape(const nas_codebook *codebook, const nas_swap_params &p) {
             (long long)codebook->K, (long long)codebook->d);
 }
 
-/* Launches the checks of a swap's input; at least one image. */
-Inputs launch_checks(const nas_codebook *codebook, const nas_swap_params &p, const Request &request,
-                     const Plan &plan, const Arrays &scratch, cudaStream_t on) {
-  const int64_t K = codebook->K;
-  const int64_t B = p.images;
-  const int64_t N = p.tokens;
-  unsigned long long *lowest = scratch.at<unsigned long long>(plan.lowest_at);
-  fill_bytes(lowest, 0xff, kChecks, on);
-  launch("check_neighbour_lists", check_range_kernel,
-         dim3(blocks_for(K * p.neighbours, kThreads, 1 << 16)), dim3(kThreads), on,
-         request.neighbour_lists, K * p.neighbours, (int32_t)-1, K, &lowest[0]);
-  launch("check_codes", check_range_kernel, dim3(blocks_for(B * N, kThreads, 1 << 16)),
-         dim3(kThreads), on, request.codes, B * N, (int32_t)0, K, &lowest[1]);
-  launch("check_similarities", check_similarities_kernel,
-         dim3(blocks_for(B * N, kThreads, 1 << 16)), dim3(kThreads), on, request.text,
-         request.image, B * N, N, &lowest[2]);
-  return Inputs{request, p, K, codebook->d, lowest};
+/* Launches the kernels that write `here` images from first_image on; verdict may be NULL. */
+template <class Piece>
+void launch_tokens(const Inputs &in, int64_t first_image, int64_t here, const Replacement *replacements,
+                   const float *e, nas_verdict *verdict, cudaStream_t on) {
+  const int64_t width = in.d * (int64_t)sizeof(float) / (int64_t)sizeof(Piece);
+  const Stretch of{first_image * in.params.tokens, here * in.params.tokens * width,
+                   divisor((uint32_t)width)};
+  const dim3 grid(blocks_for(of.pieces, kThreads * kPieces<Piece>)); /* 2^31 blocks: more than any memory */
+  if (in.swapped == in.tokens) {
+    launch("swap_tokens", swap_tokens_kernel<Piece, true>, grid, dim3(kThreads), on, in, of,
+           replacements, e, verdict);
+  } else {
+    launch("swap_tokens", swap_tokens_kernel<Piece, false>, grid, dim3(kThreads), on, in, of,
+           replacements, e, verdict);
+  }
 }
 
-/* Launches what follows the checks, which swaps nothing where they found something. */
-void launch_swap(const nas_codebook *codebook, const Inputs &in, const Plan &plan,
-                 const Arrays &scratch, cudaStream_t on) {
-  const int64_t B = in.params.images;
-  const int64_t N = in.params.tokens;
-  double *scores = scratch.at<double>(plan.scores_at);
-  if (in.swapped != in.tokens) copy(in.swapped, in.tokens, B * N * in.d, on);
+bool in_float4s(const void *pointer) { return (uintptr_t)pointer % sizeof(float4) == 0; }
+
+/* Launches a swap of at least one image. Where the checks find something, which lies at the returned place
+ * then, the kernels after them write nothing but the verdict, which may be NULL. */
+const unsigned long long *launch_swap(const nas_codebook *codebook, const nas_swap_params &p,
+                                      const Request &request, const Plan &plan, const Arrays &scratch,
+                                      nas_verdict *verdict, cudaStream_t on) {
+  const int64_t B = p.images;
+  const int64_t N = p.tokens;
+  const float *e = codebook->state.e;
+  unsigned long long *lowest = scratch.at<unsigned long long>(plan.lowest_at);
+  Replacement *replacements = scratch.at<Replacement>(plan.replacements_at);
+  const Inputs in{request, p, codebook->K, codebook->d, lowest};
+  fill_bytes(lowest, 0xff, kChecks, on);
+  const int64_t entries = codebook->K * p.neighbours;
+  launch("check_swap", check_swap_kernel,
+         dim3(blocks_for(entries > B * N ? entries : B * N, kThreads, 1 << 16)), dim3(kThreads), on,
+         in, entries, B * N, lowest);
+  const bool wide = in.d % 4 == 0 && in_float4s(in.tokens) && in_float4s(in.swapped) && in_float4s(e);
   for (int64_t first = 0; first < B; first += plan.chunk) {
     const int64_t here = B - first < plan.chunk ? B - first : plan.chunk;
-    launch("swap_choose", swap_choose_kernel, dim3((unsigned)here), dim3(kThreads), on, in, first,
-           scores);
+    launch("swap_choose", N > kSharedTokens ? swap_choose_kernel<false> : swap_choose_kernel<true>,
+           dim3((unsigned)here), dim3(kChooseThreads), on, in, first, replacements,
+           scratch.at<double>(plan.scores_at), scratch.at<int32_t>(plan.orders_at));
+    (wide ? launch_tokens<float4> : launch_tokens<float>)(in, first, here, replacements, e,
+                                                          first == 0 ? verdict : nullptr, on);
   }
-  launch("swap_tokens", swap_tokens_kernel,
-         dim3(blocks_for(B * in.params.chosen, kThreads / 32, 1 << 16)), dim3(kThreads), on, in,
-         (const float *)codebook->state.e, in.swapped);
+  return lowest;
 }
 
 }  // namespace
 
 void load_swap_kernels() {
-  load(check_range_kernel);
-  load(check_similarities_kernel);
-  load(swap_choose_kernel);
-  load(swap_tokens_kernel);
-  load(swap_verdict_kernel);
+  load(check_swap_kernel);
+  load(swap_choose_kernel<true>);
+  load(swap_choose_kernel<false>);
+  load(swap_tokens_kernel<float4, true>);
+  load(swap_tokens_kernel<float4, false>);
+  load(swap_tokens_kernel<float, true>);
+  load(swap_tokens_kernel<float, false>);
+  load(no_images_verdict_kernel);
 }
 
 size_t swap_bytes(const nas_codebook *, const Reservation &most) {
@@ -324,9 +521,10 @@ nas_status nas_swap(const nas_codebook *codebook, const nas_swap_params *params,
     cudaStream_t on = (cudaStream_t)stream;
     const Plan plan(p.images, N);
     Scratch scratch(codebook->cache, plan.layout, on);
-    const Inputs in = launch_checks(codebook, p, request, plan, scratch.arrays(), on);
+    const unsigned long long *lowest =
+        launch_swap(codebook, p, request, plan, scratch.arrays(), nullptr, on);
     unsigned long long found[kChecks];
-    fetch(found, in.lowest, kChecks, on);
+    fetch(found, lowest, kChecks, on); /* waits */
     if (found[0] != kNone) {
       fail(NAS_INVALID_ARGUMENT, "neighbour_lists[%llu][%llu] is %d, outside -1..%lld",
            found[0] / (unsigned long long)p.neighbours, found[0] % (unsigned long long)p.neighbours,
@@ -342,8 +540,6 @@ nas_status nas_swap(const nas_codebook *codebook, const nas_swap_params *params,
       fail(NAS_NON_FINITE, "the %s similarities of image %llu hold a NaN or an infinity",
            found[2] % 2 == 0 ? "text" : "image", found[2] / 2);
     }
-    launch_swap(codebook, in, plan, scratch.arrays(), on);
-    synchronize(on);
   });
 }
 
@@ -362,18 +558,16 @@ nas_status nas_swap_enqueue(nas_codebook *codebook, const nas_swap_params *param
     DeviceGuard guard(codebook->device);
     require_device(verdict, "verdict", 8, codebook->device);
     cudaStream_t on = (cudaStream_t)stream;
-    const unsigned long long *lowest = nullptr;
-    if (p.images > 0) {
-      const Request request{text,       image,     tokens,      codes,  neighbour_lists,
-                            sample_ids, positions, substitutes, swapped};
-      require_request_memory(request, codebook->device);
-      const Plan plan(p.images, p.tokens);
-      const Arrays scratch = reserved_arrays(codebook, plan.layout);
-      const Inputs in = launch_checks(codebook, p, request, plan, scratch, on);
-      launch_swap(codebook, in, plan, scratch, on);
-      lowest = in.lowest;
+    if (p.images == 0) {
+      launch("no_images_verdict", no_images_verdict_kernel, dim3(1), dim3(1), on, verdict);
+      return;
     }
-    launch("swap_verdict", swap_verdict_kernel, dim3(1), dim3(1), on, lowest, verdict);
+    const Request request{text,       image,     tokens,      codes,  neighbour_lists,
+                          sample_ids, positions, substitutes, swapped};
+    require_request_memory(request, codebook->device);
+    const Plan plan(p.images, p.tokens);
+    const Arrays scratch = reserved_arrays(codebook, plan.layout);
+    (void)launch_swap(codebook, p, request, plan, scratch, verdict, on);
   });
 }
 

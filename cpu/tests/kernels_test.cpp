@@ -27,6 +27,7 @@
 #include <thread>
 #include <vector>
 
+#include "../../common/swap.h"
 #include "guarded.h"
 #include "naive.h"
 #include "nas_kernels.h"
@@ -1611,6 +1612,39 @@ static void test_philox() {
   }
 }
 
+/* What the CUDA swap alone takes from common/swap.h: divisions by products, and buckets of scores. */
+static void test_swap_arithmetic() {
+  for (uint32_t value = 1; value <= 4096; ++value) {
+    context = text("division by %u", value);
+    const nas::Divisor by = nas::divisor(value);
+    for (int i = 0; i < 40; ++i) {
+      const uint64_t most = i == 0 ? ((uint64_t)1 << 51) - 1 : random_source() % ((uint64_t)1 << pick(1, 51));
+      const uint64_t multiple = most / value * value;
+      for (uint64_t n : {most, multiple, multiple == 0 ? 0 : multiple - 1}) {
+        CHECK(nas::quotient(n, by) == n / value);
+      }
+      const uint32_t small_most = (uint32_t)(most % ((uint32_t)1 << 19));
+      const uint32_t small_multiple = small_most / value * value;
+      for (uint32_t n : {small_most, small_multiple, small_multiple == 0 ? 0 : small_multiple - 1}) {
+        CHECK(nas::small_quotient(n, by) == n / value);
+      }
+    }
+  }
+  context = "buckets";
+  for (int32_t buckets : {1, 2, 512}) {
+    CHECK(nas::bucket_of(-0.0, buckets) == buckets - 1 && nas::bucket_of(0.0, buckets) == buckets - 1);
+    CHECK(nas::bucket_of(1.0, buckets) == 0 && nas::bucket_of(nextafter(1.0, 2.0), buckets) == 0);
+    for (int i = 0; i < 2000; ++i) {
+      const double a = ldexp((double)(random_source() >> 11), i % 8 == 0 ? -(int)pick(53, 1053) : -53);
+      const double edge = (double)pick(0, buckets) / buckets;
+      const double b = i % 2 == 0 ? fabs(nextafter(edge, (double)pick(0, 1))) : a + 0x1p-30;
+      const int32_t of_a = nas::bucket_of(a, buckets), of_b = nas::bucket_of(b, buckets);
+      CHECK(of_a >= 0 && of_a < buckets && of_b >= 0 && of_b < buckets);
+      CHECK(a > b ? of_a <= of_b : of_a >= of_b);
+    }
+  }
+}
+
 static void test_arguments() {
   context = "arguments";
   CHECK(nas_abi_version() == NAS_ABI_VERSION);
@@ -1844,6 +1878,7 @@ int main(int argc, char **argv) {
     if (test_low_memory() != 0) return 2;
   } else {
     test_philox();
+    test_swap_arithmetic();
     test_arguments();
     test_lookup();
     test_lookup_types();

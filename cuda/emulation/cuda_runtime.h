@@ -235,6 +235,16 @@ inline unsigned __reduce_add_sync(unsigned lanes, unsigned value) {
 inline unsigned __ballot_sync(unsigned lanes, int value) { return emulation::ballot(lanes, value); }
 
 template <class T>
+T __ldcs(const T *address) {
+  return *address;
+}
+
+template <class T>
+void __stcs(T *address, T value) {
+  *address = value;
+}
+
+template <class T>
 T atomicMin(T *address, T value) {
   T old = *address;
   if (value < old) *address = value;
