@@ -9,6 +9,7 @@
 #include <cuda_runtime.h>
 #include <dlfcn.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <unistd.h>
 
@@ -42,6 +43,19 @@ void die(const char *format, ...) {
   fprintf(stderr, "\n");
   va_end(arguments);
   exit(2);
+}
+
+/* The case being run: what a kernel that never ends is told by, when a time limit ends this program. */
+char running[512];
+
+void when_ended(int) {
+  (void)!write(STDOUT_FILENO, running, strlen(running));
+  _exit(1);
+}
+
+void now_running(const std::string &function, const std::string &what, const std::string &side) {
+  snprintf(running, sizeof running, "ended while running %s on %s: %s\n", function.c_str(),
+           side.c_str(), what.c_str());
 }
 
 /* ---------------------------------------------------------------- libraries */
@@ -355,6 +369,11 @@ void compare(const std::string &function, const std::string &what, const Side &r
              subject.name.c_str());
     return;
   }
+  if (expected.outputs.size() != actual.outputs.size()) {
+    complain(function, "%s: %zu outputs on %s, %zu on %s", what.c_str(), expected.outputs.size(),
+             reference.name.c_str(), actual.outputs.size(), subject.name.c_str());
+    return;
+  }
   for (size_t i = 0; i < expected.outputs.size(); ++i) {
     const auto &a = expected.outputs[i];
     const auto &b = actual.outputs[i];
@@ -430,8 +449,10 @@ class Codebook {
 void both(const std::string &function, const std::string &what, const Side &reference,
           const Side &subject, const std::function<Outcome(const Side &)> &run) {
   reference.prepare();
+  now_running(function, what, reference.name);
   Outcome expected = run(reference);
   subject.prepare();
+  now_running(function, what, subject.name);
   Outcome actual = run(subject);
   compare(function, what, reference, expected, subject, actual);
 }
@@ -1764,6 +1785,8 @@ int conclude() {
 }  // namespace
 
 int main(int argc, char **argv) {
+  setvbuf(stdout, nullptr, _IOLBF, BUFSIZ); /* what has been printed is there however this ends */
+  signal(SIGTERM, when_ended);
   Options options = parse(argc, argv);
   printf("seed %llu\n", (unsigned long long)options.seed);
   char line[256];
