@@ -26,9 +26,12 @@ final class StepProfile {
     return means;
   }
 
-  /** A line for each section. */
+  /** A line for each section, or one that says why there is none. */
   String table() {
     Map<String, Double> means = means();
+    if (means.isEmpty()) {
+      return "Time of a step: not measured, as the first " + WARM_UP + " steps do not count\n";
+    }
     double total = means.values().stream().mapToDouble(Double::doubleValue).sum();
     StringBuilder text = new StringBuilder();
     text.append(String.format(Locale.ROOT, "%-20s %10s %8s%n", "Time of a step", "ms", "share"));

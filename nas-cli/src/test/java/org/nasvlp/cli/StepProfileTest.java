@@ -36,6 +36,7 @@ class StepProfileTest {
       profile.add(step(i, 100, 100));
     }
     assertThat(profile.means()).isEmpty();
+    assertThat(profile.table()).contains("not measured", "3 steps");
     profile.add(step(4, 0.01, 0.2));
     profile.add(step(5, 0.03, 0.6));
     assertThat(profile.means().keySet()).containsExactly("data", "backward");
