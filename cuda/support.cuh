@@ -153,7 +153,7 @@ inline unsigned blocks_for(int64_t items, int64_t block, int64_t most = 0x7fffff
 template <int kBytes>
 __device__ __forceinline__ void copy_ahead(void *to, const void *from) {
 #if defined(NAS_EMULATION)
-  memcpy(to, from, kBytes);
+  emulation::copy_ahead(to, from, kBytes, kBytes);
 #else
   asm volatile("cp.async.ca.shared.global [%0], [%1], %2;" ::"r"((unsigned)__cvta_generic_to_shared(to)),
                "l"(from), "n"(kBytes)
@@ -163,7 +163,9 @@ __device__ __forceinline__ void copy_ahead(void *to, const void *from) {
 
 /* Ends a group of copies, which may be empty. */
 __device__ __forceinline__ void end_copies() {
-#if !defined(NAS_EMULATION)
+#if defined(NAS_EMULATION)
+  emulation::end_copies();
+#else
   asm volatile("cp.async.commit_group;" ::: "memory");
 #endif
 }
@@ -171,7 +173,9 @@ __device__ __forceinline__ void end_copies() {
 /* Returns when all of this thread's groups but the last kGroups are there. */
 template <int kGroups>
 __device__ __forceinline__ void wait_ahead() {
-#if !defined(NAS_EMULATION)
+#if defined(NAS_EMULATION)
+  emulation::wait_ahead(kGroups);
+#else
   asm volatile("cp.async.wait_group %0;" ::"n"(kGroups) : "memory");
 #endif
 }

@@ -264,7 +264,7 @@ __global__ void __launch_bounds__(kThreads)
  * returns; cp.async keeps them out of the registers. */
 __device__ __forceinline__ void copy_async(void *to, const void *from, bool real) {
 #if defined(NAS_EMULATION)
-  *(uint4 *)to = real ? *(const uint4 *)from : uint4{0, 0, 0, 0};
+  emulation::copy_ahead(to, from, 16, real ? 16 : 0);
 #else
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(
                    (unsigned)__cvta_generic_to_shared(to)),
@@ -274,7 +274,9 @@ __device__ __forceinline__ void copy_async(void *to, const void *from, bool real
 }
 
 __device__ __forceinline__ void wait_copies() {
-#if !defined(NAS_EMULATION)
+#if defined(NAS_EMULATION)
+  emulation::wait_copies();
+#else
   asm volatile("cp.async.wait_all;" ::: "memory");
 #endif
 }

@@ -170,6 +170,14 @@ void barrier_wait(uint64_t *barrier, unsigned parity);
  * moment. Until then the destination holds a pattern. */
 void copy_bulk(void *to, const void *from, unsigned bytes, uint64_t *barrier);
 
+/* cp.async of `bytes` to shared memory, of which `real` are copied and the rest are zeros; commit_group;
+ * wait_group; wait_all. The copies are made in the waits, at the last moment allowed; until then the
+ * destination holds a pattern. */
+void copy_ahead(void *to, const void *from, unsigned bytes, unsigned real);
+void end_copies();
+void wait_ahead(int groups);
+void wait_copies();
+
 /* bar.sync id, threads */
 void named_barrier(int id, int threads);
 

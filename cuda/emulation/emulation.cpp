@@ -125,6 +125,13 @@ struct Copy {
   Barrier *barrier;
 };
 
+/* A copy of one thread's. */
+struct Ahead {
+  char *to;
+  const char *from;
+  unsigned bytes, real;
+};
+
 /* A lane's part of a warpgroup's asynchronous product. */
 struct Product {
   int *d;
@@ -145,6 +152,7 @@ struct Fiber {
   size_t due = 0;  /* kProducts: how many of `products` must be done */
   bool fenced = false;
   std::vector<Product> products; /* in flight, the oldest first */
+  std::vector<std::vector<Ahead>> aheads{1}; /* in flight by group, the oldest first; the last is open */
 };
 
 constexpr size_t kStackBytes = 256 << 10;
@@ -361,6 +369,7 @@ void start_shared() {
   for (Fiber &fiber : m.fibers) {
     fiber.products.clear();
     fiber.fenced = false;
+    fiber.aheads.assign(1, {});
   }
   m.shared_memory.resize(m.shared_bytes + kSharedOffset + kCanary + 1024);
   const uintptr_t start = (uintptr_t)m.shared_memory.data();
@@ -373,6 +382,9 @@ void end_shared(const char *name) {
   if (!m.copies.empty()) stop(name, "ends while copies are in flight");
   for (const Fiber &fiber : m.fibers) {
     if (!fiber.products.empty()) stop(name, "ends while products are in flight");
+    for (const auto &group : fiber.aheads) {
+      if (!group.empty()) stop(name, "ends while copies are in flight");
+    }
   }
   for (size_t i = 0; i < kCanary; ++i) {
     if (m.shared[m.shared_bytes + i] != kPattern || m.shared[-1 - (std::ptrdiff_t)i] != kPattern) {
@@ -653,6 +665,33 @@ void copy_bulk(void *to, const void *from, unsigned bytes, uint64_t *barrier) {
   if (!inside(from, bytes)) stop(kernel, "a copy of what is not device memory");
   memset(to, kPattern, bytes);
   machine.copies.push_back(Copy{(char *)to, (const char *)from, bytes, &known_barrier(barrier)});
+}
+
+void copy_ahead(void *to, const void *from, unsigned bytes, unsigned real) {
+  const char *const kernel = "with copies ahead";
+  if ((uintptr_t)to % bytes != 0 || (uintptr_t)from % bytes != 0) stop(kernel, "addresses out of line");
+  if (real > 0 && !inside(from, real)) stop(kernel, "a copy of what is not device memory");
+  memset(to, kPattern, bytes);
+  machine.fibers[(size_t)machine.current].aheads.back().push_back(
+      Ahead{(char *)to, (const char *)from, bytes, real});
+}
+
+void end_copies() { machine.fibers[(size_t)machine.current].aheads.emplace_back(); }
+
+void wait_ahead(int groups) {
+  auto &aheads = machine.fibers[(size_t)machine.current].aheads;
+  while (aheads.size() > (size_t)groups + 1) {
+    for (const Ahead &copy : aheads.front()) {
+      memcpy(copy.to, copy.from, copy.real);
+      memset(copy.to + copy.real, 0, copy.bytes - copy.real);
+    }
+    aheads.erase(aheads.begin());
+  }
+}
+
+void wait_copies() {
+  end_copies();
+  wait_ahead(0);
 }
 
 void named_barrier(int id, int threads) {
