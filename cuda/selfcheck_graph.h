@@ -21,6 +21,8 @@ enum StepFault {
   kBadRow,         /* of x: nothing of it may come into the codebook */
   kBadCode,        /* of y */
   kBadRowOfY,
+  kBadRowThenCode, /* of y: the lower row is the one to be told */
+  kBadCodeThenRow,
   kLargeRows,      /* of y: a codeword would not be finite */
   kBadSwapCode,
   kBadList,
@@ -64,6 +66,14 @@ Step random_step(Random &random, const StepShape &shape, StepFault fault) {
   if (fault == kBadRow) any(step.x) = random.below(2) == 0 ? NAN : INFINITY;
   if (fault == kBadCode) any(step.y_codes) = random.below(2) == 0 ? (int32_t)K : INT_MIN;
   if (fault == kBadRowOfY) any(step.y) = -INFINITY;
+  if (fault == kBadRowThenCode) {
+    step.y[(size_t)random.below(d)] = NAN;
+    step.y_codes.back() = (int32_t)K;
+  }
+  if (fault == kBadCodeThenRow) {
+    step.y_codes.front() = -1;
+    step.y.back() = NAN;
+  }
   if (fault == kLargeRows) {
     std::fill(step.y.begin(), step.y.end(), 3e38f);
     std::fill(step.y_codes.begin(), step.y_codes.end(), (int32_t)(K / 2));
