@@ -61,8 +61,9 @@ struct Tile {
  * Adds `count` pairs, each row * kUnit + code - tile.first_code, to what is known of their rows. kTeam
  * threads take part, of which `thread` is this one's number, and sync() is their barrier;
  * kTeam >= kTileRows.
- * kTermsAhead terms of a distance are loaded before they are added. `distance`: room for `count`. `previous`: thread i's own copy of best.distance[i], kNone at first. The
- * pairs must have been made visible by a barrier; ends with one.
+ * kTermsAhead terms of a distance are loaded before they are added. `distance`: room for `count`.
+ * `previous`: thread i's own copy of best.distance[i], kNone at first. The pairs must have been made visible
+ * by a barrier; ends with one.
  */
 template <int kUnit, int kTeam, int kTermsAhead, class Sync>
 __device__ __forceinline__ void decide_pairs(const Tile &tile, const uint32_t *pairs,
@@ -152,7 +153,7 @@ __device__ __forceinline__ void decide(const Tile &tile, const uint32_t (&chosen
     __syncthreads();
 
     decide_pairs<kTileCodes, kThreads, 8>(tile, candidates.pair, candidates.distance, count, best,
-                                       previous, thread, [] { __syncthreads(); });
+                                          previous, thread, [] { __syncthreads(); });
   }
 }
 

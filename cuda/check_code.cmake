@@ -1,5 +1,5 @@
-# Compiles the screening kernels and looks at what became of them: the tensor cores' instructions must be
-# there, and the kernels that live in registers must not spill more than is known here.
+# Compiles the kernels that matter and looks at what became of them: the instructions that they are made for
+# must be there, and they must not spill more registers than is known here.
 #   cmake -DNVCC=... -DSOURCE=<this folder> -DINCLUDE=<include folder> -DWORK=<scratch folder> -P check_code.cmake
 file(MAKE_DIRECTORY ${WORK})
 set(failures 0)
@@ -49,7 +49,7 @@ code(80 lookup mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32)
 spills(80 lookup_tensor_kernel 36)
 spills(80 lookup_screen_kernel 12)
 foreach(architecture 90a 80)
-  code(${architecture} update cp.async.ca.shared.global)
+  code(${architecture} update cp.async.cg.shared.global)
   spills(${architecture} update_codewords_kernel 0)
   spills(${architecture} sum_runs_kernel 0)
   code(${architecture} swap ld.global.cs.v4.f32)

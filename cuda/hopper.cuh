@@ -13,9 +13,10 @@
  * the value of w_ij for the largest terms of a tile's codewords, and b_i the least upper bound known,
  *   U_i = min (b_i, min_j u_ij + W_i) bounds the least distance, and u_ij > U_i + W_i rules j out.
  * That takes four instructions a pair. w_ij itself is computed for the others alone, which are listed, and
- * lowers b_i further. What w_ij leaves is decided in float64 when the list is full, or at the end, when
- * b_i has gone down as far as it will. The sum U_i + W_i is off by one rounding, for which the bound of
- * tensor.cuh has room.
+ * lowers b_i further. What w_ij leaves is decided in float64 when the list is full, or at the end, when all
+ * scores are known: first the pair of each row that looks nearest, whose distance lowers b_i by the width of
+ * its bound, and then what that leaves. The sum U_i + W_i is off by one rounding: where it matters, by less
+ * than u |u_ij|, for which the bound of tensor.cuh has room.
  */
 #ifndef NAS_CUDA_HOPPER_CUH
 #define NAS_CUDA_HOPPER_CUH
@@ -48,7 +49,7 @@ struct GroupMemory {
   double distance[kGroupListed];
   __align__(16) float code[kTileCodes][2]; /* squared length and scale of the tile's codewords */
   float4 most[4];              /* largest spread, reach and slack of each warp's 32 */
-  Best best;                   /* best.listed: entries of `listed` */
+  Best best;                   /* best.listed: entries of the list */
   int kept_count;
 };
 
@@ -177,8 +178,9 @@ __device__ __forceinline__ float pair_error(const float4 &row, float spread, flo
   return __fmaf_rn(row.y, spread, __fmaf_rn(row.z, reach, __fadd_rn(slack, row.w)));
 }
 
-/* Moves the pairs that the bounds leave from the front of the group's list to own.kept, or, those that
- * have the least lower bound of their row, only these. Returns how many. All threads of the group. */
+/* Puts into own.kept what the bounds leave of the first `count` entries of the group's list: of pairs with
+ * the least lower bound of their row if `first`, else of the others. Returns how many. All threads of the
+ * group. */
 template <class Sync>
 __device__ __forceinline__ int keep_pairs(HopperMemory &memory, GroupMemory &own, int count, bool first,
                                           Sync sync) {
@@ -347,7 +349,7 @@ __device__ __forceinline__ void consume(const TensorProblem &p, HopperMemory &me
           if ((chosen[r] >> bit & 1u) == 0) continue;
           if ((unsigned)at < kGroupListed) {
             own.pair[at] = (uint32_t)(row_of(r) * kPairCodes + first_code + bit / 2 * 8 +
-                                             2 * quad_lane + bit % 2);
+                                      2 * quad_lane + bit % 2);
             own.lower[at] = __int_as_float(sum[r / 2][bit / 2 * 4 + 2 * (r % 2) + bit % 2]);
           }
           ++at;

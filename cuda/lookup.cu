@@ -134,7 +134,7 @@ __global__ void __launch_bounds__(kThreads, 2) lookup_screen_kernel(Problem p) {
       for (int i = 0; i < 4; ++i) {
         next_x[i] = column + i < own_columns ? sub32(own_x[column + i], centre[i]) : 0.0f;
       }
-      copy_async(&memory.tiles.e[stage][load_depth][load_code],
+      copy_ahead<16>(&memory.tiles.e[stage][load_depth][load_code],
                  &p.screen[(unsigned)((column + load_depth) * padded_K + first_code + load_code)],
                  true);
     };

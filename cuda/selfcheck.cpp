@@ -743,9 +743,35 @@ constexpr RowsOfCodes kManyRows[] = {
 /* The same on a device. */
 constexpr RowsOfCodes kMostRows[] = {{(1 << 20) + 5, 300, 4}, {65536, 2048, 64}, {65536, 7, 72}};
 
+/* Calls one(rows, K, d, fault) for batches of all sizes. Faults: 3 a row that is not finite, 4 a code out of
+ * range, 5 both. */
+template <class One>
+void for_batches(Random &random, const Options &options, One &&one) {
+  for (int64_t rows : {0, 1, 2, 63, 257, 1000, 3000}) {
+    for (int64_t K : {1, 2, 31, 256, 257, 512, 2048, NAS_MAX_CODEWORDS}) {
+      for (int64_t d : kWidths) {
+        if (!affordable(options, rows + K, 64, d)) continue;
+        one(rows, K, d, rows == 0 ? 0 : (int)random.below(6));
+      }
+    }
+  }
+  for (const auto &[rows, K, d] : kManyRows) {
+    for (int fault : {0, 3, 4}) one(rows, K, d, fault);
+  }
+  for (const auto &[rows, K, d] : kMostRows) {
+    if (options.work < 1e9) continue;
+    for (int fault : {0, 3}) one(rows, K, d, fault);
+  }
+}
+
+/* In long batches near the end: in the last chunk. */
+int64_t some_row(Random &random, int64_t rows) {
+  return rows - 1 - random.below(rows > 600 ? rows / 4 : rows);
+}
+
 void check_accumulate(const Side &reference, const Side &subject, Random &random,
                       const Options &options) {
-  auto one = [&](int64_t rows, int64_t K, int64_t d, int fault) {
+  for_batches(random, options, [&](int64_t rows, int64_t K, int64_t d, int fault) {
     /* Only a wide range of magnitudes makes float64 sums depend on their order. */
     Kind kind = random.below(2) == 0 ? Kind::kBits : any_kind(random);
     int64_t stride = d + (random.below(2) == 0 ? 0 : random.below(9));
@@ -758,10 +784,8 @@ void check_accumulate(const Side &reference, const Side &subject, Random &random
       codes[(size_t)i] =
           (int32_t)(skewed && random.below(10) != 0 ? K / 2 : random.below(K));
     }
-    /* In long batches near the end: in the last chunk. */
-    auto some_row = [&] { return rows - 1 - random.below(rows > 600 ? rows / 4 : rows); };
-    if (fault == 4 || fault == 5) codes[(size_t)some_row()] = (int32_t)K;
-    if (fault == 3 || fault == 5) x[(size_t)(some_row() * stride + random.below(d))] = NAN;
+    if (fault == 4 || fault == 5) codes[(size_t)some_row(random, rows)] = (int32_t)K;
+    if (fault == 3 || fault == 5) x[(size_t)(some_row(random, rows) * stride + random.below(d))] = NAN;
     std::vector<double> counts((size_t)K);
     std::vector<double> sums((size_t)(K * d));
     bool whole = random.below(2) == 0;
@@ -829,28 +853,13 @@ void check_accumulate(const Side &reference, const Side &subject, Random &random
       compare("accumulate", what + ", split only on the reference", reference, expected,
               subject, actual);
     }
-  };
-  for (int64_t rows : {0, 1, 2, 63, 257, 1000, 3000}) {
-    for (int64_t K : {1, 2, 31, 256, 257, 512, 2048, NAS_MAX_CODEWORDS}) {
-      for (int64_t d : kWidths) {
-        if (!affordable(options, rows + K, 64, d)) continue;
-        one(rows, K, d, rows == 0 ? 0 : (int)random.below(6));
-      }
-    }
-  }
-  for (const auto &[rows, K, d] : kManyRows) {
-    for (int fault : {0, 3, 4}) one(rows, K, d, fault);
-  }
-  for (const auto &[rows, K, d] : kMostRows) {
-    if (options.work < 1e9) continue;
-    for (int fault : {0, 3}) one(rows, K, d, fault);
-  }
+  });
 }
 
 /* Updates and accumulations of rows of every element type. */
 void check_update(const Side &reference, const Side &subject, Random &random,
                   const Options &options) {
-  auto one = [&](int64_t rows, int64_t K, int64_t d, int fault) {
+  for_batches(random, options, [&](int64_t rows, int64_t K, int64_t d, int fault) {
     const int32_t type = (int32_t)random.below(3);
     const int64_t stride = d + (random.below(2) == 0 ? 0 : random.below(9));
     const int64_t elements = rows == 0 ? 0 : (rows - 1) * stride + d;
@@ -875,10 +884,9 @@ void check_update(const Side &reference, const Side &subject, Random &random,
                                    : sign << 15 | (uint32_t)random.below(0x7c00));
       }
     }
-    auto some_row = [&] { return rows - 1 - random.below(rows > 600 ? rows / 4 : rows); };
-    if (fault == 4 || fault == 5) codes[(size_t)some_row()] = (int32_t)K;
+    if (fault == 4 || fault == 5) codes[(size_t)some_row(random, rows)] = (int32_t)K;
     if (fault == 3 || fault == 5) {
-      put(some_row(), random.below(d),
+      put(some_row(random, rows), random.below(d),
           type == NAS_FLOAT32 ? 0x7f800000u : type == NAS_BFLOAT16 ? 0x7f80u : 0x7c00u);
     }
     const std::string what =
@@ -909,22 +917,7 @@ void check_update(const Side &reference, const Side &subject, Random &random,
       }
       return outcome;
     });
-  };
-  for (int64_t rows : {0, 1, 63, 257, 1000}) {
-    for (int64_t K : {1, 2, 31, 257, 2048}) {
-      for (int64_t d : kWidths) {
-        if (!affordable(options, rows + K, 64, d)) continue;
-        one(rows, K, d, rows == 0 ? 0 : (int)random.below(6));
-      }
-    }
-  }
-  for (const auto &[rows, K, d] : kManyRows) {
-    for (int fault : {0, 3, 4}) one(rows, K, d, fault);
-  }
-  for (const auto &[rows, K, d] : kMostRows) {
-    if (options.work < 1e9) continue;
-    for (int fault : {0, 3}) one(rows, K, d, fault);
-  }
+  });
 }
 
 void check_apply(const Side &reference, const Side &subject, Random &random,
@@ -1577,6 +1570,9 @@ void bench(const Side &side, const Options &options) {
     if (status != NAS_OK) die("%s", side.api->last_error());
   };
   auto wait = [&] { must(cudaStreamSynchronize((cudaStream_t)side.stream), "waiting"); };
+  auto timed = [&](int32_t tier) {
+    return tier <= side.api->best_tier() && (options.tier < 0 || tier <= options.tier);
+  };
   printf("| function | size | median ms | rate |\n| --- | --- | --- | --- |\n");
   for (int64_t rows : {6272, 65536}) {
     const int64_t K = 2048;
@@ -1591,8 +1587,7 @@ void bench(const Side &side, const Options &options) {
     double seconds = 0.0;
     std::vector<int32_t> first;
     for (const auto &of : kCudaTiers) {
-      if (of.tier > side.api->best_tier()) continue;
-      if (options.tier >= 0 && of.tier > options.tier) continue;
+      if (!timed(of.tier)) continue;
       need(side.api->set_tier(of.tier));
       seconds = median_seconds([&] {
         need(side.api->lookup(codebook.get(), x_in.data(), NAS_FLOAT32, rows, d, indices.data(),
@@ -1645,7 +1640,7 @@ void bench(const Side &side, const Options &options) {
       printf("| apply | K %lld, d %lld | %.3f | |\n", (long long)K, (long long)d, seconds * 1e3);
       Array<int32_t> lists(side, std::vector<int32_t>((size_t)(K * 32)));
       for (const auto &of : kCudaTiers) {
-        if (of.tier > NAS_TIER_TENSOR || of.tier > side.api->best_tier()) continue;
+        if (of.tier > NAS_TIER_TENSOR || !timed(of.tier)) continue;
         need(side.api->set_tier(of.tier));
         seconds = median_seconds([&] {
           need(side.api->neighbours(codebook.get(), 32, nullptr, lists.data(), side.stream));

@@ -148,16 +148,24 @@ inline unsigned blocks_for(int64_t items, int64_t block, int64_t most = 0x7fffff
 
 /* ---------------------------------------------------------------- copies within kernels */
 
-/* Copies 4, 8 or 16 bytes to shared memory some time before wait_ahead() says so; the places and the size
- * agree in alignment. cp.async keeps them out of the registers. */
+/* Copies 8 or 16 bytes to shared memory, zeros instead where `real` is false, some time before wait_ahead() or
+ * wait_copies() returns; the places and the size agree in alignment. cp.async keeps them out of the registers. */
 template <int kBytes>
-__device__ __forceinline__ void copy_ahead(void *to, const void *from) {
+__device__ __forceinline__ void copy_ahead(void *to, const void *from, bool real = true) {
+  static_assert(kBytes == 8 || kBytes == 16, "of those only the larger one can pass the first cache by");
 #if defined(NAS_EMULATION)
-  emulation::copy_ahead(to, from, kBytes, kBytes);
+  emulation::copy_ahead(to, from, kBytes, real ? kBytes : 0);
 #else
-  asm volatile("cp.async.ca.shared.global [%0], [%1], %2;" ::"r"((unsigned)__cvta_generic_to_shared(to)),
-               "l"(from), "n"(kBytes)
-               : "memory");
+  const unsigned place = (unsigned)__cvta_generic_to_shared(to);
+  if constexpr (kBytes == 16) {
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(place), "l"(from),
+                 "r"(real ? 16 : 0)
+                 : "memory");
+  } else {
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 8, %2;" ::"r"(place), "l"(from),
+                 "r"(real ? 8 : 0)
+                 : "memory");
+  }
 #endif
 }
 
@@ -177,6 +185,15 @@ __device__ __forceinline__ void wait_ahead() {
   emulation::wait_ahead(kGroups);
 #else
   asm volatile("cp.async.wait_group %0;" ::"n"(kGroups) : "memory");
+#endif
+}
+
+/* Returns when all of this thread's copies are there, whether in groups or not. */
+__device__ __forceinline__ void wait_copies() {
+#if defined(NAS_EMULATION)
+  emulation::wait_copies();
+#else
+  asm volatile("cp.async.wait_all;" ::: "memory");
 #endif
 }
 

@@ -57,23 +57,18 @@ __device__ __forceinline__ double warp_sum(double value) {
   return value;
 }
 
-/* One warp quantises one codeword x, less the centre, and writes it as row `row` of q, padded_d bytes, zero beyond
- * d; what that leaves over likewise, in integers of 1/256 of the scale, as row `row` of p. */
+/* One warp quantises one codeword x, less the centre, and writes it as row `row` of q, padded_d bytes, zero
+ * beyond d; what that leaves over likewise, in integers of 1/256 of the scale, as row `row` of p. */
 __device__ __forceinline__ Quantised quantise(const float *x, const float *centre, int64_t d,
-                                              int64_t row, int64_t padded_d, int8_t *q, int8_t *p,
-                                              bool *bad) {
+                                              int64_t row, int64_t padded_d, int8_t *q, int8_t *p) {
   const int lane = (int)threadIdx.x % 32;
   double sum = 0.0;
   float largest = 0.0f;
-  bool wrong = false;
   for (int64_t t = lane; t < d; t += 32) {
-    const float value = x[t];
-    wrong = wrong || !is_finite(value);
-    const float centred = sub32(value, centre[t]);
+    const float centred = sub32(x[t], centre[t]);
     sum += (double)centred * (double)centred;
     largest = fmaxf(largest, fabsf(centred));
   }
-  *bad = wrong;
   sum = warp_sum(sum);
   for (int offset = 16; offset > 0; offset /= 2) {
     largest = fmaxf(largest, __shfl_xor_sync(kAllLanes, largest, offset));
@@ -123,10 +118,10 @@ __device__ __forceinline__ Quantised quantise(const float *x, const float *centr
 
 /* What the screening kernels read of codewords; all padded to whole tiles of them. */
 struct CodeTerms {
-  float *square, *length, *slack;                  /* in float32 */
-  int8_t *q, *p;                                   /* in int8, and its second level */
+  float *square, *length, *slack; /* in float32 */
+  int8_t *q, *p;                  /* in int8, and its second level */
   float *scale, *spread, *reach, *slack8;
-  float4 *terms;                                   /* of neighbours.cu */
+  float4 *terms; /* of neighbours.cu */
 };
 
 /* A warp per codeword. */
@@ -135,9 +130,8 @@ __global__ void __launch_bounds__(kThreads)
                      const float *centre, CodeTerms out) {
   const int64_t j = (int64_t)blockIdx.x * (kThreads / 32) + threadIdx.x / 32;
   if (j >= padded_K) return;
-  bool bad = false;
   const Quantised of =
-      quantise(j < K ? e + j * d : e, centre, j < K ? d : 0, j, padded_d, out.q, out.p, &bad);
+      quantise(j < K ? e + j * d : e, centre, j < K ? d : 0, j, padded_d, out.q, out.p);
   if (threadIdx.x % 32 != 0) return;
   const float infinity = __int_as_float(0x7f800000);
   out.scale[j] = (float)of.scale;
@@ -260,27 +254,6 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-/* Copies 16 bytes to shared memory, zeros instead where `real` is false, some time before wait_copies()
- * returns; cp.async keeps them out of the registers. */
-__device__ __forceinline__ void copy_async(void *to, const void *from, bool real) {
-#if defined(NAS_EMULATION)
-  emulation::copy_ahead(to, from, 16, real ? 16 : 0);
-#else
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(
-                   (unsigned)__cvta_generic_to_shared(to)),
-               "l"(from), "r"(real ? 16 : 0)
-               : "memory");
-#endif
-}
-
-__device__ __forceinline__ void wait_copies() {
-#if defined(NAS_EMULATION)
-  emulation::wait_copies();
-#else
-  asm volatile("cp.async.wait_all;" ::: "memory");
-#endif
-}
-
 /* Float32 as an integer of the same order, so that atomicMin finds the least; not NaN. */
 __device__ __forceinline__ int ordered(float value) {
   const int bits = __float_as_int(value);
@@ -376,9 +349,9 @@ __global__ void __launch_bounds__(kThreads, 2) lookup_tensor_kernel(TensorProble
 #pragma unroll
       for (int half = 0; half < 2; ++half) {
         const int row = load_row + 64 * half;
-        copy_async(&memory.tiles.x[stage][row][4 * load_part], x8 + at + 64 * half * kInt8Columns,
+        copy_ahead<16>(&memory.tiles.x[stage][row][4 * load_part], x8 + at + 64 * half * kInt8Columns,
                    row < rows);
-        copy_async(&memory.tiles.e[stage][row][4 * load_part], e8 + at + 64 * half * kInt8Columns,
+        copy_ahead<16>(&memory.tiles.e[stage][row][4 * load_part], e8 + at + 64 * half * kInt8Columns,
                    true);
       }
     };

@@ -33,12 +33,12 @@ constexpr int64_t kChunkRows = 1 << 20; /* rows sorted at a time: bounds the scr
 constexpr int kLongRun = 256;           /* rows of a code beyond which blocks of their own add them */
 #endif
 constexpr int kSortTile = kThreads * kRounds; /* codes of a block; a warp takes 32 * kRounds in a row */
-constexpr int kSumThreads = 64;               /* of a block that adds rows; 1 or 4 columns each */
 constexpr int kStepThreads = 128;
-constexpr int kSumBlocks = 16;                /* of them at a time on a multiprocessor: 64 registers a thread */
-constexpr int kAhead = 8; /* rows loaded before they are added */
-constexpr int kStages = 4;     /* of the ring for long runs */
-constexpr int kStageRows = 16; /* of a stage */
+constexpr int kSumThreads = 64; /* of a block that adds rows; 1 or 4 columns each */
+constexpr int kSumBlocks = 16;  /* of them at a time on a multiprocessor: 64 registers a thread */
+constexpr int kAhead = 8;       /* rows loaded before they are added */
+constexpr int kStages = 4;      /* of the ring for long runs */
+constexpr int kStageRows = 16;  /* of a stage */
 constexpr unsigned kAllLanes = 0xffffffffu;
 
 /* What can be wrong with a batch or a step; kNone where nothing is. */
@@ -557,7 +557,8 @@ __device__ __forceinline__ bool search_rows(const Addends &of) {
 }
 
 /* Adds up the rows of a block's code and columns: those of one code with a long run, 64 columns, or of any
- * other code, 64 * kWide. first(t, j, sum) sets the sums to begin with, last(t, j, sum) takes them. */
+ * other code, 64 * kWide. first(t, j, sum) sets the sums to begin with, zeros at
+ * first; last(t, j, sum) takes them. */
 template <class E, int kWide, class First, class Last>
 __device__ __forceinline__ void add_rows(const Addends &of, First &&first, Last &&last) {
   if (search_rows<E>(of)) return;
@@ -602,8 +603,9 @@ __global__ void __launch_bounds__(kSumThreads, kSumBlocks)
   add_rows<E, kWide>(
       of,
       [=](int64_t t, int64_t j, auto &sum) {
+        if (in == nullptr) return; /* zeros already */
         const double *from = in + j * of.d + t;
-        for (double &value : sum) value = in == nullptr ? 0.0 : *from++;
+        for (double &value : sum) value = *from++;
       },
       [=](int64_t t, int64_t j, const auto &sum) {
         const Run run = of.runs[j];

@@ -82,8 +82,8 @@ enum {
   NAS_TIER_AVX512 = 2,      /* AVX-512 F, DQ, BW, VL */
   NAS_TIER_AVX512_VNNI = 3, /* and VNNI: screening in int8 */
   NAS_TIER_AMX = 4,         /* and AMX-INT8, where the operating system grants it */
-  NAS_TIER_TENSOR = 5,      /* CUDA, compute capability 8.0 or higher: lookups screen in int8 (mma) */
-  NAS_TIER_HOPPER = 6       /* CUDA, compute capability 9.0 alone: lookups screen in int8 (wgmma) */
+  NAS_TIER_TENSOR = 5,      /* CUDA, compute capability 8.0 or higher: screening in int8 (mma) */
+  NAS_TIER_HOPPER = 6       /* CUDA, compute capability 9.0 alone: lookups by wgmma, else as TENSOR */
 };
 
 /* Element types of feature rows. The narrower two are widened to float32 exactly; all that follows is

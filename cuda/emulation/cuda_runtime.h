@@ -272,12 +272,6 @@ inline int atomicAdd(int *address, int value) {
   return old;
 }
 
-inline unsigned atomicAdd(unsigned *address, unsigned value) {
-  unsigned old = *address;
-  *address += value;
-  return old;
-}
-
 inline unsigned atomicOr(unsigned *address, unsigned value) {
   unsigned old = *address;
   *address |= value;
@@ -287,7 +281,6 @@ inline unsigned atomicOr(unsigned *address, unsigned value) {
 inline int __popc(unsigned value) { return __builtin_popcount(value); }
 inline int __ffs(int value) { return __builtin_ffs(value); }
 inline float __int_as_float(int value) { return emulation::reinterpret<float>(value); }
-inline void __threadfence() {}
 inline int __float_as_int(float value) { return emulation::reinterpret<int>(value); }
 inline long long __double_as_longlong(double value) {
   return emulation::reinterpret<long long>(value);

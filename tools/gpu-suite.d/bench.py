@@ -3,9 +3,10 @@
 usage: bench.py LIBRARY [--seed N] [--tier NAME] [--device cpu]
 
 Prints Markdown tables. Results are compared before anything is timed; a disagreement is exit code
-1 at the end, a missing torch or device exit code 77. Times are medians of wall-clock time per call, the wait
-for the device included, for both sides. --tier leaves out the tiers above it. With --device cpu and the host library the script itself can
-be tried on small sizes where there is no device; its figures mean nothing then.
+1 at the end, a missing torch or device exit code 77. Times are medians of wall-clock time per call, the
+wait for the device included, for both sides. --tier leaves out the tiers above it. With --device cpu and
+the host library the script itself can be tried on small sizes where there is no device; its figures mean
+nothing then.
 """
 
 import argparse
@@ -131,7 +132,7 @@ DISAGREEMENTS = []
 
 
 def require(condition, what):
-    """Notes a disagreement and goes on: the rest is worth knowing too, and the device is not ours for long."""
+    """Notes a disagreement and goes on, as the rest is worth knowing too."""
     if not condition:
         DISAGREEMENTS.append(what)
         print(f"DISAGREEMENT: {what}", flush=True)

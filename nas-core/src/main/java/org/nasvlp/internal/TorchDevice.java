@@ -11,6 +11,7 @@ import org.bytedeco.pytorch.MemoryFormatOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch_cuda;
 import org.nasvlp.config.TrainingConfig;
 import org.nasvlp.kernels.Backend;
 import org.nasvlp.kernels.Kernels;
@@ -110,7 +111,7 @@ public final class TorchDevice {
     context.setDeterministicAlgorithms(true, false);
     // Nothing here reads what it has not written; filling it with NaN costs a launch per operation.
     context.setDeterministicFillUninitializedMemory(false);
-    // It plans anew, for tenths of a second, whenever a length or a number of pairs is new.
+    // One way of attention on every card.
     context.setSDPUseCuDNN(false);
     context.setDeterministicCuDNN(true);
     context.setBenchmarkCuDNN(false);
@@ -223,7 +224,10 @@ public final class TorchDevice {
     }
   }
 
-  /** LibTorch's own way to a device, without its further bindings for CUDA and what they load. */
+  /**
+   * LibTorch's own way to a device. Its further bindings for CUDA, and what they load, come in only
+   * where a program works on a stream of its own.
+   */
   private static final class Cuda {
     static byte makeCurrent(byte index) {
       try (PointerScope scope = new PointerScope()) {
@@ -241,12 +245,7 @@ public final class TorchDevice {
                 .getDeviceGuardImpl(torch.DeviceType.CUDA)
                 .getStream(new Device(torch.DeviceType.CUDA, index))
                 .id();
-        if (id != 0) {
-          throw new IllegalStateException(
-              "LibTorch works on another stream than its default one, which the kernels cannot"
-                  + " follow");
-        }
-        return 0L;
+        return id == 0 ? 0 : torch_cuda.getCurrentCUDAStream(index).stream().address();
       }
     }
   }

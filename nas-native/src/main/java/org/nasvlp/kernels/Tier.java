@@ -18,13 +18,15 @@ public enum Tier {
   /** AMX-INT8 besides, where the operating system grants it. */
   AMX,
   /**
-   * CUDA, compute capability 8.0 and later: lookups screen in int8 on tensor cores. Not verified on
-   * a device, and so only in use where {@code -Dnas.cuda.tier=tensor} asks for it.
+   * CUDA, compute capability 8.0 and later: lookups and neighbour lists screen in int8 on tensor
+   * cores. Not verified on a device, and so only in use where {@code -Dnas.cuda.tier=tensor} asks
+   * for it.
    */
   TENSOR,
   /**
-   * CUDA, compute capability 9.0 alone: lookups screen in int8 by warpgroup products (wgmma). Not
-   * verified on a device, and so only in use where {@code -Dnas.cuda.tier=hopper} asks for it.
+   * CUDA, compute capability 9.0 alone: lookups screen in int8 by warpgroup products (wgmma), lists
+   * as in {@link #TENSOR}. Not verified on a device, and so only in use where {@code
+   * -Dnas.cuda.tier=hopper} asks for it.
    */
   HOPPER;
 
