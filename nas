@@ -79,10 +79,8 @@ find_java() {
 
 # Whether a source file is newer than the program.
 outdated() {
-  [ -n "$(find "$NAS_HOME"/pom.xml "$NAS_HOME"/nas-native/pom.xml "$NAS_HOME"/nas-core/pom.xml \
-    "$NAS_HOME"/nas-cli/pom.xml "$NAS_HOME"/nas-native/src/main "$NAS_HOME"/nas-core/src/main \
-    "$NAS_HOME"/nas-cli/src/main "$NAS_HOME"/include "$NAS_HOME"/common "$NAS_HOME"/cpu \
-    -type f -newer "$jar" 2>/dev/null | head -n 1)" ]
+  [ -n "$(find "$NAS_HOME"/pom.xml "$NAS_HOME"/nas-*/pom.xml "$NAS_HOME"/nas-*/src/main \
+    "$NAS_HOME"/include "$NAS_HOME"/common "$NAS_HOME"/cpu -type f -newer "$jar" 2>/dev/null | head -n 1)" ]
 }
 
 build() {
