@@ -1,21 +1,26 @@
 package org.nasvlp.dictionary;
 
 import java.lang.foreign.MemorySegment;
-import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.List;
-import java.util.stream.IntStream;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.AutoGradMode;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.ScalarOptional;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.global.torch;
+import org.jspecify.annotations.Nullable;
 import org.nasvlp.config.DictionaryConfig;
 import org.nasvlp.internal.Torch;
 import org.nasvlp.internal.TorchDevice;
 import org.nasvlp.kernels.Codebook;
 import org.nasvlp.kernels.CodebookState;
-import org.nasvlp.kernels.Kernels;
+import org.nasvlp.kernels.ElementType;
 import org.nasvlp.kernels.MomentumUpdate;
+import org.nasvlp.kernels.Rows;
+import org.nasvlp.kernels.SwapInput;
+import org.nasvlp.kernels.SwapOutput;
+import org.nasvlp.kernels.TokenSwap;
 import org.nasvlp.random.Draws;
 
 /**
@@ -23,9 +28,17 @@ import org.nasvlp.random.Draws;
  * patch tokens into discrete codes, refined by an exponential moving average of the tokens they
  * stand for.
  *
+ * <p>It stays on its device: {@link #codewords} and {@link #neighbours} are the kernels' own memory,
+ * and only {@link #state}, for a checkpoint, copies it to the Java heap.
+ *
  * <p>Tensors are float32, contiguous, and on the dictionary's device; codes are int32. Returned
- * tensors belong to the caller's {@code PointerScope}. Lookups may run at the same time; {@link
- * #update}, {@link #neighbours} and {@link #close} belong to one thread.
+ * tensors belong to the caller's {@code PointerScope}, unless said otherwise. {@link #lookup} may run
+ * on several threads at the same time; all else belongs to one. Any use after {@link #close} is an
+ * {@link IllegalStateException}.
+ *
+ * <p>The calls named {@code enqueue} work in the order of LibTorch's current stream and do not wait
+ * for it; what is wrong with their input is told by {@link #check}, which the caller must call
+ * before the results leave the device. On the host they run, and tell, at once.
  */
 public final class VisualDictionary implements AutoCloseable {
   private final DictionaryConfig config;
@@ -33,27 +46,42 @@ public final class VisualDictionary implements AutoCloseable {
   private final TorchDevice device;
   private final Codebook codebook;
   private final MomentumUpdate momentum;
-  private CodebookState state;
-  private int[] neighbours = new int[0];
-  private int radius;
+  private final Verdicts verdicts;
+  private final Tensor codewords;
+  private final Tensor counts;
+  private final Tensor deadSteps;
+  private final Tensor epochCounts;
+  private @Nullable Tensor neighbours;
   private long restarts;
-  private long[] epochCounts;
+  private long reservedRows;
+  private long reservedImages;
+  private long reservedTokens;
+  private boolean closed;
 
   private VisualDictionary(
       DictionaryConfig config, int width, float[] codewords, TorchDevice device) {
     this.config = config;
     this.width = width;
     this.device = device;
+    this.momentum = new MomentumUpdate(config.momentum(), config.epsilon(), config.deadThreshold());
     try (PointerScope scope = new PointerScope();
         TorchDevice.Use use = device.use()) {
-      Tensor values = device.floats(codewords, config.codewords(), width);
+      Tensor values = device.floats(codewords, size(), width);
       device.synchronise();
-      this.codebook =
-          Codebook.create(device.kernels(), device.memory(values), config.codewords(), width);
-      this.state = codebook.state();
+      this.codebook = Codebook.create(device.kernels(), device.memory(values), size(), width);
+      codebook.reserve(0, ElementType.FLOAT32, 0, 0); // the state stays where it is from here on
+      this.codewords =
+          keep(device.view(codebook.codewordsView(), torch.ScalarType.Float, size(), width));
+      this.counts = keep(device.view(codebook.nView(), torch.ScalarType.Double, size()));
+      this.deadSteps = keep(device.view(codebook.deadStepsView(), torch.ScalarType.Int, size()));
+      this.epochCounts = keep(device.longs(new long[size()], size()));
     }
-    this.momentum = new MomentumUpdate(config.momentum(), config.epsilon(), config.deadThreshold());
-    this.epochCounts = new long[config.codewords()];
+    this.verdicts = new Verdicts(codebook);
+  }
+
+  private static Tensor keep(Tensor tensor) {
+    tensor.retainReference(); // outlives the scope it was made in, until close()
+    return tensor;
   }
 
   /** {@link #start(DictionaryConfig, float[], int, long, TorchDevice)} on the host. */
@@ -83,7 +111,7 @@ public final class VisualDictionary implements AutoCloseable {
               + ": lower dictionary.codewords or raise data.batchSize");
     }
     return new VisualDictionary(
-        config, width, kMeansPlusPlus(features, rows, width, size, seed), device);
+        config, width, KMeansPlusPlus.choose(features, rows, width, size, seed), device);
   }
 
   /** A dictionary as it was saved: see {@link #state()}. */
@@ -91,14 +119,16 @@ public final class VisualDictionary implements AutoCloseable {
       DictionaryConfig config, int width, Saved saved, TorchDevice device) {
     VisualDictionary dictionary =
         new VisualDictionary(config, width, saved.codebook().codewords(), device);
-    try (TorchDevice.Use use = device.use()) {
+    try (PointerScope scope = new PointerScope();
+        TorchDevice.Use use = device.use()) {
       dictionary.codebook.restore(saved.codebook());
-      dictionary.state = dictionary.codebook.state();
+      if (saved.neighbourCount() > 0) {
+        dictionary.keepNeighbours(
+            device.ints(saved.neighbours(), dictionary.size(), saved.neighbourCount()));
+      }
+      Torch.copyInto(dictionary.epochCounts, MemorySegment.ofArray(saved.epochCounts()));
     }
-    dictionary.neighbours = saved.neighbours().clone();
-    dictionary.radius = saved.radius();
     dictionary.restarts = saved.restarts();
-    dictionary.epochCounts = saved.epochCounts().clone();
     return dictionary;
   }
 
@@ -106,68 +136,30 @@ public final class VisualDictionary implements AutoCloseable {
    * Everything that training needs to go on as if it had not stopped.
    *
    * @param codebook codewords and moving averages
-   * @param neighbours K x radius lists of nearest codes, or empty
-   * @param radius width of the lists
+   * @param neighbours K x neighbourCount lists of nearest codes, or empty
+   * @param neighbourCount width of the lists
    * @param restarts codes restarted so far
    * @param epochCounts K: how often each code was used since the epoch began
    */
   public record Saved(
-      CodebookState codebook, int[] neighbours, int radius, long restarts, long[] epochCounts) {}
+      CodebookState codebook,
+      int[] neighbours,
+      int neighbourCount,
+      long restarts,
+      long[] epochCounts) {}
 
-  /** A copy of the dictionary's state. */
+  /** A copy of the dictionary's state on the Java heap, for a checkpoint. */
   public Saved state() {
-    try (TorchDevice.Use use = device.use()) {
-      return new Saved(codebook.state(), neighbours.clone(), radius, restarts, epochCounts.clone());
+    requireOpen();
+    try (PointerScope scope = new PointerScope();
+        TorchDevice.Use use = device.use()) {
+      return new Saved(
+          codebook.state(),
+          neighbours == null ? new int[0] : Torch.toInts(neighbours),
+          neighbourCount(),
+          restarts,
+          Torch.toLongs(epochCounts));
     }
-  }
-
-  private static float[] kMeansPlusPlus(
-      float[] features, int rows, int width, int size, long seed) {
-    float[] codewords = new float[size * width];
-    double[] nearest = new double[rows];
-    Arrays.fill(nearest, Double.POSITIVE_INFINITY);
-    int chosen = Draws.uniform(Draws.draw(seed, 0, 0, 0), rows);
-    for (int j = 0; ; j++) {
-      System.arraycopy(features, chosen * width, codewords, j * width, width);
-      if (j == size - 1) {
-        return codewords;
-      }
-      int last = chosen;
-      IntStream all = IntStream.range(0, rows);
-      (Kernels.threads() > 1 ? all.parallel() : all)
-          .forEach(
-              i -> nearest[i] = Math.min(nearest[i], squaredDistance(features, i, last, width)));
-      double total = 0; // in the order of the rows: the same bits however many threads there are
-      for (int i = 0; i < rows; i++) {
-        total += nearest[i];
-      }
-      long draw = Draws.draw(seed, 0, 0, j + 1);
-      if (total == 0) {
-        chosen = Draws.uniform(draw, rows);
-        continue;
-      }
-      double target = Draws.unit(draw) * total;
-      int next = -1;
-      for (int i = 0; i < rows; i++) {
-        if (nearest[i] > 0) {
-          next = i;
-          target -= nearest[i];
-          if (target < 0) {
-            break;
-          }
-        }
-      }
-      chosen = next;
-    }
-  }
-
-  private static float squaredDistance(float[] features, int a, int b, int width) {
-    float sum = 0;
-    for (int t = 0; t < width; t++) {
-      float difference = features[a * width + t] - features[b * width + t];
-      sum += difference * difference;
-    }
-    return sum;
   }
 
   /** Number of codewords, K. */
@@ -180,6 +172,8 @@ public final class VisualDictionary implements AutoCloseable {
     return width;
   }
 
+  // ---------------------------------------------------------------- nearest codeword
+
   /**
    * The nearest codeword of every patch token.
    *
@@ -189,6 +183,35 @@ public final class VisualDictionary implements AutoCloseable {
    *     infinity
    */
   public Tensor lookup(Tensor tokens) {
+    Tensor codes = emptyCodes(tokens);
+    try (TorchDevice.Use use = device.use()) {
+      codebook.lookup(rows(tokens), device.memory(codes), null, use.stream());
+    }
+    return codes;
+  }
+
+  /**
+   * {@link #lookup}, in the order of LibTorch's stream. Where {@link #check} will tell of a token
+   * with a NaN or infinity the codes are some of 0..K-1.
+   */
+  public Tensor enqueueLookup(Tensor tokens) {
+    Tensor codes = emptyCodes(tokens);
+    Rows rows = rows(tokens);
+    reserve(rows.count(), 0, 0);
+    try (TorchDevice.Use use = device.use()) {
+      codebook.enqueueLookup(rows, device.memory(codes), null, verdicts.next(), use.stream());
+    }
+    checkOnHost();
+    if (device.isCuda()) {
+      // What is unspecified must not lead an index out of bounds.
+      codes.clamp_(
+          new ScalarOptional(new Scalar(0)), new ScalarOptional(new Scalar(size() - 1)));
+    }
+    return codes;
+  }
+
+  private Tensor emptyCodes(Tensor tokens) {
+    requireOpen();
     long[] shape = Torch.shape(tokens);
     if (shape[shape.length - 1] != width) {
       throw new IllegalArgumentException(
@@ -197,27 +220,58 @@ public final class VisualDictionary implements AutoCloseable {
               + ", the dictionary's codewords have width "
               + width);
     }
-    long rows = tokens.numel() / width;
-    Tensor codes = device.empty(torch.ScalarType.Int, Arrays.copyOf(shape, shape.length - 1));
-    try (TorchDevice.Use use = device.use()) {
-      codebook.lookup(device.memory(tokens), rows, width, device.memory(codes), null, use.stream());
-    }
-    return codes;
+    return device.empty(torch.ScalarType.Int, Arrays.copyOf(shape, shape.length - 1));
   }
 
-  /** A copy of the codewords, K x d float32. */
-  public Tensor codewords() {
-    return device.floats(state.codewords(), size(), width);
+  private Rows rows(Tensor tokens) {
+    return Rows.of(device.memory(tokens), tokens.numel() / width, width);
+  }
+
+  private void reserve(long rows, long images, long tokens) {
+    if (rows > reservedRows || images > reservedImages || tokens > reservedTokens) {
+      reservedRows = Math.max(rows, reservedRows);
+      reservedImages = Math.max(images, reservedImages);
+      reservedTokens = Math.max(tokens, reservedTokens);
+      try (TorchDevice.Use use = device.use()) {
+        codebook.reserve(reservedRows, ElementType.FLOAT32, reservedImages, reservedTokens);
+      }
+    }
   }
 
   /**
-   * Quantised tokens q = v + sg(e_z - v): the value of the codeword, the gradient passed straight
+   * Waits for the enqueued calls, and tells what was wrong with the first that found its input bad.
+   *
+   * @throws org.nasvlp.kernels.NonFiniteInputException for a token, similarity or evidence that is
+   *     not finite
+   */
+  public void check() {
+    requireOpen();
+    verdicts.check();
+  }
+
+  private void checkOnHost() {
+    if (!device.isCuda()) {
+      verdicts.check();
+    }
+  }
+
+  /**
+   * The codewords where they lie, K x d float32: they follow every {@link #update}, belong to the
+   * dictionary, and must not be written.
+   */
+  public Tensor codewords() {
+    requireOpen();
+    return codewords;
+  }
+
+  /**
+   * Quantized tokens q = v + sg(e_z - v): the value of the codeword, the gradient passed straight
    * through to v (van den Oord et al., arXiv 1711.00937).
    *
    * @param tokens B x N x d
    * @param codes B x N int32, from {@link #lookup}
    */
-  public Tensor quantise(Tensor tokens, Tensor codes) {
+  public Tensor quantize(Tensor tokens, Tensor codes) {
     Tensor chosen =
         codewords()
             .index_select(0, codes.reshape(-1).to(torch.ScalarType.Long))
@@ -225,9 +279,11 @@ public final class VisualDictionary implements AutoCloseable {
     return tokens.add(chosen.sub(tokens).detach());
   }
 
+  // ---------------------------------------------------------------- momentum update
+
   /**
    * The momentum update with the tokens of one step, after their lookup, and restarts of codes that
-   * have been unused too long from seeded random tokens of this step.
+   * have been unused too long from seeded random tokens of this step. Waits for the device.
    *
    * @param tokens B x N x d float32, contiguous
    * @param codes B x N int32
@@ -236,102 +292,101 @@ public final class VisualDictionary implements AutoCloseable {
    * @return how many codes were restarted
    */
   public int update(Tensor tokens, Tensor codes, long seed, int step) {
-    long rows = tokens.numel() / width;
-    try (TorchDevice.Use use = device.use()) {
-      codebook.update(
-          device.memory(tokens), rows, width, device.memory(codes), momentum, use.stream());
-      state = codebook.state();
-    }
-    try (PointerScope scope = new PointerScope()) {
-      for (int code : Torch.toInts(codes)) {
-        epochCounts[code]++;
-      }
-    }
-    List<Integer> dead = new ArrayList<>();
-    for (int j = 0; j < size(); j++) {
-      if (state.deadSteps()[j] >= config.deadSteps()) {
-        dead.add(j);
-      }
-    }
-    if (!dead.isEmpty()) {
-      int[] restarted = dead.stream().mapToInt(Integer::intValue).toArray();
-      long[] chosen = new long[restarted.length];
-      for (int i = 0; i < restarted.length; i++) {
-        long draw = Draws.draw(seed, step, restarted[i], 0);
-        chosen[i] = Math.unsignedMultiplyHigh(draw, rows);
-      }
-      try (PointerScope scope = new PointerScope();
-          AutoGradMode off = new AutoGradMode(false);
-          TorchDevice.Use use = device.use()) {
-        Tensor vectors =
-            tokens.view(rows, width).index_select(0, device.longs(chosen, chosen.length));
-        codebook.restart(restarted, Torch.toFloats(vectors));
-        state = codebook.state();
-      }
-      restarts += restarted.length;
-    }
-    return dead.size();
-  }
-
-  /** Makes the lists of the {@code radius} live codes nearest to each code anew. */
-  public void refreshNeighbours(int radius) {
-    byte[] live = new byte[size()];
-    for (int j = 0; j < live.length; j++) {
-      live[j] = (byte) (state.n()[j] >= config.deadThreshold() ? 1 : 0);
-    }
+    requireOpen();
+    Rows rows = rows(tokens);
+    reserve(rows.count(), 0, 0);
     try (PointerScope scope = new PointerScope();
+        AutoGradMode off = new AutoGradMode(false);
         TorchDevice.Use use = device.use()) {
-      Tensor flags = Torch.empty(torch.ScalarType.Byte, size());
-      Torch.copyInto(flags, MemorySegment.ofArray(live));
-      Tensor liveTensor = device.put(flags);
-      Tensor out = device.empty(torch.ScalarType.Int, size(), radius);
-      codebook.neighbours(radius, device.memory(liveTensor), device.memory(out), use.stream());
-      neighbours = Torch.toInts(out);
-      this.radius = radius;
+      codebook.enqueueUpdate(rows, device.memory(codes), momentum, verdicts.next(), use.stream());
+      check();
+      epochCounts.add_(torch.bincount(codes.reshape(-1), new TensorOptional(), size()));
+      return restart(tokens, rows.count(), seed, step);
     }
   }
 
-  /** The lists last made by {@link #refreshNeighbours}, K x radius int32, -1 where a list ends. */
+  private int restart(Tensor tokens, long rows, long seed, int step) {
+    Tensor found = deadSteps.ge(new Scalar(config.deadSteps())).nonzero();
+    if (found.size(0) == 0) {
+      return 0;
+    }
+    int[] dead = Torch.toInts(found.view(-1));
+    long[] chosen = new long[dead.length];
+    for (int i = 0; i < dead.length; i++) {
+      chosen[i] = Math.unsignedMultiplyHigh(Draws.draw(seed, step, dead[i], 0), rows);
+    }
+    Tensor vectors = tokens.view(rows, width).index_select(0, device.longs(chosen, chosen.length));
+    codebook.restart(dead, Torch.toFloats(vectors));
+    restarts += dead.length;
+    return dead.length;
+  }
+
+  // ---------------------------------------------------------------- neighbours and swaps
+
+  /** Makes the lists of the {@code count} live codes nearest to each code anew. */
+  public void refreshNeighbours(int count) {
+    requireOpen();
+    try (PointerScope scope = new PointerScope();
+        AutoGradMode off = new AutoGradMode(false);
+        TorchDevice.Use use = device.use()) {
+      Tensor live = counts.ge(new Scalar(config.deadThreshold())).to(torch.ScalarType.Byte);
+      if (neighbourCount() != count) {
+        keepNeighbours(device.empty(torch.ScalarType.Int, size(), count));
+      }
+      codebook.neighbours(count, device.memory(live), device.memory(neighbours()), use.stream());
+    }
+  }
+
+  private void keepNeighbours(Tensor lists) {
+    if (neighbours != null) {
+      neighbours.releaseReference();
+    }
+    neighbours = keep(lists);
+  }
+
+  /**
+   * The lists last made by {@link #refreshNeighbours}, K x R int32, -1 where a list ends; they
+   * belong to the dictionary.
+   */
   public Tensor neighbours() {
-    if (radius == 0) {
+    requireOpen();
+    if (neighbours == null) {
       throw new IllegalStateException("refreshNeighbours has not been called");
     }
-    Tensor out = Torch.empty(torch.ScalarType.Int, size(), radius);
-    Torch.copyInto(out, MemorySegment.ofArray(neighbours));
-    return device.put(out);
+    return neighbours;
   }
 
   /** Width of the neighbour lists; 0 before the first {@link #refreshNeighbours}. */
-  public int radius() {
-    return radius;
+  public int neighbourCount() {
+    return neighbours == null ? 0 : (int) neighbours.size(1);
   }
 
-  /** The codebook that does the work. It belongs to the dictionary: do not close it. */
-  public Codebook codebook() {
-    return codebook;
+  /** {@link Codebook#swap}, in the order of LibTorch's stream; see {@link #check}. */
+  public void enqueueSwap(TokenSwap swap, SwapInput in, SwapOutput out) {
+    requireOpen();
+    reserve(0, swap.images(), swap.tokens());
+    try (TorchDevice.Use use = device.use()) {
+      codebook.enqueueSwap(swap, in, out, verdicts.next(), use.stream());
+    }
+    checkOnHost();
   }
+
+  // ---------------------------------------------------------------- use
 
   /** How well the codes are used. */
   public DictionaryHealth health() {
-    int live = 0;
-    for (double n : state.n()) {
-      if (n >= config.deadThreshold()) {
-        live++;
-      }
+    requireOpen();
+    try (PointerScope scope = new PointerScope();
+        AutoGradMode off = new AutoGradMode(false)) {
+      long live = counts.ge(new Scalar(config.deadThreshold())).sum().item_long();
+      return new DictionaryHealth(size(), (int) live, perplexity(counts), restarts);
     }
-    return new DictionaryHealth(size(), live, perplexity(state.n()), restarts);
   }
 
-  private static double perplexity(double[] counts) {
-    double total = Arrays.stream(counts).sum();
-    double entropy = 0;
-    for (double count : counts) {
-      if (count > 0) {
-        double p = count / total;
-        entropy -= p * Math.log(p);
-      }
-    }
-    return Math.exp(entropy);
+  /** The exponential of the entropy of counts, 1 to K. */
+  private static double perplexity(Tensor counts) {
+    Tensor p = counts.div(counts.sum());
+    return Math.exp(-p.xlogy(p).sum().item_double());
   }
 
   /**
@@ -339,13 +394,42 @@ public final class VisualDictionary implements AutoCloseable {
    * single batch's would understate how many are in use. The next epoch counts from 0.
    */
   public double endEpoch() {
-    double perplexity = perplexity(Arrays.stream(epochCounts).asDoubleStream().toArray());
-    Arrays.fill(epochCounts, 0);
-    return perplexity;
+    requireOpen();
+    try (PointerScope scope = new PointerScope();
+        AutoGradMode off = new AutoGradMode(false)) {
+      double perplexity = perplexity(epochCounts.to(torch.ScalarType.Double));
+      epochCounts.fill_(new Scalar(0));
+      return perplexity;
+    }
   }
 
+  /** What the codebook has done so far, and on which backend. */
+  public Codebook.Calls calls() {
+    requireOpen();
+    return codebook.calls();
+  }
+
+  private void requireOpen() {
+    if (closed) {
+      throw new IllegalStateException("the dictionary is closed");
+    }
+  }
+
+  /** Frees the codebook. Calls after the first do nothing. */
   @Override
   public void close() {
+    if (closed) {
+      return;
+    }
+    closed = true;
+    codewords.releaseReference();
+    counts.releaseReference();
+    deadSteps.releaseReference();
+    epochCounts.releaseReference();
+    if (neighbours != null) {
+      neighbours.releaseReference();
+    }
+    verdicts.close();
     codebook.close();
   }
 }

@@ -1,12 +1,15 @@
 package org.nasvlp.dictionary;
 
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.Collection;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
+import org.jspecify.annotations.Nullable;
 
 /**
  * How often codes occur in images whose captions have a word: the Visual Dictionary as the bridge
@@ -128,6 +131,48 @@ public final class WordCodes {
       evidence[z] = Math.log(share(b, z, prior) / share(a, z, prior));
     }
     return evidence;
+  }
+
+  /**
+   * What a batch of word changes has for evidence.
+   *
+   * @param values E x K float64, row-major: a row of {@link WordCodes#evidence(String, String)} for
+   *     every different change
+   * @param rows E
+   * @param of B: the row of each image's change, or -1 where it has none that is known
+   */
+  public record Evidence(double[] values, int rows, int[] of) {}
+
+  /**
+   * The evidence of B changes of one word for another.
+   *
+   * @param from the words taken out; null where an image has no change
+   * @param to the words put in; null where an image has no change
+   */
+  public Evidence evidence(@Nullable String[] from, @Nullable String[] to) {
+    Map<List<String>, Integer> found = new HashMap<>();
+    List<double[]> all = new ArrayList<>();
+    int[] of = new int[from.length];
+    for (int b = 0; b < of.length; b++) {
+      String a = from[b];
+      String z = to[b];
+      if (a == null || z == null || !knows(a) || !knows(z)) {
+        of[b] = -1;
+        continue;
+      }
+      of[b] =
+          found.computeIfAbsent(
+              List.of(a, z),
+              change -> {
+                all.add(evidence(a, z));
+                return all.size() - 1;
+              });
+    }
+    double[] values = new double[all.size() * codes];
+    for (int e = 0; e < all.size(); e++) {
+      System.arraycopy(all.get(e), 0, values, e * codes, codes);
+    }
+    return new Evidence(values, all.size(), of);
   }
 
   private int row(String word) {

@@ -184,6 +184,20 @@ public final class Torch {
     return tensor;
   }
 
+  /** An int32 tensor with a copy of the values, row-major. */
+  public static Tensor ints(int[] values, long... shape) {
+    Tensor tensor = empty(torch.ScalarType.Int, shape);
+    segment(tensor).copyFrom(MemorySegment.ofArray(values));
+    return tensor;
+  }
+
+  /** A float64 tensor with a copy of the values, row-major. */
+  public static Tensor doubles(double[] values, long... shape) {
+    Tensor tensor = empty(torch.ScalarType.Double, shape);
+    segment(tensor).copyFrom(MemorySegment.ofArray(values));
+    return tensor;
+  }
+
   /** An int64 vector with a copy of the values. */
   public static Tensor index(int[] values) {
     long[] wide = new long[values.length];
@@ -225,6 +239,11 @@ public final class Torch {
   /** A copy of an int32 tensor's values, row-major. */
   public static int[] toInts(Tensor tensor) {
     return values(tensor, torch.ScalarType.Int, of -> of.toArray(ValueLayout.JAVA_INT));
+  }
+
+  /** A copy of a floating-point tensor's values as float64, row-major. */
+  public static double[] toDoubles(Tensor tensor) {
+    return values(tensor, torch.ScalarType.Double, of -> of.toArray(ValueLayout.JAVA_DOUBLE));
   }
 
   /** A copy of an int64 tensor's values, row-major. */

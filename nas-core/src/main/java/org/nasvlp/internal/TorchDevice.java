@@ -5,6 +5,7 @@ import java.lang.foreign.MemorySegment;
 import java.net.URL;
 import java.util.regex.Pattern;
 import org.bytedeco.javacpp.Loader;
+import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.DeviceOptional;
@@ -169,6 +170,16 @@ public final class TorchDevice {
     return put(Torch.longs(values, shape));
   }
 
+  /** {@link Torch#ints} here. */
+  public Tensor ints(int[] values, long... shape) {
+    return put(Torch.ints(values, shape));
+  }
+
+  /** {@link Torch#doubles} here. */
+  public Tensor doubles(double[] values, long... shape) {
+    return put(Torch.doubles(values, shape));
+  }
+
   /** {@link Torch#index} here. */
   public Tensor index(int[] values) {
     return put(Torch.index(values));
@@ -199,6 +210,22 @@ public final class TorchDevice {
               + this);
     }
     return Torch.memory(tensor);
+  }
+
+  /**
+   * A tensor over memory of the kernels on this device, without a copy; it must not be used once
+   * that memory is freed.
+   */
+  public Tensor view(MemorySegment memory, torch.ScalarType type, long... shape) {
+    return torch.from_blob(new Address(memory.address()), shape, options(type));
+  }
+
+  /** A bare address, as LibTorch takes it. */
+  private static final class Address extends Pointer {
+    Address(long address) {
+      super((Pointer) null);
+      this.address = address;
+    }
   }
 
   /** Time in which kernels are launched on this device, in LibTorch's order of work. */

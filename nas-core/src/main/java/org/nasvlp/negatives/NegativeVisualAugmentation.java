@@ -1,11 +1,10 @@
 package org.nasvlp.negatives;
 
+import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.util.Arrays;
-import java.util.HashMap;
-import java.util.Map;
+import java.util.stream.IntStream;
+import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.AutoGradMode;
-import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
@@ -15,19 +14,21 @@ import org.nasvlp.dictionary.VisualDictionary;
 import org.nasvlp.dictionary.WordCodes;
 import org.nasvlp.internal.Torch;
 import org.nasvlp.internal.TorchDevice;
+import org.nasvlp.kernels.SwapInput;
+import org.nasvlp.kernels.SwapOutput;
 import org.nasvlp.kernels.TokenSwap;
-import org.nasvlp.random.Draws;
 
 /**
- * Negative Visual Augmentation (NAS, arXiv 2412.10029): makes hard negative images by swapping the
- * codes of those patch tokens that matter most to the caption and to the image.
+ * Negative Visual Augmentation (NAS, arXiv 2412.10029): makes hard negative images by swapping patch
+ * tokens through the Visual Dictionary. Three rules, each the kernels' own (see {@link
+ * org.nasvlp.kernels.Codebook#swap}), make a swap: <i>which</i> tokens ({@link NvaConfig.Choose}),
+ * <i>what</i> comes in their place ({@link NvaConfig.Substitute}), and what is <i>written</i> there
+ * ({@link NvaConfig.Donor}).
  *
- * <p>Immutable; may be used from several threads.
+ * <p>Work is enqueued on LibTorch's stream; {@link VisualDictionary#check} tells of bad input.
+ * Immutable; may be used from several threads, a dictionary from one.
  */
 public final class NegativeVisualAugmentation {
-  /** Coordinate of the draws that choose donors, which no token's position reaches. */
-  private static final int DONOR_DRAW = 1 << 24;
-
   private final NvaConfig config;
   private final FusionInput mode;
   private final long seed;
@@ -50,6 +51,7 @@ public final class NegativeVisualAugmentation {
    * @param codes B x N int32 codes
    * @param imageSimilarity B x N float32 cosines of the tokens to their image's class token
    * @param textSimilarity B x N float32 cosines of the tokens to the caption's class token
+   * @param evidence for what codes speak in each image; null where no rule goes by evidence
    * @param sampleIds B ids that randomness depends on
    * @param step that randomness depends on
    */
@@ -58,43 +60,30 @@ public final class NegativeVisualAugmentation {
       Tensor codes,
       Tensor imageSimilarity,
       Tensor textSimilarity,
+      WordCodes.@Nullable Evidence evidence,
       long[] sampleIds,
       int step) {}
 
   /**
-   * The one-word differences of hard negative captions, B of them; null where a caption has none.
+   * Swapped images, on their device.
    *
-   * @param from the words taken out, in lower case
-   * @param to the words put in, in lower case
-   */
-  public record WordEdits(@Nullable String[] from, @Nullable String[] to) {}
-
-  /**
-   * Hard negative images.
-   *
-   * @param tokens B x N x d: the positive's tokens at positions without a substitute, bit for bit,
+   * @param tokens B x N x d: the positive's tokens at positions without a substitute, bit for bit;
    *     without gradient
    * @param swapped B x N x 1 booleans, true where a token was replaced
-   * @param scores B x N: what the tokens were chosen by
-   * @param positions B x M: the chosen positions, -1 where fewer were chosen
-   * @param substitutes B x M: the codes put there, -1 where a token stayed
-   * @param valid per image whether any token was replaced
+   * @param scores B x N float64: what the tokens were chosen by
+   * @param positions B x M int32: the chosen positions, best first, -1 where fewer were chosen
+   * @param substitutes B x M int32: the codes put there, -1 where a token stayed
    */
   public record HardNegativeImages(
-      Tensor tokens,
-      Tensor swapped,
-      double[][] scores,
-      int[][] positions,
-      int[][] substitutes,
-      boolean[] valid) {
+      Tensor tokens, Tensor swapped, Tensor scores, Tensor positions, Tensor substitutes) {
 
-    /** Images with a replaced token. */
-    public int count() {
-      int count = 0;
-      for (boolean one : valid) {
-        count += one ? 1 : 0;
+    /** The images in which a token was replaced, ascending. Waits for the device. */
+    public int[] rows() {
+      try (PointerScope scope = new PointerScope()) {
+        Tensor any = Torch.host(swapped.flatten(1, 2).any(1).to(torch.ScalarType.Byte));
+        byte[] flags = Torch.segment(any).toArray(ValueLayout.JAVA_BYTE);
+        return IntStream.range(0, flags.length).filter(b -> flags[b] != 0).toArray();
       }
-      return count;
     }
   }
 
@@ -104,313 +93,112 @@ public final class NegativeVisualAugmentation {
   }
 
   /**
-   * Swaps the most relevant tokens for neighbours drawn at random ({@link
-   * NvaConfig.Substitute#NEIGHBOUR}).
+   * The hard negatives: images whose chosen tokens contradict the caption.
    *
-   * @param dictionary the codebook with its neighbour lists
+   * @param dictionary with its neighbour lists
    */
-  public HardNegativeImages swap(VisualDictionary dictionary, Images images) {
-    return swap(dictionary, images, images.textSimilarity(), images.imageSimilarity());
+  public HardNegativeImages negatives(VisualDictionary dictionary, Images images) {
+    return swap(dictionary, images, false, 1);
   }
 
-  /** Swaps the least relevant tokens, as many as {@link #swap} does. */
-  public HardNegativeImages swapIrrelevant(VisualDictionary dictionary, Images images) {
-    return swap(dictionary, images, images.textSimilarity().neg(), images.imageSimilarity().neg());
+  /**
+   * Images with as many tokens swapped that still fit their captions, so that a swap alone tells
+   * nothing ({@link NvaConfig.Control}); null where the configuration asks for none.
+   *
+   * <p>{@code MATCHED}: the same positions of the same images, each code replaced by that one of its
+   * neighbours that speaks most for the word taken out. {@code IRRELEVANT}: the least relevant
+   * tokens.
+   */
+  public @Nullable HardNegativeImages controls(VisualDictionary dictionary, Images images) {
+    return switch (config.control()) {
+      case NONE, CROSSED -> null;
+      case IRRELEVANT -> swap(dictionary, images, true, 1);
+      case MATCHED -> swap(dictionary, images, false, -1);
+    };
   }
 
+  /**
+   * @param least whether the least relevant tokens are chosen rather than the most
+   * @param sign 1 for the neighbour that speaks most for the word put in, -1 for the one that speaks
+   *     least for it
+   */
   private HardNegativeImages swap(
-      VisualDictionary dictionary, Images images, Tensor textScore, Tensor imageScore) {
+      VisualDictionary dictionary, Images images, boolean least, int sign) {
     try (AutoGradMode off = new AutoGradMode(false)) {
       Tensor tokens = images.tokens().detach().contiguous();
       int batch = (int) tokens.size(0);
       int count = (int) tokens.size(1);
       int chosen = chosen(count);
       TorchDevice device = TorchDevice.of(tokens);
-      Tensor positions = device.empty(torch.ScalarType.Int, batch, chosen);
-      Tensor substitutes = device.empty(torch.ScalarType.Int, batch, chosen);
-      Tensor out = device.empty(torch.ScalarType.Float, batch, count, tokens.size(2));
-      try (TorchDevice.Use use = device.use()) {
-        dictionary
-            .codebook()
-            .swap(
-                new TokenSwap(
-                    batch,
-                    count,
-                    chosen,
-                    dictionary.radius(),
-                    config.textWeight(),
-                    seed,
-                    images.step(),
-                    mode == FusionInput.QUANTISED
-                        ? TokenSwap.Mode.QUANTISED
-                        : TokenSwap.Mode.RESIDUAL),
-                device.memory(textScore.detach().contiguous()),
-                device.memory(imageScore.detach().contiguous()),
-                device.memory(tokens),
-                device.memory(images.codes()),
-                device.memory(dictionary.neighbours()),
-                device.memory(device.longs(images.sampleIds(), batch)),
-                device.memory(positions),
-                device.memory(substitutes),
-                device.memory(out),
-                use.stream());
+      TokenSwap swap =
+          TokenSwap.builder(batch, count, chosen, dictionary.neighbourCount())
+              .choose(
+                  switch (config.choose()) {
+                    case RELEVANCE -> TokenSwap.Choose.RELEVANCE;
+                    case GAIN -> TokenSwap.Choose.GAIN;
+                  })
+              .substitute(
+                  switch (config.substitute()) {
+                    case DRAW -> TokenSwap.Substitute.DRAW;
+                    case EVIDENCE ->
+                        sign > 0
+                            ? TokenSwap.Substitute.MOST_EVIDENCE
+                            : TokenSwap.Substitute.LEAST_EVIDENCE;
+                  })
+              .write(
+                  switch (mode) {
+                    case QUANTIZED -> TokenSwap.Write.CODEWORD;
+                    case RESIDUAL -> TokenSwap.Write.RESIDUAL;
+                  })
+              .donors(config.donor() == NvaConfig.Donor.TOKEN)
+              .textWeight(config.textWeight())
+              .draws(seed, images.step())
+              .build();
+      SwapInput in =
+          SwapInput.of(
+              device.memory(tokens),
+              device.memory(images.codes()),
+              device.memory(dictionary.neighbours()));
+      if (swap.choose() == TokenSwap.Choose.RELEVANCE) {
+        in =
+            in.withSimilarities(
+                device.memory(similarity(images.textSimilarity(), least)),
+                device.memory(similarity(images.imageSimilarity(), least)));
       }
-      double[][] scores = new double[batch][count];
-      float[] text = Torch.toFloats(textScore);
-      float[] image = Torch.toFloats(imageScore);
-      for (int b = 0; b < batch; b++) {
-        addUnitRange(text, b * count, config.textWeight(), scores[b]);
-        addUnitRange(image, b * count, 1 - config.textWeight(), scores[b]);
+      WordCodes.Evidence evidence = images.evidence();
+      if (swap.byEvidence() && evidence != null) {
+        MemorySegment rows =
+            evidence.rows() == 0
+                ? null
+                : device.memory(
+                    device.doubles(evidence.values(), evidence.rows(), dictionary.size()));
+        in = in.withEvidence(rows, evidence.rows(), device.memory(device.ints(evidence.of(), batch)));
       }
-      return finish(
-          images,
-          tokens,
-          out,
-          scores,
-          rows(positions, batch, chosen),
-          rows(substitutes, batch, chosen));
-    }
-  }
-
-  private static void addUnitRange(float[] values, int from, double weight, double[] scores) {
-    double low = Double.POSITIVE_INFINITY;
-    double high = Double.NEGATIVE_INFINITY;
-    for (int i = 0; i < scores.length; i++) {
-      low = Math.min(low, values[from + i]);
-      high = Math.max(high, values[from + i]);
-    }
-    if (low < high) {
-      for (int i = 0; i < scores.length; i++) {
-        scores[i] += weight * ((values[from + i] - low) / (high - low));
+      if (swap.byDraws()) {
+        in = in.withSampleIds(device.memory(device.longs(images.sampleIds(), batch)));
       }
+      HardNegativeImages out =
+          new HardNegativeImages(
+              device.empty(torch.ScalarType.Float, batch, count, tokens.size(2)),
+              device.empty(torch.ScalarType.Bool, batch, count, 1),
+              device.empty(torch.ScalarType.Double, batch, count),
+              device.empty(torch.ScalarType.Int, batch, chosen),
+              device.empty(torch.ScalarType.Int, batch, chosen));
+      dictionary.enqueueSwap(
+          swap,
+          in,
+          SwapOutput.of(
+                  device.memory(out.positions()),
+                  device.memory(out.substitutes()),
+                  device.memory(out.tokens()))
+              .withScores(device.memory(out.scores()))
+              .withMask(device.memory(out.swapped())));
+      return out;
     }
   }
 
-  private static int[][] rows(Tensor matrix, int rows, int columns) {
-    int[] flat = Torch.toInts(matrix);
-    int[][] out = new int[rows][];
-    for (int i = 0; i < rows; i++) {
-      out[i] = Arrays.copyOfRange(flat, i * columns, (i + 1) * columns);
-    }
-    return out;
-  }
-
-  /**
-   * Swaps tokens towards the words of hard negative captions ({@link NvaConfig.Substitute#WORD}). A
-   * code z at hand is replaced by that one of its R nearest live codes whose evidence for the new
-   * word exceeds its own the most; the tokens that gain most are swapped, ties to the lowest
-   * position. An image is left as it is if its codes would then still speak for the old word.
-   */
-  public HardNegativeImages swapTowards(
-      VisualDictionary dictionary, WordCodes words, Images images, WordEdits edits) {
-    return swapByWords(dictionary, words, images, edits, false);
-  }
-
-  /**
-   * The counterpart of {@link #swapTowards}: the same positions of the same images, each code
-   * replaced by that one of its R nearest live codes that speaks most for the word that is taken
-   * out, against the one put in. As many tokens are swapped, as near, in images that still fit
-   * their captions.
-   */
-  public HardNegativeImages swapBack(
-      VisualDictionary dictionary, WordCodes words, Images images, WordEdits edits) {
-    return swapByWords(dictionary, words, images, edits, true);
-  }
-
-  private HardNegativeImages swapByWords(
-      VisualDictionary dictionary, WordCodes words, Images images, WordEdits edits, boolean back) {
-    try (AutoGradMode off = new AutoGradMode(false)) {
-      Tensor tokens = images.tokens().detach().contiguous();
-      int batch = (int) tokens.size(0);
-      int count = (int) tokens.size(1);
-      int chosen = chosen(count);
-      int[] codes = Torch.toInts(images.codes());
-      int[] lists = Torch.toInts(dictionary.neighbours());
-      int radius = dictionary.radius();
-      int[][] positions = new int[batch][chosen];
-      int[][] substitutes = new int[batch][chosen];
-      double[][] gains = new double[batch][count];
-      for (int b = 0; b < batch; b++) {
-        Arrays.fill(positions[b], -1);
-        Arrays.fill(substitutes[b], -1);
-        String from = edits.from()[b];
-        String to = edits.to()[b];
-        if (from != null && to != null && words.knows(from) && words.knows(to)) {
-          int[] own = Arrays.copyOfRange(codes, b * count, (b + 1) * count);
-          double[] evidence = words.evidence(from, to);
-          choose(own, evidence, lists, radius, gains[b], positions[b], substitutes[b]);
-          if (back) {
-            turnBack(own, evidence, lists, radius, positions[b], substitutes[b]);
-          }
-        }
-      }
-      Tensor out = tokens.clone();
-      replace(dictionary, out, codes, positions, substitutes);
-      return finish(images, tokens, out, gains, positions, substitutes);
-    }
-  }
-
-  /** Puts the substitutes' codewords in the place of tokens, with their residuals if they stay. */
-  private void replace(
-      VisualDictionary dictionary,
-      Tensor out,
-      int[] codes,
-      int[][] positions,
-      int[][] substitutes) {
-    int count = (int) out.size(1);
-    int most = positions.length * positions[0].length;
-    int[] at = new int[most];
-    int[] put = new int[most];
-    int[] own = new int[most];
-    int swaps = 0;
-    for (int b = 0; b < positions.length; b++) {
-      for (int m = 0; m < positions[b].length; m++) {
-        if (substitutes[b][m] >= 0) {
-          at[swaps] = b * count + positions[b][m];
-          put[swaps] = substitutes[b][m];
-          own[swaps] = codes[at[swaps]];
-          swaps++;
-        }
-      }
-    }
-    if (swaps == 0) {
-      return;
-    }
-    TorchDevice device = TorchDevice.of(out);
-    Tensor rows = device.index(Arrays.copyOf(at, swaps));
-    Tensor tokens = out.view(-1, out.size(2));
-    Tensor e = dictionary.codewords();
-    Tensor replacement = e.index_select(0, device.index(Arrays.copyOf(put, swaps)));
-    if (mode == FusionInput.RESIDUAL) {
-      Tensor old = e.index_select(0, device.index(Arrays.copyOf(own, swaps)));
-      replacement = tokens.index_select(0, rows).sub(old).add(replacement);
-    }
-    tokens.index_copy_(0, rows, replacement);
-  }
-
-  private static void choose(
-      int[] codes,
-      double[] evidence,
-      int[] lists,
-      int radius,
-      double[] gain,
-      int[] positions,
-      int[] substitutes) {
-    int[] best = new int[codes.length];
-    double after = 0;
-    for (int i = 0; i < codes.length; i++) {
-      int z = codes[i];
-      after += evidence[z];
-      best[i] = most(z, evidence, 1, evidence[z], lists, radius);
-      gain[i] = best[i] < 0 ? 0 : evidence[best[i]] - evidence[z];
-    }
-    Integer[] order = new Integer[codes.length];
-    Arrays.setAll(order, i -> i);
-    Arrays.sort(order, (a, b) -> Double.compare(gain[b], gain[a]));
-    for (int m = 0; m < positions.length && best[order[m]] >= 0; m++) {
-      positions[m] = order[m];
-      substitutes[m] = best[order[m]];
-      after += gain[order[m]];
-    }
-    if (after <= 0) {
-      Arrays.fill(substitutes, -1);
-    }
-  }
-
-  private static void turnBack(
-      int[] codes, double[] evidence, int[] lists, int radius, int[] positions, int[] substitutes) {
-    for (int m = 0; m < positions.length; m++) {
-      if (substitutes[m] >= 0) {
-        substitutes[m] =
-            most(codes[positions[m]], evidence, -1, Double.NEGATIVE_INFINITY, lists, radius);
-      }
-    }
-  }
-
-  /**
-   * The code near z of the greatest evidence times a sign, the nearest of equals, or -1 if none
-   * exceeds a floor.
-   */
-  private static int most(
-      int z, double[] evidence, int sign, double floor, int[] lists, int radius) {
-    int best = -1;
-    double most = floor;
-    for (int r = 0; r < radius; r++) {
-      int other = lists[z * radius + r];
-      if (other >= 0 && sign * evidence[other] > most) {
-        most = sign * evidence[other];
-        best = other;
-      }
-    }
-    return best;
-  }
-
-  /** Puts in donors where they are asked for, and gathers what was done. */
-  private HardNegativeImages finish(
-      Images images,
-      Tensor tokens,
-      Tensor out,
-      double[][] scores,
-      int[][] positions,
-      int[][] substitutes) {
-    int batch = positions.length;
-    int count = (int) tokens.size(1);
-    if (config.donor() == NvaConfig.Donor.TOKEN) {
-      putDonors(images, tokens, out, positions, substitutes);
-    }
-    Tensor mask = Torch.empty(torch.ScalarType.Byte, batch, count, 1).fill_(new Scalar(0));
-    var bytes = Torch.segment(mask);
-    boolean[] valid = new boolean[batch];
-    for (int b = 0; b < batch; b++) {
-      for (int m = 0; m < positions[b].length; m++) {
-        if (substitutes[b][m] >= 0) {
-          bytes.set(ValueLayout.JAVA_BYTE, (long) b * count + positions[b][m], (byte) 1);
-          valid[b] = true;
-        }
-      }
-    }
-    return new HardNegativeImages(
-        out,
-        TorchDevice.of(out).put(mask.to(torch.ScalarType.Bool)),
-        scores,
-        positions,
-        substitutes,
-        valid);
-  }
-
-  private void putDonors(
-      Images images, Tensor tokens, Tensor out, int[][] positions, int[][] substitutes) {
-    int count = (int) tokens.size(1);
-    int[] codes = Torch.toInts(images.codes());
-    Map<Integer, int[]> holders = new HashMap<>();
-    for (int at = 0; at < codes.length; at++) {
-      int[] known = holders.getOrDefault(codes[at], new int[0]);
-      int[] more = Arrays.copyOf(known, known.length + 1);
-      more[known.length] = at;
-      holders.put(codes[at], more);
-    }
-    int[] at = new int[codes.length];
-    int[] from = new int[codes.length];
-    int swaps = 0;
-    for (int b = 0; b < positions.length; b++) {
-      for (int m = 0; m < positions[b].length; m++) {
-        int[] donors = holders.get(substitutes[b][m]);
-        if (substitutes[b][m] < 0 || donors == null) {
-          continue;
-        }
-        int position = positions[b][m];
-        long draw = Draws.draw(seed, images.step(), images.sampleIds()[b], DONOR_DRAW + position);
-        at[swaps] = b * count + position;
-        from[swaps] = donors[Draws.uniform(draw, donors.length)];
-        swaps++;
-      }
-    }
-    if (swaps > 0) {
-      TorchDevice device = TorchDevice.of(out);
-      long width = tokens.size(2);
-      Tensor given =
-          tokens.view(-1, width).index_select(0, device.index(Arrays.copyOf(from, swaps)));
-      out.view(-1, width).index_copy_(0, device.index(Arrays.copyOf(at, swaps)), given);
-    }
+  private static Tensor similarity(Tensor similarity, boolean least) {
+    Tensor given = similarity.detach();
+    return (least ? given.neg() : given).contiguous();
   }
 }
