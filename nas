@@ -118,11 +118,11 @@ build() {
     fail "Maven is needed to build the program: install Maven 3.8 or later (for example: apt install maven)"
   # The command needs the CPU's kernels alone, and nvcc would take minutes. What was built for a GPU
   # before is built so again: where that has become impossible the build fails rather than lose it.
-  cuda=OFF profile=''
+  cuda=OFF profile='' hint=''
   if built_for_gpu; then
     cuda=ON profile=-Pgpu
   elif [ -d "$cuda_library" ]; then
-    cuda=ON
+    cuda=ON hint=" (NAS_CUDA=OFF in the environment builds without the CUDA kernels)"
   fi
   cuda=${NAS_CUDA:-$cuda}
   echo "nas: building the program ($1); this takes a minute or two, longer when Maven has to download" >&2
@@ -132,7 +132,7 @@ build() {
   # shellcheck disable=SC2086
   (cd "$NAS_HOME" && JAVA_HOME=$java_home NAS_CUDA=$cuda MAVEN_OPTS="${MAVEN_OPTS:-} $java_flags" \
     mvn -q -B -DskipTests -Dformat=skip $profile -pl nas-cli -am package) >&2 ||
-    fail "the build failed; the messages above say why, and 'mvn verify' in $NAS_HOME repeats it"
+    fail "the build failed; the messages above say why$hint, and 'mvn verify' in $NAS_HOME repeats it"
   touch "$jar"
 }
 
