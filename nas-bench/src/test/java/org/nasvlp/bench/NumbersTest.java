@@ -13,9 +13,9 @@ import org.junit.jupiter.api.io.TempDir;
 import org.nasvlp.config.DictionaryConfig;
 import org.nasvlp.config.ModelConfig;
 import org.nasvlp.config.NasConfig;
-import org.nasvlp.data.CaptionTokenizer;
 import org.nasvlp.data.ImageTextDataset;
-import org.nasvlp.data.ImageTransform;
+import org.nasvlp.data.image.ImageTransform;
+import org.nasvlp.data.text.CaptionTokenizer;
 import org.nasvlp.internal.Torch;
 import org.nasvlp.model.NasModel;
 

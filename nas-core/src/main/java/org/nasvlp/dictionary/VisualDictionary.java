@@ -10,13 +10,13 @@ import org.bytedeco.pytorch.AutoGradMode;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.nasvlp.config.DictionaryConfig;
-import org.nasvlp.internal.Draws;
 import org.nasvlp.internal.Torch;
 import org.nasvlp.internal.TorchDevice;
 import org.nasvlp.kernels.Codebook;
 import org.nasvlp.kernels.CodebookState;
 import org.nasvlp.kernels.Kernels;
 import org.nasvlp.kernels.MomentumUpdate;
+import org.nasvlp.random.Draws;
 
 /**
  * The Visual Dictionary (SOHO, arXiv 2104.03135, section 3.2): K codewords that turn continuous
@@ -126,7 +126,7 @@ public final class VisualDictionary implements AutoCloseable {
     float[] codewords = new float[size * width];
     double[] nearest = new double[rows];
     Arrays.fill(nearest, Double.POSITIVE_INFINITY);
-    int chosen = Kernels.uniform(Kernels.draw(seed, 0, 0, 0), rows);
+    int chosen = Draws.uniform(Draws.draw(seed, 0, 0, 0), rows);
     for (int j = 0; ; j++) {
       System.arraycopy(features, chosen * width, codewords, j * width, width);
       if (j == size - 1) {
@@ -141,9 +141,9 @@ public final class VisualDictionary implements AutoCloseable {
       for (int i = 0; i < rows; i++) {
         total += nearest[i];
       }
-      long draw = Kernels.draw(seed, 0, 0, j + 1);
+      long draw = Draws.draw(seed, 0, 0, j + 1);
       if (total == 0) {
-        chosen = Kernels.uniform(draw, rows);
+        chosen = Draws.uniform(draw, rows);
         continue;
       }
       double target = Draws.unit(draw) * total;
@@ -257,7 +257,7 @@ public final class VisualDictionary implements AutoCloseable {
       int[] restarted = dead.stream().mapToInt(Integer::intValue).toArray();
       long[] chosen = new long[restarted.length];
       for (int i = 0; i < restarted.length; i++) {
-        long draw = Kernels.draw(seed, step, restarted[i], 0);
+        long draw = Draws.draw(seed, step, restarted[i], 0);
         chosen[i] = Math.unsignedMultiplyHigh(draw, rows);
       }
       try (PointerScope scope = new PointerScope();

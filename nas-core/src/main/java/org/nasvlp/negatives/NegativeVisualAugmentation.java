@@ -15,8 +15,8 @@ import org.nasvlp.dictionary.VisualDictionary;
 import org.nasvlp.dictionary.WordCodes;
 import org.nasvlp.internal.Torch;
 import org.nasvlp.internal.TorchDevice;
-import org.nasvlp.kernels.Kernels;
 import org.nasvlp.kernels.TokenSwap;
+import org.nasvlp.random.Draws;
 
 /**
  * Negative Visual Augmentation (NAS, arXiv 2412.10029): makes hard negative images by swapping the
@@ -399,9 +399,9 @@ public final class NegativeVisualAugmentation {
           continue;
         }
         int position = positions[b][m];
-        long draw = Kernels.draw(seed, images.step(), images.sampleIds()[b], DONOR_DRAW + position);
+        long draw = Draws.draw(seed, images.step(), images.sampleIds()[b], DONOR_DRAW + position);
         at[swaps] = b * count + position;
-        from[swaps] = donors[Kernels.uniform(draw, donors.length)];
+        from[swaps] = donors[Draws.uniform(draw, donors.length)];
         swaps++;
       }
     }

@@ -34,18 +34,16 @@ import org.nasvlp.checkpoint.Safetensors;
 import org.nasvlp.config.NasConfig;
 import org.nasvlp.data.Batch;
 import org.nasvlp.data.BatchLoader;
-import org.nasvlp.data.CaptionTokenizer;
 import org.nasvlp.data.ImageTextDataset;
 import org.nasvlp.data.LoaderState;
-import org.nasvlp.data.TokenizedCaptions;
+import org.nasvlp.data.text.CaptionTokenizer;
+import org.nasvlp.data.text.TokenizedCaptions;
 import org.nasvlp.dictionary.WordCodes;
 import org.nasvlp.eval.ArtefactProbe;
 import org.nasvlp.eval.BenchmarkReport;
 import org.nasvlp.eval.EvaluationReport;
 import org.nasvlp.eval.FineGrainedBenchmark;
-import org.nasvlp.eval.ImageTextScorer;
 import org.nasvlp.eval.PublishedBenchmark;
-import org.nasvlp.internal.Draws;
 import org.nasvlp.internal.Torch;
 import org.nasvlp.internal.TorchDevice;
 import org.nasvlp.kernels.Kernels;
@@ -53,10 +51,11 @@ import org.nasvlp.kernels.NonFiniteInputException;
 import org.nasvlp.model.NasModel;
 import org.nasvlp.model.PretrainedWeights;
 import org.nasvlp.model.WeightReport;
-import org.nasvlp.negatives.EnglishTextEditor;
 import org.nasvlp.negatives.NegativeTextAugmentation;
 import org.nasvlp.negatives.NvaTrace;
 import org.nasvlp.negatives.TextEditor;
+import org.nasvlp.random.Draws;
+import org.nasvlp.scoring.ImageTextScorer;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -234,7 +233,10 @@ public final class NasTrainer {
       return this;
     }
 
-    /** Makes hard negative captions; that of English, {@link EnglishTextEditor}, unless set. */
+    /**
+     * Makes hard negative captions; unless set, that of English, which {@code
+     * org.nasvlp:nas-text-en} brings.
+     */
     public Builder textEditor(TextEditor.Factory value) {
       textEditor = value;
       return this;
@@ -416,7 +418,7 @@ public final class NasTrainer {
         NegativeTextAugmentation.prepare(
             dataset,
             tokenizer,
-            textEditor != null ? textEditor : EnglishTextEditor.factory(config.nta().exactLabels()),
+            textEditor != null ? textEditor : TextEditor.factory("en", config.nta().exactLabels()),
             config.nta(),
             output.resolve("captions"),
             config.training().seed());

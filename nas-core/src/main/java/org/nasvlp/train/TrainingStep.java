@@ -18,11 +18,10 @@ import org.nasvlp.config.ModelConfig.FusionInput;
 import org.nasvlp.config.NasConfig;
 import org.nasvlp.config.NvaConfig;
 import org.nasvlp.data.Batch;
-import org.nasvlp.data.TokenizedCaptions;
+import org.nasvlp.data.text.TokenizedCaptions;
 import org.nasvlp.dictionary.VisualDictionary;
 import org.nasvlp.dictionary.WordCodes;
 import org.nasvlp.eval.ArtefactProbe;
-import org.nasvlp.internal.Draws;
 import org.nasvlp.internal.Torch;
 import org.nasvlp.internal.TorchDevice;
 import org.nasvlp.model.NasModel;
@@ -38,6 +37,7 @@ import org.nasvlp.objective.Contrast;
 import org.nasvlp.objective.HardNegatives;
 import org.nasvlp.objective.MaskedCaptions;
 import org.nasvlp.objective.MaskedCodes;
+import org.nasvlp.random.Draws;
 
 /** One pretraining step: losses, gradients, optimiser, momentum encoders and dictionary. */
 final class TrainingStep implements AutoCloseable {

@@ -19,6 +19,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.nasvlp.config.DataConfig;
+import org.nasvlp.data.image.ImageTransform;
+import org.nasvlp.data.image.RgbImage;
+import org.nasvlp.data.text.CaptionTokenizer;
 
 @Timeout(60)
 class BatchLoaderTest {

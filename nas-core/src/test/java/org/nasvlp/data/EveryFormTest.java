@@ -13,6 +13,9 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.nasvlp.config.DataConfig;
+import org.nasvlp.data.source.DatasetOptions;
+import org.nasvlp.data.source.ShardWriter;
+import org.nasvlp.data.text.CaptionTokenizer;
 import tools.jackson.databind.json.JsonMapper;
 
 /** Real pictures through every form of a data set: a training sees the same batches. */

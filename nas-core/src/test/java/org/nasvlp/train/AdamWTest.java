@@ -11,7 +11,7 @@ import org.nasvlp.config.NasConfig;
 import org.nasvlp.config.NvaConfig;
 import org.nasvlp.config.ObjectiveConfig;
 import org.nasvlp.config.OptimizerConfig;
-import org.nasvlp.data.CaptionTokenizer;
+import org.nasvlp.data.text.CaptionTokenizer;
 import org.nasvlp.internal.Torch;
 import org.nasvlp.model.NasModel;
 

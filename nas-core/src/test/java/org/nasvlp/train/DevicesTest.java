@@ -22,8 +22,8 @@ import org.nasvlp.config.NasConfig;
 import org.nasvlp.config.NvaConfig;
 import org.nasvlp.config.Precision;
 import org.nasvlp.config.TrainingConfig;
-import org.nasvlp.data.CaptionTokenizer;
-import org.nasvlp.data.RgbImage;
+import org.nasvlp.data.image.RgbImage;
+import org.nasvlp.data.text.CaptionTokenizer;
 import org.nasvlp.internal.TorchDevice;
 import org.nasvlp.model.NasModel;
 

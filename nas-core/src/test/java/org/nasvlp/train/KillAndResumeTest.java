@@ -33,7 +33,7 @@ import org.nasvlp.config.DataConfig;
 import org.nasvlp.config.NasConfig;
 import org.nasvlp.config.Precision;
 import org.nasvlp.config.TrainingConfig;
-import org.nasvlp.data.CaptionTokenizer;
+import org.nasvlp.data.text.CaptionTokenizer;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;

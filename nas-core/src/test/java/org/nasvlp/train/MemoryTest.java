@@ -24,7 +24,7 @@ import org.nasvlp.config.HardNegativeLoss;
 import org.nasvlp.config.NasConfig;
 import org.nasvlp.config.NtaConfig;
 import org.nasvlp.config.NvaConfig;
-import org.nasvlp.data.CaptionTokenizer;
+import org.nasvlp.data.text.CaptionTokenizer;
 
 class MemoryTest {
   /** By then the hard negative images have set in, and the JVM has compiled what it will. */
@@ -64,6 +64,7 @@ class MemoryTest {
             .config(config)
             .dataset(new Shapes())
             .tokenizer(tokenizer)
+            .textEditor(ShapesEditor.factory())
             .output(folder.resolve("out"))
             .threads(1)
             .listener(

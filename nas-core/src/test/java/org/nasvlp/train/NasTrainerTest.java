@@ -33,9 +33,9 @@ import org.nasvlp.config.ObjectiveConfig;
 import org.nasvlp.config.OptimizerConfig;
 import org.nasvlp.config.Precision;
 import org.nasvlp.config.TrainingConfig;
-import org.nasvlp.data.CaptionTokenizer;
 import org.nasvlp.data.ImageTextDataset;
 import org.nasvlp.data.TooManyBadSamplesException;
+import org.nasvlp.data.text.CaptionTokenizer;
 import org.nasvlp.eval.BenchmarkFormat;
 import org.nasvlp.eval.BenchmarkReport;
 import org.nasvlp.eval.ItemScores;
@@ -69,6 +69,7 @@ class NasTrainerTest {
         .config(config)
         .dataset(dataset)
         .tokenizer(tokenizer)
+        .textEditor(ShapesEditor.factory())
         .output(folder.resolve(output))
         .threads(1);
   }

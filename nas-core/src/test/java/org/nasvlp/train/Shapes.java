@@ -18,14 +18,14 @@ import org.nasvlp.config.OptimizerConfig;
 import org.nasvlp.config.Precision;
 import org.nasvlp.config.TrainingConfig;
 import org.nasvlp.data.BadSampleException;
-import org.nasvlp.data.CaptionTokenizer;
 import org.nasvlp.data.ImageTextDataset;
 import org.nasvlp.data.ImageTextPair;
-import org.nasvlp.data.RgbImage;
+import org.nasvlp.data.image.RgbImage;
+import org.nasvlp.data.text.CaptionTokenizer;
 
 /** Coloured shapes with captions, drawn in memory: a data set small enough for a training test. */
 public final class Shapes implements ImageTextDataset {
-  static final int SIZE = 16;
+  public static final int SIZE = 16;
   private static final String[] COLOURS = {"red", "green", "blue", "yellow"};
   private static final int[] RGB = {0xD02020, 0x20B020, 0x2030D0, 0xE0D020};
   private static final String[] FORMS = {"square", "bar", "cross", "frame"};
@@ -48,7 +48,7 @@ public final class Shapes implements ImageTextDataset {
   }
 
   /** With one sample that cannot be read. */
-  static Shapes withBroken(int index) {
+  public static Shapes withBroken(int index) {
     Shapes shapes = new Shapes();
     shapes.broken = index;
     return shapes;
