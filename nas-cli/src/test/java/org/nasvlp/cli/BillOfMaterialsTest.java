@@ -20,8 +20,7 @@ class BillOfMaterialsTest {
 
   private static List<String> read(Path pom, String expression) throws Exception {
     XPath xpath = XPathFactory.newInstance().newXPath();
-    Object document =
-        DocumentBuilderFactory.newInstance().newDocumentBuilder().parse(pom.toFile());
+    Object document = DocumentBuilderFactory.newInstance().newDocumentBuilder().parse(pom.toFile());
     NodeList nodes = (NodeList) xpath.evaluate(expression, document, XPathConstants.NODESET);
     List<String> texts = new ArrayList<>();
     for (int i = 0; i < nodes.getLength(); i++) {

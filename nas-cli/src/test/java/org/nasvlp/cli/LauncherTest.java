@@ -21,7 +21,9 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** The launcher {@code nas} in a folder of its own, with a Maven that only tells what it is asked. */
+/**
+ * The launcher {@code nas} in a folder of its own, with a Maven that only tells what it is asked.
+ */
 class LauncherTest {
   /** The program that the launcher starts. */
   static final class Program {
@@ -94,7 +96,11 @@ class LauncherTest {
     attributes.put(Attributes.Name.MAIN_CLASS, Program.class.getName());
     attributes.put(
         Attributes.Name.CLASS_PATH,
-        "lib/" + "x".repeat(30) + ".jar lib/pytorch-2.10.0-1.5.13-linux-x86_64" + platform + ".jar");
+        "lib/"
+            + "x".repeat(30)
+            + ".jar lib/pytorch-2.10.0-1.5.13-linux-x86_64"
+            + platform
+            + ".jar");
     Path jar = Files.createDirectories(home.resolve("nas-cli/target")).resolve("nas.jar");
     String name = Program.class.getName().replace('.', '/') + ".class";
     try (OutputStream file = Files.newOutputStream(jar);
@@ -115,8 +121,7 @@ class LauncherTest {
   }
 
   private void old(String name) throws IOException {
-    Files.setLastModifiedTime(
-        home.resolve(name), FileTime.from(Instant.now().minusSeconds(1000)));
+    Files.setLastModifiedTime(home.resolve(name), FileTime.from(Instant.now().minusSeconds(1000)));
   }
 
   private void change(String name) throws IOException {
@@ -131,7 +136,8 @@ class LauncherTest {
     builder.environment().put("JAVA_HOME", System.getProperty("java.home"));
     builder
         .environment()
-        .merge("PATH", home.resolve("bin").toString(), (old, bin) -> bin + File.pathSeparator + old);
+        .merge(
+            "PATH", home.resolve("bin").toString(), (old, bin) -> bin + File.pathSeparator + old);
     Process process = builder.start();
     process.getOutputStream().close();
     String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
