@@ -65,7 +65,7 @@ import tools.jackson.databind.json.JsonMapper;
  * <pre>{@code
  * TrainingResult result =
  *     NasTrainer.builder()
- *         .config(NasConfig.tiny())
+ *         .config(NasConfig.preset("tiny"))
  *         .dataset(dataset)
  *         .tokenizer(tokenizer)
  *         .output(Path.of("out"))
