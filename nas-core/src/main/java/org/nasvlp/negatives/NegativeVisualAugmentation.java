@@ -98,7 +98,15 @@ public final class NegativeVisualAugmentation {
    * @param dictionary with its neighbour lists
    */
   public HardNegativeImages negatives(VisualDictionary dictionary, Images images) {
-    return swap(dictionary, images, false, 1);
+    return swap(
+        dictionary,
+        images,
+        rule(config.choose()),
+        switch (config.substitute()) {
+          case DRAW -> TokenSwap.Substitute.DRAW;
+          case EVIDENCE -> TokenSwap.Substitute.MOST_EVIDENCE;
+        },
+        false);
   }
 
   /**
@@ -107,23 +115,38 @@ public final class NegativeVisualAugmentation {
    *
    * <p>{@code MATCHED}: the same positions of the same images, each code replaced by that one of its
    * neighbours that speaks most for the word taken out. {@code IRRELEVANT}: the least relevant
-   * tokens.
+   * tokens, for neighbours drawn at random.
    */
   public @Nullable HardNegativeImages controls(VisualDictionary dictionary, Images images) {
     return switch (config.control()) {
       case NONE, CROSSED -> null;
-      case IRRELEVANT -> swap(dictionary, images, true, 1);
-      case MATCHED -> swap(dictionary, images, false, -1);
+      case IRRELEVANT ->
+          swap(
+              dictionary, images, TokenSwap.Choose.RELEVANCE, TokenSwap.Substitute.DRAW, true);
+      case MATCHED ->
+          swap(
+              dictionary,
+              images,
+              rule(config.choose()),
+              TokenSwap.Substitute.LEAST_EVIDENCE,
+              false);
     };
   }
 
-  /**
-   * @param least whether the least relevant tokens are chosen rather than the most
-   * @param sign 1 for the neighbour that speaks most for the word put in, -1 for the one that speaks
-   *     least for it
-   */
+  private static TokenSwap.Choose rule(NvaConfig.Choose choose) {
+    return switch (choose) {
+      case RELEVANCE -> TokenSwap.Choose.RELEVANCE;
+      case GAIN -> TokenSwap.Choose.GAIN;
+    };
+  }
+
+  /** One swap; {@code least}: of the least relevant tokens rather than the most. */
   private HardNegativeImages swap(
-      VisualDictionary dictionary, Images images, boolean least, int sign) {
+      VisualDictionary dictionary,
+      Images images,
+      TokenSwap.Choose choose,
+      TokenSwap.Substitute substitute,
+      boolean least) {
     try (AutoGradMode off = new AutoGradMode(false)) {
       Tensor tokens = images.tokens().detach().contiguous();
       int batch = (int) tokens.size(0);
@@ -132,19 +155,8 @@ public final class NegativeVisualAugmentation {
       TorchDevice device = TorchDevice.of(tokens);
       TokenSwap swap =
           TokenSwap.builder(batch, count, chosen, dictionary.neighbourCount())
-              .choose(
-                  switch (config.choose()) {
-                    case RELEVANCE -> TokenSwap.Choose.RELEVANCE;
-                    case GAIN -> TokenSwap.Choose.GAIN;
-                  })
-              .substitute(
-                  switch (config.substitute()) {
-                    case DRAW -> TokenSwap.Substitute.DRAW;
-                    case EVIDENCE ->
-                        sign > 0
-                            ? TokenSwap.Substitute.MOST_EVIDENCE
-                            : TokenSwap.Substitute.LEAST_EVIDENCE;
-                  })
+              .choose(choose)
+              .substitute(substitute)
               .write(
                   switch (mode) {
                     case QUANTIZED -> TokenSwap.Write.CODEWORD;
