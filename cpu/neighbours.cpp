@@ -7,7 +7,13 @@
 
 #include "../common/arithmetic.h"
 #include "../common/distance.h"
+#include "codebook.h"
+#include "failures.h"
+#include "float_environment.h"
+#include "memory.h"
+#include "parallel.h"
 #include "screen.h"
+#include "tier.h"
 
 namespace nas {
 namespace {

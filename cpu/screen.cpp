@@ -7,6 +7,9 @@
 #include <algorithm>
 
 #include "../common/arithmetic.h"
+#include "memory.h"
+#include "parallel.h"
+#include "tier.h"
 
 /* Tests build mutants with lower values, which must be found out. */
 #ifndef NAS_INT8_BOUND_SCALE
