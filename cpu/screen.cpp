@@ -162,8 +162,6 @@ bool pack_float32(const nas_codebook &codebook, int threads) {
   return true;
 }
 
-int64_t int8_depth(int64_t d) { return (d + 63) / 64 * 64; }
-
 /* An upper bound of ||v - v'|| for a vector of norm `norm`, less kInt8Slack. */
 double residual_of(const Quantised &quantised, double norm) {
   return sqrt((double)quantised.residual2) * kResidualSlack + 0x1p-20 * quantised.largest +

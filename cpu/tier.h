@@ -32,6 +32,11 @@ struct ScreenBlock {
   float *least_upper; /* [rows][16], 64-byte aligned: lowered to the least upper bounds seen */
 };
 
+/* Int8 products work on steps of kInt8Step elements; a row or codeword is 0 from d up to the next step. */
+enum { kInt8Step = 64 };
+
+static inline int64_t int8_depth(int64_t d) { return (d + kInt8Step - 1) / kInt8Step * kInt8Step; }
+
 /* The codebook as int8 screening wants it. */
 struct Int8Panels {
   const int8_t *codewords; /* [panel][group of four elements][kPanel][4], 0 for padding */
@@ -46,7 +51,7 @@ struct Int8Block {
   const uint8_t *quantised; /* [tile of rows][depth block][int8_rows_per_tile][kDepth], offset 128 */
   const float *scale, *norm, *residual; /* [rows], as for codewords; norm is the centred row's own */
   int64_t rows;
-  int64_t depth; /* d up to a multiple of 64 */
+  int64_t depth; /* int8_depth(d) */
   Int8Panels panels;
   int64_t first_panel, panel_count;
   float *lower;
@@ -113,7 +118,7 @@ struct Tier {
 
   int int8_rows_per_tile;
   /* Centres d elements into `centred` and writes their integers + 128 to out, of which element t
-   * lies at (t / kDepth) * block_stride + t % kDepth, up to the next multiple of 64 elements. */
+   * lies at (t / kDepth) * block_stride + t % kDepth, up to int8_depth(d) of them. */
   void (*quantise)(const float *x, const float *mean, int64_t d, float *centred, uint8_t *out,
                    int64_t block_stride, Quantised *result);
   void (*screen_int8)(const Int8Block *block);
