@@ -56,7 +56,7 @@ class DevicesTest {
   /** A run's losses by step, and its last checkpoint. */
   private record Trained(List<Double> losses, Path checkpoint) {}
 
-  private NasTrainer.Builder trainer(NasConfig config, String output) {
+  private NasTrainerBuilder trainer(NasConfig config, String output) {
     return NasTrainer.builder()
         .config(config)
         .dataset(new Shapes())

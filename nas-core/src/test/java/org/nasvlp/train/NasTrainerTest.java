@@ -55,11 +55,11 @@ class NasTrainerTest {
     tokenizer.close();
   }
 
-  private NasTrainer.Builder trainer(NasConfig config, String output) {
+  private NasTrainerBuilder trainer(NasConfig config, String output) {
     return trainer(config, output, new Shapes());
   }
 
-  private NasTrainer.Builder trainer(NasConfig config, String output, ImageTextDataset dataset) {
+  private NasTrainerBuilder trainer(NasConfig config, String output, ImageTextDataset dataset) {
     return NasTrainer.builder()
         .config(config)
         .dataset(dataset)
