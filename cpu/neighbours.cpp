@@ -586,7 +586,7 @@ nas_status nas_neighbours(const nas_codebook *codebook, int64_t R, const uint8_t
   NAS_TRY(check_pointer(function, "codebook", codebook, alignof(nas_codebook)));
   NAS_TRY(check_pointer(function, "out", out, alignof(int32_t)));
   NAS_TRY(check_stream(function, stream));
-  if (R < 1 || R > 1024) {
+  if (R < 1 || R > NAS_MAX_NEIGHBOURS) {
     return fail(NAS_INVALID_ARGUMENT, "%s: R is %lld, must be 1 to 1024 neighbours", function,
                 (long long)R);
   }

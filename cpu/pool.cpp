@@ -22,7 +22,7 @@
 
 namespace nas {
 
-static const int kMostThreads = 1024;
+static const int kMostThreads = NAS_MAX_THREADS;
 static const int kSpins = 2000;
 
 static int available_processors() {

@@ -254,34 +254,36 @@ enum { NAS_CHOOSE_RELEVANCE = 0, NAS_CHOOSE_GAIN = 1 };        /* which tokens *
 enum { NAS_SUBSTITUTE_DRAW = 0, NAS_SUBSTITUTE_EVIDENCE = 1 }; /* what comes in their place */
 enum { NAS_WRITE_CODEWORD = 0, NAS_WRITE_RESIDUAL = 1 };       /* how it is written */
 
+/* What a note "by ..." follows is read where that is asked for alone, and pointers may be NULL elsewhere.
+ * By relevance: NAS_CHOOSE_RELEVANCE. By evidence: NAS_CHOOSE_GAIN or NAS_SUBSTITUTE_EVIDENCE. By draws:
+ * NAS_SUBSTITUTE_DRAW or donors. */
 typedef struct {
-  int64_t images;          /* B */
-  int64_t tokens;          /* N */
-  int64_t chosen;          /* M, 1 <= M <= N: how many tokens of each image are chosen, at most */
-  int64_t neighbours;      /* R, width of the neighbour lists */
-  int64_t evidence_rows;   /* E, at least 0; by evidence */
-  double text_weight;      /* lambda in 0..1; by relevance */
+  int64_t images;        /* B */
+  int64_t tokens;        /* N */
+  int64_t chosen;        /* M, 1 <= M <= N: how many tokens of each image are chosen, at most */
+  int64_t neighbours;    /* R, width of the neighbour lists */
+  int64_t evidence_rows; /* E, at least 0; by evidence */
+  double text_weight;    /* lambda in 0..1; by relevance */
   uint64_t seed;
   uint32_t step;
-  int32_t choose;          /* NAS_CHOOSE_... */
-  int32_t substitute;      /* NAS_SUBSTITUTE_... */
-  int32_t sign;            /* 1 or -1; NAS_SUBSTITUTE_EVIDENCE: whether most or least evidence is wanted */
-  int32_t write;           /* NAS_WRITE_... */
-  int32_t donors;          /* 0 or 1: tokens of other images where there are any */
+  int32_t choose;        /* NAS_CHOOSE_... */
+  int32_t substitute;    /* NAS_SUBSTITUTE_... */
+  int32_t sign;          /* 1: most evidence is wanted, -1: least; by NAS_SUBSTITUTE_EVIDENCE */
+  int32_t write;         /* NAS_WRITE_... */
+  int32_t donors;        /* 0 or 1: tokens of other images where there are any */
 } nas_swap_params;
 
-/* Memory of the library. "By relevance" and "by evidence" tell what rules an array is for; without them it
- * is not read, and may be NULL. By evidence: NAS_CHOOSE_GAIN or NAS_SUBSTITUTE_EVIDENCE. */
+/* Memory of the library. */
 typedef struct {
-  const float *text;              /* B x N, by relevance: cosines to the caption's class token */
-  const float *image;             /* B x N, by relevance: cosines to the image's class token */
-  const double *evidence;         /* E x K, by evidence: how much a code speaks for the word put in, against
-                                   * the one taken out; may be NULL if E is 0 */
-  const int32_t *evidence_of;     /* B, by evidence: each image's row of evidence; -1: the image has none */
+  const float *text;              /* B x N: cosines to the caption's class token; by relevance */
+  const float *image;             /* B x N: cosines to the image's class token; by relevance */
+  const double *evidence;         /* E x K: how much a code speaks for the word put in, against the one
+                                   * taken out; by evidence, if E is not 0 */
+  const int32_t *evidence_of;     /* B: each image's row of evidence, or -1: it has none; by evidence */
   const float *tokens;            /* B x N x d */
   const int32_t *codes;           /* B x N, in 0..K-1 */
   const int32_t *neighbour_lists; /* K x R, in -1..K-1, as nas_neighbours writes them */
-  const int64_t *sample_ids;      /* B; NAS_SUBSTITUTE_DRAW or donors */
+  const int64_t *sample_ids;      /* B; by draws */
 } nas_swap_input;
 
 /* Memory of the library. */

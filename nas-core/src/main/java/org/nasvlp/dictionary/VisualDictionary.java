@@ -17,6 +17,7 @@ import org.nasvlp.kernels.Codebook;
 import org.nasvlp.kernels.CodebookState;
 import org.nasvlp.kernels.Kernels;
 import org.nasvlp.kernels.MomentumUpdate;
+import org.nasvlp.kernels.Rows;
 
 /**
  * The Visual Dictionary (SOHO, arXiv 2104.03135, section 3.2): K codewords that turn continuous
@@ -200,7 +201,8 @@ public final class VisualDictionary implements AutoCloseable {
     long rows = tokens.numel() / width;
     Tensor codes = device.empty(torch.ScalarType.Int, Arrays.copyOf(shape, shape.length - 1));
     try (TorchDevice.Use use = device.use()) {
-      codebook.lookup(device.memory(tokens), rows, width, device.memory(codes), null, use.stream());
+      codebook.lookup(
+          Rows.of(device.memory(tokens), rows, width), device.memory(codes), null, use.stream());
     }
     return codes;
   }
@@ -239,7 +241,10 @@ public final class VisualDictionary implements AutoCloseable {
     long rows = tokens.numel() / width;
     try (TorchDevice.Use use = device.use()) {
       codebook.update(
-          device.memory(tokens), rows, width, device.memory(codes), momentum, use.stream());
+          Rows.of(device.memory(tokens), rows, width),
+          device.memory(codes),
+          momentum,
+          use.stream());
       state = codebook.state();
     }
     try (PointerScope scope = new PointerScope()) {

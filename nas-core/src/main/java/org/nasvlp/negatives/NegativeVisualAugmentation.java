@@ -16,6 +16,8 @@ import org.nasvlp.dictionary.WordCodes;
 import org.nasvlp.internal.Torch;
 import org.nasvlp.internal.TorchDevice;
 import org.nasvlp.kernels.Kernels;
+import org.nasvlp.kernels.SwapInput;
+import org.nasvlp.kernels.SwapOutput;
 import org.nasvlp.kernels.TokenSwap;
 
 /**
@@ -133,26 +135,24 @@ public final class NegativeVisualAugmentation {
         dictionary
             .codebook()
             .swap(
-                new TokenSwap(
-                    batch,
-                    count,
-                    chosen,
-                    dictionary.radius(),
-                    config.textWeight(),
-                    seed,
-                    images.step(),
-                    mode == FusionInput.QUANTISED
-                        ? TokenSwap.Mode.QUANTISED
-                        : TokenSwap.Mode.RESIDUAL),
-                device.memory(textScore.detach().contiguous()),
-                device.memory(imageScore.detach().contiguous()),
-                device.memory(tokens),
-                device.memory(images.codes()),
-                device.memory(dictionary.neighbours()),
-                device.memory(device.longs(images.sampleIds(), batch)),
-                device.memory(positions),
-                device.memory(substitutes),
-                device.memory(out),
+                TokenSwap.builder(batch, count, chosen, dictionary.radius())
+                    .textWeight(config.textWeight())
+                    .draws(seed, images.step())
+                    .write(
+                        mode == FusionInput.QUANTISED
+                            ? TokenSwap.Write.CODEWORD
+                            : TokenSwap.Write.RESIDUAL)
+                    .build(),
+                SwapInput.of(
+                        device.memory(tokens),
+                        device.memory(images.codes()),
+                        device.memory(dictionary.neighbours()))
+                    .withSimilarities(
+                        device.memory(textScore.detach().contiguous()),
+                        device.memory(imageScore.detach().contiguous()))
+                    .withSampleIds(device.memory(device.longs(images.sampleIds(), batch))),
+                SwapOutput.of(
+                    device.memory(positions), device.memory(substitutes), device.memory(out)),
                 use.stream());
       }
       double[][] scores = new double[batch][count];
