@@ -14,6 +14,8 @@ struct Reservation {
   int64_t tokens = -1;
   bool narrow = false; /* rows narrower than float32 too */
 
+  bool any() const { return rows >= 0; }
+
   /* What both hold together. */
   Reservation with(const Reservation &other) const {
     Reservation both = *this;

@@ -41,6 +41,10 @@ NAS_HD bool is_candidate(const uint32_t *present, int32_t entry) {
   return entry >= 0 && !is_present(present, entry);
 }
 
+/* The position in the counter of the draw of a donor, apart from those of codes in images of up to 2^24
+ * tokens. */
+NAS_HD uint32_t donor_coordinate(int32_t position) { return ((uint32_t)1 << 24) + (uint32_t)position; }
+
 /* (v - e_z) + e_{z'} in float32, rounded after each operation. */
 NAS_HD float residual_swap(float v, float codeword, float substitute) {
   return add32(sub32(v, codeword), substitute);

@@ -15,9 +15,8 @@ nas_status update_all(const char *function, nas_codebook *codebook, const void *
                       int64_t rows, int64_t row_stride, const int32_t *codes, double gamma,
                       double epsilon, double dead_threshold, nas_verdict *verdict, void *stream);
 nas_status swap_all(const char *function, const nas_codebook *codebook, const nas_swap_params *params,
-                    const float *text, const float *image, const float *tokens, const int32_t *codes,
-                    const int32_t *neighbour_lists, const int64_t *sample_ids, int32_t *positions,
-                    int32_t *substitutes, float *swapped, nas_verdict *verdict, void *stream);
+                    const nas_swap_input *input, const nas_swap_output *output, nas_verdict *verdict,
+                    void *stream);
 
 }  // namespace nas
 

@@ -108,6 +108,20 @@ nas_status nas_codebook_read(const nas_codebook *codebook, float *codewords, dou
   return NAS_OK;
 }
 
+nas_status nas_codebook_view(const nas_codebook *codebook, const float **codewords, const double **n,
+                             const int32_t **dead_steps) {
+  static const char *const function = "nas_codebook_view";
+  NAS_TRY(check_pointer(function, "codebook", codebook, alignof(nas_codebook)));
+  if (!codebook->reserved.any()) {
+    return fail(NAS_INVALID_ARGUMENT,
+                "%s: the state does not stay in its place before the first nas_codebook_reserve", function);
+  }
+  if (codewords != nullptr) *codewords = codebook->e.get();
+  if (n != nullptr) *n = codebook->n.get();
+  if (dead_steps != nullptr) *dead_steps = codebook->dead_steps.get();
+  return NAS_OK;
+}
+
 nas_status nas_codebook_write(nas_codebook *codebook, const float *codewords, const double *n,
                               const float *m, const int32_t *dead_steps, void *stream) {
   static const char *const function = "nas_codebook_write";

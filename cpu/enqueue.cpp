@@ -108,18 +108,15 @@ nas_status nas_update_enqueue(nas_codebook *codebook, const void *x, int32_t typ
   return NAS_OK;
 }
 
-nas_status nas_swap_enqueue(nas_codebook *codebook, const nas_swap_params *params, const float *text,
-                            const float *image, const float *tokens, const int32_t *codes,
-                            const int32_t *neighbour_lists, const int64_t *sample_ids,
-                            int32_t *positions, int32_t *substitutes, float *swapped,
+nas_status nas_swap_enqueue(nas_codebook *codebook, const nas_swap_params *params,
+                            const nas_swap_input *input, const nas_swap_output *output,
                             nas_verdict *verdict, void *stream) {
   static const char *const function = "nas_swap_enqueue";
   NAS_TRY(check_handle(function, codebook, verdict));
   NAS_TRY(check_pointer(function, "params", params, alignof(nas_swap_params)));
   if (!codebook->reserved.holds_images(params->images, params->tokens)) return refuse(function);
   nas_verdict found{NAS_OK, -1};
-  NAS_TRY(swap_all(function, codebook, params, text, image, tokens, codes, neighbour_lists, sample_ids,
-                   positions, substitutes, swapped, &found, stream));
+  NAS_TRY(swap_all(function, codebook, params, input, output, &found, stream));
   *verdict = found;
   return NAS_OK;
 }

@@ -1,6 +1,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "../common/layouts.h"
 #include "../common/philox.h"
 #include "failures.h"
 #include "parallel.h"
@@ -84,6 +85,13 @@ nas_status nas_describe(char *buffer, int64_t capacity) {
   snprintf(buffer, (size_t)capacity, "cpu %s, %d thread%s", nas::current_tier().name, threads,
            threads == 1 ? "" : "s");
   return NAS_OK;
+}
+
+nas_status nas_layouts(char *buffer, int64_t capacity) {
+  NAS_TRY(nas::check_pointer("nas_layouts", "buffer", buffer, 1));
+  if (capacity >= 1 && nas::write_layouts(buffer, (size_t)capacity)) return NAS_OK;
+  return nas::fail(NAS_INVALID_ARGUMENT, "nas_layouts: capacity is %lld, too small; 4096 is enough",
+                   (long long)capacity);
 }
 
 void nas_philox4x32(const uint32_t key[2], const uint32_t counter[4], uint32_t out[4]) {

@@ -1,77 +1,8 @@
-/* The token swap. */
-#include "../common/swap.h"
-
-#include <string.h>
-
-#include <algorithm>
-
-#include "calls.h"
-#include "codebook.h"
-#include "failures.h"
-#include "float_environment.h"
-#include "memory.h"
-#include "parallel.h"
-#include "tier.h"
+/* The token swap: its checks, and how its work is shared out. */
+#include "swap.h"
 
 namespace nas {
 namespace {
-
-struct Scored {
-  double score;
-  int32_t position;
-};
-
-/* The bitmaps are zero between images, so that no call has to set up more than bits. */
-struct Worker {
-  Buffer<Scored> scores;       /* N */
-  Buffer<uint32_t> chosen;     /* a bit for each position */
-  Buffer<uint32_t> present;    /* a bit for each code */
-  Buffer<uint32_t> drawn;      /* a bit for each code */
-  Buffer<int32_t> substitute;  /* K; valid for codes in `drawn` */
-
-  bool allocate(int64_t N, int64_t K) {
-    if (!scores.allocate(N) || !chosen.allocate(words(N)) || !present.allocate(words(K)) ||
-        !drawn.allocate(words(K)) || !substitute.allocate(K)) {
-      return false;
-    }
-    std::fill_n(chosen.get(), words(N), 0);
-    std::fill_n(present.get(), words(K), 0);
-    std::fill_n(drawn.get(), words(K), 0);
-    return true;
-  }
-  static int64_t words(int64_t bits) { return (bits + 31) / 32; }
-};
-
-struct Request {
-  const nas_codebook *codebook;
-  const nas_swap_params *params;
-  const float *text, *image, *tokens;
-  const int32_t *codes, *neighbour_lists;
-  const int64_t *sample_ids;
-  int32_t *positions, *substitutes;
-  float *swapped;
-  int32_t *replacements; /* B x N: the new code of every token, or -1 */
-};
-
-/* The least and the greatest of finite values, in lanes that the compiler vectorises. */
-void range(const float *values, int64_t count, float *low, float *high) {
-  const int64_t lanes = 16;
-  float least[lanes], most[lanes];
-  for (int64_t l = 0; l < lanes; ++l) least[l] = most[l] = values[l < count ? l : 0];
-  int64_t i = 0;
-  for (; i + lanes <= count; i += lanes) {
-    for (int64_t l = 0; l < lanes; ++l) {
-      least[l] = values[i + l] < least[l] ? values[i + l] : least[l];
-      most[l] = values[i + l] > most[l] ? values[i + l] : most[l];
-    }
-  }
-  for (; i < count; ++i) {
-    least[0] = std::min(least[0], values[i]);
-    most[0] = std::max(most[0], values[i]);
-  }
-  *low = *std::min_element(least, least + lanes);
-  *high = *std::max_element(most, most + lanes);
-}
 
 /* Whether all are `low`..`high`; written so that the compiler vectorises it. */
 bool in_range(const int32_t *values, int64_t count, int32_t low, int32_t high) {
@@ -79,7 +10,7 @@ bool in_range(const int32_t *values, int64_t count, int32_t low, int32_t high) {
   for (int64_t i = 0; i < count; i += block) {
     const int64_t end = count - i < block ? count : i + block;
     /* The differences are negative as int32 if a value is out of range, and if they overflow too,
-     * since low is at least -1 and high at least 0. */
+     * since low is at least -1 and high at least -1. */
     uint32_t sign = 0;
     for (int64_t k = i; k < end; ++k) {
       sign |= ((uint32_t)values[k] - (uint32_t)low) | ((uint32_t)high - (uint32_t)values[k]);
@@ -89,121 +20,35 @@ bool in_range(const int32_t *values, int64_t count, int32_t low, int32_t high) {
   return true;
 }
 
-/* The substitute: candidate number floor(draw*n / 2^64) of the n entries of `list` (R codes) that are candidates; -1 if
- * n = 0. In one pass without branches, which nothing could predict. `candidates` holds R. */
-int32_t draw_substitute(const int32_t *list, int64_t R, const uint32_t *present, uint64_t draw,
-                        int32_t *candidates) {
-  uint32_t n = 0;
-  for (int64_t r = 0; r < R; ++r) {
-    const int32_t z = list[r], none = z >> 31; /* all ones for -1 */
-    candidates[n] = z;
-    n += (uint32_t)(!is_present(present, z & ~none)) & (uint32_t)(none + 1);
-  }
-  return n == 0 ? -1 : candidates[uniform_choice(draw, n)];
+/* The first that is not `low`..`high`, or -1. */
+int64_t first_outside(const int32_t *values, int64_t count, int32_t low, int32_t high) {
+  if (in_range(values, count, low, high)) return -1;
+  int64_t i = 0;
+  while (values[i] >= low && values[i] <= high) ++i;
+  return i;
 }
 
-/* Positions, substitutes and replacements of an image. */
-void choose(const Request &request, Worker &worker, int64_t b) {
-  const nas_swap_params &p = *request.params;
-  const int64_t N = p.tokens, M = p.chosen, R = p.neighbours;
-  const float *text = request.text + b * N, *image = request.image + b * N;
-  const int32_t *codes = request.codes + b * N;
-  int32_t *positions = request.positions + b * M, *substitutes = request.substitutes + b * M;
-  int32_t *replacements = request.replacements + b * N;
-
-  float text_low, text_high, image_low, image_high;
-  range(text, N, &text_low, &text_high);
-  range(image, N, &image_low, &image_high);
-  Scored *scores = worker.scores.get();
-  /* Scores, which are 0 to 1, fall into buckets in their own order; the chosen ones lie in the highest
-   * buckets that hold M together. This leaves few to be compared, which no branch predictor likes. */
-  const int64_t buckets = 128;
-  int32_t held[buckets] = {};
-  auto bucket_of = [](double score) {
-    return std::min<int64_t>((int64_t)(score * (double)buckets), buckets - 1);
-  };
-  for (int64_t i = 0; i < N; ++i) {
-    const double score = swap_score(p.text_weight, text[i], text_low, text_high, image[i], image_low,
-                                    image_high);
-    scores[i] = {score, (int32_t)i};
-    ++held[bucket_of(score)];
+/* Whether all are finite; likewise. */
+bool all_finite(const double *values, int64_t count) {
+  uint64_t infinite = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    uint64_t bits;
+    __builtin_memcpy(&bits, &values[i], sizeof bits);
+    infinite |= (bits & 0x7ff0000000000000u) + 0x0010000000000000u; /* carries into the sign */
   }
-  int64_t lowest = buckets, highest = 0;
-  while (highest < M) highest += held[--lowest];
-  int64_t kept = 0;
-  for (int64_t i = 0; i < N; ++i) {
-    const Scored scored = scores[i];
-    scores[kept] = scored;
-    kept += bucket_of(scored.score) >= lowest;
-  }
-  auto before = [](const Scored &a, const Scored &c) {
-    return chosen_before(a.score, a.position, c.score, c.position);
-  };
-  if (M < kept) std::nth_element(scores, scores + M - 1, scores + kept, before);
-  std::sort(scores, scores + M, before);
-
-  for (int64_t i = 0; i < N; ++i) {
-    worker.present[codes[i] >> 5] |= 1u << (codes[i] & 31);
-    replacements[i] = -1;
-  }
-  for (int64_t c = 0; c < M; ++c) {
-    positions[c] = scores[c].position;
-    worker.chosen[positions[c] >> 5] |= 1u << (positions[c] & 31);
-  }
-  int32_t candidates[1024];
-  /* Ascending, so that the first position met with a code is the lowest. */
-  for (int64_t w = 0; w < Worker::words(N); ++w) {
-    for (uint32_t bits = worker.chosen[w]; bits != 0; bits &= bits - 1) {
-      const int64_t position = w * 32 + __builtin_ctz(bits);
-      const int32_t z = codes[position];
-      if (!is_present(worker.drawn.get(), z)) {
-        worker.drawn[z >> 5] |= 1u << (z & 31);
-        const uint64_t draw = draw64(p.seed, request.sample_ids[b], (uint32_t)position, p.step);
-        worker.substitute[z] = draw_substitute(request.neighbour_lists + z * R, R,
-                                               worker.present.get(), draw, candidates);
-      }
-      replacements[position] = worker.substitute[z];
-    }
-    worker.chosen[w] = 0;
-  }
-  for (int64_t c = 0; c < M; ++c) substitutes[c] = replacements[positions[c]];
-  for (int64_t i = 0; i < N; ++i) {
-    worker.present[codes[i] >> 5] = 0;
-    worker.drawn[codes[i] >> 5] = 0;
-  }
+  return infinite >> 63 == 0;
 }
 
-/* Writes tokens first..last-1 of all images: runs of unchanged ones by one copy each. */
-void write_tokens(const Request &request, int64_t first, int64_t last) {
-  const int64_t d = request.codebook->d;
-  const float *e = request.codebook->e.get();
-  const bool in_place = request.swapped == request.tokens;
-  const bool quantised = request.params->mode == NAS_SWAP_QUANTISED;
-  for (int64_t i = first; i < last;) {
-    const int32_t other = request.replacements[i];
-    if (other < 0) {
-      const int64_t begin = i;
-      while (i < last && request.replacements[i] < 0) ++i;
-      if (!in_place) {
-        memcpy(request.swapped + begin * d, request.tokens + begin * d,
-               (size_t)((i - begin) * d) * sizeof(float));
-      }
-      continue;
-    }
-    const float *substitute = e + other * d;
-    float *out = request.swapped + i * d;
-    if (quantised) {
-      memcpy(out, substitute, (size_t)d * sizeof(float));
-    } else {
-      const float *v = request.tokens + i * d, *codeword = e + request.codes[i] * d;
-      for (int64_t t = 0; t < d; ++t) out[t] = residual_swap(v[t], codeword[t], substitute[t]);
-    }
-    ++i;
-  }
+nas_status check_choice(const char *function, const char *name, int32_t value, const char *zero,
+                        const char *one) {
+  if (value == 0 || value == 1) return NAS_OK;
+  return fail(NAS_INVALID_ARGUMENT, "%s: params.%s is %d, must be 0 (%s) or 1 (%s)", function, name,
+              (int)value, zero, one);
 }
 
-nas_status check_params(const char *function, const nas_codebook &codebook,
-                        const nas_swap_params &p) {
+nas_status check_params(const char *function, const SwapRequest &request) {
+  const nas_swap_params &p = request.params;
+  const int64_t K = request.codebook->K, d = request.codebook->d;
   if (p.images < 0) {
     return fail(NAS_INVALID_ARGUMENT, "%s: params.images is %lld, must be at least 0", function,
                 (long long)p.images);
@@ -216,24 +61,132 @@ nas_status check_params(const char *function, const nas_codebook &codebook,
     return fail(NAS_INVALID_ARGUMENT, "%s: params.chosen is %lld, must be 1 to params.tokens %lld",
                 function, (long long)p.chosen, (long long)p.tokens);
   }
-  if (p.neighbours < 1 || p.neighbours > 1024) {
-    return fail(NAS_INVALID_ARGUMENT, "%s: params.neighbours is %lld, must be 1 to 1024", function,
-                (long long)p.neighbours);
+  if (p.neighbours < 1 || p.neighbours > NAS_MAX_NEIGHBOURS) {
+    return fail(NAS_INVALID_ARGUMENT, "%s: params.neighbours is %lld, must be 1 to %d", function,
+                (long long)p.neighbours, NAS_MAX_NEIGHBOURS);
   }
-  if (!(p.text_weight >= 0.0 && p.text_weight <= 1.0)) {
+  NAS_TRY(check_choice(function, "choose", p.choose, "relevance", "gain"));
+  NAS_TRY(check_choice(function, "substitute", p.substitute, "draw", "evidence"));
+  NAS_TRY(check_choice(function, "write", p.write, "codeword", "residual"));
+  NAS_TRY(check_choice(function, "donors", p.donors, "none", "tokens of other images"));
+  if (request.by_relevance() && !(p.text_weight >= 0.0 && p.text_weight <= 1.0)) {
     return fail(NAS_INVALID_ARGUMENT, "%s: params.text_weight is %g, must be 0 to 1", function,
                 p.text_weight);
   }
-  if (p.mode != NAS_SWAP_QUANTISED && p.mode != NAS_SWAP_RESIDUAL) {
-    return fail(NAS_INVALID_ARGUMENT, "%s: params.mode is %d, must be 0 (quantised) or 1 (residual)",
-                function, (int)p.mode);
+  if (p.substitute == NAS_SUBSTITUTE_EVIDENCE && p.sign != 1 && p.sign != -1) {
+    return fail(NAS_INVALID_ARGUMENT, "%s: params.sign is %d, must be 1 or -1", function, (int)p.sign);
   }
   int64_t size;
+  const int64_t widest = std::max<int64_t>(d * (int64_t)sizeof(float), sizeof(double));
   if (__builtin_mul_overflow(p.images, p.tokens, &size) ||
-      __builtin_mul_overflow(size, codebook.d, &size) ||
-      __builtin_mul_overflow(size, (int64_t)sizeof(float), &size)) {
+      __builtin_mul_overflow(size, widest, &size)) {
     return fail(NAS_INVALID_ARGUMENT, "%s: images %lld x tokens %lld x width %lld overflows",
-                function, (long long)p.images, (long long)p.tokens, (long long)codebook.d);
+                function, (long long)p.images, (long long)p.tokens, (long long)d);
+  }
+  if (request.by_evidence()) {
+    if (p.evidence_rows < 0 || __builtin_mul_overflow(p.evidence_rows, K * (int64_t)sizeof(double), &size)) {
+      return fail(NAS_INVALID_ARGUMENT,
+                  "%s: params.evidence_rows is %lld, must be at least 0 and evidence_rows * K in range",
+                  function, (long long)p.evidence_rows);
+    }
+  }
+  return NAS_OK;
+}
+
+nas_status check_arrays(const char *function, const SwapRequest &request) {
+  const nas_swap_input &in = request.in;
+  const nas_swap_output &out = request.out;
+  if (request.by_relevance()) {
+    NAS_TRY(check_pointer(function, "text", in.text, alignof(float)));
+    NAS_TRY(check_pointer(function, "image", in.image, alignof(float)));
+  }
+  if (request.by_evidence()) {
+    if (request.params.evidence_rows > 0) {
+      NAS_TRY(check_pointer(function, "evidence", in.evidence, alignof(double)));
+    }
+    NAS_TRY(check_pointer(function, "evidence_of", in.evidence_of, alignof(int32_t)));
+  }
+  NAS_TRY(check_pointer(function, "tokens", in.tokens, alignof(float)));
+  NAS_TRY(check_pointer(function, "codes", in.codes, alignof(int32_t)));
+  NAS_TRY(check_pointer(function, "neighbour_lists", in.neighbour_lists, alignof(int32_t)));
+  if (request.by_draws()) {
+    NAS_TRY(check_pointer(function, "sample_ids", in.sample_ids, alignof(int64_t)));
+  }
+  NAS_TRY(check_pointer(function, "positions", out.positions, alignof(int32_t)));
+  NAS_TRY(check_pointer(function, "substitutes", out.substitutes, alignof(int32_t)));
+  NAS_TRY(check_pointer(function, "swapped", out.swapped, alignof(float)));
+  if (out.scores != nullptr) NAS_TRY(check_pointer(function, "scores", out.scores, alignof(double)));
+  if (request.params.donors != 0 && out.swapped == in.tokens) {
+    return fail(NAS_INVALID_ARGUMENT,
+                "%s: swapped equals tokens, but donors are read from tokens while it is written",
+                function);
+  }
+  return NAS_OK;
+}
+
+/* The lowest image whose similarities or evidence are not finite, with what they are of; -1 without one. */
+int64_t first_non_finite(const SwapRequest &request, const Tier &tier, const char **what) {
+  const int64_t B = request.params.images, N = request.params.tokens, K = request.codebook->K;
+  const nas_swap_input &in = request.in;
+  const bool similarities =
+      request.by_relevance() && !(tier.all_finite(in.text, B * N) && tier.all_finite(in.image, B * N));
+  if (!similarities && !request.by_evidence()) return -1;
+  const double *known = nullptr; /* images one after the other may share a row */
+  for (int64_t b = 0; b < B; ++b) {
+    if (similarities) {
+      *what = "text similarity";
+      if (!tier.all_finite(in.text + b * N, N)) return b;
+      *what = "image similarity";
+      if (!tier.all_finite(in.image + b * N, N)) return b;
+    }
+    const double *evidence = request.by_evidence() ? request.evidence(b) : nullptr;
+    if (evidence != nullptr && evidence != known) {
+      *what = "evidence";
+      if (!all_finite(evidence, K)) return b;
+      known = evidence;
+    }
+  }
+  return -1;
+}
+
+/* What is wrong with the values, if anything, as a verdict. */
+nas_status check_values(const char *function, const SwapRequest &request, nas_verdict *verdict) {
+  const nas_swap_params &p = request.params;
+  const nas_swap_input &in = request.in;
+  const int64_t K = request.codebook->K, N = p.tokens, R = p.neighbours;
+  int64_t bad = first_outside(in.neighbour_lists, K * R, -1, (int32_t)K - 1);
+  if (bad >= 0) {
+    return judge(verdict,
+                 fail(NAS_INVALID_ARGUMENT, "%s: neighbour_lists[%lld][%lld] is %d, must be -1 to %lld",
+                      function, (long long)(bad / R), (long long)(bad % R),
+                      (int)in.neighbour_lists[bad], (long long)K - 1),
+                 -1);
+  }
+  bad = first_outside(in.codes, p.images * N, 0, (int32_t)K - 1);
+  if (bad >= 0) {
+    return judge(verdict,
+                 fail(NAS_INVALID_ARGUMENT, "%s: code of image %lld, token %lld is %d, must be 0 to %lld",
+                      function, (long long)(bad / N), (long long)(bad % N), (int)in.codes[bad],
+                      (long long)K - 1),
+                 -1);
+  }
+  if (request.by_evidence()) {
+    const int64_t rows = std::min<int64_t>(p.evidence_rows, INT32_MAX);
+    bad = first_outside(in.evidence_of, p.images, -1, (int32_t)(rows - 1));
+    if (bad >= 0) {
+      return judge(verdict,
+                   fail(NAS_INVALID_ARGUMENT, "%s: evidence_of[%lld] is %d, must be -1 to %lld", function,
+                        (long long)bad, (int)in.evidence_of[bad], (long long)rows - 1),
+                   -1);
+    }
+  }
+  const char *what = nullptr;
+  bad = first_non_finite(request, current_tier(), &what);
+  if (bad >= 0) {
+    return judge(verdict,
+                 fail(NAS_NON_FINITE, "%s: the %s of image %lld has a NaN or an infinity", function, what,
+                      (long long)bad),
+                 bad);
   }
   return NAS_OK;
 }
@@ -244,77 +197,49 @@ nas_status check_params(const char *function, const nas_codebook &codebook,
 using namespace nas;
 
 nas_status nas::swap_all(const char *function, const nas_codebook *codebook,
-                         const nas_swap_params *params, const float *text, const float *image,
-                         const float *tokens, const int32_t *codes, const int32_t *neighbour_lists,
-                         const int64_t *sample_ids, int32_t *positions, int32_t *substitutes,
-                         float *swapped, nas_verdict *verdict, void *stream) {
+                         const nas_swap_params *params, const nas_swap_input *input,
+                         const nas_swap_output *output, nas_verdict *verdict, void *stream) {
   NAS_TRY(check_pointer(function, "codebook", codebook, alignof(nas_codebook)));
   NAS_TRY(check_pointer(function, "params", params, alignof(nas_swap_params)));
+  NAS_TRY(check_pointer(function, "input", input, alignof(nas_swap_input)));
+  NAS_TRY(check_pointer(function, "output", output, alignof(nas_swap_output)));
   NAS_TRY(check_stream(function, stream));
-  NAS_TRY(check_params(function, *codebook, *params));
+  SwapRequest request{codebook, *params, *input, *output, nullptr, nullptr};
+  NAS_TRY(check_params(function, request));
   if (params->images == 0) return NAS_OK;
-  NAS_TRY(check_pointer(function, "text", text, alignof(float)));
-  NAS_TRY(check_pointer(function, "image", image, alignof(float)));
-  NAS_TRY(check_pointer(function, "tokens", tokens, alignof(float)));
-  NAS_TRY(check_pointer(function, "codes", codes, alignof(int32_t)));
-  NAS_TRY(check_pointer(function, "neighbour_lists", neighbour_lists, alignof(int32_t)));
-  NAS_TRY(check_pointer(function, "sample_ids", sample_ids, alignof(int64_t)));
-  NAS_TRY(check_pointer(function, "positions", positions, alignof(int32_t)));
-  NAS_TRY(check_pointer(function, "substitutes", substitutes, alignof(int32_t)));
-  NAS_TRY(check_pointer(function, "swapped", swapped, alignof(float)));
+  NAS_TRY(check_arrays(function, request));
   FloatEnvironment environment;
-  const Tier &tier = current_tier();
-  const int64_t B = params->images, N = params->tokens, R = params->neighbours, K = codebook->K;
+  NAS_TRY(check_values(function, request, verdict));
+  if (verdict->status != NAS_OK) return NAS_OK;
 
-  if (!in_range(neighbour_lists, K * R, -1, (int32_t)K - 1)) {
-    int64_t i = 0;
-    while (neighbour_lists[i] >= -1 && neighbour_lists[i] < K) ++i;
-    return judge(verdict,
-                 fail(NAS_INVALID_ARGUMENT,
-                      "%s: neighbour_lists[%lld][%lld] is %d, must be -1 to %lld", function,
-                      (long long)(i / R), (long long)(i % R), (int)neighbour_lists[i],
-                      (long long)K - 1),
-                 -1);
-  }
-  if (!in_range(codes, B * N, 0, (int32_t)K - 1)) {
-    int64_t i = 0;
-    while (codes[i] >= 0 && codes[i] < K) ++i;
-    return judge(verdict,
-                 fail(NAS_INVALID_ARGUMENT,
-                      "%s: code of image %lld, token %lld is %d, must be 0 to %lld", function,
-                      (long long)(i / N), (long long)(i % N), (int)codes[i], (long long)K - 1),
-                 -1);
-  }
-  if (!tier.all_finite(text, B * N) || !tier.all_finite(image, B * N)) {
-    int64_t b = 0;
-    while (tier.all_finite(text + b * N, N) && tier.all_finite(image + b * N, N)) ++b;
-    const bool text_finite = tier.all_finite(text + b * N, N);
-    return judge(verdict,
-                 fail(NAS_NON_FINITE, "%s: the %s similarities of image %lld have a NaN or an infinity",
-                      function, text_finite ? "image" : "text", (long long)b),
-                 b);
-  }
-
+  const int64_t B = params->images, N = params->tokens, K = codebook->K;
   const int threads = B * N * codebook->d < 1 << 14 ? 1 : thread_limit();
   const int choosers = (int)std::min<int64_t>(threads, B);
   Buffer<int32_t> replacements;
-  PerWorker<Worker> workers;
+  PerWorker<SwapWorker> workers;
+  Holders holders;
   bool allocated = replacements.allocate(B * N) && workers.allocate(choosers);
-  for (int i = 0; i < choosers && allocated; ++i) allocated = workers[i].allocate(N, K);
-  if (!allocated) return out_of_memory(function, 4 * B * N + choosers * (16 * N + 5 * K));
-  Request request{codebook,   params,    text,        image,   tokens,
-                  codes,      neighbour_lists, sample_ids, positions, substitutes,
-                  swapped,    replacements.get()};
+  for (int i = 0; i < choosers && allocated; ++i) {
+    allocated = workers[i].allocate(N, K, params->choose == NAS_CHOOSE_GAIN);
+  }
+  if (allocated && params->donors != 0) {
+    allocated = holders.build(request.in.codes, B * N, K);
+    request.holders = &holders;
+  }
+  if (!allocated) {
+    return out_of_memory(function, 12 * B * N + 8 * K + choosers * SwapWorker::bytes(N, K));
+  }
+  request.replacements = replacements.get();
   if (B >= 4 * threads) {
     /* A thread that chooses leaves the memory to one that copies. */
     auto swap_image = [&](int64_t b, int worker) {
-      choose(request, workers[worker], b);
+      choose_tokens(request, workers[worker], b);
       write_tokens(request, b * N, (b + 1) * N);
     };
     parallel(B, choosers, swap_image);
     return NAS_OK;
   }
-  auto choose_image = [&](int64_t b, int worker) { choose(request, workers[worker], b); };
+  auto choose_image = [&](int64_t b, int worker) { choose_tokens(request, workers[worker], b); };
   parallel(B, choosers, choose_image);
   /* Few images: by tokens. */
   const int64_t all = B * N;
@@ -328,14 +253,12 @@ nas_status nas::swap_all(const char *function, const nas_codebook *codebook,
   return NAS_OK;
 }
 
-nas_status nas_swap(const nas_codebook *codebook, const nas_swap_params *params, const float *text,
-                    const float *image, const float *tokens, const int32_t *codes,
-                    const int32_t *neighbour_lists, const int64_t *sample_ids, int32_t *positions,
-                    int32_t *substitutes, float *swapped, int64_t *bad_row, void *stream) {
+nas_status nas_swap(const nas_codebook *codebook, const nas_swap_params *params,
+                    const nas_swap_input *input, const nas_swap_output *output, int64_t *bad_row,
+                    void *stream) {
   if (bad_row != nullptr) *bad_row = -1;
   nas_verdict verdict{NAS_OK, -1};
-  NAS_TRY(swap_all("nas_swap", codebook, params, text, image, tokens, codes, neighbour_lists, sample_ids,
-                   positions, substitutes, swapped, &verdict, stream));
+  NAS_TRY(swap_all("nas_swap", codebook, params, input, output, &verdict, stream));
   if (bad_row != nullptr) *bad_row = verdict.bad_row;
   return (nas_status)verdict.status;
 }

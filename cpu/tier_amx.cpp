@@ -105,7 +105,7 @@ void screen_int8_amx(const Int8Block *block) {
 }  // namespace
 
 const Tier kAmxTier = {
-    "amx", NAS_TIER_AMX, distance<Zmm>, distances<Zmm>, distances_of<Zmm>, estimates_of<Zmm>,
+    "amx", NAS_CPU_TIER_AMX, distance<Zmm>, distances<Zmm>, distances_of<Zmm>, estimates_of<Zmm>,
     all_finite<Zmm>, widen_zmm, Zmm::kRows, centre<Zmm>, screen<Zmm>, collect<Zmm>,
     least_threshold<Zmm>, kAmxRows, quantise_zmm, screen_int8_amx, update_code<Zmm>};
 

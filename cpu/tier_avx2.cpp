@@ -121,7 +121,7 @@ void widen_ymm(const uint16_t *x, int32_t type, int64_t count, float *out) {
 }  // namespace
 
 const Tier kAvx2Tier = {
-    "avx2", NAS_TIER_AVX2, distance<Ymm>, distances<Ymm>, distances_of<Ymm>, estimates_of<Ymm>,
+    "avx2", NAS_CPU_TIER_AVX2, distance<Ymm>, distances<Ymm>, distances_of<Ymm>, estimates_of<Ymm>,
     all_finite<Ymm>, widen_ymm, Ymm::kRows, centre<Ymm>, screen<Ymm>, collect<Ymm>,
     least_threshold<Ymm>, 0, nullptr, nullptr, update_code<Ymm>};
 

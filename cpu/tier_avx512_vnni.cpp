@@ -93,7 +93,7 @@ void screen_int8_vnni(const Int8Block *block) {
 }  // namespace
 
 const Tier kAvx512VnniTier = {
-    "avx512_vnni", NAS_TIER_AVX512_VNNI, distance<Zmm>, distances<Zmm>, distances_of<Zmm>,
+    "avx512_vnni", NAS_CPU_TIER_AVX512_VNNI, distance<Zmm>, distances<Zmm>, distances_of<Zmm>,
     estimates_of<Zmm>, all_finite<Zmm>, widen_zmm, Zmm::kRows, centre<Zmm>, screen<Zmm>, collect<Zmm>,
     least_threshold<Zmm>, kInt8Rows, quantise_zmm, screen_int8_vnni, update_code<Zmm>};
 

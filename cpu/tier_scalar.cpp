@@ -59,7 +59,7 @@ bool update_code(const CodeUpdate &u, int64_t first, int64_t last) {
 }  // namespace
 
 const Tier kScalarTier = {
-    "scalar", NAS_TIER_SCALAR, distance, distances, distances_of, nullptr, all_finite, widen, 0,
+    "scalar", NAS_CPU_TIER_SCALAR, distance, distances, distances_of, nullptr, all_finite, widen, 0,
     nullptr, nullptr, nullptr, nullptr, 0, nullptr, nullptr, update_code};
 
 }  // namespace nas

@@ -1,6 +1,8 @@
 /* The momentum update: sums by code, then one step of every codeword. */
 #include "../common/update.h"
 
+#include <string.h>
+
 #include <algorithm>
 #include <atomic>
 
@@ -208,15 +210,30 @@ int64_t first_bad_code(const nas_codebook &codebook, const Tier &tier) {
   return j;
 }
 
-/* Makes the new values the codebook's own. */
+template <typename T>
+void copy(T *to, const T *from, int64_t count) {
+  const int64_t block = 1 << 16;
+  auto part = [&](int64_t task, int) {
+    const int64_t first = task * block;
+    memcpy(to + first, from + first, (size_t)std::min(block, count - first) * sizeof(T));
+  };
+  parallel((count + block - 1) / block, count < kWorthThreads ? 1 : thread_limit(), part);
+}
+
+/* Makes the new values the codebook's own; those that can be viewed stay in their place. */
 void commit(nas_codebook &codebook, double dead_threshold) {
   for (int64_t j = 0; j < codebook.K; ++j) {
     codebook.dead_steps[j] =
         next_dead_steps(codebook.next_n[j], dead_threshold, codebook.dead_steps[j]);
   }
-  codebook.n.swap(codebook.next_n);
   codebook.m.swap(codebook.next_m);
-  codebook.e.swap(codebook.next_e);
+  if (codebook.reserved.any()) {
+    copy(codebook.n.get(), codebook.next_n.get(), codebook.K);
+    copy(codebook.e.get(), codebook.next_e.get(), codebook.K * codebook.d);
+  } else {
+    codebook.n.swap(codebook.next_n);
+    codebook.e.swap(codebook.next_e);
+  }
   invalidate(codebook);
 }
 

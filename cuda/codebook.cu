@@ -278,6 +278,20 @@ nas_status nas_codebook_shape(const nas_codebook *codebook, int64_t *K, int64_t 
   });
 }
 
+nas_status nas_codebook_view(const nas_codebook *codebook, const float **codewords, const double **n,
+                             const int32_t **dead_steps) {
+  return call("nas_codebook_view", [&] {
+    require_pointer(codebook, "codebook");
+    if (!codebook->reserved.any()) {
+      fail(NAS_INVALID_ARGUMENT,
+           "the state does not stay in its place before the first nas_codebook_reserve");
+    }
+    if (codewords != nullptr) *codewords = codebook->state.e;
+    if (n != nullptr) *n = codebook->state.n;
+    if (dead_steps != nullptr) *dead_steps = codebook->state.dead;
+  });
+}
+
 nas_status nas_codebook_read(const nas_codebook *codebook, float *codewords, double *n, float *m,
                              int32_t *dead_steps, void *stream) {
   return call("nas_codebook_read", [&] {

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <thread>
 
+#include "../common/layouts.h"
 #include "../common/philox.h"
 #include "support.cuh"
 
@@ -19,7 +20,7 @@ thread_local char shape[256];
 std::atomic<int32_t> threads_setting{0};
 /* Not TENSOR or HOPPER, even where they would run: they have not been seen to pass the self-check on a
  * device. */
-std::atomic<int32_t> tier_setting{NAS_TIER_SCALAR};
+std::atomic<int32_t> tier_setting{NAS_CUDA_TIER_SCALAR};
 
 /* True for the failures that mean there is nothing to run on, as opposed to a failed operation. */
 bool means_no_device(cudaError_t error) {
@@ -51,9 +52,9 @@ int compute_capability(int device) {
 int32_t best_tier(int device) {
   const int capability = compute_capability(device);
   /* wgmma is in no other capability, later ones included. */
-  return capability == 90   ? NAS_TIER_HOPPER
-         : capability >= 80 ? NAS_TIER_TENSOR
-                            : NAS_TIER_SCALAR;
+  return capability == 90   ? NAS_CUDA_TIER_HOPPER
+         : capability >= 80 ? NAS_CUDA_TIER_TENSOR
+                            : NAS_CUDA_TIER_SCALAR;
 }
 
 int32_t tier_in_use() { return tier_setting.load(std::memory_order_relaxed); }
@@ -301,12 +302,21 @@ nas_status nas_describe(char *buffer, int64_t capacity) {
     check(cudaGetDeviceProperties(&properties, device), "the device's properties");
     check(cudaDriverGetVersion(&driver), "the driver's version");
     const int32_t tier = tier_in_use();
-    const char *lookup = tier == NAS_TIER_HOPPER   ? "int8 by wgmma, not verified"
-                         : tier == NAS_TIER_TENSOR ? "int8 on tensor cores, not verified"
-                                                   : "float32";
+    const char *lookup = tier == NAS_CUDA_TIER_HOPPER   ? "int8 by wgmma, not verified"
+                         : tier == NAS_CUDA_TIER_TENSOR ? "int8 on tensor cores, not verified"
+                                                        : "float32";
     snprintf(buffer, (size_t)capacity, "cuda %s sm_%d%d, driver %d.%d, lookup in %s",
              properties.name, properties.major, properties.minor, driver / 1000,
              driver % 1000 / 10, lookup);
+  });
+}
+
+nas_status nas_layouts(char *buffer, int64_t capacity) {
+  return call("nas_layouts", [&] {
+    require_pointer(buffer, "buffer");
+    if (capacity < 1 || !nas::write_layouts(buffer, (size_t)capacity)) {
+      fail(NAS_INVALID_ARGUMENT, "capacity is %lld, too small; 4096 is enough", (long long)capacity);
+    }
   });
 }
 
@@ -314,7 +324,7 @@ int32_t nas_best_tier(void) {
   int device = 0;
   if (cudaGetDevice(&device) != cudaSuccess) {
     (void)cudaGetLastError();
-    return NAS_TIER_SCALAR;
+    return NAS_CUDA_TIER_SCALAR;
   }
   return best_tier(device);
 }
@@ -323,16 +333,16 @@ int32_t nas_tier(void) { return tier_in_use(); }
 
 nas_status nas_set_tier(int32_t tier) {
   return call("nas_set_tier", [&] {
-    if (tier != NAS_TIER_SCALAR && tier != NAS_TIER_TENSOR && tier != NAS_TIER_HOPPER) {
+    if (tier != NAS_CUDA_TIER_SCALAR && tier != NAS_CUDA_TIER_TENSOR && tier != NAS_CUDA_TIER_HOPPER) {
       fail(NAS_INVALID_ARGUMENT,
-           "tier is %d; the CUDA library has NAS_TIER_SCALAR (0), NAS_TIER_TENSOR (%d) and "
-           "NAS_TIER_HOPPER (%d)",
-           tier, NAS_TIER_TENSOR, NAS_TIER_HOPPER);
+           "tier is %d; the CUDA library has NAS_CUDA_TIER_SCALAR (0), NAS_CUDA_TIER_TENSOR (%d) and "
+           "NAS_CUDA_TIER_HOPPER (%d)",
+           tier, NAS_CUDA_TIER_TENSOR, NAS_CUDA_TIER_HOPPER);
     }
     if (tier > nas_best_tier()) {
       fail(NAS_INVALID_ARGUMENT, "tier is %d (%s), which needs a device of compute capability %s",
-           tier, tier == NAS_TIER_HOPPER ? "NAS_TIER_HOPPER" : "NAS_TIER_TENSOR",
-           tier == NAS_TIER_HOPPER ? "9.0" : "8.0 or higher");
+           tier, tier == NAS_CUDA_TIER_HOPPER ? "NAS_CUDA_TIER_HOPPER" : "NAS_CUDA_TIER_TENSOR",
+           tier == NAS_CUDA_TIER_HOPPER ? "9.0" : "8.0 or higher");
     }
     tier_setting.store(tier, std::memory_order_relaxed);
   });

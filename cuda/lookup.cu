@@ -304,8 +304,8 @@ struct Plan {
 Plan plan_lookup(const nas_codebook *codebook, int32_t tier, int32_t type, int64_t rows) {
   const int64_t d = codebook->d;
   Plan plan;
-  plan.hopper = tier == NAS_TIER_HOPPER;
-  plan.int8 = plan.hopper || tier == NAS_TIER_TENSOR;
+  plan.hopper = tier == NAS_CUDA_TIER_HOPPER;
+  plan.int8 = plan.hopper || tier == NAS_CUDA_TIER_TENSOR;
   plan.padded_K = round_up(codebook->K, kTileCodes);
   plan.padded_d = round_up(d, kInt8Columns);
   const int64_t most = plan.int8 ? kTensorChunkRows : kChunkRows;
@@ -459,7 +459,7 @@ int32_t require_tier(const nas_codebook *codebook) {
   const int32_t tier = tier_in_use();
   if (tier > codebook->best_tier) {
     fail(NAS_INVALID_ARGUMENT, "the tier is %s, which the codebook's device does not have",
-         tier == NAS_TIER_HOPPER ? "NAS_TIER_HOPPER" : "NAS_TIER_TENSOR");
+         tier == NAS_CUDA_TIER_HOPPER ? "NAS_CUDA_TIER_HOPPER" : "NAS_CUDA_TIER_TENSOR");
   }
   return tier;
 }
@@ -491,7 +491,7 @@ void load_lookup_kernels() {
 size_t lookup_bytes(const nas_codebook *codebook, const Reservation &most) {
   const int64_t rows = most.rows < 1 ? 1 : most.rows;
   size_t bytes = 0;
-  for (int32_t tier : {(int32_t)NAS_TIER_SCALAR, (int32_t)NAS_TIER_TENSOR, (int32_t)NAS_TIER_HOPPER}) {
+  for (int32_t tier : {(int32_t)NAS_CUDA_TIER_SCALAR, (int32_t)NAS_CUDA_TIER_TENSOR, (int32_t)NAS_CUDA_TIER_HOPPER}) {
     if (tier > codebook->best_tier) continue;
     const Plan plan =
         plan_lookup(codebook, tier, most.narrow ? NAS_BFLOAT16 : NAS_FLOAT32, rows);

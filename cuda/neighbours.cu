@@ -1,5 +1,5 @@
 /*
- * Neighbour lists. From NAS_TIER_TENSOR on, those of R <= 128 are screened on tensor cores; a list that
+ * Neighbour lists. From NAS_CUDA_TIER_TENSOR on, those of R <= 128 are screened on tensor cores; a list that
  * screening leaves undecided, and every other list, is made from all K distances.
  *
  * Screening. With A = e_j - c and B = e_l - c for the codebook's centre c, A' + A'' what the two levels
@@ -496,8 +496,8 @@ extern "C" nas_status nas_neighbours(const nas_codebook *codebook, int64_t R, co
     require_device(out, "out", 4, codebook->device);
     const State &state = codebook->state;
     cudaStream_t on = (cudaStream_t)stream;
-    const bool screened = R <= kMostScreened && tier_in_use() >= NAS_TIER_TENSOR &&
-                          codebook->best_tier >= NAS_TIER_TENSOR;
+    const bool screened = R <= kMostScreened && tier_in_use() >= NAS_CUDA_TIER_TENSOR &&
+                          codebook->best_tier >= NAS_CUDA_TIER_TENSOR;
     if (screened) {
       Neighbourhood problem;
       problem.e = state.e;

@@ -389,7 +389,7 @@ void build_terms(const State &state, int64_t K, int64_t d, cudaStream_t stream);
 /* A device's highest tier; those below it are there too. */
 int32_t best_tier(int device);
 
-/* The tier that lookups use: NAS_TIER_SCALAR, NAS_TIER_TENSOR or NAS_TIER_HOPPER. */
+/* The tier that lookups use: NAS_CUDA_TIER_SCALAR, NAS_CUDA_TIER_TENSOR or NAS_CUDA_TIER_HOPPER. */
 int32_t tier_in_use();
 
 /* Makes `next` the codebook's state, and the next call's too: waits for the stream if it has to. */
@@ -419,7 +419,7 @@ struct nas_codebook {
   int64_t d = 0;
   int device = 0;
   int multiprocessors = 1;
-  int32_t best_tier = NAS_TIER_SCALAR; /* of the device */
+  int32_t best_tier = NAS_CUDA_TIER_SCALAR; /* of the device */
   nas::device::State state;
   nas::device::State next; /* built while `state` is still valid; empty until the first change */
   mutable nas::device::BufferCache cache;

@@ -32,13 +32,7 @@ constexpr int64_t kMostTokens = 1 << 20; /* chosen among at a time: bounds the s
 constexpr unsigned kAllLanes = 0xffffffffu;
 
 /* The arguments of a swap. */
-struct Request {
-  const float *text, *image, *tokens;
-  const int32_t *codes, *neighbour_lists;
-  const int64_t *sample_ids;
-  int32_t *positions, *substitutes;
-  float *swapped;
-};
+struct Request : nas_swap_input, nas_swap_output {};
 
 /* What the kernels are given. */
 struct Inputs : Request {
@@ -333,7 +327,7 @@ __global__ void __launch_bounds__(kThreads, 4)
   if (verdict != nullptr && blockIdx.x == 0 && threadIdx.x == 0) write_verdict(in.lowest, verdict);
   if (!fine(in.lowest)) return;
 
-  const bool residual = in.params.mode == NAS_SWAP_RESIDUAL;
+  const bool residual = in.params.write == NAS_WRITE_RESIDUAL;
   const Piece *codewords = (const Piece *)e;
   Piece fresh[kCount] = {};
   Piece old[kCount] = {};
@@ -374,16 +368,18 @@ void check_params(const nas_swap_params &p, int64_t d) {
     fail(NAS_INVALID_ARGUMENT, "params.chosen is %lld, outside 1..params.tokens %lld",
          (long long)p.chosen, (long long)p.tokens);
   }
-  if (p.neighbours < 1 || p.neighbours > 1024) {
+  if (p.neighbours < 1 || p.neighbours > NAS_MAX_NEIGHBOURS) {
     fail(NAS_INVALID_ARGUMENT, "params.neighbours is %lld, outside 1..1024",
          (long long)p.neighbours);
   }
   if (!(p.text_weight >= 0.0 && p.text_weight <= 1.0)) {
     fail(NAS_INVALID_ARGUMENT, "params.text_weight is %g, outside 0..1", p.text_weight);
   }
-  if (p.mode != NAS_SWAP_QUANTISED && p.mode != NAS_SWAP_RESIDUAL) {
-    fail(NAS_INVALID_ARGUMENT, "params.mode is %d, neither 0 (quantised) nor 1 (residual)",
-         (int)p.mode);
+  if (p.write != NAS_WRITE_CODEWORD && p.write != NAS_WRITE_RESIDUAL) {
+    fail(NAS_INVALID_ARGUMENT, "params.write is %d, neither 0 (codeword) nor 1 (residual)", (int)p.write);
+  }
+  if (p.choose != NAS_CHOOSE_RELEVANCE || p.substitute != NAS_SUBSTITUTE_DRAW || p.donors != 0) {
+    fail(NAS_INVALID_ARGUMENT, "not yet: by relevance and draws, without donors alone");
   }
   (void)product(product(product(p.images, p.tokens, "images * tokens"), d, "images * tokens * d"),
                 (int64_t)sizeof(float), "the size of the tokens in bytes");
@@ -500,14 +496,15 @@ using namespace nas::device;
 
 extern "C" {
 
-nas_status nas_swap(const nas_codebook *codebook, const nas_swap_params *params, const float *text,
-                    const float *image, const float *tokens, const int32_t *codes,
-                    const int32_t *neighbour_lists, const int64_t *sample_ids, int32_t *positions,
-                    int32_t *substitutes, float *swapped, int64_t *bad_row, void *stream) {
+nas_status nas_swap(const nas_codebook *codebook, const nas_swap_params *params,
+                    const nas_swap_input *input, const nas_swap_output *output, int64_t *bad_row,
+                    void *stream) {
   return call("nas_swap", [&] {
     if (bad_row != nullptr) *bad_row = -1;
     require_pointer(codebook, "codebook");
     require_pointer(params, "params");
+    require_pointer(input, "input");
+    require_pointer(output, "output");
     const nas_swap_params p = *params;
     const int64_t K = codebook->K;
     check_params(p, codebook->d);
@@ -515,8 +512,10 @@ nas_status nas_swap(const nas_codebook *codebook, const nas_swap_params *params,
     if (p.images == 0) return;
     set_swap_shape(codebook, p);
     DeviceGuard guard(codebook->device);
-    const Request request{text,       image,     tokens,      codes,  neighbour_lists,
-                          sample_ids, positions, substitutes, swapped};
+    const Request request{*input, *output};
+    if (request.scores != nullptr || request.mask != nullptr) {
+      fail(NAS_INVALID_ARGUMENT, "not yet: scores and mask");
+    }
     require_request_memory(request, codebook->device);
     cudaStream_t on = (cudaStream_t)stream;
     const Plan plan(p.images, N);
@@ -528,12 +527,12 @@ nas_status nas_swap(const nas_codebook *codebook, const nas_swap_params *params,
     if (found[0] != kNone) {
       fail(NAS_INVALID_ARGUMENT, "neighbour_lists[%llu][%llu] is %d, outside -1..%lld",
            found[0] / (unsigned long long)p.neighbours, found[0] % (unsigned long long)p.neighbours,
-           value_at(neighbour_lists, found[0], on), (long long)(K - 1));
+           value_at(request.neighbour_lists, found[0], on), (long long)(K - 1));
     }
     if (found[1] != kNone) {
       fail(NAS_INVALID_ARGUMENT, "the code of image %llu, token %llu is %d, outside 0..%lld",
            found[1] / (unsigned long long)N, found[1] % (unsigned long long)N,
-           value_at(codes, found[1], on), (long long)(K - 1));
+           value_at(request.codes, found[1], on), (long long)(K - 1));
     }
     if (found[2] != kNone) {
       if (bad_row != nullptr) *bad_row = (int64_t)(found[2] / 2);
@@ -544,13 +543,13 @@ nas_status nas_swap(const nas_codebook *codebook, const nas_swap_params *params,
 }
 
 nas_status nas_swap_enqueue(nas_codebook *codebook, const nas_swap_params *params,
-                            const float *text, const float *image, const float *tokens,
-                            const int32_t *codes, const int32_t *neighbour_lists,
-                            const int64_t *sample_ids, int32_t *positions, int32_t *substitutes,
-                            float *swapped, nas_verdict *verdict, void *stream) {
+                            const nas_swap_input *input, const nas_swap_output *output,
+                            nas_verdict *verdict, void *stream) {
   return call("nas_swap_enqueue", [&] {
     require_pointer(codebook, "codebook");
     require_pointer(params, "params");
+    require_pointer(input, "input");
+    require_pointer(output, "output");
     const nas_swap_params p = *params;
     check_params(p, codebook->d);
     require_reserved_images(codebook, p.images, p.tokens);
@@ -562,8 +561,10 @@ nas_status nas_swap_enqueue(nas_codebook *codebook, const nas_swap_params *param
       launch("no_images_verdict", no_images_verdict_kernel, dim3(1), dim3(1), on, verdict);
       return;
     }
-    const Request request{text,       image,     tokens,      codes,  neighbour_lists,
-                          sample_ids, positions, substitutes, swapped};
+    const Request request{*input, *output};
+    if (request.scores != nullptr || request.mask != nullptr) {
+      fail(NAS_INVALID_ARGUMENT, "not yet: scores and mask");
+    }
     require_request_memory(request, codebook->device);
     const Plan plan(p.images, p.tokens);
     const Arrays scratch = reserved_arrays(codebook, plan.layout);

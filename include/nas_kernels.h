@@ -58,7 +58,7 @@ extern "C" {
 #endif
 
 /* Raised whenever a signature or a meaning in this file changes. */
-#define NAS_ABI_VERSION 4
+#define NAS_ABI_VERSION 5
 
 #define NAS_MAX_CODEWORDS 65536 /* K */
 #define NAS_MAX_WIDTH 4096      /* d */
@@ -76,16 +76,20 @@ enum {
   NAS_INTERNAL = 6
 };
 
-/* Instruction tiers: of the host library in rising order, then of the CUDA library, which has
- * NAS_TIER_SCALAR besides. */
+/* Instruction tiers of the host library, in rising order. */
 enum {
-  NAS_TIER_SCALAR = 0,
-  NAS_TIER_AVX2 = 1,        /* AVX2, FMA, F16C */
-  NAS_TIER_AVX512 = 2,      /* AVX-512 F, DQ, BW, VL */
-  NAS_TIER_AVX512_VNNI = 3, /* and VNNI: screening in int8 */
-  NAS_TIER_AMX = 4,         /* and AMX-INT8, where the operating system grants it */
-  NAS_TIER_TENSOR = 5,      /* CUDA, compute capability 8.0 or higher: screening in int8 (mma) */
-  NAS_TIER_HOPPER = 6       /* CUDA, compute capability 9.0 alone: lookups by wgmma, else as TENSOR */
+  NAS_CPU_TIER_SCALAR = 0,
+  NAS_CPU_TIER_AVX2 = 1,        /* AVX2, FMA, F16C */
+  NAS_CPU_TIER_AVX512 = 2,      /* AVX-512 F, DQ, BW, VL */
+  NAS_CPU_TIER_AVX512_VNNI = 3, /* and VNNI: screening in int8 */
+  NAS_CPU_TIER_AMX = 4          /* and AMX-INT8, where the operating system grants it */
+};
+
+/* Instruction tiers of the CUDA library, in rising order. */
+enum {
+  NAS_CUDA_TIER_SCALAR = 0,
+  NAS_CUDA_TIER_TENSOR = 1, /* compute capability 8.0 or higher: screening in int8 (mma) */
+  NAS_CUDA_TIER_HOPPER = 2  /* compute capability 9.0 alone: lookups by wgmma, else as TENSOR */
 };
 
 /* Element types of feature rows. The narrower two are widened to float32 exactly; all that follows is
@@ -107,12 +111,11 @@ NAS_API const char *nas_last_error(void);
  * buffer (NUL-terminated, cut at capacity). capacity >= 1. */
 NAS_API nas_status nas_describe(char *buffer, int64_t capacity);
 
-/* Host library: the highest tier this machine can run, by CPUID and XGETBV, or NAS_TIER_SCALAR.
- * CUDA library: the first of NAS_TIER_HOPPER, NAS_TIER_TENSOR and NAS_TIER_SCALAR that the current
- * device has. */
+/* Host library: the highest NAS_CPU_TIER_... that this machine can run, by CPUID and XGETBV.
+ * CUDA library: the highest NAS_CUDA_TIER_... that the current device has. */
 NAS_API int32_t nas_best_tier(void);
 
-/* The tier in use, at first the host library's best one and the CUDA library's NAS_TIER_SCALAR (the
+/* The tier in use, at first the host library's best one and the CUDA library's NAS_CUDA_TIER_SCALAR (the
  * others have not been verified on a device). nas_set_tier refuses one above nas_best_tier().
  * Process-wide; takes effect for calls that begin later. No result depends on it. */
 NAS_API int32_t nas_tier(void);
@@ -122,6 +125,11 @@ NAS_API nas_status nas_set_tier(int32_t tier);
  * available. 1..NAS_MAX_THREADS. Process-wide. No result depends on it. The CUDA library ignores it. */
 NAS_API int32_t nas_threads(void);
 NAS_API nas_status nas_set_threads(int32_t threads);
+
+/* The structs of this file as the library was compiled with them, for bindings to compare theirs with:
+ * writes a line for each, its name, its size in bytes, and name@offset:size of each field, separated by
+ * spaces, into buffer (NUL-terminated). A capacity too small is NAS_INVALID_ARGUMENT. 4096 is enough. */
+NAS_API nas_status nas_layouts(char *buffer, int64_t capacity);
 
 /* ---------------------------------------------------------------- codebook */
 
@@ -146,12 +154,21 @@ NAS_API nas_status nas_codebook_read(const nas_codebook *codebook, float *codewo
 NAS_API nas_status nas_codebook_write(nas_codebook *codebook, const float *codewords, const double *n,
                                       const float *m, const int32_t *dead_steps, void *stream);
 
+/* Where the codebook's state lies, in memory of the library, for kernels and bindings to read without a
+ * copy: codewords K x d, n K, dead_steps K. Any pointer may be NULL and is left out. The addresses follow
+ * every change and hold until nas_codebook_close; before the first nas_codebook_reserve, from which on the
+ * state stays where it is, the call is NAS_INVALID_ARGUMENT. Nothing may be written there. Reads are
+ * ordered after changes, and changes after reads, by the caller; a failed change leaves what can be seen
+ * as it was. */
+NAS_API nas_status nas_codebook_view(const nas_codebook *codebook, const float **codewords,
+                                     const double **n, const int32_t **dead_steps);
+
 /* ---------------------------------------------------------------- nearest codeword */
 
 /* What a lookup did; of no influence on its results. Summed over its rows, for tests and benchmarks to
  * see that a fast path was taken. */
 typedef struct {
-  int32_t tier;            /* NAS_TIER_... in use */
+  int32_t tier;            /* NAS_CPU_TIER_... or NAS_CUDA_TIER_... in use */
   int32_t reserved;        /* 0 */
   int64_t rows_int8;       /* rows whose candidates int8 screening found */
   int64_t rows_float32;    /* rows whose candidates float32 screening found */
@@ -229,43 +246,97 @@ NAS_API nas_status nas_neighbours(const nas_codebook *codebook, int64_t R, const
 
 /* ---------------------------------------------------------------- token swap */
 
-enum { NAS_SWAP_QUANTISED = 0, NAS_SWAP_RESIDUAL = 1 };
+/* Hard negative images, by swapping tokens through the dictionary: which tokens are chosen, what comes
+ * in their place, and how it is written, each by a rule of its own (NAS, arXiv 2412.10029; the rules by
+ * evidence pursue the words that a hard negative caption exchanges). */
 
+enum { NAS_CHOOSE_RELEVANCE = 0, NAS_CHOOSE_GAIN = 1 };        /* which tokens */
+enum { NAS_SUBSTITUTE_DRAW = 0, NAS_SUBSTITUTE_EVIDENCE = 1 }; /* what comes in their place */
+enum { NAS_WRITE_CODEWORD = 0, NAS_WRITE_RESIDUAL = 1 };       /* how it is written */
+
+/* What a note "by ..." follows is read where that is asked for alone, and pointers may be NULL elsewhere.
+ * By relevance: NAS_CHOOSE_RELEVANCE. By evidence: NAS_CHOOSE_GAIN or NAS_SUBSTITUTE_EVIDENCE. By draws:
+ * NAS_SUBSTITUTE_DRAW or donors. */
 typedef struct {
-  int64_t images;          /* B */
-  int64_t tokens;          /* N */
-  int64_t chosen;          /* M, 1 <= M <= N: how many tokens of each image are chosen */
-  int64_t neighbours;      /* R, width of the neighbour lists */
-  double text_weight;      /* lambda in 0..1 */
+  int64_t images;        /* B */
+  int64_t tokens;        /* N */
+  int64_t chosen;        /* M, 1 <= M <= N: how many tokens of each image are chosen, at most */
+  int64_t neighbours;    /* R, width of the neighbour lists */
+  int64_t evidence_rows; /* E, at least 0; by evidence */
+  double text_weight;    /* lambda in 0..1; by relevance */
   uint64_t seed;
   uint32_t step;
-  int32_t mode;            /* NAS_SWAP_QUANTISED or NAS_SWAP_RESIDUAL */
+  int32_t choose;        /* NAS_CHOOSE_... */
+  int32_t substitute;    /* NAS_SUBSTITUTE_... */
+  int32_t sign;          /* 1: most evidence is wanted, -1: least; by NAS_SUBSTITUTE_EVIDENCE */
+  int32_t write;         /* NAS_WRITE_... */
+  int32_t donors;        /* 0 or 1: tokens of other images where there are any */
 } nas_swap_params;
 
-/* Hard negative images by swapping tokens through the dictionary. For each image b:
- *   1. score_i = lambda*minmax(text_i) + (1-lambda)*minmax(image_i) in float64, with
- *      minmax(s)_i = (s_i - min s) / (max s - min s), or 0 for all i if max s = min s;
- *      text and image are B x N float32 similarities (cosines to the caption's and the image's
- *      class token).
- *   2. positions[b] = the M positions of highest score, by (score descending, position ascending).
- *   3. For every distinct code z at a chosen position the candidates are neighbour_lists[z] in order,
- *      less -1 entries and less all codes that occur anywhere in codes[b]. With n candidates, the one
- *      at index floor(draw*n / 2^64) is the substitute of all chosen positions with code z; the draw's
- *      counter uses sample_ids[b] and the lowest chosen position with code z. Without a candidate the
- *      token stays as it is and substitutes holds -1.
- *   4. swapped[b] = tokens[b], except at chosen positions with a substitute z':
- *      NAS_SWAP_QUANTISED e_{z'}; NAS_SWAP_RESIDUAL (v - e_z) + e_{z'} in float32, rounded after each
- *      operation. All other tokens are copied bit for bit.
- * Shapes: tokens and swapped B x N x d float32, contiguous; codes B x N int32 in 0..K-1;
- * neighbour_lists K x R int32; positions and substitutes B x M int32; sample_ids B int64.
- * swapped may equal tokens (in place). Non-finite similarities are NAS_NON_FINITE with the image's
- * index in *bad_row (host memory; may be NULL); a code or a neighbour out of range is
- * NAS_INVALID_ARGUMENT. Tokens are not inspected. */
+/* Memory of the library. */
+typedef struct {
+  const float *text;              /* B x N: cosines to the caption's class token; by relevance */
+  const float *image;             /* B x N: cosines to the image's class token; by relevance */
+  const double *evidence;         /* E x K: how much a code speaks for the word put in, against the one
+                                   * taken out; by evidence, if E is not 0 */
+  const int32_t *evidence_of;     /* B: each image's row of evidence, or -1: it has none; by evidence */
+  const float *tokens;            /* B x N x d */
+  const int32_t *codes;           /* B x N, in 0..K-1 */
+  const int32_t *neighbour_lists; /* K x R, in -1..K-1, as nas_neighbours writes them */
+  const int64_t *sample_ids;      /* B; by draws */
+} nas_swap_input;
+
+/* Memory of the library. */
+typedef struct {
+  int32_t *positions;   /* B x M: the chosen positions in the order that they were chosen in, then -1 */
+  int32_t *substitutes; /* B x M: the codes that came in their place, -1 where a token stayed */
+  float *swapped;       /* B x N x d; may equal tokens unless there are donors */
+  double *scores;       /* B x N: what tokens were chosen by; may be NULL */
+  uint8_t *mask;        /* B x N: 1 where a token was replaced, else 0; may be NULL */
+} nas_swap_output;
+
+/* For each image b, with z_i = codes[b][i]:
+ *
+ * NAS_CHOOSE_RELEVANCE: score_i = lambda*minmax(text_i) + (1-lambda)*minmax(image_i) in float64, with
+ *   minmax(s)_i = (s_i - min s) / (max s - min s), or 0 for all i if max s = min s. The M positions of
+ *   highest score are chosen, by (score descending, position ascending).
+ *
+ * NAS_CHOOSE_GAIN, in float64, with v = evidence[evidence_of[b]]: best_i is the entry l >= 0 of
+ *   neighbour_lists[z_i] of greatest v_l, the first of equals, if that v_l > v_{z_i}. score_i is the gain
+ *   v_{best_i} - v_{z_i}, or 0 without a best_i. Of the positions with a best_i, M or as many as there are
+ *   are chosen, by (score descending, position ascending). Let s be 0 plus v_{z_i} for i ascending, plus
+ *   score_i of the chosen positions in that order: if s <= 0 no token of the image is replaced (its
+ *   substitutes are -1), since its codes would still speak for the word taken out. Whether that is so does
+ *   not depend on the other rules.
+ *
+ * NAS_SUBSTITUTE_DRAW: for every distinct code z at a chosen position the candidates are
+ *   neighbour_lists[z] in order, less -1 entries and less all codes that occur anywhere in codes[b]. With n
+ *   candidates, the one at index floor(draw*n / 2^64) is the substitute of all chosen positions with code
+ *   z; the draw's counter uses sample_ids[b] and the lowest chosen position with code z. Without a
+ *   candidate the token stays as it is.
+ *
+ * NAS_SUBSTITUTE_EVIDENCE: at a chosen position i the substitute is the entry l >= 0 of
+ *   neighbour_lists[z_i] of greatest sign*v_l, the first of equals, whether or not the image has it
+ *   already. Without an entry the token stays as it is. With NAS_CHOOSE_GAIN and sign 1 that is best_i.
+ *
+ * An image without evidence, by evidence: no token is chosen, its positions and substitutes are -1, its
+ *   scores 0.
+ *
+ * swapped[b] = tokens[b] bit for bit, except at chosen positions i with a substitute z':
+ *   donors 1, and z' occurs in another image's codes: the token there. Of n such tokens in the order of
+ *     the batch it is the one at index floor(draw*n / 2^64); the draw's counter uses sample_ids[b] and
+ *     2^24 + i.
+ *   Else NAS_WRITE_CODEWORD: e_{z'}.
+ *   Else NAS_WRITE_RESIDUAL: (tokens[b][i] - e_{z_i}) + e_{z'} in float32, rounded after each operation.
+ *
+ * Non-finite similarities or evidence of an image are NAS_NON_FINITE, with the lowest such image in
+ * *bad_row (host memory; may be NULL; -1 otherwise); rows of evidence that no image has are not read. A
+ * code, a neighbour or a row of evidence out of range is NAS_INVALID_ARGUMENT. Tokens are not inspected.
+ * The outputs are unspecified after both, except that tokens swapped in place are as they were. The three
+ * structs are host memory and read before the call returns. */
 NAS_API nas_status nas_swap(const nas_codebook *codebook, const nas_swap_params *params,
-                            const float *text, const float *image, const float *tokens,
-                            const int32_t *codes, const int32_t *neighbour_lists,
-                            const int64_t *sample_ids, int32_t *positions, int32_t *substitutes,
-                            float *swapped, int64_t *bad_row, void *stream);
+                            const nas_swap_input *input, const nas_swap_output *output,
+                            int64_t *bad_row, void *stream);
 
 /* ---------------------------------------------------------------- streams and CUDA graphs
  * nas_lookup_enqueue, nas_update_enqueue and nas_swap_enqueue do what their namesakes do, to the same
@@ -283,12 +354,13 @@ NAS_API nas_status nas_swap(const nas_codebook *codebook, const nas_swap_params 
  * the codebook's state stays where it is, whatever changes it, and the workspace does until an
  * nas_codebook_reserve that has to enlarge it. Until then, and until nas_codebook_close, a graph may be
  * replayed: it works on the codebook's state of the moment, and on what lies in the buffers that it was
- * captured with. The numbers, the instruction tier and nas_swap_params are those of the capture, so that
- * a replayed swap draws with the same seed and step, and with what sample_ids holds. */
+ * captured with. The numbers, the instruction tier and the structs of a swap are those of the capture, so
+ * that a replayed swap draws with the same seed and step, and with what sample_ids holds. */
 
 /* On the input of an enqueued call: what its namesake would return and write to *bad_row. */
 typedef struct {
-  int64_t status;  /* NAS_OK, NAS_INVALID_ARGUMENT (a code out of range) or NAS_NON_FINITE */
+  int64_t status;  /* NAS_OK, NAS_INVALID_ARGUMENT (a code, neighbour or row of evidence out of
+                    * range) or NAS_NON_FINITE */
   int64_t bad_row; /* the row, or the image of a swap; -1 where the namesake writes that */
 } nas_verdict;
 
@@ -320,11 +392,8 @@ NAS_API nas_status nas_update_enqueue(nas_codebook *codebook, const void *x, int
                                       double gamma, double epsilon, double dead_threshold,
                                       nas_verdict *verdict, void *stream);
 NAS_API nas_status nas_swap_enqueue(nas_codebook *codebook, const nas_swap_params *params,
-                                    const float *text, const float *image, const float *tokens,
-                                    const int32_t *codes, const int32_t *neighbour_lists,
-                                    const int64_t *sample_ids, int32_t *positions,
-                                    int32_t *substitutes, float *swapped, nas_verdict *verdict,
-                                    void *stream);
+                                    const nas_swap_input *input, const nas_swap_output *output,
+                                    nas_verdict *verdict, void *stream);
 
 /* ---------------------------------------------------------------- randomness, for tests and callers */
 

@@ -83,7 +83,7 @@ class Comparison {
       fprintf(stderr, "seed %llu: %s\n", (unsigned long long)seed, nas_last_error());
       exit(2);
     }
-    for (int32_t tier = NAS_TIER_SCALAR; tier <= nas_best_tier(); ++tier) {
+    for (int32_t tier = NAS_CPU_TIER_SCALAR; tier <= nas_best_tier(); ++tier) {
       nas_set_tier(tier);
       nas_set_threads(1 + (int32_t)(seed % 2));
       for (bool with_distances : {false, true}) {
@@ -161,13 +161,13 @@ int main(int argc, char **argv) {
   printf("simulated screen: of %lld rows it loses %lld, and %lld with 0.999 of its bound\n",
          (long long)simulated, (long long)lost_wrongly, (long long)lost_rightly);
 #if defined(NAS_EXPECT_INT8_MISMATCHES)
-  if (nas_best_tier() < NAS_TIER_AVX512_VNNI) {
+  if (nas_best_tier() < NAS_CPU_TIER_AVX512_VNNI) {
     printf("skipped: this machine has no int8 screening\n");
     return 77;
   }
   return int8.mismatches > 0 && float32.mismatches == 0 ? 0 : 1;
 #elif defined(NAS_EXPECT_FLOAT32_MISMATCHES)
-  if (nas_best_tier() < NAS_TIER_AVX2) {
+  if (nas_best_tier() < NAS_CPU_TIER_AVX2) {
     printf("skipped: this machine has no float32 screening\n");
     return 77;
   }

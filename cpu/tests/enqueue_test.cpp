@@ -65,7 +65,14 @@ static void test_enqueue() {
         CHECK(status == NAS_OK || State(enqueued, K, d) == before);
       }
       /* Fine, a bad code, a bad entry of a list, a bad similarity. */
-      const nas_swap_params p = {B, N, M, R, 0.25, random_source(), 3, NAS_SWAP_RESIDUAL};
+      nas_swap_params p = {};
+      p.images = B;
+      p.tokens = N;
+      p.chosen = M;
+      p.neighbours = R;
+      p.text_weight = 0.25;
+      p.seed = random_source();
+      p.write = NAS_WRITE_RESIDUAL;
       for (int fault = 0; fault < 4; ++fault) {
         std::vector<float> similar[2], tokens((size_t)(B * N * d));
         for (std::vector<float> &values : similar) {
@@ -89,14 +96,18 @@ static void test_enqueue() {
         }
         int64_t bad = -7;
         nas_verdict verdict{-7, -7};
-        const nas_status status =
-            nas_swap(plain.handle, &p, similar[0].data(), similar[1].data(), swapped[0].data(),
-                     codes.data(), lists.data(), ids.data(), positions[0].data(),
-                     substitutes[0].data(), swapped[0].data(), &bad, nullptr);
-        CHECK(nas_swap_enqueue(enqueued.handle, &p, similar[0].data(), similar[1].data(),
-                               swapped[1].data(), codes.data(), lists.data(), ids.data(),
-                               positions[1].data(), substitutes[1].data(), swapped[1].data(),
-                               &verdict, nullptr) == NAS_OK);
+        auto in = [&](int i) {
+          return nas_swap_input{similar[0].data(), similar[1].data(), nullptr,      nullptr,
+                                swapped[i].data(), codes.data(),      lists.data(), ids.data()};
+        };
+        auto out = [&](int i) {
+          return nas_swap_output{positions[i].data(), substitutes[i].data(), swapped[i].data(), nullptr,
+                                 nullptr};
+        };
+        const nas_swap_input from[2] = {in(0), in(1)};
+        const nas_swap_output to[2] = {out(0), out(1)};
+        const nas_status status = nas_swap(plain.handle, &p, &from[0], &to[0], &bad, nullptr);
+        CHECK(nas_swap_enqueue(enqueued.handle, &p, &from[1], &to[1], &verdict, nullptr) == NAS_OK);
         CHECK(verdict.status == status && verdict.bad_row == bad);
         CHECK(B == 0 || (status == NAS_OK) == (fault == 0));
         CHECK(same_bits(swapped[0], swapped[1]));
@@ -151,9 +162,13 @@ static void test_enqueue() {
   float t[8] = {};
   int32_t out[2][2];
   const int64_t ids[2] = {};
-  nas_swap_params p = {2, 2, 1, 1, 0.5, 1, 1, NAS_SWAP_QUANTISED};
+  nas_swap_params p = {};
+  p.images = p.tokens = 2;
+  p.chosen = p.neighbours = 1;
+  const nas_swap_input in = {x, x, nullptr, nullptr, t, codes, codes, ids};
+  const nas_swap_output to = {out[0], out[1], t, nullptr, nullptr};
   auto swap = [&](const nas_swap_params *params, nas_verdict *verdict) {
-    return nas_swap_enqueue(c, params, x, x, t, codes, codes, ids, out[0], out[1], t, verdict, nullptr);
+    return nas_swap_enqueue(c, params, &in, &to, verdict, nullptr);
   };
   CHECK(beyond(swap(&p, &v)));
   p.images = 1;

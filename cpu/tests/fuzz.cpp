@@ -424,60 +424,101 @@ class Session {
     for (int64_t i = 0; i < K * R; ++i) REQUIRE(out.get()[i] >= -1 && out.get()[i] < K);
   }
 
+  /* Every rule, of whose arrays those that are not read may be NULL. */
   void swap() {
     int64_t K, d;
     nas_codebook *codebook = open(K, d);
     const int64_t B = in_.pick(0, 4), N = in_.pick(1, 12), M = in_.pick(1, N), R = in_.pick(1, 6);
+    const int64_t E = in_.pick(0, 3);
+    nas_swap_params p = {};
+    p.images = B;
+    p.tokens = N;
+    p.chosen = M;
+    p.neighbours = R;
+    p.evidence_rows = E;
+    p.text_weight = 0.5;
+    p.seed = in_.byte();
+    p.step = in_.byte();
+    p.choose = (int32_t)in_.pick(0, 1);
+    p.substitute = (int32_t)in_.pick(0, 1);
+    p.sign = in_.one_in(2) ? 1 : -1;
+    p.write = (int32_t)in_.pick(0, 1);
+    p.donors = (int32_t)in_.pick(0, 1);
+    const bool relevance = p.choose == NAS_CHOOSE_RELEVANCE;
+    const bool evident = !relevance || p.substitute == NAS_SUBSTITUTE_EVIDENCE;
+    const bool drawn = p.substitute == NAS_SUBSTITUTE_DRAW || p.donors != 0;
+
     std::vector<float> t = numbers(B * N), im = numbers(B * N);
-    std::vector<int32_t> z((size_t)(B * N)), l((size_t)(K * R));
+    std::vector<int32_t> z((size_t)(B * N)), l((size_t)(K * R)), of((size_t)B);
+    std::vector<double> ev((size_t)(E * K));
     for (int32_t &code : z) code = (int32_t)in_.pick(0, K - 1);
     for (int32_t &code : l) code = (int32_t)in_.pick(-1, K - 1);
+    for (int32_t &row : of) row = (int32_t)in_.pick(-1, E - 1);
+    for (double &value : ev) value = (double)in_.number();
     if (B > 0) {
-      poison(t, B * N);
-      poison(im, B * N);
+      if (relevance) poison(t, B * N);
+      if (relevance) poison(im, B * N);
       int32_t &code = z[(size_t)in_.pick(0, B * N - 1)], &entry = l[(size_t)in_.pick(0, K * R - 1)];
       code = spoil<int32_t>(code, in_.one_in(2) ? (int32_t)K : -1);
       entry = spoil<int32_t>(entry, in_.one_in(2) ? (int32_t)K : -2);
+      int32_t &row = of[(size_t)in_.pick(0, B - 1)];
+      if (evident) row = spoil<int32_t>(row, in_.one_in(2) ? (int32_t)E : -2);
+      if (evident && row >= 0 && row < E) {
+        double &value = ev[(size_t)(row * K + in_.pick(0, K - 1))];
+        value = spoil(value, in_.one_in(2) ? (double)NAN : -(double)INFINITY);
+      }
     }
     Guarded<float> text(t, at_end_), image(im, at_end_), tokens(numbers(B * N * d), at_end_);
-    Guarded<int32_t> codes(z, at_end_), lists(l, at_end_);
+    Guarded<double> evidence(ev, at_end_);
+    Guarded<int32_t> codes(z, at_end_), lists(l, at_end_), evidence_of(of, at_end_);
     Guarded<int64_t> ids(std::vector<int64_t>((size_t)B, (int64_t)in_.byte()), at_end_);
     Watched<int32_t> positions((size_t)(B * M), at_end_), substitutes((size_t)(B * M), at_end_);
     Watched<float> swapped((size_t)(B * N * d), at_end_);
-    nas_swap_params p = {B, N, M, R, 0.5, in_.byte(), in_.byte(), (int32_t)in_.pick(0, 1)};
+    Watched<double> scores((size_t)(B * N), at_end_);
+    Watched<uint8_t> mask((size_t)(B * N), at_end_);
+
     p.images = spoil<int64_t>(p.images, in_.one_in(2) ? -1 : INT64_MAX / 2);
     p.tokens = spoil<int64_t>(p.tokens, in_.one_in(2) ? 0 : INT64_MAX);
     p.chosen = spoil<int64_t>(p.chosen, in_.one_in(2) ? 0 : p.tokens == INT64_MAX ? -1 : p.tokens + 1);
     p.neighbours = spoil<int64_t>(p.neighbours, in_.one_in(2) ? 0 : 1025);
-    p.text_weight = spoil(p.text_weight, in_.one_in(2) ? (double)NAN : 1.5);
-    p.mode = spoil<int32_t>(p.mode, in_.one_in(2) ? 2 : -1);
-    const nas_swap_params *params = pointer(&p);
+    if (relevance) p.text_weight = spoil(p.text_weight, in_.one_in(2) ? (double)NAN : 1.5);
+    if (evident) p.evidence_rows = spoil<int64_t>(E, in_.one_in(2) ? -1 : INT64_MAX);
+    if (p.substitute == NAS_SUBSTITUTE_EVIDENCE) p.sign = spoil<int32_t>(p.sign, 0);
+    p.write = spoil<int32_t>(p.write, in_.one_in(2) ? 2 : -1);
+    int32_t &rule = in_.one_in(3) ? p.choose : in_.one_in(2) ? p.substitute : p.donors;
+    rule = spoil<int32_t>(rule, in_.one_in(2) ? 2 : -1);
+
     const bool some = B > 0;
-    const float *from_text = some ? pointer(text.get()) : nullptr;
-    const float *from_image = some ? pointer(image.get()) : nullptr;
-    const int32_t *from_codes = some ? pointer(codes.get()) : nullptr;
-    const int32_t *from_lists = some ? pointer(lists.get()) : nullptr;
-    const int64_t *from_ids = some ? pointer(ids.get()) : nullptr;
-    int32_t *to_positions = some ? pointer(positions.get()) : nullptr;
-    int32_t *to_substitutes = some ? pointer(substitutes.get()) : nullptr;
-    float *to = some ? pointer(swapped.get()) : nullptr;
+    auto given = [&](bool read, auto *array) {
+      return some && read ? pointer(array) : some && in_.one_in(2) ? array : nullptr;
+    };
+    const nas_swap_input input = {given(relevance, text.get()),
+                                  given(relevance, image.get()),
+                                  given(evident && E > 0, evidence.get()),
+                                  given(evident, evidence_of.get()),
+                                  given(true, tokens.get()),
+                                  given(true, codes.get()),
+                                  given(true, lists.get()),
+                                  given(drawn, ids.get())};
+    const nas_swap_output output = {given(true, positions.get()), given(true, substitutes.get()),
+                                    given(true, swapped.get()), given(false, scores.get()),
+                                    given(false, mask.get())};
+    const nas_swap_params *params = pointer(&p);
+    const nas_swap_input *in = pointer(&input);
+    const nas_swap_output *out = pointer(&output);
     int64_t bad = -7;
     nas_codebook *handle = spoil<nas_codebook *>(codebook, nullptr);
-    void *given = stream();
+    void *on = stream();
     if (in_.one_in(3)) {
       reserve(codebook, 0, B, N);
       nas_verdict verdict{-7, -7};
-      judge(status_of(nas_swap_enqueue(handle, params, from_text, from_image, tokens.get(), from_codes,
-                                       from_lists, from_ids, to_positions, to_substitutes, to,
-                                       &verdict, given),
-                      verdict, &bad));
+      judge(status_of(nas_swap_enqueue(handle, params, in, out, &verdict, on), verdict, &bad));
     } else {
-      judge(nas_swap(handle, params, from_text, from_image, tokens.get(), from_codes, from_lists,
-                     from_ids, to_positions, to_substitutes, to, in_.one_in(2) ? &bad : nullptr,
-                     given));
+      judge(nas_swap(handle, params, in, out, in_.one_in(2) ? &bad : nullptr, on));
     }
     if (wrong_) {
-      REQUIRE(positions.untouched() && substitutes.untouched() && swapped.untouched());
+      REQUIRE(positions.untouched() && substitutes.untouched() && swapped.untouched() &&
+              scores.untouched() && mask.untouched());
     }
   }
 

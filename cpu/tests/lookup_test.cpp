@@ -173,7 +173,7 @@ static void test_lookup_stats() {
   };
   for (int tier : tiers()) {
     CHECK(nas_set_tier(tier) == NAS_OK);
-    const bool int8 = tier >= NAS_TIER_AVX512_VNNI;
+    const bool int8 = tier >= NAS_CPU_TIER_AVX512_VNNI;
     context = text("stats, tier %d", tier);
 
     for (float &value : e) value = gaussian();
@@ -182,10 +182,10 @@ static void test_lookup_stats() {
       const Codebook codebook(e, K, d);
       look_up(codebook);
       CHECK(stats.tier == tier);
-      CHECK((tier == NAS_TIER_SCALAR) == (stats.packing_ns == 0));
-      CHECK(stats.rows_scanned == (tier == NAS_TIER_SCALAR ? rows : 0));
+      CHECK((tier == NAS_CPU_TIER_SCALAR) == (stats.packing_ns == 0));
+      CHECK(stats.rows_scanned == (tier == NAS_CPU_TIER_SCALAR ? rows : 0));
       CHECK(stats.rows_int8 == (int8 ? rows : 0));
-      if (tier == NAS_TIER_SCALAR) continue;
+      if (tier == NAS_CPU_TIER_SCALAR) continue;
       CHECK(stats.candidates >= rows && stats.candidates < (int8 ? 12 * rows : rows + rows / 50));
       CHECK(stats.distances <= stats.candidates);
       CHECK(stats.rows_float64 <= (int8 ? rows : rows / 50));
@@ -315,8 +315,8 @@ static void test_lookup_groups() {
           CHECK(without == truth);
           CHECK(stats.rows_int8 + stats.rows_float32 + stats.rows_scanned == rows);
           /* By groups almost nothing is left to scan, and int8 does what it could not do before. */
-          if (tier != NAS_TIER_SCALAR) CHECK(stats.rows_scanned < rows / 10);
-          if (tier >= NAS_TIER_AVX512_VNNI) CHECK(stats.rows_int8 > rows / 2);
+          if (tier != NAS_CPU_TIER_SCALAR) CHECK(stats.rows_scanned < rows / 10);
+          if (tier >= NAS_CPU_TIER_AVX512_VNNI) CHECK(stats.rows_int8 > rows / 2);
         }
         int64_t row = 0;
         CHECK(nas_lookup(codebook.handle, bad.data(), NAS_FLOAT32, rows, d, indices.data(),

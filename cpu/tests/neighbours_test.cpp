@@ -128,7 +128,7 @@ static void test_neighbours_of_moving_codes() {
   }
   context = text("neighbours from kept lists: %lld, of them gaussian %lld, screened %lld",
                  (long long)from_kept, (long long)gaussian_from_kept, (long long)screened);
-  if (nas_best_tier() > NAS_TIER_SCALAR) CHECK(gaussian_from_kept >= 100 && screened > 0);
+  if (nas_best_tier() > NAS_CPU_TIER_SCALAR) CHECK(gaussian_from_kept >= 100 && screened > 0);
 }
 
 /* Codes on a line that move against each other: the triangle inequality is all but attained. */
@@ -149,7 +149,7 @@ static void test_neighbours_horizon() {
     from_kept += lists.from_kept;
   }
   context = "neighbours horizon from kept lists";
-  if (nas_best_tier() > NAS_TIER_SCALAR) CHECK(from_kept > 0);
+  if (nas_best_tier() > NAS_CPU_TIER_SCALAR) CHECK(from_kept > 0);
 }
 
 static void test_neighbours() {

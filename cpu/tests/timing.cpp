@@ -85,8 +85,8 @@ __attribute__((target("avx2,fma"))) static float fma_avx2(int64_t steps) {
 /* The float32 peak in FLOP/s of `threads` threads with the registers of the tier, for about 20 ms. */
 static double peak(int32_t tier, int32_t threads) {
 #if defined(__x86_64__)
-  if (tier == NAS_TIER_SCALAR) return 0;
-  const bool wide = tier >= NAS_TIER_AVX512;
+  if (tier == NAS_CPU_TIER_SCALAR) return 0;
+  const bool wide = tier >= NAS_CPU_TIER_AVX512;
   const int64_t steps = 4000000;
   static std::atomic<float> sink;
   std::vector<std::thread> others;
@@ -216,10 +216,10 @@ static double reading(const std::vector<uint64_t> &data, int32_t threads) {
 
 static const char *name_of(int32_t tier) {
   switch (tier) {
-    case NAS_TIER_AVX2: return "avx2";
-    case NAS_TIER_AVX512: return "avx512";
-    case NAS_TIER_AVX512_VNNI: return "avx512_vnni";
-    case NAS_TIER_AMX: return "amx";
+    case NAS_CPU_TIER_AVX2: return "avx2";
+    case NAS_CPU_TIER_AVX512: return "avx512";
+    case NAS_CPU_TIER_AVX512_VNNI: return "avx512_vnni";
+    case NAS_CPU_TIER_AMX: return "amx";
     default: return "scalar";
   }
 }
@@ -273,7 +273,7 @@ static int worst_cases(int64_t rows, int64_t K, int64_t d, int rounds) {
   }
   std::vector<int32_t> codes((size_t)rows);
   std::vector<int32_t> tiers;
-  for (int32_t tier = nas_best_tier(); tier >= NAS_TIER_AVX2; --tier) tiers.push_back(tier);
+  for (int32_t tier = nas_best_tier(); tier >= NAS_CPU_TIER_AVX2; --tier) tiers.push_back(tier);
   std::vector<std::vector<double>> times(problems.size() * tiers.size());
   std::vector<nas_lookup_stats> stats(times.size());
   for (int round = 0; round <= rounds; ++round) {
@@ -291,7 +291,7 @@ static int worst_cases(int64_t rows, int64_t K, int64_t d, int rounds) {
     const size_t tier = c % tiers.size();
     /* The float32 tier of the same width on Gaussian codewords. */
     size_t plain = tier;
-    while (tiers[plain] > NAS_TIER_AVX512) ++plain;
+    while (tiers[plain] > NAS_CPU_TIER_AVX512) ++plain;
     printf("%-16s %-11s lookup %9.2f ms, %5.2f of float32's on gaussian; rows by int8 %lld, by float32 "
            "%lld, scanned %lld; candidates %.1f, distances %.1f a row\n",
            problems[c / tiers.size()].name, name_of(tiers[tier]), median(times[c]) * 1e3,
@@ -337,7 +337,7 @@ int main(int argc, char **argv) {
   };
   std::vector<Case> cases;
   const int32_t all = nas_threads();
-  for (int32_t tier = nas_best_tier(); tier >= NAS_TIER_AVX2; --tier) {
+  for (int32_t tier = nas_best_tier(); tier >= NAS_CPU_TIER_AVX2; --tier) {
     for (int32_t threads = 1; threads <= all; threads += all > 1 ? all - 1 : 1) {
       for (bool clusters : {false, true}) cases.push_back({tier, threads, clusters, {}, {}, {}, {}});
     }
@@ -391,7 +391,11 @@ int main(int argc, char **argv) {
   params.chosen = chosen;
   params.neighbours = 32;
   params.text_weight = 0.5;
-  params.mode = NAS_SWAP_RESIDUAL;
+  params.write = NAS_WRITE_RESIDUAL;
+  const nas_swap_input swap_input = {text.data(),  image.data(), nullptr,          nullptr, clustered.data(),
+                                     codes.data(), lists.data(), sample_ids.data()};
+  const nas_swap_output swap_output = {positions.data(), substitutes.data(), swapped.data(), nullptr,
+                                       nullptr};
   /* An update reads x and m, and writes m and e. */
   const double update_bytes = 4.0 * (double)((rows + 3 * K) * d);
   std::vector<uint64_t> memory((size_t)(update_bytes / 8), 1);
@@ -417,9 +421,7 @@ int main(int argc, char **argv) {
     for (int i = 0; i < 2; ++i) {
       swap = time_of([&] {
         params.step = (uint32_t)round;
-        require(nas_swap(codebook, &params, text.data(), image.data(), clustered.data(), codes.data(),
-                         lists.data(), sample_ids.data(), positions.data(), substitutes.data(),
-                         swapped.data(), nullptr, nullptr));
+        require(nas_swap(codebook, &params, &swap_input, &swap_output, nullptr, nullptr));
       });
     }
     const int64_t part = swapped_floats / all;

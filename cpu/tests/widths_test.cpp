@@ -160,13 +160,15 @@ Results run(const Case &c, bool at_end) {
   for (int64_t i = 0; i < c.rows; ++i) {
     packed.insert(packed.end(), c.x.begin() + i * c.stride, c.x.begin() + i * c.stride + c.d);
   }
-  for (int32_t mode : {NAS_SWAP_QUANTISED, NAS_SWAP_RESIDUAL}) {
+  for (int32_t write : {NAS_WRITE_CODEWORD, NAS_WRITE_RESIDUAL}) {
     Guarded<float> tokens(packed, at_end), swapped(packed.size(), at_end);
-    const nas_swap_params params = {c.images, c.tokens, c.chosen, c.R, 0.5, 42, 7, mode};
-    CHECK(nas_swap(codebook, &params, text.get(), image.get(), tokens.get(), indices.get(),
-                   lists.get(), ids.get(), positions.get(), substitutes.get(), swapped.get(),
-                   nullptr, nullptr) == NAS_OK);
-    r.swapped[mode] = swapped.copy();
+    const nas_swap_params params = {c.images, c.tokens, c.chosen, c.R, 0, 0.5, 42, 7,
+                                    NAS_CHOOSE_RELEVANCE, NAS_SUBSTITUTE_DRAW, 0, write, 0};
+    const nas_swap_input in = {text.get(), image.get(), nullptr, nullptr, tokens.get(), indices.get(),
+                               lists.get(), ids.get()};
+    const nas_swap_output out = {positions.get(), substitutes.get(), swapped.get(), nullptr, nullptr};
+    CHECK(nas_swap(codebook, &params, &in, &out, nullptr, nullptr) == NAS_OK);
+    r.swapped[write] = swapped.copy();
   }
   r.positions = positions.copy();
   r.substitutes = substitutes.copy();
@@ -232,14 +234,14 @@ void test_width(int64_t d) {
                  &distances[(size_t)i]);
   }
   Results scalar;
-  for (int32_t tier = NAS_TIER_SCALAR; tier <= nas_best_tier(); ++tier) {
+  for (int32_t tier = NAS_CPU_TIER_SCALAR; tier <= nas_best_tier(); ++tier) {
     CHECK(nas_set_tier(tier) == NAS_OK);
     for (bool at_end : {true, false}) {
       where = "d " + std::to_string(d) + ", K " + std::to_string(c.K) + ", rows " +
               std::to_string(c.rows) + ", tier " + std::to_string(tier) +
               (at_end ? ", before a page" : ", after a page");
       const Results results = run(c, at_end);
-      if (tier == NAS_TIER_SCALAR && at_end) {
+      if (tier == NAS_CPU_TIER_SCALAR && at_end) {
         scalar = results;
         CHECK(same_bits(scalar.indices, indices));
         CHECK(same_bits(scalar.distances, distances));

@@ -9,7 +9,14 @@ void check_arguments(const Side &reference, const Side &subject, Random &, const
   std::vector<float> codewords = {0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1};
   using Call =
       std::function<nas_status(const Side &, nas_codebook *, float *, int32_t *, double *)>;
-  nas_swap_params good = {1, 2, 1, 1, 0.5, 1, 1, NAS_SWAP_QUANTISED};
+  nas_swap_params good = {};
+  good.images = good.chosen = good.neighbours = 1;
+  good.tokens = 2;
+  auto swap = [](const Side &s, nas_codebook *c, const nas_swap_params *p, float *f, int32_t *i, double *w) {
+    const nas_swap_input in = {f, f, nullptr, nullptr, f, i, i, (int64_t *)w};
+    const nas_swap_output out = {i, i, f, nullptr, nullptr};
+    return s.api->swap(c, p, &in, &out, nullptr, s.stream);
+  };
   const std::vector<std::pair<const char *, Call>> calls = {
       {"create: K 0",
        [&](const Side &s, nas_codebook *, float *f, int32_t *, double *) {
@@ -112,35 +119,35 @@ void check_arguments(const Side &reference, const Side &subject, Random &, const
        }},
       {"swap: params NULL",
        [&](const Side &s, nas_codebook *c, float *f, int32_t *i, double *w) {
-         return s.api->swap(c, nullptr, f, f, f, i, i, (int64_t *)w, i, i, f, nullptr, s.stream);
+         return swap(s, c, nullptr, f, i, w);
        }},
       {"swap: chosen above tokens",
        [&](const Side &s, nas_codebook *c, float *f, int32_t *i, double *w) {
          nas_swap_params p = good;
          p.chosen = 3;
-         return s.api->swap(c, &p, f, f, f, i, i, (int64_t *)w, i, i, f, nullptr, s.stream);
+         return swap(s, c, &p, f, i, w);
        }},
-      {"swap: mode 2",
+      {"swap: write 2",
        [&](const Side &s, nas_codebook *c, float *f, int32_t *i, double *w) {
          nas_swap_params p = good;
-         p.mode = 2;
-         return s.api->swap(c, &p, f, f, f, i, i, (int64_t *)w, i, i, f, nullptr, s.stream);
+         p.write = 2;
+         return swap(s, c, &p, f, i, w);
        }},
       {"swap: text_weight NaN",
        [&](const Side &s, nas_codebook *c, float *f, int32_t *i, double *w) {
          nas_swap_params p = good;
          p.text_weight = NAN;
-         return s.api->swap(c, &p, f, f, f, i, i, (int64_t *)w, i, i, f, nullptr, s.stream);
+         return swap(s, c, &p, f, i, w);
        }},
       {"swap: images that overflow",
        [&](const Side &s, nas_codebook *c, float *f, int32_t *i, double *w) {
          nas_swap_params p = good;
          p.images = INT64_MAX / 2;
-         return s.api->swap(c, &p, f, f, f, i, i, (int64_t *)w, i, i, f, nullptr, s.stream);
+         return swap(s, c, &p, f, i, w);
        }},
       {"set_tier: above all",
        [&](const Side &s, nas_codebook *, float *, int32_t *, double *) {
-         return s.api->set_tier(NAS_TIER_HOPPER + 1);
+         return s.api->set_tier(NAS_CPU_TIER_AMX + 1);
        }},
       {"set_threads: 0",
        [&](const Side &s, nas_codebook *, float *, int32_t *, double *) {

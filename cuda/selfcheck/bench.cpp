@@ -82,7 +82,7 @@ void bench(const Side &side, const Options &options) {
              (long long)rows, (long long)K, (long long)d, seconds * 1e3,
              2.0 * (double)(rows * K * d) / seconds * 1e-12);
     }
-    need(side.api->set_tier(NAS_TIER_SCALAR));
+    need(side.api->set_tier(NAS_CUDA_TIER_SCALAR));
     seconds = median_seconds([&] {
       need(side.api->accumulate(codebook.get(), x_in.data(), NAS_FLOAT32, rows, d, indices.data(),
                                 counts.data(), sums.data(), nullptr, side.stream));
@@ -123,7 +123,7 @@ void bench(const Side &side, const Options &options) {
       printf("| apply | K %lld, d %lld | %.3f | |\n", (long long)K, (long long)d, seconds * 1e3);
       Array<int32_t> lists(side, std::vector<int32_t>((size_t)(K * 32)));
       for (const auto &of : kCudaTiers) {
-        if (of.tier > NAS_TIER_TENSOR || !timed(of.tier)) continue;
+        if (of.tier > NAS_CUDA_TIER_TENSOR || !timed(of.tier)) continue;
         need(side.api->set_tier(of.tier));
         seconds = median_seconds([&] {
           need(side.api->neighbours(codebook.get(), 32, nullptr, lists.data(), side.stream));
@@ -132,10 +132,11 @@ void bench(const Side &side, const Options &options) {
         printf("| neighbours, %s | K %lld, d %lld, R 32 | %.3f | |\n", of.name, (long long)K,
                (long long)d, seconds * 1e3);
       }
-      need(side.api->set_tier(NAS_TIER_SCALAR));
+      need(side.api->set_tier(NAS_CUDA_TIER_SCALAR));
       const int64_t B = 128;
       const int64_t N = 256;
-      nas_swap_params p = {B, N, 39, 32, 0.5, seed, 1, NAS_SWAP_RESIDUAL};
+      nas_swap_params p = {B, N, 39, 32, 0, 0.5, seed, 1, NAS_CHOOSE_RELEVANCE, NAS_SUBSTITUTE_DRAW, 0,
+                           NAS_WRITE_RESIDUAL, 0};
       Array<float> tokens(side, vectors(random, Kind::kNormal, B * N, d));
       Array<float> swapped(side, std::vector<float>((size_t)(B * N * d)));
       Array<float> text_in(side, vectors(random, Kind::kNormal, B * N, 1));
@@ -146,10 +147,11 @@ void bench(const Side &side, const Options &options) {
       Array<int32_t> substitutes(side, std::vector<int32_t>((size_t)(B * p.chosen)));
       need(side.api->lookup(codebook.get(), tokens.data(), NAS_FLOAT32, B * N, d, codes.data(), nullptr,
                             nullptr, nullptr, side.stream));
+      const nas_swap_input in = {text_in.data(), image_in.data(), nullptr,      nullptr,
+                                 tokens.data(),  codes.data(),    lists.data(), ids.data()};
+      const nas_swap_output out = {positions.data(), substitutes.data(), swapped.data(), nullptr, nullptr};
       seconds = median_seconds([&] {
-        need(side.api->swap(codebook.get(), &p, text_in.data(), image_in.data(), tokens.data(),
-                            codes.data(), lists.data(), ids.data(), positions.data(),
-                            substitutes.data(), swapped.data(), nullptr, side.stream));
+        need(side.api->swap(codebook.get(), &p, &in, &out, nullptr, side.stream));
       });
       auto line = [&](const char *how, double took) {
         printf("| swap%s | images %lld, tokens %lld, chosen 39, d %lld | %.3f | %.1f GB/s of tokens |\n",
@@ -159,10 +161,7 @@ void bench(const Side &side, const Options &options) {
       line("", seconds);
       need(side.api->reserve(codebook.get(), rows, NAS_FLOAT32, B, N));
       line(" in a graph", replayed_seconds(side, [&] {
-             need(side.api->swap_enqueue(codebook.get(), &p, text_in.data(), image_in.data(),
-                                         tokens.data(), codes.data(), lists.data(), ids.data(),
-                                         positions.data(), substitutes.data(), swapped.data(),
-                                         verdict.data(), side.stream));
+             need(side.api->swap_enqueue(codebook.get(), &p, &in, &out, verdict.data(), side.stream));
            }));
     }
     fflush(stdout);

@@ -28,7 +28,9 @@ void check_enqueue(const Side &reference, const Side &subject, Random &random, c
 
   /* What is refused, with nothing written. */
   const int64_t K = 4, d = 3;
-  const nas_swap_params p = {2, 2, 1, 1, 0.5, 1, 1, NAS_SWAP_QUANTISED};
+  nas_swap_params p = {};
+  p.images = p.tokens = 2;
+  p.chosen = p.neighbours = 1;
   using Call = std::function<nas_status(const Side &, nas_codebook *, float *, int32_t *,
                                         nas_verdict *)>;
   auto lookup = [](const Side &s, nas_codebook *c, float *f, int32_t type, int64_t rows, int32_t *i,
@@ -41,7 +43,9 @@ void check_enqueue(const Side &reference, const Side &subject, Random &random, c
   };
   auto swap = [](const Side &s, nas_codebook *c, const nas_swap_params *q, float *f, int32_t *i,
                  nas_verdict *v) {
-    return s.api->swap_enqueue(c, q, f, f, f, i, i, (int64_t *)f, i, i, f, v, s.stream);
+    const nas_swap_input in = {f, f, nullptr, nullptr, f, i, i, (int64_t *)f};
+    const nas_swap_output out = {i, i, f, nullptr, nullptr};
+    return s.api->swap_enqueue(c, q, &in, &out, v, s.stream);
   };
   struct Refusal {
     const char *what;

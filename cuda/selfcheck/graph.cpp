@@ -153,7 +153,7 @@ void check_devices(const Side &reference, const Side &subject, Random &random) {
 void check_graph(const Side &reference, const Side &subject, Random &random, const Options &) {
   if (!subject.device) return;
   check_graphs(reference, subject, random);
-  if (subject.tier == NAS_TIER_SCALAR) check_devices(reference, subject, random);
+  if (subject.tier == NAS_CUDA_TIER_SCALAR) check_devices(reference, subject, random);
 }
 
 }  // namespace selfcheck

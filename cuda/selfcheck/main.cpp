@@ -27,14 +27,14 @@ constexpr struct {
   const char *name;
   Check *make;
   int32_t highest_tier;
-} kChecks[] = {{"arguments", check_arguments, NAS_TIER_SCALAR},
-               {"codebook", check_codebook, NAS_TIER_SCALAR},
-               {"lookup", check_lookup, NAS_TIER_HOPPER},
-               {"update", check_update, NAS_TIER_SCALAR},
-               {"neighbours", check_neighbours, NAS_TIER_TENSOR},
-               {"swap", check_swap, NAS_TIER_SCALAR},
-               {"enqueue", check_enqueue, NAS_TIER_HOPPER},
-               {"graph", check_graph, NAS_TIER_HOPPER}};
+} kChecks[] = {{"arguments", check_arguments, NAS_CUDA_TIER_SCALAR},
+               {"codebook", check_codebook, NAS_CUDA_TIER_SCALAR},
+               {"lookup", check_lookup, NAS_CUDA_TIER_HOPPER},
+               {"update", check_update, NAS_CUDA_TIER_SCALAR},
+               {"neighbours", check_neighbours, NAS_CUDA_TIER_TENSOR},
+               {"swap", check_swap, NAS_CUDA_TIER_SCALAR},
+               {"enqueue", check_enqueue, NAS_CUDA_TIER_HOPPER},
+               {"graph", check_graph, NAS_CUDA_TIER_HOPPER}};
 
 void when_ended(int) {
   print_running();
@@ -54,7 +54,7 @@ void check_all(const Side &reference, const Side &subject, const Options &option
   for (const auto &check : kChecks) {
     if (!options.only.empty() && options.only != check.name) continue;
     /* The hopper tier has the tensor tier's neighbour lists: compared where it is the only tier. */
-    const int32_t highest = check.highest_tier == NAS_TIER_TENSOR && options.tier == NAS_TIER_HOPPER
+    const int32_t highest = check.highest_tier == NAS_CUDA_TIER_TENSOR && options.tier == NAS_CUDA_TIER_HOPPER
                                 ? options.tier
                                 : check.highest_tier;
     if (subject.device && subject.tier > highest) continue;
@@ -143,7 +143,7 @@ Options parse(int argc, char **argv) {
   if (options.bench) die("--only is for comparing, --bench times everything");
   for (const auto &check : kChecks) {
     if (options.only != check.name) continue;
-    if (!options.cpu && options.tier > NAS_TIER_SCALAR && check.highest_tier == NAS_TIER_SCALAR) {
+    if (!options.cpu && options.tier > NAS_CUDA_TIER_SCALAR && check.highest_tier == NAS_CUDA_TIER_SCALAR) {
       die("--only %s is compared in the scalar tier alone: no other has code of its own for it", check.name);
     }
     return options;

@@ -41,7 +41,7 @@ constexpr struct {
   int32_t tier;
   const char *name;
 } kCudaTiers[] = {
-    {NAS_TIER_SCALAR, "scalar"}, {NAS_TIER_TENSOR, "tensor"}, {NAS_TIER_HOPPER, "hopper"}};
+    {NAS_CUDA_TIER_SCALAR, "scalar"}, {NAS_CUDA_TIER_TENSOR, "tensor"}, {NAS_CUDA_TIER_HOPPER, "hopper"}};
 
 /* ---------------------------------------------------------------- libraries */
 
@@ -83,7 +83,7 @@ struct Side {
   std::string name;
   const Api *api = nullptr;
   bool device = false;
-  int32_t tier = NAS_TIER_SCALAR;
+  int32_t tier = NAS_CUDA_TIER_SCALAR;
   int32_t threads = 1;
   void *stream = nullptr;
 

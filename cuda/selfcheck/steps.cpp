@@ -14,7 +14,7 @@ StepShape step_shape(Random &random, int64_t K, int64_t d, int64_t rows) {
   shape.swap.text_weight = random.uniform();
   shape.swap.seed = random.next();
   shape.swap.step = (uint32_t)random.next();
-  shape.swap.mode = (int32_t)random.below(2);
+  shape.swap.write = (int32_t)random.below(2);
   return shape;
 }
 

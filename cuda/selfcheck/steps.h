@@ -91,12 +91,11 @@ class StepRunner {
     need(api.read(codebook, codewords_.data(), nullptr, nullptr, nullptr, side_.stream));
     need(api.neighbours(codebook, shape_.swap.neighbours, nullptr, found_lists_.data(),
                         side_.stream));
-    need(api.swap_enqueue(codebook, &shape_.swap, text_.data(), image_.data(), tokens_.data(),
-                          codes_.data(), found_lists_.data(), ids_.data(), positions_[0]->data(),
-                          substitutes_[0]->data(), swapped_->data(), &verdicts[3], side_.stream));
-    need(api.swap_enqueue(codebook, &shape_.swap, text_.data(), image_.data(), tokens_.data(),
-                          codes_.data(), lists_.data(), ids_.data(), positions_[1]->data(),
-                          substitutes_[1]->data(), tokens_.data(), &verdicts[4], side_.stream));
+    for (int i = 0; i < 2; ++i) {
+      const nas_swap_input in = swap_input(i);
+      const nas_swap_output out = swap_output(i);
+      need(api.swap_enqueue(codebook, &shape_.swap, &in, &out, &verdicts[3 + i], side_.stream));
+    }
   }
 
   /* The same by the calls that wait. */
@@ -113,12 +112,11 @@ class StepRunner {
     need(api.read(codebook, codewords_.data(), nullptr, nullptr, nullptr, side_.stream));
     need(api.neighbours(codebook, shape_.swap.neighbours, nullptr, found_lists_.data(),
                         side_.stream));
-    v[6] = api.swap(codebook, &shape_.swap, text_.data(), image_.data(), tokens_.data(),
-                    codes_.data(), found_lists_.data(), ids_.data(), positions_[0]->data(),
-                    substitutes_[0]->data(), swapped_->data(), &v[7], side_.stream);
-    v[8] = api.swap(codebook, &shape_.swap, text_.data(), image_.data(), tokens_.data(),
-                    codes_.data(), lists_.data(), ids_.data(), positions_[1]->data(),
-                    substitutes_[1]->data(), tokens_.data(), &v[9], side_.stream);
+    for (int i = 0; i < 2; ++i) {
+      const nas_swap_input in = swap_input(i);
+      const nas_swap_output out = swap_output(i);
+      v[6 + 2 * i] = api.swap(codebook, &shape_.swap, &in, &out, &v[7 + 2 * i], side_.stream);
+    }
     verdicts_.fill(verdicts);
   }
 
@@ -167,6 +165,16 @@ class StepRunner {
 
  private:
   static constexpr int kCalls = 5;
+
+  /* Of the first swap, with the lists that were found, and of the one after it, in place. */
+  nas_swap_input swap_input(int i) {
+    return {text_.data(), image_.data(), nullptr, nullptr, tokens_.data(), codes_.data(),
+            i == 0 ? found_lists_.data() : lists_.data(), ids_.data()};
+  }
+  nas_swap_output swap_output(int i) {
+    return {positions_[i]->data(), substitutes_[i]->data(), i == 0 ? swapped_->data() : tokens_.data(),
+            nullptr, nullptr};
+  }
 
   void need(nas_status status) const {
     if (status != NAS_OK) die("%s: %s", side_.name.c_str(), side_.api->last_error());

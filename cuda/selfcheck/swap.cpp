@@ -55,9 +55,9 @@ struct SwapCase {
 
 /* Faults: 4 in both similarities, 5 in one, 6 in the codes, 7 in the lists; below 4 none. */
 void check_swap_case(const Side &reference, const Side &subject, Random &random, const SwapCase &of,
-                     int32_t mode, bool in_place, bool enqueued, int fault) {
+                     int32_t write, bool in_place, bool enqueued, int fault) {
   const int64_t B = of.images, N = of.tokens, K = of.K, d = of.d;
-  nas_swap_params p;
+  nas_swap_params p = {};
   p.images = B;
   p.tokens = N;
   p.chosen = of.chosen;
@@ -65,7 +65,7 @@ void check_swap_case(const Side &reference, const Side &subject, Random &random,
   p.text_weight = random.below(3) == 0 ? (double)random.below(2) : random.uniform();
   p.seed = random.next();
   p.step = (uint32_t)random.next();
-  p.mode = mode;
+  p.write = write;
   std::vector<float> codewords = vectors(random, Kind::kNormal, K, d);
   std::vector<float> tokens = vectors(random, Kind::kBits, 1, of.shifts[0] + B * N * d);
   std::vector<float> similarities[2];
@@ -118,10 +118,10 @@ void check_swap_case(const Side &reference, const Side &subject, Random &random,
   const int64_t more[2] = {random.below(4), random.below(3) * 1000}; /* than needed is reserved */
   std::string what =
       text("images %lld, tokens %lld, chosen %lld, neighbours %lld, K %lld, d %lld, similarities %d, "
-           "sparse %d, shifts %lld %lld, mode %d, %s, %s, fault %d",
+           "sparse %d, shifts %lld %lld, write %d, %s, %s, fault %d",
            (long long)B, (long long)N, (long long)p.chosen, (long long)p.neighbours, (long long)K,
            (long long)d, (int)of.similarities, of.sparse, (long long)of.shifts[0],
-           (long long)of.shifts[1], p.mode, in_place ? "in place" : "copied",
+           (long long)of.shifts[1], p.write, in_place ? "in place" : "copied",
            enqueued ? "enqueued" : "waiting", fault);
   both("swap", what, reference, subject, [&](const Side &side) {
     Codebook codebook(side, codewords, K, d);
@@ -137,12 +137,13 @@ void check_swap_case(const Side &reference, const Side &subject, Random &random,
     Array<int64_t> verdict(side, {-9, -9});
     const float *from = tokens_in.data() + of.shifts[0];
     float *to = in_place ? tokens_in.data() + of.shifts[0] : swapped.data() + of.shifts[1];
+    const nas_swap_input in = {text_in.data(),  image_in.data(), nullptr,         nullptr, from,
+                               codes_in.data(), lists_in.data(), ids_in.data()};
+    const nas_swap_output out = {positions.data(), substitutes.data(), to, nullptr, nullptr};
     Outcome outcome;
     if (enqueued) {
       if (side.api->reserve(codebook.get(), 0, NAS_FLOAT32, B + more[0], N + more[1]) != NAS_OK ||
-          side.api->swap_enqueue(codebook.get(), &p, text_in.data(), image_in.data(), from,
-                                 codes_in.data(), lists_in.data(), ids_in.data(), positions.data(),
-                                 substitutes.data(), to, (nas_verdict *)verdict.data(),
+          side.api->swap_enqueue(codebook.get(), &p, &in, &out, (nas_verdict *)verdict.data(),
                                  side.stream) != NAS_OK) {
         die("%s: %s", side.name.c_str(), side.api->last_error());
       }
@@ -152,9 +153,7 @@ void check_swap_case(const Side &reference, const Side &subject, Random &random,
       outcome.error = "in the verdict";
     } else {
       finish(side,
-             side.api->swap(codebook.get(), &p, text_in.data(), image_in.data(), from,
-                            codes_in.data(), lists_in.data(), ids_in.data(), positions.data(),
-                            substitutes.data(), to, &outcome.bad_row, side.stream),
+             side.api->swap(codebook.get(), &p, &in, &out, &outcome.bad_row, side.stream),
              &outcome);
       if (outcome.error.find(message) == std::string::npos) {
         complain("swap", "%s: \"%s\" instead of \"%s\" on %s", what.c_str(),
@@ -226,13 +225,13 @@ void check_swap(const Side &reference, const Side &subject, Random &random,
   }
   /* More words in the codes' bitmap than threads, and the bits of one image in the way of the next. */
   const SwapCase wide = {2, 1000, 1000, 4, 17000, 1};
-  check_swap_case(reference, subject, random, wide, NAS_SWAP_RESIDUAL, false, false, 0);
+  check_swap_case(reference, subject, random, wide, NAS_WRITE_RESIDUAL, false, false, 0);
   if (!subject.device) return;
   /* More tokens than the device handles at a time. */
   const SwapCase many = {110, 10000, 20, 5, 40, 1};
-  check_swap_case(reference, subject, random, many, NAS_SWAP_RESIDUAL, false, false, 0);
-  check_swap_case(reference, subject, random, many, NAS_SWAP_RESIDUAL, true, true, 0);
-  check_swap_case(reference, subject, random, many, NAS_SWAP_RESIDUAL, true, false, 6);
+  check_swap_case(reference, subject, random, many, NAS_WRITE_RESIDUAL, false, false, 0);
+  check_swap_case(reference, subject, random, many, NAS_WRITE_RESIDUAL, true, true, 0);
+  check_swap_case(reference, subject, random, many, NAS_WRITE_RESIDUAL, true, false, 6);
 }
 
 }  // namespace selfcheck

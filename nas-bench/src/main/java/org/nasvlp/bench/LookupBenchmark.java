@@ -9,6 +9,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.nasvlp.internal.Torch;
 import org.nasvlp.kernels.ElementType;
 import org.nasvlp.kernels.LookupStats;
+import org.nasvlp.kernels.Rows;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
 import org.openjdk.jmh.annotations.Level;
@@ -94,10 +95,11 @@ public class LookupBenchmark {
     return problem
         .codebook()
         .lookupWithStats(
-            Torch.segment(problem.tokens()),
-            ElementType.FLOAT32,
-            problem.rows(),
-            problem.width(),
+            new Rows(
+                Torch.segment(problem.tokens()),
+                ElementType.FLOAT32,
+                problem.rows(),
+                problem.width()),
             Torch.segment(codes),
             null,
             0L);

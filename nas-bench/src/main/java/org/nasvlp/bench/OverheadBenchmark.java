@@ -6,6 +6,7 @@ import org.bytedeco.javacpp.PointerScope;
 import org.nasvlp.internal.Torch;
 import org.nasvlp.kernels.Backend;
 import org.nasvlp.kernels.Codebook;
+import org.nasvlp.kernels.Rows;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
 import org.openjdk.jmh.annotations.Level;
@@ -57,13 +58,13 @@ public class OverheadBenchmark {
   /** The whole lookup. */
   @Benchmark
   public void nas() {
-    problem.codebook().lookup(tokens, problem.rows(), problem.width(), codes, null, 0L);
+    problem.codebook().lookup(Rows.of(tokens, problem.rows(), problem.width()), codes, null, 0L);
   }
 
   /** All checks and the lock, and no native call. */
   @Benchmark
   public void noRows() {
-    problem.codebook().lookup(tokens, 0L, problem.width(), codes, null, 0L);
+    problem.codebook().lookup(Rows.of(tokens, 0L, problem.width()), codes, null, 0L);
   }
 
   /**
@@ -71,7 +72,7 @@ public class OverheadBenchmark {
    */
   @Benchmark
   public void oneNumber() {
-    smallest.lookup(number, 1L, 1L, code, null, 0L);
+    smallest.lookup(Rows.of(number, 1L, 1L), code, null, 0L);
   }
 
   @TearDown(Level.Trial)

@@ -7,8 +7,9 @@ import org.bytedeco.pytorch.global.torch;
 import org.nasvlp.internal.Torch;
 import org.nasvlp.kernels.Backend;
 import org.nasvlp.kernels.Codebook;
+import org.nasvlp.kernels.CpuTier;
 import org.nasvlp.kernels.Kernels;
-import org.nasvlp.kernels.Tier;
+import org.nasvlp.kernels.Rows;
 
 /**
  * Patch tokens and a codebook, the same numbers for LibTorch and for the kernels.
@@ -37,7 +38,7 @@ record Problem(int rows, int size, int width, Tensor tokens, Tensor codewords, C
           "the native kernels are not loaded: " + Kernels.unavailableReason(Backend.CPU));
     }
     Kernels.setTier(
-        tier.equals("best") ? Kernels.bestTier() : Tier.valueOf(tier.toUpperCase(Locale.ROOT)));
+        tier.equals("best") ? Kernels.bestTier() : CpuTier.valueOf(tier.toUpperCase(Locale.ROOT)));
     Numbers numbers = Numbers.create(shape, data);
     int rows = numbers.rows();
     int size = numbers.size();
@@ -59,7 +60,7 @@ record Problem(int rows, int size, int width, Tensor tokens, Tensor codewords, C
 
   MemorySegment lookup(Tensor codes) {
     MemorySegment out = Torch.segment(codes);
-    codebook.lookup(Torch.segment(tokens), rows, width, out, null, 0L);
+    codebook.lookup(Rows.of(Torch.segment(tokens), rows, width), out, null, 0L);
     return out;
   }
 

@@ -13,8 +13,9 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Function;
 import org.nasvlp.kernels.Backend;
 import org.nasvlp.kernels.Codebook;
+import org.nasvlp.kernels.CpuTier;
 import org.nasvlp.kernels.Kernels;
-import org.nasvlp.kernels.Tier;
+import org.nasvlp.kernels.Rows;
 
 /**
  * Compares the lookup kernels with {@link BruteForce} on random problems of every {@link
@@ -43,7 +44,7 @@ public final class Soak {
   }
 
   /** A way to run the kernel. */
-  record Setting(Tier tier, int threads) {}
+  record Setting(CpuTier tier, int threads) {}
 
   /** What was seen of a kind of problem. */
   private static final class Tally {
@@ -81,7 +82,7 @@ public final class Soak {
   private final Function<SoakProblem, Lookup> kernels;
   private final Map<SoakProblem.Kind, Tally> kinds = new EnumMap<>(SoakProblem.Kind.class);
   private final Map<SoakProblem.Shape, Tally> shapes = new EnumMap<>(SoakProblem.Shape.class);
-  private final Map<Tier, Long> byTier = new EnumMap<>(Tier.class);
+  private final Map<CpuTier, Long> byTier = new EnumMap<>(CpuTier.class);
   private long decisions;
   private long mismatches;
 
@@ -199,7 +200,7 @@ public final class Soak {
         long decided = 0;
         long wrong = 0;
         if (problem.kind() == SoakProblem.Kind.ADVERSARIAL) {
-          for (Tier tier : tiers()) {
+          for (CpuTier tier : tiers()) {
             var setting = new Setting(tier, 1 + random.nextInt(2));
             apply(setting);
             wrong += compare(problem, kernel, setting, 0, problem.rows(), indices, distances);
@@ -207,7 +208,7 @@ public final class Soak {
             byTier.merge(tier, (long) problem.rows(), Long::sum);
           }
         } else {
-          List<Tier> tiers = tiers();
+          List<CpuTier> tiers = tiers();
           int from = 0;
           while (from < problem.rows()) {
             int to =
@@ -234,8 +235,8 @@ public final class Soak {
     }
   }
 
-  private static List<Tier> tiers() {
-    List<Tier> tiers = new ArrayList<>(List.of(Tier.values()));
+  private static List<CpuTier> tiers() {
+    List<CpuTier> tiers = new ArrayList<>(List.of(CpuTier.values()));
     tiers.removeIf(tier -> tier.compareTo(Kernels.bestTier()) > 0);
     return tiers;
   }
@@ -314,7 +315,7 @@ public final class Soak {
             indices,
             distances);
     try (Lookup kernel = kernels.apply(problem)) {
-      for (Tier tier : tiers()) {
+      for (CpuTier tier : tiers()) {
         for (int threads = 1; threads <= 2; threads++) {
           var setting = new Setting(tier, threads);
           apply(setting);
@@ -374,7 +375,10 @@ public final class Soak {
       indices.fill((byte) 0xff);
       distances.fill((byte) 0xff);
       codebook.lookup(
-          x.asSlice((long) from * width * Float.BYTES), rows, width, indices, distances, 0L);
+          Rows.of(x.asSlice((long) from * width * Float.BYTES), rows, width),
+          indices,
+          distances,
+          0L);
       MemorySegment.copy(indices, ValueLayout.JAVA_INT, 0, found, 0, rows);
       MemorySegment.copy(distances, ValueLayout.JAVA_FLOAT, 0, far, 0, rows);
     }

@@ -10,6 +10,9 @@ import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.TensorOptionalList;
 import org.bytedeco.pytorch.global.torch;
 import org.nasvlp.internal.Torch;
+import org.nasvlp.kernels.Rows;
+import org.nasvlp.kernels.SwapInput;
+import org.nasvlp.kernels.SwapOutput;
 import org.nasvlp.kernels.TokenSwap;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
@@ -69,7 +72,7 @@ public class SwapBenchmark {
         Problem.create(
             images * tokens + "x" + parts[2] + "x" + parts[3], "clustered", threads, tier);
     int chosen = (int) Math.ceil(0.15 * tokens);
-    swap = new TokenSwap(images, tokens, chosen, RADIUS, 0.5, 1L, 0, TokenSwap.Mode.QUANTISED);
+    swap = TokenSwap.builder(images, tokens, chosen, RADIUS).draws(1L, 0).build();
     torch.manual_seed(3);
     text = torch.rand(images, tokens);
     image = torch.rand(images, tokens);
@@ -77,9 +80,7 @@ public class SwapBenchmark {
     problem
         .codebook()
         .lookup(
-            Torch.segment(problem.tokens()),
-            problem.rows(),
-            problem.width(),
+            Rows.of(Torch.segment(problem.tokens()), problem.rows(), problem.width()),
             Torch.segment(codes),
             null,
             0L);
@@ -135,15 +136,11 @@ public class SwapBenchmark {
         .codebook()
         .swap(
             swap,
-            Torch.segment(text),
-            Torch.segment(image),
-            Torch.segment(problem.tokens()),
-            Torch.segment(codes),
-            Torch.segment(lists),
-            Torch.segment(ids),
-            Torch.segment(positions),
-            Torch.segment(substitutes),
-            Torch.segment(out),
+            SwapInput.of(
+                    Torch.segment(problem.tokens()), Torch.segment(codes), Torch.segment(lists))
+                .withSimilarities(Torch.segment(text), Torch.segment(image))
+                .withSampleIds(Torch.segment(ids)),
+            SwapOutput.of(Torch.segment(positions), Torch.segment(substitutes), Torch.segment(out)),
             0L);
   }
 

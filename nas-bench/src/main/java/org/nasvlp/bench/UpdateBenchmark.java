@@ -10,6 +10,7 @@ import org.nasvlp.internal.Torch;
 import org.nasvlp.kernels.Backend;
 import org.nasvlp.kernels.Codebook;
 import org.nasvlp.kernels.MomentumUpdate;
+import org.nasvlp.kernels.Rows;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
 import org.openjdk.jmh.annotations.Level;
@@ -97,7 +98,10 @@ public class UpdateBenchmark {
 
   private void update(Codebook codebook) {
     codebook.update(
-        Torch.segment(problem.tokens()), problem.rows(), problem.width(), codeMemory, MOMENTUM, 0L);
+        Rows.of(Torch.segment(problem.tokens()), problem.rows(), problem.width()),
+        codeMemory,
+        MOMENTUM,
+        0L);
   }
 
   private Tensor torchUpdate(Tensor counts, Tensor sums) {

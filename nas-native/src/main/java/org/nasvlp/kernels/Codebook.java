@@ -1,9 +1,12 @@
 package org.nasvlp.kernels;
 
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.ref.Cleaner;
 import java.lang.ref.Reference;
 import java.util.Objects;
+import java.util.concurrent.atomic.LongAdder;
+import org.nasvlp.kernels.internal.Buffers;
 import org.nasvlp.kernels.internal.KernelCodebook;
 import org.nasvlp.kernels.internal.Libraries;
 import org.nasvlp.kernels.internal.Segments;
@@ -28,10 +31,16 @@ import org.nasvlp.kernels.internal.SharedLock;
  * stream) and must be 0 otherwise. Work given to one CUDA codebook on several streams has to be
  * ordered by the caller. Methods that take Java arrays wait for the device.
  *
+ * <p><b>Enqueued calls.</b> {@link #enqueueLookup}, {@link #enqueueUpdate} and {@link #enqueueSwap}
+ * do what their namesakes do, to the same bits, but neither wait for the stream nor allocate, so
+ * that they may be captured in a CUDA graph; what is wrong with their input is told by a {@link
+ * Verdict}. {@link #reserve} comes before them. Other backends run them at once.
+ *
  * <p><b>Threads.</b> Safe for use by several threads: lookup, accumulate, neighbours, swap and
- * state run at the same time; apply, update, restore, restart and close wait for running calls and
- * run alone. {@link #close()} may be called twice; any use after it is an {@link
- * IllegalStateException}. A codebook that is forgotten is freed when it is garbage collected.
+ * state run at the same time; apply, update, enqueued calls, reserve, restore, restart and close
+ * wait for running calls and run alone. {@link #close()} may be called twice; any use after it is
+ * an {@link IllegalStateException}. A codebook that is forgotten is freed when it is garbage
+ * collected.
  *
  * <p><b>Failures.</b> Beyond those named at the methods: {@link IllegalArgumentException} names the
  * argument and the remedy, {@link DeviceOutOfMemoryException} means the device's memory, {@link
@@ -55,7 +64,52 @@ public final class Codebook implements AutoCloseable {
   private final int width;
   private final SharedLock lock = new SharedLock();
   private final Cleaner.Cleanable cleanable;
+  private final LongAdder lookups = new LongAdder();
+  private final LongAdder accumulations = new LongAdder();
+  private final LongAdder updates = new LongAdder();
+  private final LongAdder neighbourLists = new LongAdder();
+  private final LongAdder swaps = new LongAdder();
+  private final LongAdder stateReads = new LongAdder();
   private KernelCodebook kernels;
+  private Reservation reserved = Reservation.NONE;
+  private Views views;
+
+  /**
+   * What a codebook has done since it was made; refused calls do not count.
+   *
+   * @param backend where
+   * @param lookups lookups
+   * @param accumulations batches added to counts and sums
+   * @param updates momentum updates, from rows or from counts and sums
+   * @param neighbourLists sets of neighbour lists
+   * @param swaps token swaps
+   * @param stateReads copies of the state
+   */
+  public record Calls(
+      Backend backend,
+      long lookups,
+      long accumulations,
+      long updates,
+      long neighbourLists,
+      long swaps,
+      long stateReads) {}
+
+  /** What enqueued calls may need. */
+  private record Reservation(long rows, boolean narrow, long images, long tokens) {
+    static final Reservation NONE = new Reservation(-1, false, -1, -1);
+
+    Reservation with(Reservation other) {
+      return new Reservation(
+          Math.max(rows, other.rows),
+          narrow || other.narrow,
+          Math.max(images, other.images),
+          Math.max(tokens, other.tokens));
+    }
+  }
+
+  /** The arena keeps this codebook from being freed as long as a view is reachable. */
+  private record Views(
+      Arena arena, MemorySegment codewords, MemorySegment n, MemorySegment deadSteps) {}
 
   private Codebook(KernelCodebook kernels, Backend backend, int size, int width) {
     this.kernels = kernels;
@@ -130,60 +184,37 @@ public final class Codebook implements AutoCloseable {
     return backend;
   }
 
+  /** What this codebook has done so far; also after it is closed. */
+  public Calls calls() {
+    return new Calls(
+        backend,
+        lookups.sum(),
+        accumulations.sum(),
+        updates.sum(),
+        neighbourLists.sum(),
+        swaps.sum(),
+        stateReads.sum());
+  }
+
   /**
    * Finds the nearest codeword of every row: indices[i] = argmin_j ‖x_i − e_j‖², the lowest j on
-   * ties.
+   * ties. Features of a narrower type are widened to float32, which is exact.
    *
-   * @param x features, float32; row i starts at element i × rowStride
-   * @param rows number of rows, ≥ 0
-   * @param rowStride elements from row to row, ≥ width
+   * @param x features
    * @param indices out, int32[rows]
    * @param distances out, float32[rows]: the squared distance rounded to float32 (infinity above
    *     its range); or null
    * @param stream CUDA stream, else 0
    * @throws NonFiniteInputException with the lowest bad row; the outputs are then unspecified
    */
-  public void lookup(
-      MemorySegment x,
-      long rows,
-      long rowStride,
-      MemorySegment indices,
-      MemorySegment distances,
-      long stream) {
-    lookup(x, ElementType.FLOAT32, rows, rowStride, indices, distances, false, stream);
-  }
-
-  /**
-   * Finds the nearest codeword of every row of features of another type, after widening them to
-   * float32, which is exact.
-   *
-   * @param x features; row i starts at element i × rowStride
-   * @param type type of the elements of x
-   * @param rows number of rows, ≥ 0
-   * @param rowStride elements from row to row, ≥ width
-   * @param indices out, int32[rows]
-   * @param distances out, float32[rows], or null; see above
-   * @param stream CUDA stream, else 0
-   * @throws NonFiniteInputException with the lowest bad row; the outputs are then unspecified
-   */
-  public void lookup(
-      MemorySegment x,
-      ElementType type,
-      long rows,
-      long rowStride,
-      MemorySegment indices,
-      MemorySegment distances,
-      long stream) {
-    lookup(x, type, rows, rowStride, indices, distances, false, stream);
+  public void lookup(Rows x, MemorySegment indices, MemorySegment distances, long stream) {
+    lookup(x, indices, distances, false, stream);
   }
 
   /**
    * The same lookup, and what it did.
    *
-   * @param x features; row i starts at element i × rowStride
-   * @param type type of the elements of x
-   * @param rows number of rows, ≥ 1
-   * @param rowStride elements from row to row, ≥ width
+   * @param x features, at least one row
    * @param indices out, int32[rows]
    * @param distances out, float32[rows], or null; see above
    * @param stream CUDA stream, else 0
@@ -191,50 +222,44 @@ public final class Codebook implements AutoCloseable {
    * @throws NonFiniteInputException with the lowest bad row; the outputs are then unspecified
    */
   public LookupStats lookupWithStats(
-      MemorySegment x,
-      ElementType type,
-      long rows,
-      long rowStride,
-      MemorySegment indices,
-      MemorySegment distances,
-      long stream) {
-    if (rows < 1) {
-      throw new IllegalArgumentException("rows is " + rows + "; it must be at least 1");
+      Rows x, MemorySegment indices, MemorySegment distances, long stream) {
+    if (x.count() < 1) {
+      throw new IllegalArgumentException("x has 0 rows; there must be at least 1");
     }
-    return lookup(x, type, rows, rowStride, indices, distances, true, stream);
+    return lookup(x, indices, distances, true, stream);
   }
 
   private LookupStats lookup(
-      MemorySegment x,
-      ElementType type,
-      long rows,
-      long rowStride,
-      MemorySegment indices,
-      MemorySegment distances,
-      boolean withStats,
-      long stream) {
-    Objects.requireNonNull(type, "type");
-    checkStream(stream);
-    long xBytes = Segments.rowBytes(rows, rowStride, width) / Float.BYTES * type.bytes();
-    long outBytes = Segments.bytes("rows", rows, 1, Integer.BYTES);
-    Segments.input("x", x, xBytes, type.bytes());
-    Segments.output("indices", indices, outBytes, Integer.BYTES);
-    Segments.disjoint("indices", indices, outBytes, "x", x, xBytes);
-    if (distances != null) {
-      Segments.output("distances", distances, outBytes, Float.BYTES);
-      Segments.disjoint("distances", distances, outBytes, "x", x, xBytes);
-      Segments.disjoint("distances", distances, outBytes, "indices", indices, outBytes);
-    }
+      Rows x, MemorySegment indices, MemorySegment distances, boolean withStats, long stream) {
+    checkLookup(x, indices, distances, stream);
     long stamp = lock.beginRead();
     try {
       KernelCodebook open = open();
-      return rows == 0
-          ? null
-          : open.lookup(x, type, rows, rowStride, indices, distances, withStats, stream);
+      LookupStats stats =
+          x.count() == 0 ? null : open.lookup(x, indices, distances, withStats, stream);
+      lookups.increment();
+      return stats;
     } finally {
       lock.endRead(stamp);
       Reference.reachabilityFence(this);
     }
+  }
+
+  private void checkLookup(Rows x, MemorySegment indices, MemorySegment distances, long stream) {
+    checkStream(stream);
+    Buffers buffers = Buffers.begin();
+    addRows(buffers, x);
+    long outBytes = Segments.bytes("rows", x.count(), 1, Integer.BYTES);
+    buffers
+        .output("indices", indices, outBytes, Integer.BYTES)
+        .outputOrNull("distances", distances, outBytes, Float.BYTES)
+        .requireDisjoint();
+  }
+
+  private void addRows(Buffers buffers, Rows x) {
+    // Wider elements are the stricter case for an overflow.
+    long bytes = Segments.rowBytes(x.count(), x.stride(), width) / Float.BYTES * x.type().bytes();
+    buffers.input("x", x.segment(), bytes, x.type().bytes());
   }
 
   /**
@@ -253,7 +278,9 @@ public final class Codebook implements AutoCloseable {
     long stamp = lock.beginRead();
     try {
       KernelCodebook open = open();
-      return x.length == 0 ? new int[0] : open.lookup(x, x.length / width);
+      int[] indices = x.length == 0 ? new int[0] : open.lookup(x, x.length / width);
+      lookups.increment();
+      return indices;
     } finally {
       lock.endRead(stamp);
       Reference.reachabilityFence(this);
@@ -265,9 +292,7 @@ public final class Codebook implements AutoCloseable {
    * float64. Splitting the rows over several calls in order gives the same bits. Between this and
    * {@link #apply} counts and sums can be reduced over processes.
    *
-   * @param x features, float32; row i starts at element i × rowStride
-   * @param rows number of rows, ≥ 0
-   * @param rowStride elements from row to row, ≥ width
+   * @param x features
    * @param codes code of every row, int32[rows], each 0..K−1
    * @param counts in and out, float64[K]
    * @param sums in and out, float64[K × d]
@@ -276,61 +301,32 @@ public final class Codebook implements AutoCloseable {
    * @throws IllegalArgumentException if a code is out of range; nothing is added
    */
   public void accumulate(
-      MemorySegment x,
-      long rows,
-      long rowStride,
-      MemorySegment codes,
-      MemorySegment counts,
-      MemorySegment sums,
-      long stream) {
-    accumulate(x, ElementType.FLOAT32, rows, rowStride, codes, counts, sums, stream);
-  }
-
-  /**
-   * Adds a batch of any element type to counts and sums, like {@link #accumulate(MemorySegment,
-   * long, long, MemorySegment, MemorySegment, MemorySegment, long)}.
-   *
-   * @param x features; row i starts at element i × rowStride
-   * @param type type of the elements of x
-   * @param rows number of rows, ≥ 0
-   * @param rowStride elements from row to row, ≥ width
-   * @param codes code of every row, int32[rows], each 0..K−1
-   * @param counts in and out, float64[K]
-   * @param sums in and out, float64[K × d]
-   * @param stream CUDA stream, else 0
-   * @throws NonFiniteInputException with the lowest bad row; nothing is added
-   * @throws IllegalArgumentException if a code is out of range; nothing is added
-   */
-  public void accumulate(
-      MemorySegment x,
-      ElementType type,
-      long rows,
-      long rowStride,
-      MemorySegment codes,
-      MemorySegment counts,
-      MemorySegment sums,
-      long stream) {
-    long xBytes = checkRows(x, type, rows, rowStride, codes, stream);
-    long codesBytes = rows * Integer.BYTES;
+      Rows x, MemorySegment codes, MemorySegment counts, MemorySegment sums, long stream) {
     long countsBytes = (long) size * Double.BYTES;
-    long sumsBytes = countsBytes * width;
-    Segments.output("counts", counts, countsBytes, Double.BYTES);
-    Segments.output("sums", sums, sumsBytes, Double.BYTES);
-    Segments.disjoint("counts", counts, countsBytes, "x", x, xBytes);
-    Segments.disjoint("counts", counts, countsBytes, "codes", codes, codesBytes);
-    Segments.disjoint("sums", sums, sumsBytes, "x", x, xBytes);
-    Segments.disjoint("sums", sums, sumsBytes, "codes", codes, codesBytes);
-    Segments.disjoint("sums", sums, sumsBytes, "counts", counts, countsBytes);
+    batch(x, codes, stream)
+        .output("counts", counts, countsBytes, Double.BYTES)
+        .output("sums", sums, countsBytes * width, Double.BYTES)
+        .requireDisjoint();
     long stamp = lock.beginRead();
     try {
       KernelCodebook open = open();
-      if (rows > 0) {
-        open.accumulate(x, type, rows, rowStride, codes, counts, sums, stream);
+      if (x.count() > 0) {
+        open.accumulate(x, codes, counts, sums, stream);
       }
+      accumulations.increment();
     } finally {
       lock.endRead(stamp);
       Reference.reachabilityFence(this);
     }
+  }
+
+  /** The buffers of rows with their codes. */
+  private Buffers batch(Rows x, MemorySegment codes, long stream) {
+    checkStream(stream);
+    Buffers buffers = Buffers.begin();
+    addRows(buffers, x);
+    long codesBytes = Segments.bytes("rows", x.count(), 1, Integer.BYTES);
+    return buffers.input("codes", codes, codesBytes, Integer.BYTES);
   }
 
   /**
@@ -351,6 +347,7 @@ public final class Codebook implements AutoCloseable {
     long stamp = lock.beginWrite();
     try {
       open().apply(counts, sums, update, stream);
+      updates.increment();
     } finally {
       lock.endWrite(stamp);
       Reference.reachabilityFence(this);
@@ -361,33 +358,7 @@ public final class Codebook implements AutoCloseable {
    * One momentum update from a batch: the bits of accumulate from zero followed by {@link #apply},
    * in one pass over the rows.
    *
-   * @param x features, float32; row i starts at element i × rowStride
-   * @param rows number of rows, ≥ 0
-   * @param rowStride elements from row to row, ≥ width
-   * @param codes code of every row, int32[rows], each 0..K−1
-   * @param update the parameters and the formula
-   * @param stream CUDA stream, else 0
-   * @throws NonFiniteInputException with the lowest bad row, or -1 if a new codeword would not be
-   *     finite
-   */
-  public void update(
-      MemorySegment x,
-      long rows,
-      long rowStride,
-      MemorySegment codes,
-      MomentumUpdate update,
-      long stream) {
-    update(x, ElementType.FLOAT32, rows, rowStride, codes, update, stream);
-  }
-
-  /**
-   * One momentum update from a batch of any element type, like {@link #update(MemorySegment, long,
-   * long, MemorySegment, MomentumUpdate, long)}.
-   *
-   * @param x features; row i starts at element i × rowStride
-   * @param type type of the elements of x
-   * @param rows number of rows, ≥ 0
-   * @param rowStride elements from row to row, ≥ width
+   * @param x features
    * @param codes code of every row, int32[rows], each 0..K−1
    * @param update the parameters and the formula
    * @param stream CUDA stream, else 0
@@ -395,39 +366,17 @@ public final class Codebook implements AutoCloseable {
    *     finite
    * @throws IllegalArgumentException if a code is out of range
    */
-  public void update(
-      MemorySegment x,
-      ElementType type,
-      long rows,
-      long rowStride,
-      MemorySegment codes,
-      MomentumUpdate update,
-      long stream) {
+  public void update(Rows x, MemorySegment codes, MomentumUpdate update, long stream) {
     Objects.requireNonNull(update, "update");
-    checkRows(x, type, rows, rowStride, codes, stream);
+    batch(x, codes, stream);
     long stamp = lock.beginWrite();
     try {
-      open().update(x, type, rows, rowStride, codes, update, stream);
+      open().update(x, codes, update, stream);
+      updates.increment();
     } finally {
       lock.endWrite(stamp);
       Reference.reachabilityFence(this);
     }
-  }
-
-  private long checkRows(
-      MemorySegment x,
-      ElementType type,
-      long rows,
-      long rowStride,
-      MemorySegment codes,
-      long stream) {
-    Objects.requireNonNull(type, "type");
-    checkStream(stream);
-    // Wider elements are the stricter case for an overflow.
-    long xBytes = Segments.rowBytes(rows, rowStride, width) / Float.BYTES * type.bytes();
-    Segments.input("x", x, xBytes, type.bytes());
-    Segments.input("codes", codes, Segments.bytes("rows", rows, 1, Integer.BYTES), Integer.BYTES);
-    return xBytes;
   }
 
   /**
@@ -446,14 +395,15 @@ public final class Codebook implements AutoCloseable {
           "neighbours is " + neighbours + "; it must be in 1.." + MAX_NEIGHBOURS);
     }
     long outBytes = (long) size * neighbours * Integer.BYTES;
-    Segments.output("out", out, outBytes, Integer.BYTES);
+    Buffers buffers = Buffers.begin().output("out", out, outBytes, Integer.BYTES);
     if (live != null) {
-      Segments.input("live", live, size, 1);
-      Segments.disjoint("out", out, outBytes, "live", live, size);
+      buffers.input("live", live, size, 1);
     }
+    buffers.requireDisjoint();
     long stamp = lock.beginRead();
     try {
       open().neighbours(neighbours, live, out, stream);
+      neighbourLists.increment();
     } finally {
       lock.endRead(stamp);
       Reference.reachabilityFence(this);
@@ -461,105 +411,280 @@ public final class Codebook implements AutoCloseable {
   }
 
   /**
-   * Makes hard negative images. In each image b: score the tokens by λ minmax(text) + (1 − λ)
-   * minmax(image) in float64; choose the M of highest score, the lowest position on ties; for every
-   * distinct code z among them draw one of z's neighbours that occurs nowhere in the image (see
-   * {@link Kernels#draw}, with the lowest chosen position of z); replace those tokens as {@link
-   * TokenSwap.Mode} says and copy all others bit for bit. A token whose code has no such neighbour
-   * stays as it is.
+   * Makes hard negative images, by three rules, in each image b with codes z:
    *
-   * @param params sizes B, N, M, R, weight, seed, step and mode
-   * @param text similarity of each token to the caption, float32[B × N]
-   * @param image similarity of each token to the whole image, float32[B × N]
-   * @param tokens float32[B × N × d]
-   * @param codes code of each token, int32[B × N], each 0..K−1
-   * @param neighbourLists int32[K × R] of {@link #neighbours}
-   * @param sampleIds int64[B]
-   * @param positions out, int32[B × M]: the chosen positions, highest score first
-   * @param substitutes out, int32[B × M]: their new codes, −1 where the token stays
-   * @param swapped out, float32[B × N × d]; may be the same segment as tokens
+   * <p><b>Which tokens.</b> {@link TokenSwap.Choose#RELEVANCE}: the M of highest score λ
+   * minmax(text) + (1 − λ) minmax(image), in float64. {@link TokenSwap.Choose#GAIN}: with the
+   * image's evidence v, best_i is the neighbour of z_i with most v, the nearest of equals, if that
+   * is more than z_i's own, and the score is by how much; of the tokens with a best, up to M of
+   * highest score. The lowest position on ties. If v summed over the image would not be above 0
+   * with these bests in place, no token of the image is replaced, whatever the other rules.
+   *
+   * <p><b>What in their place.</b> {@link TokenSwap.Substitute#DRAW}: for every distinct code z
+   * among the chosen, one of z's neighbours that occur nowhere in the image is drawn (see {@link
+   * Kernels#draw}, with the lowest chosen position of z). {@link
+   * TokenSwap.Substitute#MOST_EVIDENCE} and {@link TokenSwap.Substitute#LEAST_EVIDENCE}: the
+   * neighbour with most or least v, the nearest of equals. A token whose code has no such neighbour
+   * stays as it is, and so does an image without evidence where a rule asks for it.
+   *
+   * <p><b>How it is written.</b> With donors, a token of another image of the batch that has the
+   * substitute's code, drawn among all of them (position 2^24 + that of the token); without one, as
+   * {@link TokenSwap.Write} says. All other tokens are copied bit for bit.
+   *
+   * @param params the sizes and the rules
+   * @param in what is read
+   * @param out what is written
    * @param stream CUDA stream, else 0
-   * @throws NonFiniteInputException if a similarity is not finite; its row is the image
-   * @throws IllegalArgumentException if a code or a neighbour is out of range
+   * @throws NonFiniteInputException if a similarity or evidence of an image is not finite; its row
+   *     is the lowest such image
+   * @throws IllegalArgumentException if a code, a neighbour or a row of evidence is out of range
    */
-  public void swap(
-      TokenSwap params,
-      MemorySegment text,
-      MemorySegment image,
-      MemorySegment tokens,
-      MemorySegment codes,
-      MemorySegment neighbourLists,
-      MemorySegment sampleIds,
-      MemorySegment positions,
-      MemorySegment substitutes,
-      MemorySegment swapped,
-      long stream) {
-    Objects.requireNonNull(params, "params");
-    checkStream(stream);
-    long perToken = (long) params.images() * params.tokens() * Integer.BYTES;
-    long tokenBytes = Segments.bytes("tokens", perToken, width, 1);
-    long listBytes = (long) size * params.neighbours() * Integer.BYTES;
-    long idBytes = (long) params.images() * Long.BYTES;
-    long chosenBytes = (long) params.images() * params.chosen() * Integer.BYTES;
-    Segments.input("text", text, perToken, Float.BYTES);
-    Segments.input("image", image, perToken, Float.BYTES);
-    Segments.input("tokens", tokens, tokenBytes, Float.BYTES);
-    Segments.input("codes", codes, perToken, Integer.BYTES);
-    Segments.input("neighbourLists", neighbourLists, listBytes, Integer.BYTES);
-    Segments.input("sampleIds", sampleIds, idBytes, Long.BYTES);
-    checkSwapOutput("positions", positions, chosenBytes, text, image, codes, perToken);
-    checkSwapOutput("substitutes", substitutes, chosenBytes, text, image, codes, perToken);
-    checkSwapOutput("swapped", swapped, tokenBytes, text, image, codes, perToken);
-    Segments.disjoint("positions", positions, chosenBytes, "tokens", tokens, tokenBytes);
-    Segments.disjoint("substitutes", substitutes, chosenBytes, "tokens", tokens, tokenBytes);
-    if (swapped.address() != tokens.address()) {
-      Segments.disjoint("swapped", swapped, tokenBytes, "tokens", tokens, tokenBytes);
-    }
-    Segments.disjoint("positions", positions, chosenBytes, "sampleIds", sampleIds, idBytes);
-    Segments.disjoint("substitutes", substitutes, chosenBytes, "sampleIds", sampleIds, idBytes);
-    Segments.disjoint("swapped", swapped, tokenBytes, "sampleIds", sampleIds, idBytes);
-    String lists = "neighbourLists";
-    Segments.disjoint("positions", positions, chosenBytes, lists, neighbourLists, listBytes);
-    Segments.disjoint("substitutes", substitutes, chosenBytes, lists, neighbourLists, listBytes);
-    Segments.disjoint("swapped", swapped, tokenBytes, lists, neighbourLists, listBytes);
-    Segments.disjoint("positions", positions, chosenBytes, "swapped", swapped, tokenBytes);
-    Segments.disjoint("substitutes", substitutes, chosenBytes, "swapped", swapped, tokenBytes);
-    Segments.disjoint("positions", positions, chosenBytes, "substitutes", substitutes, chosenBytes);
+  public void swap(TokenSwap params, SwapInput in, SwapOutput out, long stream) {
+    checkSwap(params, in, out, stream);
     long stamp = lock.beginRead();
     try {
       KernelCodebook open = open();
       if (params.images() > 0) {
-        open.swap(
-            params,
-            text,
-            image,
-            tokens,
-            codes,
-            neighbourLists,
-            sampleIds,
-            positions,
-            substitutes,
-            swapped,
-            stream);
+        open.swap(params, in, out, stream);
       }
+      swaps.increment();
     } finally {
       lock.endRead(stamp);
       Reference.reachabilityFence(this);
     }
   }
 
-  private static void checkSwapOutput(
-      String name,
-      MemorySegment output,
-      long bytes,
-      MemorySegment text,
-      MemorySegment image,
-      MemorySegment codes,
-      long perToken) {
-    Segments.output(name, output, bytes, Integer.BYTES);
-    Segments.disjoint(name, output, bytes, "text", text, perToken);
-    Segments.disjoint(name, output, bytes, "image", image, perToken);
-    Segments.disjoint(name, output, bytes, "codes", codes, perToken);
+  private void checkSwap(TokenSwap params, SwapInput in, SwapOutput out, long stream) {
+    Objects.requireNonNull(params, "params");
+    checkStream(stream);
+    long images = params.images();
+    long tokens = images * params.tokens();
+    long tokenBytes = Segments.bytes("tokens", tokens * Float.BYTES, width, 1);
+    long chosenBytes = images * params.chosen() * Integer.BYTES;
+    long listBytes = (long) size * params.neighbours() * Integer.BYTES;
+    Buffers buffers =
+        Buffers.begin()
+            .input("tokens", in.tokens(), tokenBytes, Float.BYTES)
+            .input("codes", in.codes(), tokens * Integer.BYTES, Integer.BYTES)
+            .input("neighbourLists", in.neighbourLists(), listBytes, Integer.BYTES);
+    if (params.choose() == TokenSwap.Choose.RELEVANCE) {
+      buffers.input("text", in.text(), tokens * Float.BYTES, Float.BYTES);
+      buffers.input("image", in.image(), tokens * Float.BYTES, Float.BYTES);
+    }
+    if (params.byEvidence()) {
+      long rowBytes = (long) size * Double.BYTES;
+      if (in.evidenceRows() > 0) {
+        buffers.input("evidence", in.evidence(), in.evidenceRows() * rowBytes, Double.BYTES);
+      }
+      buffers.input("evidenceOf", in.evidenceOf(), images * Integer.BYTES, Integer.BYTES);
+    }
+    if (params.byDraws()) {
+      buffers.input("sampleIds", in.sampleIds(), images * Long.BYTES, Long.BYTES);
+    }
+    buffers
+        .output("positions", out.positions(), chosenBytes, Integer.BYTES)
+        .output("substitutes", out.substitutes(), chosenBytes, Integer.BYTES)
+        .output("swapped", out.swapped(), tokenBytes, Float.BYTES)
+        .outputOrNull("scores", out.scores(), tokens * Double.BYTES, Double.BYTES)
+        .outputOrNull("mask", out.mask(), tokens, 1);
+    if (params.donors()) {
+      buffers.requireDisjoint(); // donors are read from tokens while swapped is written
+    } else {
+      buffers.requireDisjoint("swapped", "tokens");
+    }
+  }
+
+  /**
+   * Makes room for enqueued calls, and gives the state the place where it can be viewed from then
+   * on. Does not shrink: what several calls reserved holds together. Waits for the device if it has
+   * to enlarge what there is.
+   *
+   * @param rows most rows of a lookup or an update, ≥ 0
+   * @param type {@link ElementType#FLOAT32}, or a narrower type if rows of either of the narrower
+   *     ones are to come as well
+   * @param images most images of a swap, ≥ 0
+   * @param tokens most tokens of an image, ≥ 0
+   */
+  public void reserve(long rows, ElementType type, long images, long tokens) {
+    Objects.requireNonNull(type, "type");
+    Segments.bytes("rows", rows, width, Double.BYTES);
+    Segments.bytes("tokens", tokens, 1, 1);
+    Segments.bytes("images", images, Segments.bytes("tokens", tokens, width, Float.BYTES), 1);
+    if (tokens > Integer.MAX_VALUE) {
+      throw new IllegalArgumentException(
+          "tokens is " + tokens + "; it must be at most " + Integer.MAX_VALUE);
+    }
+    long stamp = lock.beginWrite();
+    try {
+      open().reserve(rows, type, images, tokens);
+      reserved = reserved.with(new Reservation(rows, type != ElementType.FLOAT32, images, tokens));
+    } finally {
+      lock.endWrite(stamp);
+      Reference.reachabilityFence(this);
+    }
+  }
+
+  /** A verdict for enqueued calls on this codebook's backend; the caller closes it. */
+  public Verdict verdict() {
+    return new Verdict(backend);
+  }
+
+  /**
+   * {@link #lookup}, enqueued.
+   *
+   * @param x features, within what was reserved
+   * @param indices out, int32[rows]
+   * @param distances out, float32[rows], or null
+   * @param verdict told of the lowest bad row; the outputs are then unspecified
+   * @param stream CUDA stream, else 0
+   * @throws IllegalStateException if the verdict has not been asked since its last call
+   */
+  public void enqueueLookup(
+      Rows x, MemorySegment indices, MemorySegment distances, Verdict verdict, long stream) {
+    checkLookup(x, indices, distances, stream);
+    long stamp = lock.beginWrite();
+    try {
+      KernelCodebook open = open();
+      requireReserved(x);
+      open.enqueueLookup(x, indices, distances, verdict.take(backend), stream);
+      verdict.enqueued("lookup", stream);
+      lookups.increment();
+    } finally {
+      lock.endWrite(stamp);
+      Reference.reachabilityFence(this);
+    }
+  }
+
+  /**
+   * {@link #update}, enqueued.
+   *
+   * @param x features, within what was reserved
+   * @param codes code of every row, int32[rows], each 0..K−1
+   * @param update the parameters and the formula
+   * @param verdict told of the lowest bad row; the codebook is then as it was
+   * @param stream CUDA stream, else 0
+   * @throws IllegalStateException if the verdict has not been asked since its last call
+   */
+  public void enqueueUpdate(
+      Rows x, MemorySegment codes, MomentumUpdate update, Verdict verdict, long stream) {
+    Objects.requireNonNull(update, "update");
+    batch(x, codes, stream);
+    long stamp = lock.beginWrite();
+    try {
+      KernelCodebook open = open();
+      requireReserved(x);
+      open.enqueueUpdate(x, codes, update, verdict.take(backend), stream);
+      verdict.enqueued("update", stream);
+      updates.increment();
+    } finally {
+      lock.endWrite(stamp);
+      Reference.reachabilityFence(this);
+    }
+  }
+
+  /**
+   * {@link #swap}, enqueued.
+   *
+   * @param params the sizes, within what was reserved, and the rules
+   * @param in what is read
+   * @param out what is written
+   * @param verdict told of the lowest bad image; the outputs are then unspecified, except that
+   *     tokens swapped in place are as they were
+   * @param stream CUDA stream, else 0
+   * @throws IllegalStateException if the verdict has not been asked since its last call
+   */
+  public void enqueueSwap(
+      TokenSwap params, SwapInput in, SwapOutput out, Verdict verdict, long stream) {
+    checkSwap(params, in, out, stream);
+    long stamp = lock.beginWrite();
+    try {
+      KernelCodebook open = open();
+      if (params.images() > reserved.images() || params.tokens() > reserved.tokens()) {
+        throw new IllegalArgumentException(
+            String.format(
+                "%d images of %d tokens are more than is reserved, %d of %d; call reserve first",
+                params.images(), params.tokens(), reserved.images(), reserved.tokens()));
+      }
+      open.enqueueSwap(params, in, out, verdict.take(backend), stream);
+      verdict.enqueued("swap", stream);
+      swaps.increment();
+    } finally {
+      lock.endWrite(stamp);
+      Reference.reachabilityFence(this);
+    }
+  }
+
+  private void requireReserved(Rows x) {
+    boolean narrow = x.type() != ElementType.FLOAT32;
+    if (x.count() > reserved.rows() || (narrow && !reserved.narrow())) {
+      throw new IllegalArgumentException(
+          String.format(
+              "%d rows of %s are more than is reserved, %d of %s; call reserve first",
+              x.count(),
+              x.type(),
+              reserved.rows(),
+              reserved.narrow() ? "any type" : ElementType.FLOAT32));
+    }
+  }
+
+  /**
+   * The codewords where they lie, without a copy: float32[K × d], read-only, in memory of the
+   * backend. The view follows every change of the codebook. Reads of it are ordered after changes,
+   * and changes after reads, by the caller; {@link #close()} ends it, and for as long as it is
+   * reachable a forgotten codebook is not freed.
+   *
+   * @throws IllegalStateException before the first {@link #reserve}
+   */
+  public MemorySegment codewordsView() {
+    return views().codewords();
+  }
+
+  /** Nothing to do: that a view's scope may call this keeps the codebook from being collected. */
+  private void viewEnded() {}
+
+  /** The averaged counts where they lie: float64[K]; see {@link #codewordsView()}. */
+  public MemorySegment nView() {
+    return views().n();
+  }
+
+  /**
+   * For how many updates each code was below the dead threshold, where that lies: int32[K]; see
+   * {@link #codewordsView()}.
+   */
+  public MemorySegment deadStepsView() {
+    return views().deadSteps();
+  }
+
+  @SuppressWarnings("MustBeClosedChecker") // close() closes the arena
+  private Views views() {
+    long stamp = lock.beginWrite();
+    try {
+      KernelCodebook open = open();
+      if (views == null) {
+        if (reserved.rows() < 0) {
+          throw new IllegalStateException(
+              "the state stays in one place from the first reserve on; call reserve first");
+        }
+        KernelCodebook.View view = open.view();
+        Arena arena = Arena.ofShared();
+        views =
+            new Views(
+                arena,
+                view(arena, view.codewords(), (long) size * width * Float.BYTES),
+                view(arena, view.n(), (long) size * Double.BYTES),
+                view(arena, view.deadSteps(), (long) size * Integer.BYTES));
+      }
+      return views;
+    } finally {
+      lock.endWrite(stamp);
+      Reference.reachabilityFence(this);
+    }
+  }
+
+  private MemorySegment view(Arena arena, long address, long bytes) {
+    return MemorySegment.ofAddress(address)
+        .reinterpret(bytes, arena, _ -> viewEnded())
+        .asReadOnly();
   }
 
   /**
@@ -603,7 +728,9 @@ public final class Codebook implements AutoCloseable {
   public CodebookState state() {
     long stamp = lock.beginRead();
     try {
-      return open().read();
+      CodebookState state = open().read();
+      stateReads.increment();
+      return state;
     } finally {
       lock.endRead(stamp);
       Reference.reachabilityFence(this);
@@ -650,12 +777,21 @@ public final class Codebook implements AutoCloseable {
     }
   }
 
-  /** Waits for running calls and frees the codebook. Calls after the first do nothing. */
+  /**
+   * Waits for running calls and frees the codebook, and its views with it. Calls after the first do
+   * nothing.
+   *
+   * @throws IllegalStateException if native code is working on a view; the codebook stays open
+   */
   @Override
   public void close() {
     long stamp = lock.beginWrite();
     try {
       if (kernels != null) {
+        if (views != null) {
+          views.arena().close();
+          views = null;
+        }
         kernels = null;
         cleanable.clean();
       }

@@ -16,7 +16,7 @@ import org.nasvlp.kernels.internal.Philox;
  *   <li>{@code nas.tier} = {@code scalar|avx2|avx512|avx512_vnni|amx}: likewise for the instruction
  *       tier.
  *   <li>{@code nas.cuda.tier} = {@code scalar|tensor|hopper}: how the CUDA library screens; see
- *       {@link Tier#TENSOR} and {@link Tier#HOPPER}
+ *       {@link CudaTier#TENSOR} and {@link CudaTier#HOPPER}
  *   <li>{@code nas.threads}: threads one call may use, 1..1024.
  *   <li>{@code nas.native.path}: a native library, or a folder that holds {@code libnas_kernels.so}
  *       or {@code libnas_kernels_cuda.so}; then nothing else is searched, and a failure to load is
@@ -54,7 +54,7 @@ public final class Kernels {
 
   /**
    * One line that tells what {@link #backend()} runs on, such as {@code cpu avx512, 2 threads
-   * (libnas_kernels ABI 4)} or {@code java, 2 threads (native library not loaded: …)}.
+   * (libnas_kernels ABI 5)} or {@code java, 2 threads (native library not loaded: …)}.
    */
   public static String describe() {
     return Libraries.describe();
@@ -74,8 +74,10 @@ public final class Kernels {
     Libraries.setThreads(n);
   }
 
-  /** The instruction tier of the CPU backend in use; {@link Tier#SCALAR} if it is not available. */
-  public static Tier tier() {
+  /**
+   * The instruction tier of the CPU backend in use; {@link CpuTier#SCALAR} if it is not available.
+   */
+  public static CpuTier tier() {
     return Libraries.tier();
   }
 
@@ -84,12 +86,12 @@ public final class Kernels {
    *
    * @throws IllegalArgumentException if the tier is above {@link #bestTier()}
    */
-  public static void setTier(Tier tier) {
+  public static void setTier(CpuTier tier) {
     Libraries.setTier(tier);
   }
 
-  /** The highest tier this machine can run; {@link Tier#SCALAR} without the CPU backend. */
-  public static Tier bestTier() {
+  /** The highest tier this machine can run; {@link CpuTier#SCALAR} without the CPU backend. */
+  public static CpuTier bestTier() {
     return Libraries.bestTier();
   }
 

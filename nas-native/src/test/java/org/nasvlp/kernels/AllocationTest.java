@@ -3,6 +3,7 @@ package org.nasvlp.kernels;
 import static java.lang.foreign.ValueLayout.JAVA_DOUBLE;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
@@ -28,15 +29,25 @@ class AllocationTest {
       MemorySegment counts = arena.allocateFrom(JAVA_DOUBLE, 1, 1);
       MemorySegment sums = arena.allocate(JAVA_DOUBLE, 4);
       MemorySegment lists = arena.allocateFrom(JAVA_INT, 1, 0);
+      MemorySegment codes = arena.allocateFrom(JAVA_INT, 1, 0);
       Map<String, Runnable> calls = new LinkedHashMap<>();
-      calls.put("lookup", () -> codebook.lookup(x, 2, 2, indices, distances, 0));
-      calls.put("accumulate", () -> codebook.accumulate(x, 2, 2, indices, counts, sums, 0));
+      Rows rows = Rows.of(x, 2, 2);
+      Rows halves = Rows.of(x, ElementType.BFLOAT16, 2, 2);
+      TokenSwap params = TokenSwap.builder(1, 2, 1, 1).build();
+      SwapInput in =
+          SwapInput.of(x, codes, lists)
+              .withSimilarities(x, x)
+              .withSampleIds(arena.allocateFrom(JAVA_LONG, 7));
+      SwapOutput out =
+          SwapOutput.of(
+              arena.allocate(JAVA_INT), arena.allocate(JAVA_INT), arena.allocate(JAVA_FLOAT, 4));
+      calls.put("lookup", () -> codebook.lookup(rows, indices, distances, 0));
+      calls.put("accumulate", () -> codebook.accumulate(rows, indices, counts, sums, 0));
       calls.put("apply", () -> codebook.apply(counts, sums, update, 0));
-      calls.put("update", () -> codebook.update(x, 2, 2, indices, update, 0));
-      calls.put(
-          "update of bfloat16",
-          () -> codebook.update(x, ElementType.BFLOAT16, 2, 2, indices, update, 0));
+      calls.put("update", () -> codebook.update(rows, indices, update, 0));
+      calls.put("update of bfloat16", () -> codebook.update(halves, indices, update, 0));
       calls.put("neighbours", () -> codebook.neighbours(1, null, lists, 0));
+      calls.put("swap", () -> codebook.swap(params, in, out, 0));
       calls.forEach(
           (name, call) ->
               assertThat(leastBytes(call)).as("bytes in 1,000 calls of %s", name).isZero());

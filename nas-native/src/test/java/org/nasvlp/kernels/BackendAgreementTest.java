@@ -1,5 +1,6 @@
 package org.nasvlp.kernels;
 
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_DOUBLE;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
@@ -28,9 +29,9 @@ class BackendAgreementTest {
   void nativeAndJavaGiveTheSameBits() {
     assumeTrue(Kernels.isAvailable(Backend.CPU), () -> Kernels.unavailableReason(Backend.CPU));
     List<Object> expected = steps(Backend.JAVA);
-    Tier before = Kernels.tier();
+    CpuTier before = Kernels.tier();
     try {
-      for (Tier tier : Tier.values()) {
+      for (CpuTier tier : CpuTier.values()) {
         if (tier.compareTo(Kernels.bestTier()) <= 0) {
           Kernels.setTier(tier);
           List<Object> found = steps(Backend.CPU);
@@ -63,34 +64,42 @@ class BackendAgreementTest {
       MemorySegment positions = arena.allocate(JAVA_INT, IMAGES * CHOSEN);
       MemorySegment substitutes = arena.allocate(JAVA_INT, IMAGES * CHOSEN);
       MemorySegment swapped = arena.allocate(JAVA_FLOAT, (long) rows * WIDTH);
+      MemorySegment scores = arena.allocate(JAVA_DOUBLE, rows);
+      MemorySegment mask = arena.allocate(rows);
       for (int step = 0; step < 3; step++) {
         float[] values = samples.rows(Samples.Kind.CLUSTERED, rows, e, SIZE, WIDTH);
         MemorySegment x = arena.allocateFrom(JAVA_FLOAT, values);
-        codebook.lookup(x, rows, WIDTH, indices, distances, 0);
+        codebook.lookup(Rows.of(x, rows, WIDTH), indices, distances, 0);
         codebook.neighbours(NEIGHBOURS, null, lists, 0);
         codebook.swap(
-            new TokenSwap(
-                IMAGES, TOKENS, CHOSEN, NEIGHBOURS, 0.5, 9, step, TokenSwap.Mode.RESIDUAL),
-            arena.allocateFrom(JAVA_FLOAT, samples.values(Samples.Kind.GAUSSIAN, rows)),
-            arena.allocateFrom(JAVA_FLOAT, samples.values(Samples.Kind.GAUSSIAN, rows)),
-            x,
-            indices,
-            lists,
-            arena.allocateFrom(JAVA_LONG, samples.ids(IMAGES)),
-            positions,
-            substitutes,
-            swapped,
+            TokenSwap.builder(IMAGES, TOKENS, CHOSEN, NEIGHBOURS)
+                .choose(step == 1 ? TokenSwap.Choose.GAIN : TokenSwap.Choose.RELEVANCE)
+                .substitute(TokenSwap.Substitute.values()[step])
+                .write(TokenSwap.Write.RESIDUAL)
+                .donors(step == 2)
+                .draws(9, step)
+                .build(),
+            SwapInput.of(x, indices, lists)
+                .withSimilarities(
+                    arena.allocateFrom(JAVA_FLOAT, samples.values(Samples.Kind.GAUSSIAN, rows)),
+                    arena.allocateFrom(JAVA_FLOAT, samples.values(Samples.Kind.GAUSSIAN, rows)))
+                .withEvidence(
+                    arena.allocateFrom(JAVA_DOUBLE, samples.evidence(2 * SIZE)),
+                    2,
+                    arena.allocateFrom(JAVA_INT, 1, 0, -1, 1))
+                .withSampleIds(arena.allocateFrom(JAVA_LONG, samples.ids(IMAGES))),
+            SwapOutput.of(positions, substitutes, swapped).withScores(scores).withMask(mask),
             0);
-        codebook.accumulate(x, rows, WIDTH, indices, counts, sums, 0);
-        codebook.update(x, rows, WIDTH, indices, new MomentumUpdate(0.99, 1e-5, 0.01), 0);
+        codebook.accumulate(Rows.of(x, rows, WIDTH), indices, counts, sums, 0);
+        codebook.update(Rows.of(x, rows, WIDTH), indices, new MomentumUpdate(0.99, 1e-5, 0.01), 0);
         // The rows as bfloat16; as float16 the same bits are just some numbers.
         MemorySegment narrow = arena.allocate(JAVA_SHORT, (long) rows * WIDTH);
         for (int i = 0; i < values.length; i++) {
           narrow.setAtIndex(JAVA_SHORT, i, (short) (Float.floatToRawIntBits(values[i]) >>> 16));
         }
         MomentumUpdate halves = new MomentumUpdate(0.9, 1e-5, 0.01);
-        codebook.update(narrow, ElementType.BFLOAT16, rows, WIDTH, indices, halves, 0);
-        codebook.update(narrow, ElementType.FLOAT16, rows, WIDTH, indices, halves, 0);
+        codebook.update(new Rows(narrow, ElementType.BFLOAT16, rows, WIDTH), indices, halves, 0);
+        codebook.update(new Rows(narrow, ElementType.FLOAT16, rows, WIDTH), indices, halves, 0);
         seen.add(indices.toArray(JAVA_INT));
         seen.add(distances.toArray(JAVA_FLOAT));
         seen.add(counts.toArray(JAVA_DOUBLE));
@@ -99,6 +108,8 @@ class BackendAgreementTest {
         seen.add(positions.toArray(JAVA_INT));
         seen.add(substitutes.toArray(JAVA_INT));
         seen.add(swapped.toArray(JAVA_FLOAT));
+        seen.add(scores.toArray(JAVA_DOUBLE));
+        seen.add(mask.toArray(JAVA_BYTE));
         CodebookState state = codebook.state();
         seen.add(state.codewords());
         seen.add(state.n());

@@ -62,7 +62,7 @@ class CodebookConcurrencyTest {
                       while (true) {
                         int[] found;
                         if (segments) {
-                          codebook.lookup(input, 50, WIDTH, out, null, 0);
+                          codebook.lookup(Rows.of(input, 50, WIDTH), out, null, 0);
                           found = out.toArray(JAVA_INT);
                         } else {
                           found = codebook.lookup(x);

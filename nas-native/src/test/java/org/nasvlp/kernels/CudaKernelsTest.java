@@ -13,7 +13,7 @@ import org.junit.jupiter.api.Test;
 /** The CUDA backend on device memory and a stream of its own. */
 @Tag("gpu")
 class CudaKernelsTest extends KernelContract {
-  private static final Target TARGET = new Target(Backend.CUDA, Tier.SCALAR, 1, true);
+  private static final Target TARGET = new Target(Backend.CUDA, CpuTier.SCALAR, 1, true);
 
   @BeforeEach
   void needsADevice() {
@@ -38,7 +38,7 @@ class CudaKernelsTest extends KernelContract {
       MemorySegment host = arena.allocate(8, 8);
       MemorySegment indices = memory.allocate(8);
       assertThatIllegalArgumentException()
-          .isThrownBy(() -> codebook.lookup(host, 2, 1, indices, null, 0))
+          .isThrownBy(() -> codebook.lookup(Rows.of(host, 2, 1), indices, null, 0))
           .withMessageContaining("not device memory");
     }
   }

@@ -13,10 +13,10 @@ class HostKernelsTest extends KernelContract {
   @Override
   Stream<Target> targets() {
     List<Target> targets = new ArrayList<>();
-    targets.add(new Target(Backend.JAVA, Tier.SCALAR, 1, true));
-    targets.add(new Target(Backend.JAVA, Tier.SCALAR, 3, true));
+    targets.add(new Target(Backend.JAVA, CpuTier.SCALAR, 1, true));
+    targets.add(new Target(Backend.JAVA, CpuTier.SCALAR, 3, true));
     if (Kernels.isAvailable(Backend.CPU)) {
-      for (Tier tier : Tier.values()) {
+      for (CpuTier tier : CpuTier.values()) {
         if (tier.compareTo(Kernels.bestTier()) <= 0) {
           targets.add(new Target(Backend.CPU, tier, 1, true));
           targets.add(new Target(Backend.CPU, tier, 2, false));

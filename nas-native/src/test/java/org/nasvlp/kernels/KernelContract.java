@@ -26,7 +26,7 @@ abstract class KernelContract {
    * @param threads threads per call
    * @param guardEnd whether guard pages follow, rather than precede, the buffers
    */
-  record Target(Backend backend, Tier tier, int threads, boolean guardEnd) {
+  record Target(Backend backend, CpuTier tier, int threads, boolean guardEnd) {
     void select() {
       if (backend == Backend.CPU) {
         Kernels.setTier(tier);
@@ -49,7 +49,7 @@ abstract class KernelContract {
     256, 257, 260, 500, 768
   };
 
-  private Tier tierBefore;
+  private CpuTier tierBefore;
   private int threadsBefore;
 
   abstract Stream<Target> targets();
@@ -137,13 +137,13 @@ abstract class KernelContract {
       MemorySegment input = memory.floats(strided(x, rows, width, stride));
       MemorySegment indices = memory.allocate(rows * 4L);
       MemorySegment found = memory.allocate(rows * 4L);
-      codebook.lookup(input, rows, stride, indices, found, memory.stream());
+      codebook.lookup(Rows.of(input, rows, stride), indices, found, memory.stream());
       String description = what + ", " + size + " x " + width + ", rows " + rows;
       assertThat(memory.toInts(indices)).as(description).isEqualTo(expected);
       assertThat(memory.toFloats(found)).as(description).isEqualTo(distances);
 
       MemorySegment alone = memory.allocate(rows * 4L);
-      codebook.lookup(input, rows, stride, alone, null, memory.stream());
+      codebook.lookup(Rows.of(input, rows, stride), alone, null, memory.stream());
       assertThat(memory.toInts(alone)).as("without distances").isEqualTo(expected);
       assertThat(codebook.lookup(x)).as("array").isEqualTo(expected);
     }
@@ -184,7 +184,7 @@ abstract class KernelContract {
         }
         MemorySegment input = memory.shorts(narrow);
         MemorySegment indices = memory.allocate(rows * 4L);
-        codebook.lookup(input, type, rows, stride, indices, null, memory.stream());
+        codebook.lookup(new Rows(input, type, rows, stride), indices, null, memory.stream());
         assertThat(memory.toInts(indices)).as("%s", type).isEqualTo(expected);
       }
     }
@@ -207,15 +207,15 @@ abstract class KernelContract {
       MemorySegment indices = memory.allocate(rows * 4L);
       LookupStats stats =
           codebook.lookupWithStats(
-              input, ElementType.FLOAT32, rows, width, indices, null, memory.stream());
+              new Rows(input, ElementType.FLOAT32, rows, width), indices, null, memory.stream());
       assertThat(memory.toInts(indices)).isEqualTo(codebook.lookup(x));
       assertThat(stats.tier()).isEqualTo(target.tier());
       if (target.backend() == Backend.CUDA) {
         assertThat(stats.rowsFloat32()).isEqualTo(rows);
         return;
       }
-      boolean int8 = target.tier().compareTo(Tier.AVX512_VNNI) >= 0;
-      boolean float32 = target.tier() == Tier.AVX2 || target.tier() == Tier.AVX512;
+      boolean int8 = target.tier().compareTo(CpuTier.AVX512_VNNI) >= 0;
+      boolean float32 = target.tier() == CpuTier.AVX2 || target.tier() == CpuTier.AVX512;
       assertThat(stats.rowsInt8()).isEqualTo(int8 ? rows : 0);
       assertThat(stats.rowsFloat32()).isEqualTo(float32 ? rows : 0);
       assertThat(stats.rowsScanned()).isEqualTo(int8 || float32 ? 0 : rows);
@@ -224,8 +224,11 @@ abstract class KernelContract {
           .isThrownBy(
               () ->
                   codebook.lookupWithStats(
-                      input, ElementType.FLOAT32, 0, width, indices, null, memory.stream()))
-          .withMessageContaining("rows is 0");
+                      new Rows(input, ElementType.FLOAT32, 0, width),
+                      indices,
+                      null,
+                      memory.stream()))
+          .withMessageContaining("x has 0 rows");
     }
   }
 
@@ -294,7 +297,7 @@ abstract class KernelContract {
       MemorySegment indices = memory.allocate(8);
       MemorySegment distances = memory.allocate(8);
       MemorySegment x = memory.floats(-big, -big, 1, 0);
-      codebook.lookup(x, 2, 2, indices, distances, memory.stream());
+      codebook.lookup(Rows.of(x, 2, 2), indices, distances, memory.stream());
       assertThat(memory.toInts(indices)).containsExactly(1, 0);
       assertThat(memory.toFloats(distances))
           .containsExactly(Float.POSITIVE_INFINITY, Float.POSITIVE_INFINITY);
@@ -323,13 +326,15 @@ abstract class KernelContract {
           MemorySegment out = memory.allocate(1200);
           MemorySegment counts = memory.doubles(new double[9]);
           MemorySegment sums = memory.doubles(new double[9 * width]);
-          assertBadRow(bad, () -> codebook.lookup(input, 300, width, out, null, stream));
+          assertBadRow(bad, () -> codebook.lookup(Rows.of(input, 300, width), out, null, stream));
           assertBadRow(bad, () -> codebook.lookup(x));
           assertBadRow(
-              bad, () -> codebook.accumulate(input, 300, width, codes, counts, sums, stream));
+              bad,
+              () -> codebook.accumulate(Rows.of(input, 300, width), codes, counts, sums, stream));
           assertThat(memory.toDoubles(counts)).containsOnly(0);
           assertThat(memory.toDoubles(sums)).containsOnly(0);
-          assertBadRow(bad, () -> codebook.update(input, 300, width, codes, update, stream));
+          assertBadRow(
+              bad, () -> codebook.update(Rows.of(input, 300, width), codes, update, stream));
           assertThat(codebook.state()).isEqualTo(new Reference.State(e, 9, width).toState());
         }
       }
@@ -369,7 +374,8 @@ abstract class KernelContract {
       for (int bad : new int[] {-1, 2, Integer.MIN_VALUE, Integer.MAX_VALUE}) {
         MemorySegment codes = memory.ints(0, bad, 1);
         assertThatIllegalArgumentException()
-            .isThrownBy(() -> codebook.accumulate(x, 3, 2, codes, counts, sums, memory.stream()))
+            .isThrownBy(
+                () -> codebook.accumulate(Rows.of(x, 3, 2), codes, counts, sums, memory.stream()))
             .withMessageMatching(".*code(s\\[| of row )1.*")
             .isNotInstanceOf(NonFiniteInputException.class);
       }
@@ -407,9 +413,7 @@ abstract class KernelContract {
               int count = Math.min(part, rows - from);
               float[] slice = Arrays.copyOfRange(x, from * width, (from + count) * width);
               codebook.accumulate(
-                  memory.floats(strided(slice, count, width, stride)),
-                  count,
-                  stride,
+                  Rows.of(memory.floats(strided(slice, count, width, stride)), count, stride),
                   memory.ints(Arrays.copyOfRange(codes, from, from + count)),
                   c,
                   s,
@@ -431,9 +435,7 @@ abstract class KernelContract {
         Codebook codebook = codebook(target, memory, new float[] {1, 3}, 2, 1)) {
       // n = [1.5, 0.5], S = 2, m = [3.5, 1.5], h = [2.5/4*2, 1.5/4*2] = [1.25, 0.75].
       codebook.update(
-          memory.floats(2, 4),
-          2,
-          1,
+          Rows.of(memory.floats(2, 4), 2, 1),
           memory.ints(0, 0),
           new MomentumUpdate(0.5, 1, 1),
           memory.stream());
@@ -467,7 +469,7 @@ abstract class KernelContract {
           Reference.accumulate(x, width, codes, counts, sums);
           expected.apply(counts, sums, update);
           codebook.update(
-              memory.floats(x), rows, width, memory.ints(codes), update, memory.stream());
+              Rows.of(memory.floats(x), rows, width), memory.ints(codes), update, memory.stream());
           inTwo.apply(memory.doubles(counts), memory.doubles(sums), update, memory.stream());
           assertThat(codebook.state()).as("step %d", step).isEqualTo(expected.toState());
           assertThat(inTwo.state()).as("step %d", step).isEqualTo(expected.toState());
@@ -518,18 +520,21 @@ abstract class KernelContract {
           long stream = memory.stream();
           MemorySegment c = memory.doubles(new double[size]);
           MemorySegment s = memory.doubles(new double[size * width]);
-          codebook.accumulate(input, type, rows, stride, z, c, s, stream);
+          codebook.accumulate(new Rows(input, type, rows, stride), z, c, s, stream);
           assertThat(memory.toDoubles(c)).as(what).isEqualTo(counts);
           assertThat(memory.toDoubles(s)).as(what).isEqualTo(sums);
-          codebook.update(input, type, rows, stride, z, update, stream);
+          codebook.update(new Rows(input, type, rows, stride), z, update, stream);
           assertThat(codebook.state()).as(what).isEqualTo(expected.toState());
 
           int bad = samples.between(0, rows - 1);
           stored[bad * stride + samples.between(0, width - 1)] =
               (short) (type == ElementType.BFLOAT16 ? 0xff80 : 0xfc00);
           MemorySegment broken = memory.shorts(stored);
-          assertBadRow(bad, () -> codebook.accumulate(broken, type, rows, stride, z, c, s, stream));
-          assertBadRow(bad, () -> codebook.update(broken, type, rows, stride, z, update, stream));
+          assertBadRow(
+              bad,
+              () -> codebook.accumulate(new Rows(broken, type, rows, stride), z, c, s, stream));
+          assertBadRow(
+              bad, () -> codebook.update(new Rows(broken, type, rows, stride), z, update, stream));
           assertThat(memory.toDoubles(s)).as(what).isEqualTo(sums);
           assertThat(codebook.state()).as(what).isEqualTo(expected.toState());
         }
@@ -641,41 +646,97 @@ abstract class KernelContract {
     // With weight 1 the two highest are positions 1 and 3; both have code 2, whose only candidate
     // not in the image is 3, as 0 and 1 occur and -1 is none.
     float[] e = {0, 10, 20, 30};
-    TokenSwap quantised = new TokenSwap(1, 5, 2, 4, 1.0, 7, 0, TokenSwap.Mode.QUANTISED);
-    TokenSwap residual = new TokenSwap(1, 5, 2, 4, 1.0, 7, 0, TokenSwap.Mode.RESIDUAL);
+    TokenSwap.Builder swap = TokenSwap.builder(1, 5, 2, 4).textWeight(1).draws(7, 0);
+    TokenSwap codeword = swap.write(TokenSwap.Write.CODEWORD).build();
+    TokenSwap residual = swap.write(TokenSwap.Write.RESIDUAL).build();
     int[] lists = new int[16];
     Arrays.fill(lists, -1);
     System.arraycopy(new int[] {1, -1, 3, 0}, 0, lists, 8, 4);
     float[] tokens = {1, 21, 11, 19.5f, 2};
     try (TestMemory memory = memory(target);
         Codebook codebook = codebook(target, memory, e, 4, 1)) {
-      for (TokenSwap params : new TokenSwap[] {quantised, residual}) {
+      for (TokenSwap params : new TokenSwap[] {codeword, residual}) {
         MemorySegment positions = memory.allocate(8);
         MemorySegment substitutes = memory.allocate(8);
         MemorySegment swapped = memory.allocate(20);
         codebook.swap(
             params,
-            memory.floats(-1, 1, 0, 1, -0.5f),
-            memory.floats(4, 0, 2, 0, 3),
-            memory.floats(tokens),
-            memory.ints(0, 2, 1, 2, 0),
-            memory.ints(lists),
-            memory.longs(42),
-            positions,
-            substitutes,
-            swapped,
+            SwapInput.of(memory.floats(tokens), memory.ints(0, 2, 1, 2, 0), memory.ints(lists))
+                .withSimilarities(memory.floats(-1, 1, 0, 1, -0.5f), memory.floats(4, 0, 2, 0, 3))
+                .withSampleIds(memory.longs(42)),
+            SwapOutput.of(positions, substitutes, swapped),
             memory.stream());
         assertThat(memory.toInts(positions)).containsExactly(1, 3);
         assertThat(memory.toInts(substitutes)).containsExactly(3, 3);
         assertThat(memory.toFloats(swapped))
             .containsExactly(
-                params.mode() == TokenSwap.Mode.QUANTISED
+                params.write() == TokenSwap.Write.CODEWORD
                     ? new float[] {1, 30, 11, 30, 2}
                     : new float[] {1, 31, 11, 29.5f, 2});
       }
     }
   }
 
+  /** One image, worked by hand, in both directions and with a veto. */
+  @ParameterizedTest
+  @MethodSource("targets")
+  void swapByEvidenceOfWorkedNumbers(Target target) {
+    target.select();
+    // Codes 0..3 with evidence -1, 2, 0.5, -4. Code 0 gains 3 from code 1; code 2 gains 1.5 from
+    // it;
+    // code 1 has no better neighbour. The sum is -1 + 0.5 - 1 + 2 = 0.5, and 6.5 with positions 0,
+    // 2.
+    float[] e = {0, 10, 20, 30};
+    double[] evidence = {
+      -1, 2, 0.5, -4, /* and so low that 6 do not make up for it */ -9, -6, -7, 0
+    };
+    int[] lists = {2, 1, 3, -1, 0, 2, -1, 3, 1, 3, 0, -1, 0, 1, 2, -1};
+    float[] tokens = {1, 21, 2, 12};
+    try (TestMemory memory = memory(target);
+        Codebook codebook = codebook(target, memory, e, 4, 1)) {
+      for (int row = 0; row < 2; row++) {
+        for (TokenSwap.Substitute substitute :
+            new TokenSwap.Substitute[] {
+              TokenSwap.Substitute.MOST_EVIDENCE, TokenSwap.Substitute.LEAST_EVIDENCE
+            }) {
+          MemorySegment positions = memory.allocate(8);
+          MemorySegment substitutes = memory.allocate(8);
+          MemorySegment swapped = memory.allocate(16);
+          MemorySegment scores = memory.allocate(32);
+          MemorySegment mask = memory.allocate(4);
+          codebook.swap(
+              TokenSwap.builder(1, 4, 2, 4)
+                  .choose(TokenSwap.Choose.GAIN)
+                  .substitute(substitute)
+                  .write(TokenSwap.Write.RESIDUAL)
+                  .build(),
+              SwapInput.of(memory.floats(tokens), memory.ints(0, 2, 0, 1), memory.ints(lists))
+                  .withEvidence(memory.doubles(evidence), 2, memory.ints(row)),
+              SwapOutput.of(positions, substitutes, swapped).withScores(scores).withMask(mask),
+              memory.stream());
+          String what = substitute + ", row " + row;
+          assertThat(memory.toInts(positions)).as(what).containsExactly(0, 2);
+          if (row == 1) { // 0's neighbour 3 gains 9 twice: -31 + 18 = -13
+            assertThat(memory.toDoubles(scores)).as(what).containsExactly(9, 7, 9, 6);
+            assertThat(memory.toInts(substitutes)).as(what).containsExactly(-1, -1);
+            assertThat(memory.toFloats(swapped)).as(what).containsExactly(tokens);
+            assertThat(memory.toBytes(mask)).as(what).containsOnly(0);
+            continue;
+          }
+          assertThat(memory.toDoubles(scores)).as(what).containsExactly(3, 1.5, 3, 0);
+          assertThat(memory.toBytes(mask)).as(what).containsExactly(1, 0, 1, 0);
+          boolean most = substitute == TokenSwap.Substitute.MOST_EVIDENCE;
+          int code = most ? 1 : 3;
+          assertThat(memory.toInts(substitutes)).as(what).containsExactly(code, code);
+          assertThat(memory.toFloats(swapped))
+              .as(what)
+              .containsExactly(1 + e[code], 21, 2 + e[code], 12);
+        }
+      }
+    }
+  }
+
+  /** Every combination of rules, at sizes that are multiples of nothing. */
   @ParameterizedTest
   @MethodSource("targets")
   void swapOfRandomImages(Target target) {
@@ -683,23 +744,24 @@ abstract class KernelContract {
     Samples samples = new Samples(20);
     int replaced = 0;
     int kept = 0;
-    for (int round = 0; round < 60; round++) {
+    int untouched = 0;
+    for (int round = 0; round < 120; round++) {
       int width = WIDTHS[samples.between(0, 20)];
       int size = samples.between(2, 60);
       int images = samples.between(1, 5);
       int count = samples.between(1, 70);
       int chosen = samples.between(1, count);
       int neighbours = samples.between(1, 12);
+      int rows = samples.between(0, images);
       TokenSwap params =
-          new TokenSwap(
-              images,
-              count,
-              chosen,
-              neighbours,
-              samples.between(0, 4) / 4.0,
-              samples.seed(),
-              (int) samples.seed(),
-              round % 2 == 0 ? TokenSwap.Mode.QUANTISED : TokenSwap.Mode.RESIDUAL);
+          TokenSwap.builder(images, count, chosen, neighbours)
+              .choose(TokenSwap.Choose.values()[round % 2])
+              .substitute(TokenSwap.Substitute.values()[round / 2 % 3])
+              .write(TokenSwap.Write.values()[round / 6 % 2])
+              .donors(round / 12 % 2 == 1)
+              .textWeight(samples.between(0, 4) / 4.0)
+              .draws(samples.seed(), (int) samples.seed())
+              .build();
       float[] e = samples.codewords(Samples.Kind.GAUSSIAN, size, width);
       float[] tokens = samples.values(Samples.Kind.MIXED, images * count * width);
       // Few distinct similarities make ties.
@@ -711,45 +773,76 @@ abstract class KernelContract {
       byte[] live = round % 4 == 0 ? samples.live(size) : null;
       int[] lists = Reference.neighbours(e, size, width, neighbours, live);
       long[] ids = samples.ids(images);
+      double[][] evidence = new double[rows][];
+      Arrays.setAll(evidence, r -> samples.evidence(size));
+      int[] evidenceOf = new int[images];
+      Arrays.setAll(evidenceOf, b -> samples.between(-1, rows - 1));
       Reference.Swapped expected =
-          Reference.swap(params, e, width, text, image, tokens, codes, lists, ids);
+          Reference.swap(
+              params,
+              e,
+              width,
+              new Reference.Images(text, image, evidence, evidenceOf, tokens, codes, lists, ids));
       replaced += (int) Arrays.stream(expected.substitutes()).filter(z -> z >= 0).count();
       kept += (int) Arrays.stream(expected.substitutes()).filter(z -> z < 0).count();
+      untouched += (int) Arrays.stream(expected.positions()).filter(i -> i < 0).count();
       try (TestMemory memory = memory(target);
           Codebook codebook = codebook(target, memory, e, size, width)) {
+        boolean relevance = params.choose() == TokenSwap.Choose.RELEVANCE;
+        double[] flat = Arrays.stream(evidence).flatMapToDouble(Arrays::stream).toArray();
         MemorySegment original = memory.floats(tokens);
-        for (MemorySegment swapped :
-            new MemorySegment[] {memory.allocate(4L * tokens.length), original}) {
+        SwapInput in =
+            SwapInput.of(original, memory.ints(codes), memory.ints(lists))
+                .withSimilarities(
+                    relevance ? memory.floats(text) : null, relevance ? memory.floats(image) : null)
+                .withEvidence(
+                    rows == 0 ? null : memory.doubles(flat),
+                    rows,
+                    params.byEvidence() ? memory.ints(evidenceOf) : null)
+                .withSampleIds(params.byDraws() ? memory.longs(ids) : null);
+        codebook.reserve(0, ElementType.FLOAT32, images, count);
+        for (boolean inPlace : new boolean[] {false, true}) {
+          if (inPlace && params.donors()) {
+            continue;
+          }
           MemorySegment positions = memory.allocate(4L * images * chosen);
           MemorySegment substitutes = memory.allocate(4L * images * chosen);
-          codebook.swap(
-              params,
-              memory.floats(text),
-              memory.floats(image),
-              original,
-              memory.ints(codes),
-              memory.ints(lists),
-              memory.longs(ids),
-              positions,
-              substitutes,
-              swapped,
-              memory.stream());
-          String what = params + (swapped.equals(original) ? " in place" : "");
+          MemorySegment scores = memory.allocate(8L * images * count);
+          MemorySegment mask = memory.allocate((long) images * count);
+          MemorySegment swapped = inPlace ? original : memory.allocate(4L * tokens.length);
+          SwapOutput out = SwapOutput.of(positions, substitutes, swapped);
+          if (round % 7 != 0) {
+            out = out.withScores(scores).withMask(mask);
+          }
+          if (inPlace) {
+            try (Verdict verdict = codebook.verdict()) {
+              codebook.enqueueSwap(params, in, out, verdict, memory.stream());
+              verdict.check();
+            }
+          } else {
+            codebook.swap(params, in, out, memory.stream());
+          }
+          String what = params + (inPlace ? " in place" : "");
           assertThat(memory.toInts(positions)).as(what).isEqualTo(expected.positions());
           assertThat(memory.toInts(substitutes)).as(what).isEqualTo(expected.substitutes());
           assertThat(memory.toFloats(swapped)).as(what).isEqualTo(expected.tokens());
+          if (round % 7 != 0) {
+            assertThat(memory.toDoubles(scores)).as(what).isEqualTo(expected.scores());
+            assertThat(memory.toBytes(mask)).as(what).isEqualTo(expected.mask());
+          }
         }
       }
     }
-    assertThat(replaced).as("tokens that were replaced").isGreaterThan(300);
-    assertThat(kept).as("tokens without a candidate").isGreaterThan(30);
+    assertThat(replaced).as("tokens that were replaced").isGreaterThan(1000);
+    assertThat(kept).as("tokens without a substitute").isGreaterThan(300);
+    assertThat(untouched).as("tokens that were not chosen").isGreaterThan(200);
   }
 
   @ParameterizedTest
   @MethodSource("targets")
   void swapRefusesBadInputAndWritesNothing(Target target) {
     target.select();
-    TokenSwap params = new TokenSwap(2, 2, 1, 2, 0.5, 1, 2, TokenSwap.Mode.QUANTISED);
+    TokenSwap params = TokenSwap.builder(2, 2, 1, 2).draws(1, 2).build();
     float[] fine = {1, 2, 3, 4};
     int[] codes = {0, 1, 2, 0};
     int[] lists = {1, 2, 0, 2, 1, -1};
@@ -777,6 +870,53 @@ abstract class KernelContract {
     }
   }
 
+  @ParameterizedTest
+  @MethodSource("targets")
+  void swapByEvidenceRefusesBadInputAndWritesNothing(Target target) {
+    target.select();
+    TokenSwap params =
+        TokenSwap.builder(2, 1, 1, 1)
+            .choose(TokenSwap.Choose.GAIN)
+            .substitute(TokenSwap.Substitute.MOST_EVIDENCE)
+            .build();
+    try (TestMemory memory = memory(target);
+        Codebook codebook = codebook(target, memory, new float[] {1, 2}, 2, 1);
+        Verdict verdict = codebook.verdict()) {
+      MemorySegment positions = memory.ints(77, 77);
+      MemorySegment swapped = memory.floats(77, 77);
+      SwapOutput out = SwapOutput.of(positions, memory.allocate(8), swapped);
+      SwapInput in = SwapInput.of(memory.floats(1, 2), memory.ints(0, 1), memory.ints(1, 0));
+      codebook.reserve(0, ElementType.FLOAT32, 2, 1);
+      // Row 1 of evidence is bad, and the second image has it; nobody has row 2.
+      MemorySegment evidence = memory.doubles(1, 2, 3, Double.NaN, Double.NaN, 4);
+      for (int image : new int[] {0, 1}) {
+        SwapInput bad = in.withEvidence(evidence, 3, memory.ints(image == 0 ? 1 : 0, 1));
+        assertThatExceptionOfType(NonFiniteInputException.class)
+            .isThrownBy(() -> codebook.swap(params, bad, out, memory.stream()))
+            .withMessageContaining("evidence of image " + image)
+            .satisfies(e -> assertThat(e.row()).isEqualTo(image));
+        codebook.enqueueSwap(params, bad, out, verdict, memory.stream());
+        assertThatExceptionOfType(NonFiniteInputException.class)
+            .isThrownBy(verdict::check)
+            .satisfies(e -> assertThat(e.row()).isEqualTo(image));
+      }
+      for (int row : new int[] {-2, 3}) {
+        SwapInput bad = in.withEvidence(evidence, 3, memory.ints(0, row));
+        assertThatIllegalArgumentException()
+            .isThrownBy(() -> codebook.swap(params, bad, out, memory.stream()))
+            .withMessageMatching(".*evidence(_o|O)f\\[1\\] is " + row + ".*");
+        codebook.enqueueSwap(params, bad, out, verdict, memory.stream());
+        assertThatIllegalArgumentException()
+            .isThrownBy(verdict::check)
+            .withMessageContaining("out of range");
+      }
+      assertThat(memory.toInts(positions)).containsOnly(77);
+      assertThat(memory.toFloats(swapped)).containsOnly(77);
+      codebook.swap(params, in.withEvidence(evidence, 3, memory.ints(0, -1)), out, memory.stream());
+      assertThat(memory.toInts(positions)).containsExactly(0, -1);
+    }
+  }
+
   private static void swap(
       Codebook codebook,
       TestMemory memory,
@@ -791,15 +931,10 @@ abstract class KernelContract {
     try {
       codebook.swap(
           params,
-          memory.floats(text),
-          memory.floats(image),
-          memory.floats(1, 2, 3, 4),
-          memory.ints(codes),
-          memory.ints(lists),
-          memory.longs(1, 2),
-          positions,
-          substitutes,
-          swapped,
+          SwapInput.of(memory.floats(1, 2, 3, 4), memory.ints(codes), memory.ints(lists))
+              .withSimilarities(memory.floats(text), memory.floats(image))
+              .withSampleIds(memory.longs(1, 2)),
+          SwapOutput.of(positions, substitutes, swapped),
           memory.stream());
     } catch (IllegalArgumentException e) {
       assertThat(memory.toInts(positions)).containsOnly(77);
@@ -898,14 +1033,174 @@ abstract class KernelContract {
       MemorySegment none = memory.allocate(0);
       MemorySegment counts = memory.doubles(3, 4);
       MemorySegment sums = memory.doubles(5, 6);
-      codebook.lookup(none, 0, 1, none, none, memory.stream());
-      codebook.accumulate(none, 0, 1, none, counts, sums, memory.stream());
+      codebook.lookup(Rows.of(none, 0, 1), none, none, memory.stream());
+      codebook.accumulate(Rows.of(none, 0, 1), none, counts, sums, memory.stream());
       assertThat(codebook.lookup(new float[0])).isEmpty();
       assertThat(memory.toDoubles(counts)).containsExactly(3, 4);
       assertThat(memory.toDoubles(sums)).containsExactly(5, 6);
-      TokenSwap params = new TokenSwap(0, 4, 1, 1, 0.5, 1, 2, TokenSwap.Mode.RESIDUAL);
       MemorySegment lists = memory.ints(-1, -1);
-      codebook.swap(params, none, none, none, none, lists, none, none, none, none, memory.stream());
+      codebook.swap(
+          TokenSwap.builder(0, 4, 1, 1).build(),
+          SwapInput.of(none, none, lists).withSimilarities(none, none).withSampleIds(none),
+          SwapOutput.of(none, none, none),
+          memory.stream());
+    }
+  }
+
+  /** The bits of the calls that wait, and their exceptions. */
+  @ParameterizedTest
+  @MethodSource("targets")
+  void enqueuedCallsDoWhatTheOthersDo(Target target) {
+    target.select();
+    Samples samples = new Samples(31);
+    for (int round = 0; round < 12; round++) {
+      int width = samples.between(1, 40);
+      int size = samples.between(2, 50);
+      int rows = samples.between(2, 60);
+      float[] e = samples.codewords(Samples.Kind.GAUSSIAN, size, width);
+      float[] x = samples.rows(Samples.Kind.CLUSTERED, rows, e, size, width);
+      int[] codes = samples.codes(rows, size);
+      int bad = samples.between(0, rows - 1);
+      MomentumUpdate update = new MomentumUpdate(0.5, 1e-5, 0.5);
+      try (TestMemory memory = memory(target);
+          Codebook waiting = codebook(target, memory, e, size, width);
+          Codebook codebook = codebook(target, memory, e, size, width);
+          Verdict verdict = codebook.verdict()) {
+        codebook.reserve(rows, ElementType.FLOAT32, 0, 0);
+        Rows input = Rows.of(memory.floats(x), rows, width);
+        MemorySegment z = memory.ints(codes);
+        MemorySegment indices = memory.allocate(4L * rows);
+        MemorySegment expected = memory.allocate(4L * rows);
+        waiting.lookup(input, expected, null, memory.stream());
+        codebook.enqueueLookup(input, indices, null, verdict, memory.stream());
+        verdict.check();
+        assertThat(memory.toInts(indices)).isEqualTo(memory.toInts(expected));
+        waiting.update(input, z, update, memory.stream());
+        codebook.enqueueUpdate(input, z, update, verdict, memory.stream());
+        verdict.check();
+        CodebookState state = codebook.state();
+        assertThat(state).isEqualTo(waiting.state());
+
+        x[bad * width] = Float.NaN;
+        Rows broken = Rows.of(memory.floats(x), rows, width);
+        codebook.enqueueLookup(broken, indices, null, verdict, memory.stream());
+        assertBadRow(bad, verdict::check);
+        codebook.enqueueUpdate(broken, z, update, verdict, memory.stream());
+        assertBadRow(bad, verdict::check);
+        codes[bad] = size;
+        codebook.enqueueUpdate(input, memory.ints(codes), update, verdict, memory.stream());
+        assertThatIllegalArgumentException()
+            .isThrownBy(verdict::check)
+            .withMessageContaining("out of range in row " + bad);
+        MomentumUpdate forgetting = new MomentumUpdate(0, 1e-30, 0);
+        float[] huge = new float[rows * width];
+        Arrays.fill(huge, Float.MAX_VALUE);
+        codebook.enqueueUpdate(
+            Rows.of(memory.floats(huge), rows, width),
+            memory.ints(new int[rows]),
+            forgetting,
+            verdict,
+            memory.stream());
+        try {
+          verdict.check();
+          codebook.restore(state);
+        } catch (NonFiniteInputException failed) {
+          assertThat(failed.row()).isEqualTo(-1);
+        }
+        assertThat(codebook.state()).isEqualTo(state);
+        codebook.enqueueLookup(
+            Rows.of(memory.allocate(0), 0, width), memory.allocate(0), null, verdict, 0);
+        verdict.check();
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("targets")
+  void viewsFollowEveryChange(Target target) {
+    target.select();
+    Samples samples = new Samples(32);
+    float[] e = samples.codewords(Samples.Kind.GAUSSIAN, 19, 7);
+    MemorySegment view;
+    try (TestMemory memory = memory(target)) {
+      try (Codebook codebook = codebook(target, memory, e, 19, 7)) {
+        MomentumUpdate update = new MomentumUpdate(0.5, 1e-5, 0.9);
+        codebook.apply(
+            memory.doubles(new double[19]), memory.doubles(new double[19 * 7]), update, 0);
+        codebook.reserve(5, ElementType.FLOAT32, 0, 0);
+        view = codebook.codewordsView();
+        assertThat(view.byteSize()).isEqualTo(19 * 7 * 4);
+        assertThat(view.isReadOnly()).isTrue();
+        assertViews(memory, codebook, view);
+        Rows rows = Rows.of(memory.floats(samples.values(Samples.Kind.GAUSSIAN, 35)), 5, 7);
+        for (int round = 0; round < 3; round++) {
+          codebook.update(rows, memory.ints(samples.codes(5, 19)), update, memory.stream());
+          assertViews(memory, codebook, view);
+        }
+        assertThatIllegalArgumentException()
+            .isThrownBy(
+                () -> codebook.update(rows, memory.ints(0, 1, 2, 3, 19), update, memory.stream()));
+        assertViews(memory, codebook, view);
+        codebook.apply(
+            memory.doubles(new double[19]),
+            memory.doubles(new double[19 * 7]),
+            update,
+            memory.stream());
+        assertViews(memory, codebook, view);
+        CodebookState kept = codebook.state();
+        codebook.restart(new int[] {3}, new float[] {1, 2, 3, 4, 5, 6, 7});
+        assertViews(memory, codebook, view);
+        codebook.restore(kept);
+        assertViews(memory, codebook, view);
+        codebook.reserve(50, ElementType.FLOAT16, 4, 9);
+        assertViews(memory, codebook, view);
+      }
+      assertThat(view.scope().isAlive()).isFalse();
+    }
+  }
+
+  private static void assertViews(TestMemory memory, Codebook codebook, MemorySegment codewords) {
+    CodebookState state = codebook.state();
+    assertThat(codebook.codewordsView().address()).isEqualTo(codewords.address());
+    assertThat(memory.toFloats(codewords)).isEqualTo(state.codewords());
+    assertThat(memory.toDoubles(codebook.nView())).isEqualTo(state.n());
+    assertThat(memory.toInts(codebook.deadStepsView())).isEqualTo(state.deadSteps());
+  }
+
+  @ParameterizedTest
+  @MethodSource("targets")
+  void callsAreCounted(Target target) {
+    target.select();
+    try (TestMemory memory = memory(target);
+        Codebook codebook = codebook(target, memory, new float[] {1, 2, 3, 4}, 2, 2)) {
+      assertThat(codebook.calls())
+          .isEqualTo(new Codebook.Calls(target.backend(), 0, 0, 0, 0, 0, 0));
+      Rows x = Rows.of(memory.floats(1, 2), 1, 2);
+      MemorySegment codes = memory.ints(0);
+      MemorySegment counts = memory.doubles(1, 1);
+      MemorySegment sums = memory.doubles(1, 1, 1, 1);
+      MemorySegment lists = memory.allocate(8);
+      MomentumUpdate update = new MomentumUpdate(0.5, 1e-5, 0);
+      codebook.lookup(x, memory.allocate(4), null, memory.stream());
+      codebook.lookup(new float[] {1, 2});
+      codebook.lookupWithStats(x, memory.allocate(4), null, memory.stream());
+      codebook.accumulate(x, codes, counts, sums, memory.stream());
+      codebook.apply(counts, sums, update, memory.stream());
+      codebook.update(x, codes, update, memory.stream());
+      codebook.neighbours(1, null, lists, memory.stream());
+      codebook.swap(
+          TokenSwap.builder(1, 1, 1, 1).build(),
+          SwapInput.of(x.segment(), codes, lists)
+              .withSimilarities(memory.floats(1), memory.floats(1))
+              .withSampleIds(memory.longs(1)),
+          SwapOutput.of(memory.allocate(4), memory.allocate(4), memory.allocate(8)),
+          memory.stream());
+      codebook.state();
+      assertBadRow(0, () -> codebook.lookup(new float[] {1, Float.NaN}));
+      Codebook.Calls calls = codebook.calls();
+      assertThat(calls).isEqualTo(new Codebook.Calls(target.backend(), 3, 1, 2, 1, 1, 1));
+      codebook.close();
+      assertThat(codebook.calls()).isEqualTo(calls);
     }
   }
 
@@ -916,8 +1211,7 @@ abstract class KernelContract {
     target.select();
     int images = 4000;
     int neighbours = 8;
-    TokenSwap params =
-        new TokenSwap(images, 1, 1, neighbours, 0.5, 99, 3, TokenSwap.Mode.QUANTISED);
+    TokenSwap params = TokenSwap.builder(images, 1, 1, neighbours).draws(99, 3).build();
     float[] e = new float[9];
     int[] lists = new int[9 * neighbours];
     for (int r = 0; r < neighbours; r++) {
@@ -931,15 +1225,13 @@ abstract class KernelContract {
       MemorySegment substitutes = memory.allocate(4L * images);
       codebook.swap(
           params,
-          memory.floats(new float[images]),
-          memory.floats(new float[images]),
-          memory.floats(new float[images]),
-          memory.ints(new int[images]),
-          memory.ints(lists),
-          memory.longs(ids),
-          memory.allocate(4L * images),
-          substitutes,
-          memory.allocate(4L * images),
+          SwapInput.of(
+                  memory.floats(new float[images]),
+                  memory.ints(new int[images]),
+                  memory.ints(lists))
+              .withSimilarities(memory.floats(new float[images]), memory.floats(new float[images]))
+              .withSampleIds(memory.longs(ids)),
+          SwapOutput.of(memory.allocate(4L * images), substitutes, memory.allocate(4L * images)),
           memory.stream());
       for (int z : memory.toInts(substitutes)) {
         hits[z]++;

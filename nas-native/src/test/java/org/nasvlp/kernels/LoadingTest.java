@@ -83,7 +83,7 @@ class LoadingTest {
   void theShippedLibraryIsCopiedOnceIntoTheCache() throws Exception {
     String first = probe();
     assertThat(first)
-        .contains("backend cpu\n", "describe cpu ", "(libnas_kernels ABI 4)", "found 1\n")
+        .contains("backend cpu\n", "describe cpu ", "(libnas_kernels ABI 5)", "found 1\n")
         .doesNotContain("WARNING");
     Path copy = library();
     assertThat(copy.getParent().getFileName().toString()).matches("[0-9a-f]{64}");

@@ -1,13 +1,13 @@
 package org.nasvlp.kernels;
 
+import static org.nasvlp.kernels.TokenSwap.Substitute.DRAW;
+
 import java.math.BigInteger;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
-import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
 import java.util.stream.IntStream;
 
@@ -120,80 +120,177 @@ final class Reference {
     return out;
   }
 
-  /** What a swap puts out. */
+  /**
+   * What a swap is made from.
+   *
+   * @param evidence one row for each hard negative caption
+   * @param evidenceOf the row of each image, or -1
+   */
   @SuppressWarnings("ArrayRecordComponent") // never compared
-  record Swapped(int[] positions, int[] substitutes, float[] tokens) {}
-
-  static Swapped swap(
-      TokenSwap p,
-      float[] codewords,
-      int width,
+  record Images(
       float[] text,
       float[] image,
+      double[][] evidence,
+      int[] evidenceOf,
       float[] tokens,
       int[] codes,
       int[] lists,
-      long[] ids) {
+      long[] ids) {}
+
+  /** What a swap puts out. */
+  @SuppressWarnings("ArrayRecordComponent") // never compared
+  record Swapped(
+      int[] positions, int[] substitutes, float[] tokens, double[] scores, byte[] mask) {}
+
+  static Swapped swap(TokenSwap p, float[] codewords, int width, Images of) {
+    int all = p.images() * p.tokens();
     int[] positions = new int[p.images() * p.chosen()];
     int[] substitutes = new int[p.images() * p.chosen()];
-    float[] swapped = tokens.clone();
+    Arrays.fill(positions, -1);
+    Arrays.fill(substitutes, -1);
+    Swapped out =
+        new Swapped(positions, substitutes, of.tokens().clone(), new double[all], new byte[all]);
     for (int b = 0; b < p.images(); b++) {
+      boolean byEvidence = p.choose() == TokenSwap.Choose.GAIN || p.substitute() != DRAW;
+      if (byEvidence && of.evidenceOf()[b] < 0) {
+        continue;
+      }
+      double[] evidence = byEvidence ? of.evidence()[of.evidenceOf()[b]] : null;
       int first = b * p.tokens();
+      int[] codes = Arrays.copyOfRange(of.codes(), first, first + p.tokens());
       double[] scores = new double[p.tokens()];
-      for (int i = 0; i < p.tokens(); i++) {
-        scores[i] =
-            p.textWeight() * minmax(text, first, p.tokens(), i)
-                + (1 - p.textWeight()) * minmax(image, first, p.tokens(), i);
+      List<Integer> chosen = new ArrayList<>();
+      boolean leave = false;
+      if (p.choose() == TokenSwap.Choose.RELEVANCE) {
+        for (int i = 0; i < p.tokens(); i++) {
+          scores[i] =
+              p.textWeight() * minmax(of.text(), first, p.tokens(), i)
+                  + (1 - p.textWeight()) * minmax(of.image(), first, p.tokens(), i);
+          chosen.add(i);
+        }
+        chosen.sort(
+            Comparator.comparingDouble((Integer i) -> -scores[i])
+                .thenComparing(Comparator.naturalOrder()));
+        chosen = chosen.subList(0, p.chosen());
+      } else {
+        leave = chooseByGain(p, codes, evidence, of.lists(), scores, chosen);
       }
-      List<Integer> chosen =
-          IntStream.range(0, p.tokens())
-              .boxed()
-              .sorted(
-                  Comparator.comparingDouble((Integer i) -> -scores[i])
-                      .thenComparing(Comparator.naturalOrder()))
-              .limit(p.chosen())
-              .toList();
-      Set<Integer> present = new HashSet<>();
-      for (int i = 0; i < p.tokens(); i++) {
-        present.add(codes[first + i]);
-      }
-      Map<Integer, Integer> lowest = new HashMap<>();
-      for (int position : chosen) {
-        lowest.merge(codes[first + position], position, Math::min);
-      }
-      for (int k = 0; k < p.chosen(); k++) {
+      System.arraycopy(scores, 0, out.scores(), first, p.tokens());
+      for (int k = 0; k < chosen.size(); k++) {
         int position = chosen.get(k);
-        int z = codes[first + position];
-        List<Integer> candidates = new ArrayList<>();
-        for (int r = 0; r < p.neighbours(); r++) {
-          int candidate = lists[z * p.neighbours() + r];
-          if (candidate != -1 && !present.contains(candidate)) {
-            candidates.add(candidate);
-          }
-        }
-        int substitute = -1;
-        if (!candidates.isEmpty()) {
-          long draw = Kernels.draw(p.seed(), p.step(), ids[b], lowest.get(z));
-          substitute =
-              candidates.get(
-                  new BigInteger(Long.toUnsignedString(draw))
-                      .multiply(BigInteger.valueOf(candidates.size()))
-                      .shiftRight(64)
-                      .intValueExact());
-        }
+        int z = codes[position];
+        int substitute =
+            leave
+                ? -1
+                : switch (p.substitute()) {
+                  case DRAW -> draw(p, codes, chosen, z, of, b);
+                  case MOST_EVIDENCE ->
+                      most(z, evidence, 1, Double.NEGATIVE_INFINITY, of.lists(), p.neighbours());
+                  case LEAST_EVIDENCE ->
+                      most(z, evidence, -1, Double.NEGATIVE_INFINITY, of.lists(), p.neighbours());
+                };
         positions[b * p.chosen() + k] = position;
         substitutes[b * p.chosen() + k] = substitute;
-        for (int t = 0; t < width && substitute >= 0; t++) {
-          int at = (first + position) * width + t;
-          float to = codewords[substitute * width + t];
-          swapped[at] =
-              p.mode() == TokenSwap.Mode.QUANTISED
-                  ? to
-                  : (tokens[at] - codewords[z * width + t]) + to;
+        if (substitute >= 0) {
+          out.mask()[first + position] = 1;
+          write(p, codewords, width, of, b, position, substitute, out.tokens());
         }
       }
     }
-    return new Swapped(positions, substitutes, swapped);
+    return out;
+  }
+
+  /** Adds the chosen positions; whether the image is to be left as it is. */
+  private static boolean chooseByGain(
+      TokenSwap p, int[] codes, double[] evidence, int[] lists, double[] gain, List<Integer> at) {
+    int[] best = new int[codes.length];
+    double after = 0;
+    for (int i = 0; i < codes.length; i++) {
+      int z = codes[i];
+      after += evidence[z];
+      best[i] = most(z, evidence, 1, evidence[z], lists, p.neighbours());
+      gain[i] = best[i] < 0 ? 0 : evidence[best[i]] - evidence[z];
+    }
+    Integer[] order = new Integer[codes.length];
+    Arrays.setAll(order, i -> i);
+    Arrays.sort(order, (a, b) -> Double.compare(gain[b], gain[a]));
+    for (int m = 0; m < p.chosen() && best[order[m]] >= 0; m++) {
+      at.add(order[m]);
+      after += gain[order[m]];
+    }
+    return after <= 0;
+  }
+
+  private static int most(
+      int z, double[] evidence, int sign, double floor, int[] lists, int radius) {
+    int best = -1;
+    double most = floor;
+    for (int r = 0; r < radius; r++) {
+      int other = lists[z * radius + r];
+      if (other >= 0 && sign * evidence[other] > most) {
+        most = sign * evidence[other];
+        best = other;
+      }
+    }
+    return best;
+  }
+
+  private static int draw(TokenSwap p, int[] codes, List<Integer> chosen, int z, Images of, int b) {
+    Set<Integer> present = new HashSet<>();
+    for (int code : codes) {
+      present.add(code);
+    }
+    int lowest = chosen.stream().filter(i -> codes[i] == z).min(Integer::compare).orElseThrow();
+    List<Integer> candidates = new ArrayList<>();
+    for (int r = 0; r < p.neighbours(); r++) {
+      int candidate = of.lists()[z * p.neighbours() + r];
+      if (candidate != -1 && !present.contains(candidate)) {
+        candidates.add(candidate);
+      }
+    }
+    return candidates.isEmpty()
+        ? -1
+        : candidates.get(choice(p, of.ids()[b], lowest, candidates.size()));
+  }
+
+  private static int choice(TokenSwap p, long id, int position, int among) {
+    long draw = Kernels.draw(p.seed(), p.step(), id, position);
+    return new BigInteger(Long.toUnsignedString(draw))
+        .multiply(BigInteger.valueOf(among))
+        .shiftRight(64)
+        .intValueExact();
+  }
+
+  private static void write(
+      TokenSwap p,
+      float[] codewords,
+      int width,
+      Images of,
+      int b,
+      int position,
+      int substitute,
+      float[] out) {
+    int at = b * p.tokens() + position;
+    List<Integer> donors = new ArrayList<>();
+    for (int other = 0; p.donors() && other < of.codes().length; other++) {
+      if (other / p.tokens() != b && of.codes()[other] == substitute) {
+        donors.add(other);
+      }
+    }
+    int donor =
+        donors.isEmpty()
+            ? -1
+            : donors.get(choice(p, of.ids()[b], position + (1 << 24), donors.size()));
+    for (int t = 0; t < width; t++) {
+      float to = codewords[substitute * width + t];
+      float own = codewords[of.codes()[at] * width + t];
+      out[at * width + t] =
+          donor >= 0
+              ? of.tokens()[donor * width + t]
+              : p.write() == TokenSwap.Write.CODEWORD
+                  ? to
+                  : (of.tokens()[at * width + t] - own) + to;
+    }
   }
 
   private static double minmax(float[] s, int first, int count, int i) {

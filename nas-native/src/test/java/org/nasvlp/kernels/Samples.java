@@ -95,6 +95,16 @@ final class Samples {
     return random.longs(count).toArray();
   }
 
+  /** Half of it small multiples of 0.5, so that there are ties. */
+  double[] evidence(int count) {
+    double[] values = new double[count];
+    for (int i = 0; i < count; i++) {
+      values[i] =
+          random.nextBoolean() ? (random.nextInt(7) - 3) * 0.5 : random.nextGaussian() - 0.2;
+    }
+    return values;
+  }
+
   byte[] live(int size) {
     byte[] live = new byte[size];
     for (int j = 0; j < size; j++) {

@@ -65,6 +65,12 @@ interface TestMemory extends AutoCloseable {
     return values;
   }
 
+  default byte[] toBytes(MemorySegment segment) {
+    byte[] values = new byte[(int) segment.byteSize()];
+    read(segment, MemorySegment.ofArray(values));
+    return values;
+  }
+
   default int[] toInts(MemorySegment segment) {
     int[] values = new int[(int) (segment.byteSize() / JAVA_INT.byteSize())];
     read(segment, MemorySegment.ofArray(values));

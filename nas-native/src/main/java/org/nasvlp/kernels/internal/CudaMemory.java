@@ -41,6 +41,7 @@ final class CudaMemory implements Memory {
   private final MemorySegment contextCurrent;
   private final MemorySegment contextSet;
   private final MemorySegment contextSynchronise;
+  private final MemorySegment streamSynchronise;
   private final MemorySegment deviceGet;
   private final MemorySegment primaryRetain;
   private final MemorySegment allocate;
@@ -62,6 +63,7 @@ final class CudaMemory implements Memory {
     contextCurrent = find(driver, "cuCtxGetCurrent");
     contextSet = find(driver, "cuCtxSetCurrent");
     contextSynchronise = find(driver, "cuCtxSynchronize");
+    streamSynchronise = find(driver, "cuStreamSynchronize");
     deviceGet = find(driver, "cuDeviceGet");
     primaryRetain = find(driver, "cuDevicePrimaryCtxRetain");
     allocate = find(driver, "cuMemAlloc_v2");
@@ -126,16 +128,42 @@ final class CudaMemory implements Memory {
     return primary;
   }
 
+  private MemorySegment allocated(long bytes) throws Throwable {
+    enter();
+    MemorySegment slot = SLOT.get();
+    check((int) ADDRESS_LONG.invokeExact(allocate, slot, bytes), "cuMemAlloc");
+    return MemorySegment.ofAddress(slot.get(JAVA_LONG, 0)).reinterpret(bytes);
+  }
+
+  @Override
+  public MemorySegment allocate(long bytes) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment segment = allocated(bytes);
+      MemorySegment zeros = arena.allocate(bytes);
+      check((int) TO_DEVICE.invokeExact(toDevice, segment.address(), zeros, bytes), "cuMemcpyHtoD");
+      return segment;
+    } catch (Throwable e) {
+      throw NativeLibrary.unexpected(e);
+    }
+  }
+
+  @Override
+  public void free(MemorySegment segment) {
+    try {
+      enter();
+      check((int) LONG_ARGUMENT.invokeExact(free, segment.address()), "cuMemFree");
+    } catch (Throwable e) {
+      throw NativeLibrary.unexpected(e);
+    }
+  }
+
   private final class DeviceScope implements Scope {
     private final List<MemorySegment> owned = new ArrayList<>();
 
     @Override
     public MemorySegment allocate(long bytes) {
       try {
-        enter();
-        MemorySegment slot = SLOT.get();
-        check((int) ADDRESS_LONG.invokeExact(allocate, slot, bytes), "cuMemAlloc");
-        MemorySegment segment = MemorySegment.ofAddress(slot.get(JAVA_LONG, 0)).reinterpret(bytes);
+        MemorySegment segment = allocated(bytes);
         owned.add(segment);
         return segment;
       } catch (Throwable e) {
@@ -194,6 +222,16 @@ final class CudaMemory implements Memory {
       if (!host.isNative()) {
         host.copyFrom(target);
       }
+    } catch (Throwable e) {
+      throw NativeLibrary.unexpected(e);
+    }
+  }
+
+  @Override
+  public void synchronise(long stream) {
+    try {
+      enter();
+      check((int) LONG_ARGUMENT.invokeExact(streamSynchronise, stream), "cuStreamSynchronize");
     } catch (Throwable e) {
       throw NativeLibrary.unexpected(e);
     }

@@ -31,6 +31,16 @@ final class HostMemory implements Memory {
   }
 
   @Override
+  public MemorySegment allocate(long bytes) {
+    return Arena.ofAuto().allocate(bytes, ALIGNMENT);
+  }
+
+  @Override
+  public void free(MemorySegment segment) {
+    // The garbage collector does.
+  }
+
+  @Override
   public void copyOut(MemorySegment from, MemorySegment host) {
     host.copyFrom(from);
   }
@@ -38,5 +48,10 @@ final class HostMemory implements Memory {
   @Override
   public void synchronise() {
     // Host calls are done when they return.
+  }
+
+  @Override
+  public void synchronise(long stream) {
+    // Likewise.
   }
 }

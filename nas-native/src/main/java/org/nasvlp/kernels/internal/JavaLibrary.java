@@ -6,10 +6,17 @@ import java.lang.foreign.MemorySegment;
 
 /** The kernels in plain Java. */
 final class JavaLibrary implements KernelLibrary {
+  private final Memory memory = new HostMemory();
+
   @Override
   public String describe() {
     int threads = Libraries.threads();
     return "java, " + threads + (threads == 1 ? " thread" : " threads");
+  }
+
+  @Override
+  public Memory memory() {
+    return memory;
   }
 
   @Override

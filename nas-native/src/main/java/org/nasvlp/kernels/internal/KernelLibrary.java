@@ -7,6 +7,9 @@ public interface KernelLibrary {
   /** One line about this backend. */
   String describe();
 
+  /** The memory it works in. */
+  Memory memory();
+
   /** Creates a codebook from codewords on the heap. */
   KernelCodebook create(float[] codewords, int size, int width);
 

@@ -3,8 +3,9 @@ package org.nasvlp.kernels.internal;
 import java.util.Locale;
 import java.util.Objects;
 import org.nasvlp.kernels.Backend;
+import org.nasvlp.kernels.CpuTier;
+import org.nasvlp.kernels.CudaTier;
 import org.nasvlp.kernels.NasNativeException;
-import org.nasvlp.kernels.Tier;
 
 /**
  * What this process runs on: each library loaded at most once, the default backend chosen once, and
@@ -154,17 +155,17 @@ public final class Libraries {
 
   private static Outcome applyCudaSettings(Outcome outcome) {
     NativeLibrary library = outcome.library();
-    Tier tier = property("nas.cuda.tier", Tier.class);
+    CudaTier tier = property("nas.cuda.tier", CudaTier.class);
     if (library == null || tier == null) {
       return outcome;
     }
-    boolean known = tier == Tier.SCALAR || tier == Tier.TENSOR || tier == Tier.HOPPER;
-    if (!known || tier.compareTo(library.bestTier()) > 0) {
+    CudaTier best = (CudaTier) library.bestTier();
+    if (tier.compareTo(best) > 0) {
       return Outcome.failed(
           "-Dnas.cuda.tier="
               + tier
               + " asks for what this device does not have; its best tier is "
-              + library.bestTier());
+              + best);
     }
     library.setTier(tier);
     return outcome;
@@ -176,9 +177,9 @@ public final class Libraries {
       return outcome;
     }
     library.setThreads(threads());
-    Tier tier = property("nas.tier", Tier.class);
+    CpuTier tier = property("nas.tier", CpuTier.class);
     if (tier != null) {
-      Tier best = library.bestTier();
+      CpuTier best = (CpuTier) library.bestTier();
       if (tier.compareTo(best) > 0) {
         return Outcome.failed(
             "-Dnas.tier="
@@ -247,22 +248,22 @@ public final class Libraries {
     }
   }
 
-  /** The tier in use. */
-  public static Tier tier() {
+  /** The CPU's tier in use. */
+  public static CpuTier tier() {
     NativeLibrary library = cpuLibrary();
-    return library == null ? Tier.SCALAR : library.tier();
+    return library == null ? CpuTier.SCALAR : (CpuTier) library.tier();
   }
 
-  /** The best tier of this machine. */
-  public static Tier bestTier() {
+  /** The CPU's best tier. */
+  public static CpuTier bestTier() {
     NativeLibrary library = cpuLibrary();
-    return library == null ? Tier.SCALAR : library.bestTier();
+    return library == null ? CpuTier.SCALAR : (CpuTier) library.bestTier();
   }
 
-  /** Sets the tier. */
-  public static void setTier(Tier tier) {
+  /** Sets the CPU's tier. */
+  public static void setTier(CpuTier tier) {
     Objects.requireNonNull(tier, "tier");
-    Tier best = bestTier();
+    CpuTier best = bestTier();
     if (tier.compareTo(best) > 0) {
       throw new IllegalArgumentException("tier is " + tier + ", but the best tier here is " + best);
     }

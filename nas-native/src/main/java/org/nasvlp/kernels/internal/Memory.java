@@ -2,8 +2,8 @@ package org.nasvlp.kernels.internal;
 
 import java.lang.foreign.MemorySegment;
 
-/** The memory a native library works in: the host's or a device's. */
-sealed interface Memory permits HostMemory, CudaMemory {
+/** The memory a library works in: the host's or a device's. */
+public sealed interface Memory permits HostMemory, CudaMemory {
   /** Allocations that are freed together. */
   interface Scope extends AutoCloseable {
     /** Uninitialised memory of the library, aligned for every element type. */
@@ -19,9 +19,18 @@ sealed interface Memory permits HostMemory, CudaMemory {
   /** Allocations for the calling thread, within one call. */
   Scope open();
 
+  /** Zeroed memory for any thread, until {@link #free}. */
+  MemorySegment allocate(long bytes);
+
+  /** Frees what {@link #allocate} gave. */
+  void free(MemorySegment segment);
+
   /** Copies memory of the library to host memory (heap or not) of the same size. */
   void copyOut(MemorySegment from, MemorySegment host);
 
   /** Waits for all work on the memory. */
   void synchronise();
+
+  /** Waits for the work of a stream. */
+  void synchronise(long stream);
 }

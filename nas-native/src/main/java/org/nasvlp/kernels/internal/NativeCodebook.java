@@ -1,6 +1,6 @@
 package org.nasvlp.kernels.internal;
 
-import static java.lang.foreign.ValueLayout.JAVA_DOUBLE;
+import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
@@ -10,38 +10,29 @@ import org.nasvlp.kernels.CodebookState;
 import org.nasvlp.kernels.ElementType;
 import org.nasvlp.kernels.LookupStats;
 import org.nasvlp.kernels.MomentumUpdate;
+import org.nasvlp.kernels.Rows;
+import org.nasvlp.kernels.SwapInput;
+import org.nasvlp.kernels.SwapOutput;
 import org.nasvlp.kernels.TokenSwap;
 
 /** A codebook of a native library. Calls allocate nothing on the Java heap once compiled. */
 final class NativeCodebook implements KernelCodebook {
-  /** Offsets of nas_swap_params, then a slot for bad_row. */
-  private static final long IMAGES = 0;
-
-  private static final long TOKENS = 8;
-  private static final long CHOSEN = 16;
-  private static final long NEIGHBOURS = 24;
-  private static final long TEXT_WEIGHT = 32;
-  private static final long SEED = 40;
-  private static final long STEP = 48;
-  private static final long MODE = 52;
-  private static final long PARAMS_BYTES = 56;
-  private static final long STATS_BYTES = 64;
-  private static final long SLOT_BYTES = PARAMS_BYTES + STATS_BYTES + Long.BYTES;
+  private static final long TIER = Layouts.at(Layouts.LOOKUP_STATS, "tier");
+  private static final long ROWS_INT8 = Layouts.at(Layouts.LOOKUP_STATS, "rows_int8");
+  private static final long ROWS_FLOAT32 = Layouts.at(Layouts.LOOKUP_STATS, "rows_float32");
+  private static final long ROWS_SCANNED = Layouts.at(Layouts.LOOKUP_STATS, "rows_scanned");
+  private static final long CANDIDATES = Layouts.at(Layouts.LOOKUP_STATS, "candidates");
+  private static final long DISTANCES = Layouts.at(Layouts.LOOKUP_STATS, "distances");
+  private static final long ROWS_FLOAT64 = Layouts.at(Layouts.LOOKUP_STATS, "rows_float64");
+  private static final long PACKING_NS = Layouts.at(Layouts.LOOKUP_STATS, "packing_ns");
 
   /** Per thread, so that concurrent calls do not share it and none has to allocate one. */
   private static final ThreadLocal<Slot> SLOT = ThreadLocal.withInitial(Slot::new);
 
   private static final class Slot {
-    final MemorySegment params;
-    final MemorySegment stats;
-    final MemorySegment badRow;
-
-    Slot() {
-      MemorySegment whole = Arena.ofAuto().allocate(SLOT_BYTES, Long.BYTES);
-      params = whole.asSlice(0, PARAMS_BYTES);
-      stats = whole.asSlice(PARAMS_BYTES, STATS_BYTES);
-      badRow = whole.asSlice(PARAMS_BYTES + STATS_BYTES, Long.BYTES);
-    }
+    final MemorySegment stats = Arena.ofAuto().allocate(Layouts.LOOKUP_STATS);
+    final MemorySegment badRow = Arena.ofAuto().allocate(JAVA_LONG);
+    final SwapStructs swap = new SwapStructs();
   }
 
   private final NativeLibrary library;
@@ -60,15 +51,7 @@ final class NativeCodebook implements KernelCodebook {
 
   @Override
   public LookupStats lookup(
-      MemorySegment x,
-      ElementType type,
-      long rows,
-      long rowStride,
-      MemorySegment indices,
-      MemorySegment distances,
-      boolean withStats,
-      long stream) {
-    MemorySegment distancesOrNull = distances == null ? MemorySegment.NULL : distances;
+      Rows x, MemorySegment indices, MemorySegment distances, boolean withStats, long stream) {
     Slot slot = SLOT.get();
     MemorySegment stats = withStats ? slot.stats : MemorySegment.NULL;
     int status;
@@ -78,12 +61,12 @@ final class NativeCodebook implements KernelCodebook {
               NativeLibrary.LOOKUP.invokeExact(
                   library.lookup,
                   handle,
-                  x,
-                  number(type),
-                  rows,
-                  rowStride,
+                  x.segment(),
+                  number(x.type()),
+                  x.count(),
+                  x.stride(),
                   indices,
-                  distancesOrNull,
+                  orNull(distances),
                   slot.badRow,
                   stats,
                   stream);
@@ -95,14 +78,18 @@ final class NativeCodebook implements KernelCodebook {
       return null;
     }
     return new LookupStats(
-        NativeLibrary.tierOf(stats.get(JAVA_INT, 0)),
-        stats.getAtIndex(JAVA_LONG, 1),
-        stats.getAtIndex(JAVA_LONG, 2),
-        stats.getAtIndex(JAVA_LONG, 3),
-        stats.getAtIndex(JAVA_LONG, 4),
-        stats.getAtIndex(JAVA_LONG, 5),
-        stats.getAtIndex(JAVA_LONG, 6),
-        stats.getAtIndex(JAVA_LONG, 7));
+        library.tierOf(stats.get(JAVA_INT, TIER)),
+        stats.get(JAVA_LONG, ROWS_INT8),
+        stats.get(JAVA_LONG, ROWS_FLOAT32),
+        stats.get(JAVA_LONG, ROWS_SCANNED),
+        stats.get(JAVA_LONG, CANDIDATES),
+        stats.get(JAVA_LONG, DISTANCES),
+        stats.get(JAVA_LONG, ROWS_FLOAT64),
+        stats.get(JAVA_LONG, PACKING_NS));
+  }
+
+  private static MemorySegment orNull(MemorySegment segment) {
+    return segment == null ? MemorySegment.NULL : segment;
   }
 
   @Override
@@ -110,7 +97,7 @@ final class NativeCodebook implements KernelCodebook {
     try (Memory.Scope scope = memory.open()) {
       MemorySegment indices = scope.allocate((long) rows * Integer.BYTES);
       MemorySegment copy = scope.copyOf(MemorySegment.ofArray(x));
-      lookup(copy, ElementType.FLOAT32, rows, width, indices, null, false, 0);
+      lookup(Rows.of(copy, rows, width), indices, null, false, 0);
       int[] result = new int[rows];
       memory.copyOut(indices, MemorySegment.ofArray(result));
       return result;
@@ -119,14 +106,7 @@ final class NativeCodebook implements KernelCodebook {
 
   @Override
   public void accumulate(
-      MemorySegment x,
-      ElementType type,
-      long rows,
-      long rowStride,
-      MemorySegment codes,
-      MemorySegment counts,
-      MemorySegment sums,
-      long stream) {
+      Rows x, MemorySegment codes, MemorySegment counts, MemorySegment sums, long stream) {
     MemorySegment badRow = SLOT.get().badRow;
     int status;
     try {
@@ -135,10 +115,10 @@ final class NativeCodebook implements KernelCodebook {
               NativeLibrary.ACCUMULATE.invokeExact(
                   library.accumulate,
                   handle,
-                  x,
-                  number(type),
-                  rows,
-                  rowStride,
+                  x.segment(),
+                  number(x.type()),
+                  x.count(),
+                  x.stride(),
                   codes,
                   counts,
                   sums,
@@ -172,14 +152,7 @@ final class NativeCodebook implements KernelCodebook {
   }
 
   @Override
-  public void update(
-      MemorySegment x,
-      ElementType type,
-      long rows,
-      long rowStride,
-      MemorySegment codes,
-      MomentumUpdate update,
-      long stream) {
+  public void update(Rows x, MemorySegment codes, MomentumUpdate update, long stream) {
     MemorySegment badRow = SLOT.get().badRow;
     int status;
     try {
@@ -188,10 +161,10 @@ final class NativeCodebook implements KernelCodebook {
               NativeLibrary.UPDATE.invokeExact(
                   library.update,
                   handle,
-                  x,
-                  number(type),
-                  rows,
-                  rowStride,
+                  x.segment(),
+                  number(x.type()),
+                  x.count(),
+                  x.stride(),
                   codes,
                   update.gamma(),
                   update.epsilon(),
@@ -214,13 +187,12 @@ final class NativeCodebook implements KernelCodebook {
 
   @Override
   public void neighbours(int neighbours, MemorySegment live, MemorySegment out, long stream) {
-    MemorySegment liveOrNull = live == null ? MemorySegment.NULL : live;
     int status;
     try {
       status =
           (int)
               NativeLibrary.NEIGHBOURS.invokeExact(
-                  library.neighbours, handle, (long) neighbours, liveOrNull, out, stream);
+                  library.neighbours, handle, (long) neighbours, orNull(live), out, stream);
     } catch (Throwable e) {
       throw NativeLibrary.unexpected(e);
     }
@@ -228,57 +200,132 @@ final class NativeCodebook implements KernelCodebook {
   }
 
   @Override
-  public void swap(
+  public void swap(TokenSwap params, SwapInput in, SwapOutput out, long stream) {
+    MemorySegment badRow = SLOT.get().badRow;
+    int status = swap(library.swap, params, in, out, badRow, stream);
+    library.check(status, badRow.get(JAVA_LONG, 0));
+  }
+
+  @Override
+  public void enqueueSwap(
+      TokenSwap params, SwapInput in, SwapOutput out, MemorySegment verdict, long stream) {
+    library.check(swap(library.enqueueSwap, params, in, out, verdict, stream), -1);
+  }
+
+  private int swap(
+      MemorySegment function,
       TokenSwap params,
-      MemorySegment text,
-      MemorySegment image,
-      MemorySegment tokens,
-      MemorySegment codes,
-      MemorySegment neighbourLists,
-      MemorySegment sampleIds,
-      MemorySegment positions,
-      MemorySegment substitutes,
-      MemorySegment swapped,
+      SwapInput in,
+      SwapOutput out,
+      MemorySegment judged,
       long stream) {
-    Slot slot = SLOT.get();
-    MemorySegment p = slot.params;
-    p.set(JAVA_LONG, IMAGES, params.images());
-    p.set(JAVA_LONG, TOKENS, params.tokens());
-    p.set(JAVA_LONG, CHOSEN, params.chosen());
-    p.set(JAVA_LONG, NEIGHBOURS, params.neighbours());
-    p.set(JAVA_DOUBLE, TEXT_WEIGHT, params.textWeight());
-    p.set(JAVA_LONG, SEED, params.seed());
-    p.set(JAVA_INT, STEP, params.step());
-    p.set(
-        JAVA_INT,
-        MODE,
-        switch (params.mode()) {
-          case QUANTISED -> 0;
-          case RESIDUAL -> 1;
-        });
+    SwapStructs structs = SLOT.get().swap;
+    structs.fill(params, in, out);
+    try {
+      return (int)
+          NativeLibrary.SWAP.invokeExact(
+              function,
+              handle,
+              structs.params,
+              structs.input,
+              structs.output,
+              judged,
+              stream,
+              orNull(in.text()),
+              orNull(in.image()),
+              orNull(in.evidence()),
+              orNull(in.evidenceOf()),
+              in.tokens(),
+              in.codes(),
+              in.neighbourLists(),
+              orNull(in.sampleIds()),
+              out.positions(),
+              out.substitutes(),
+              out.swapped(),
+              orNull(out.scores()),
+              orNull(out.mask()));
+    } catch (Throwable e) {
+      throw NativeLibrary.unexpected(e);
+    }
+  }
+
+  @Override
+  public void reserve(long rows, ElementType type, long images, long tokens) {
     int status;
     try {
       status =
           (int)
-              NativeLibrary.SWAP.invokeExact(
-                  library.swap,
+              NativeLibrary.RESERVE.invokeExact(
+                  library.reserve, handle, rows, number(type), images, tokens);
+    } catch (Throwable e) {
+      throw NativeLibrary.unexpected(e);
+    }
+    library.check(status, -1);
+  }
+
+  @Override
+  public void enqueueLookup(
+      Rows x, MemorySegment indices, MemorySegment distances, MemorySegment verdict, long stream) {
+    int status;
+    try {
+      status =
+          (int)
+              NativeLibrary.ENQUEUE_LOOKUP.invokeExact(
+                  library.enqueueLookup,
                   handle,
-                  p,
-                  text,
-                  image,
-                  tokens,
-                  codes,
-                  neighbourLists,
-                  sampleIds,
-                  positions,
-                  substitutes,
-                  swapped,
-                  slot.badRow,
+                  x.segment(),
+                  number(x.type()),
+                  x.count(),
+                  x.stride(),
+                  indices,
+                  orNull(distances),
+                  verdict,
                   stream);
     } catch (Throwable e) {
       throw NativeLibrary.unexpected(e);
     }
-    library.check(status, slot.badRow.get(JAVA_LONG, 0));
+    library.check(status, -1);
+  }
+
+  @Override
+  public void enqueueUpdate(
+      Rows x, MemorySegment codes, MomentumUpdate update, MemorySegment verdict, long stream) {
+    int status;
+    try {
+      status =
+          (int)
+              NativeLibrary.UPDATE.invokeExact(
+                  library.enqueueUpdate,
+                  handle,
+                  x.segment(),
+                  number(x.type()),
+                  x.count(),
+                  x.stride(),
+                  codes,
+                  update.gamma(),
+                  update.epsilon(),
+                  update.deadThreshold(),
+                  verdict,
+                  stream);
+    } catch (Throwable e) {
+      throw NativeLibrary.unexpected(e);
+    }
+    library.check(status, -1);
+  }
+
+  @Override
+  public View view() {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment codewords = arena.allocate(ADDRESS);
+      MemorySegment n = arena.allocate(ADDRESS);
+      MemorySegment deadSteps = arena.allocate(ADDRESS);
+      library.check(
+          (int) NativeLibrary.VIEW.invokeExact(library.view, handle, codewords, n, deadSteps), -1);
+      return new View(
+          codewords.get(JAVA_LONG, 0), n.get(JAVA_LONG, 0), deadSteps.get(JAVA_LONG, 0));
+    } catch (Throwable e) {
+      throw NativeLibrary.unexpected(e);
+    }
   }
 
   @Override

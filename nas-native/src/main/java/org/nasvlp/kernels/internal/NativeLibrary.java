@@ -13,6 +13,8 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.invoke.MethodHandle;
 import org.nasvlp.kernels.Backend;
+import org.nasvlp.kernels.CpuTier;
+import org.nasvlp.kernels.CudaTier;
 import org.nasvlp.kernels.DeviceOutOfMemoryException;
 import org.nasvlp.kernels.NasNativeException;
 import org.nasvlp.kernels.NonFiniteInputException;
@@ -26,21 +28,29 @@ import org.nasvlp.kernels.Tier;
  */
 final class NativeLibrary implements KernelLibrary {
   /** NAS_ABI_VERSION of the nas_kernels.h that this class was written for. */
-  static final int ABI_VERSION = 4;
+  static final int ABI_VERSION = 5;
 
   static final int OK = 0;
-  private static final int INVALID_ARGUMENT = 1;
-  private static final int NON_FINITE = 2;
+  static final int INVALID_ARGUMENT = 1;
+  static final int NON_FINITE = 2;
   private static final int OUT_OF_MEMORY = 3;
   private static final int DEVICE_OUT_OF_MEMORY = 4;
 
+  /** By their numbers. */
+  private static final Tier[] CPU_TIERS = {
+    CpuTier.SCALAR, CpuTier.AVX2, CpuTier.AVX512, CpuTier.AVX512_VNNI, CpuTier.AMX
+  };
+
+  private static final Tier[] CUDA_TIERS = {CudaTier.SCALAR, CudaTier.TENSOR, CudaTier.HOPPER};
+
   private static final int DESCRIPTION_BYTES = 256;
+  private static final int LAYOUTS_BYTES = 4096;
   private static final int MESSAGE_BYTES = 4096;
 
   private static final MethodHandle GET_INT = handle(JAVA_INT);
   private static final MethodHandle SET_INT = handle(JAVA_INT, JAVA_INT);
   private static final MethodHandle GET_ADDRESS = handle(ADDRESS);
-  private static final MethodHandle DESCRIBE = handle(JAVA_INT, ADDRESS, JAVA_LONG);
+  private static final MethodHandle WRITE_TEXT = handle(JAVA_INT, ADDRESS, JAVA_LONG);
   private static final MethodHandle CREATE =
       handle(JAVA_INT, ADDRESS, JAVA_LONG, JAVA_LONG, ADDRESS, JAVA_LONG, ADDRESS);
 
@@ -76,16 +86,31 @@ final class NativeLibrary implements KernelLibrary {
       handle(JAVA_INT, ADDRESS, ADDRESS, ADDRESS, JAVA_LONG, JAVA_LONG);
   static final MethodHandle NEIGHBOURS =
       handle(JAVA_INT, ADDRESS, JAVA_LONG, ADDRESS, ADDRESS, JAVA_LONG);
+  static final MethodHandle ENQUEUE_LOOKUP =
+      handle(
+          JAVA_INT, ADDRESS, ADDRESS, JAVA_INT, JAVA_LONG, JAVA_LONG, ADDRESS, ADDRESS, ADDRESS,
+          JAVA_LONG);
+  static final MethodHandle RESERVE =
+      handle(JAVA_INT, ADDRESS, JAVA_LONG, JAVA_INT, JAVA_LONG, JAVA_LONG);
+  static final MethodHandle VIEW = handle(JAVA_INT, ADDRESS, ADDRESS, ADDRESS, ADDRESS);
+
+  /**
+   * Of nas_swap and nas_swap_enqueue. The 13 arguments after the stream are the segments that the
+   * structs point to. The function does not take them, which calling conventions allow: they go
+   * along so that no other thread can free them before it returns.
+   */
   static final MethodHandle SWAP =
       handle(
-          JAVA_INT, ADDRESS, ADDRESS, ADDRESS, ADDRESS, ADDRESS, ADDRESS, ADDRESS, ADDRESS, ADDRESS,
-          ADDRESS, ADDRESS, ADDRESS, JAVA_LONG);
+          JAVA_INT, ADDRESS, ADDRESS, ADDRESS, ADDRESS, ADDRESS, JAVA_LONG, ADDRESS, ADDRESS,
+          ADDRESS, ADDRESS, ADDRESS, ADDRESS, ADDRESS, ADDRESS, ADDRESS, ADDRESS, ADDRESS, ADDRESS,
+          ADDRESS);
 
   private final Backend backend;
   private final Memory memory;
   private final MemorySegment abiVersion;
   private final MemorySegment lastError;
   private final MemorySegment describe;
+  private final MemorySegment layouts;
   private final MemorySegment bestTier;
   private final MemorySegment tier;
   private final MemorySegment setTier;
@@ -102,6 +127,11 @@ final class NativeLibrary implements KernelLibrary {
   final MemorySegment restart;
   final MemorySegment neighbours;
   final MemorySegment swap;
+  final MemorySegment reserve;
+  final MemorySegment enqueueLookup;
+  final MemorySegment enqueueUpdate;
+  final MemorySegment enqueueSwap;
+  final MemorySegment view;
 
   NativeLibrary(Backend backend, SymbolLookup symbols) {
     this.backend = backend;
@@ -115,6 +145,7 @@ final class NativeLibrary implements KernelLibrary {
     }
     lastError = find(symbols, "nas_last_error");
     describe = find(symbols, "nas_describe");
+    layouts = find(symbols, "nas_layouts");
     bestTier = find(symbols, "nas_best_tier");
     tier = find(symbols, "nas_tier");
     setTier = find(symbols, "nas_set_tier");
@@ -131,6 +162,11 @@ final class NativeLibrary implements KernelLibrary {
     restart = find(symbols, "nas_restart");
     neighbours = find(symbols, "nas_neighbours");
     swap = find(symbols, "nas_swap");
+    reserve = find(symbols, "nas_codebook_reserve");
+    enqueueLookup = find(symbols, "nas_lookup_enqueue");
+    enqueueUpdate = find(symbols, "nas_update_enqueue");
+    enqueueSwap = find(symbols, "nas_swap_enqueue");
+    view = find(symbols, "nas_codebook_view");
     memory = backend == Backend.CUDA ? new CudaMemory() : new HostMemory();
   }
 
@@ -148,7 +184,8 @@ final class NativeLibrary implements KernelLibrary {
     return backend;
   }
 
-  Memory memory() {
+  @Override
+  public Memory memory() {
     return memory;
   }
 
@@ -159,10 +196,19 @@ final class NativeLibrary implements KernelLibrary {
   }
 
   private String describeLibrary() {
+    return text(describe, DESCRIPTION_BYTES);
+  }
+
+  /** The structs of nas_kernels.h as the library has them. */
+  String layouts() {
+    return text(layouts, LAYOUTS_BYTES);
+  }
+
+  private String text(MemorySegment function, long bytes) {
     try (Arena arena = Arena.ofConfined()) {
-      MemorySegment line = arena.allocate(DESCRIPTION_BYTES);
-      check((int) DESCRIBE.invokeExact(describe, line, line.byteSize()), -1);
-      return line.getString(0);
+      MemorySegment text = arena.allocate(bytes);
+      check((int) WRITE_TEXT.invokeExact(function, text, text.byteSize()), -1);
+      return text.getString(0);
     } catch (Throwable e) {
       throw unexpected(e);
     }
@@ -186,27 +232,23 @@ final class NativeLibrary implements KernelLibrary {
     callSet(
         setTier,
         switch (value) {
-          case SCALAR -> 0;
-          case AVX2 -> 1;
-          case AVX512 -> 2;
-          case AVX512_VNNI -> 3;
-          case AMX -> 4;
-          case TENSOR -> 5;
-          case HOPPER -> 6;
+          case CpuTier.SCALAR -> 0;
+          case CpuTier.AVX2 -> 1;
+          case CpuTier.AVX512 -> 2;
+          case CpuTier.AVX512_VNNI -> 3;
+          case CpuTier.AMX -> 4;
+          case CudaTier.SCALAR -> 0;
+          case CudaTier.TENSOR -> 1;
+          case CudaTier.HOPPER -> 2;
         });
   }
 
-  static Tier tierOf(int code) {
-    return switch (code) {
-      case 0 -> Tier.SCALAR;
-      case 1 -> Tier.AVX2;
-      case 2 -> Tier.AVX512;
-      case 3 -> Tier.AVX512_VNNI;
-      case 4 -> Tier.AMX;
-      case 5 -> Tier.TENSOR;
-      case 6 -> Tier.HOPPER;
-      default -> throw new AssertionError("nas_kernels.h names no tier " + code);
-    };
+  Tier tierOf(int number) {
+    Tier[] tiers = backend == Backend.CUDA ? CUDA_TIERS : CPU_TIERS;
+    if (number < 0 || number >= tiers.length) {
+      throw new AssertionError("nas_kernels.h names no tier " + number + " of " + backend);
+    }
+    return tiers[number];
   }
 
   int threads() {

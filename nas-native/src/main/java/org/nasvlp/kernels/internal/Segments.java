@@ -22,11 +22,11 @@ public final class Segments {
   /** Bytes from the start of row 0 to the end of the last row of a float32 matrix. */
   public static long rowBytes(long rows, long rowStride, int width) {
     if (rows < 0) {
-      throw new IllegalArgumentException("rows is " + rows + "; it must be at least 0");
+      throw new IllegalArgumentException("count is " + rows + "; it must be at least 0");
     }
     if (rowStride < width) {
       throw new IllegalArgumentException(
-          "rowStride is " + rowStride + "; it must be at least the width " + width);
+          "stride is " + rowStride + "; it must be at least the width " + width);
     }
     if (rows == 0) {
       return 0;
@@ -36,7 +36,7 @@ public final class Segments {
           Math.addExact(Math.multiplyExact(rows - 1, rowStride), width), (long) Float.BYTES);
     } catch (ArithmeticException e) {
       throw new IllegalArgumentException(
-          "rows " + rows + " x rowStride " + rowStride + " floats overflow", e);
+          rows + " rows with a stride of " + rowStride + " overflow", e);
     }
   }
 
@@ -71,22 +71,6 @@ public final class Segments {
     input(name, segment, bytes, alignment);
     if (segment.isReadOnly()) {
       throw new IllegalArgumentException(name + " is read-only, but the result is written to it");
-    }
-  }
-
-  /** Refuses two segments that share a byte. */
-  public static void disjoint(
-      String name,
-      MemorySegment segment,
-      long bytes,
-      String otherName,
-      MemorySegment other,
-      long otherBytes) {
-    long a = segment.address();
-    long b = other.address();
-    if (bytes > 0 && otherBytes > 0 && a < b + otherBytes && b < a + bytes) {
-      throw new IllegalArgumentException(
-          name + " overlaps " + otherName + "; give them separate memory");
     }
   }
 }
