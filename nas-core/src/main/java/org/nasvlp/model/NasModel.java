@@ -31,6 +31,7 @@ import org.nasvlp.dictionary.VisualDictionary;
 import org.nasvlp.internal.Torch;
 import org.nasvlp.internal.TorchDevice;
 import org.nasvlp.kernels.CodebookState;
+import org.nasvlp.model.layer.ParameterScope;
 import org.nasvlp.random.Draws;
 import org.nasvlp.scoring.Embedder;
 import org.nasvlp.scoring.ImageTextScorer;
@@ -54,7 +55,6 @@ public final class NasModel implements AutoCloseable {
   private final CaptionTokenizer tokenizer;
   private final boolean ownsTokenizer;
   private final TorchDevice device;
-  private final List<Parameters.Spec> specs;
   private final Parameters parameters;
   private final Tensor positions2d;
   private final Network network;
@@ -69,20 +69,19 @@ public final class NasModel implements AutoCloseable {
     this.tokenizer = tokenizer;
     this.ownsTokenizer = ownsTokenizer;
     ModelConfig model = config.model();
-    this.specs =
-        Network.specs(model, tokenizer.vocabularySize(), config.objective().mvmWeight() > 0);
-    this.parameters =
-        Parameters.create(specs, Draws.PARAMETERS.seed(config.training().seed()), device);
     try (PointerScope scope = new PointerScope()) {
       positions2d =
           device.floats(
-              Network.sineCosine(model.grid(), model.width()),
+              FusionEncoder.sineCosine(model.grid(), model.width()),
               1,
               model.patchTokens(),
               model.width());
       positions2d.retainReference();
     }
-    this.network = new Network(model, config.training().precision(), parameters, positions2d);
+    ParameterScope scope2 = ParameterScope.root();
+    this.network = network(scope2);
+    this.parameters =
+        Parameters.create(scope2, Draws.PARAMETERS.seed(config.training().seed()), device);
     this.transform = ImageTransform.evaluation(model.imageSize());
     try (PointerScope scope = new PointerScope();
         AutoGradMode off = new AutoGradMode(false)) {
@@ -325,7 +324,7 @@ public final class NasModel implements AutoCloseable {
     if (weights.isEmpty()) {
       throw new IllegalArgumentException("no weights file is named");
     }
-    try (Parameters staged = Parameters.frozenCopy(specs, parameters, TorchDevice.CPU);
+    try (Parameters staged = parameters.hostCopy();
         PointerScope scope = new PointerScope();
         AutoGradMode off = new AutoGradMode(false)) {
       WeightReport report = new WeightImport(config.model(), tokenizer, staged).run(weights);
@@ -422,9 +421,19 @@ public final class NasModel implements AutoCloseable {
 
   /** A copy of the parameters without gradients, and a network over it, for momentum encoders. */
   public MomentumCopy momentumCopy() {
-    Parameters copy = Parameters.frozenCopy(specs, parameters, device);
-    return new MomentumCopy(
-        copy, new Network(config.model(), config.training().precision(), copy, positions2d));
+    ParameterScope scope = ParameterScope.root();
+    Network copy = network(scope);
+    return new MomentumCopy(parameters.frozenCopy(scope, device), copy);
+  }
+
+  private Network network(ParameterScope scope) {
+    return new Network(
+        scope,
+        config.model(),
+        tokenizer.vocabularySize(),
+        config.objective().mvmWeight() > 0,
+        config.training().precision(),
+        positions2d);
   }
 
   /** Momentum encoders; owns its parameters. */

@@ -320,7 +320,7 @@ final class WeightImport {
 
     private void load(String parameter, String name) throws IOException {
       Safetensors.Entry entry = Objects.requireNonNull(file.tensors().get(name));
-      Tensor into = parameters.get(parameter);
+      Tensor into = Objects.requireNonNull(parameters.byName().get(parameter));
       long[] shape = Torch.shape(into);
       if (parameter.equals(IMAGE_POSITIONS)) {
         loadGrid(entry, name, into, shape);
