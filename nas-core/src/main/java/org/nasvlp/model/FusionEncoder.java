@@ -8,21 +8,20 @@ import org.nasvlp.internal.Torch;
 import org.nasvlp.model.layer.BertBlock;
 import org.nasvlp.model.layer.CrossAttention;
 import org.nasvlp.model.layer.LayerNorm;
+import org.nasvlp.model.layer.Parameter;
 import org.nasvlp.model.layer.ParameterScope;
 
 /** BERT's further layers, with attention to an image (ALBEF, arXiv 2107.07651, section 3.1). */
 final class FusionEncoder {
-  private final Tensor positions;
+  private final Parameter positions;
   private final LayerNorm visualNorm;
   private final List<BertBlock> blocks = new ArrayList<>();
 
-  /**
-   * @param positions 1 x N x d, {@link #sineCosine}'s; stays the caller's
-   */
-  FusionEncoder(ParameterScope scope, ModelConfig config, Tensor positions) {
+  FusionEncoder(ParameterScope scope, ModelConfig config) {
     int d = config.width();
     double epsilon = config.textNormEps();
-    this.positions = positions;
+    positions =
+        scope.constant("positions", sineCosine(config.grid(), d), 1, config.patchTokens(), d);
     visualNorm = new LayerNorm(scope.scope("visual_norm"), d, epsilon);
     for (int i = 0; i < config.fusionLayers(); i++) {
       blocks.add(
@@ -38,7 +37,7 @@ final class FusionEncoder {
    * @return B x (1 + N) x d
    */
   Tensor input(Tensor cls, Tensor tokens) {
-    return Torch.cat(1, cls.unsqueeze(1), visualNorm.apply(tokens.add(positions)));
+    return Torch.cat(1, cls.unsqueeze(1), visualNorm.apply(tokens.add(positions.value())));
   }
 
   /** What each layer needs of fusion inputs B x (1 + N) x d. */

@@ -44,21 +44,19 @@ public final class Network {
    *
    * @param scope of the whole network
    * @param maskedVisual with the parameters of masked visual modelling, or without
-   * @param positions 1 x N x d, of {@link FusionEncoder#sineCosine}; stays the caller's
    */
   Network(
       ParameterScope scope,
       ModelConfig config,
       int vocabulary,
       boolean maskedVisual,
-      Precision precision,
-      Tensor positions) {
+      Precision precision) {
     int d = config.width();
     this.config = config;
     this.precision = new MixedPrecision(precision);
     vision = new VisionEncoder(scope.scope("image_encoder"), config);
     text = new TextEncoder(scope.scope("text_encoder"), config, vocabulary);
-    fusion = new FusionEncoder(scope.scope("fusion_encoder"), config, positions);
+    fusion = new FusionEncoder(scope.scope("fusion_encoder"), config);
     imageProjection = new Projection(scope.scope("image_projection"), d, config.projection());
     textProjection = new Projection(scope.scope("text_projection"), d, config.projection());
     match = new MatchHead(scope.scope("match_head"), d);

@@ -64,8 +64,11 @@ public final class Parameters implements AutoCloseable {
     return view;
   }
 
-  /** Gives the parameters that were declared, and what was joined of them, this memory. */
-  private Parameters bind(ParameterScope scope) {
+  /**
+   * Gives the parameters that were declared, and what was joined of them, this memory; constants
+   * theirs.
+   */
+  private Parameters bind(ParameterScope scope, TorchDevice device) {
     Map<String, Long> offsets = new HashMap<>();
     long offset = 0;
     for (var entry : byName.entrySet()) {
@@ -82,13 +85,19 @@ public final class Parameters implements AutoCloseable {
         joined.bind(view(joined, offsets.get(joined.parts().getFirst().name())));
         bound.add(joined);
       }
+      for (ParameterScope.Constant constant : scope.constants()) {
+        Parameter parameter = constant.parameter();
+        parameter.bind(device.floats(constant.values(), parameter.shape()));
+        bound.add(parameter);
+      }
     }
     return this;
   }
 
   /** Fresh values for what was declared, the same for the same seed, on whatever device. */
   static Parameters create(ParameterScope scope, long seed, TorchDevice device) {
-    Parameters parameters = new Parameters(scope.declared().values(), true, device).bind(scope);
+    Parameters parameters =
+        new Parameters(scope.declared().values(), true, device).bind(scope, device);
     try (PointerScope pointers = new PointerScope();
         AutoGradMode off = new AutoGradMode(false)) {
       torch.manual_seed(seed);
@@ -107,7 +116,9 @@ public final class Parameters implements AutoCloseable {
 
   /** A copy without gradients, for what another network of the same kind declared. */
   Parameters frozenCopy(ParameterScope scope, TorchDevice device) {
-    return new Parameters(scope.declared().values(), false, device).bind(scope).copyOf(this);
+    return new Parameters(scope.declared().values(), false, device)
+        .bind(scope, device)
+        .copyOf(this);
   }
 
   /** A copy on the host without gradients, which no network works with. */

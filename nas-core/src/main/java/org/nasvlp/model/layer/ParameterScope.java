@@ -15,21 +15,35 @@ public final class ParameterScope {
   private final String prefix;
   private final Map<String, Parameter> declared;
   private final List<Parameter> joined;
+  private final List<Constant> constants;
 
-  private ParameterScope(String prefix, Map<String, Parameter> declared, List<Parameter> joined) {
+  private ParameterScope(
+      String prefix,
+      Map<String, Parameter> declared,
+      List<Parameter> joined,
+      List<Constant> constants) {
     this.prefix = prefix;
     this.declared = declared;
     this.joined = joined;
+    this.constants = constants;
   }
+
+  /**
+   * What a network computes with, but neither trains nor saves.
+   *
+   * @param parameter of its shape, not among the declared ones
+   * @param values row-major
+   */
+  public record Constant(Parameter parameter, float[] values) {}
 
   /** The scope of a whole network, without parameters yet. */
   public static ParameterScope root() {
-    return new ParameterScope("", new LinkedHashMap<>(), new ArrayList<>());
+    return new ParameterScope("", new LinkedHashMap<>(), new ArrayList<>(), new ArrayList<>());
   }
 
   /** The scope of a part, whose names begin with this scope's and then that. */
   public ParameterScope scope(String part) {
-    return new ParameterScope(prefix + part + ".", declared, joined);
+    return new ParameterScope(prefix + part + ".", declared, joined, constants);
   }
 
   /**
@@ -83,6 +97,13 @@ public final class ParameterScope {
     return whole;
   }
 
+  /** Declares a constant with its values, row-major. */
+  public Parameter constant(String name, float[] values, long... shape) {
+    Parameter parameter = new Parameter(prefix + name, Start.ZEROS, false, List.of(), shape);
+    constants.add(new Constant(parameter, values));
+    return parameter;
+  }
+
   /** All parameters of the network so far, by whole name, in the order of declaration. */
   public Map<String, Parameter> declared() {
     return Collections.unmodifiableMap(declared);
@@ -91,5 +112,10 @@ public final class ParameterScope {
   /** All that {@link #join} made. */
   public List<Parameter> joined() {
     return Collections.unmodifiableList(joined);
+  }
+
+  /** All that {@link #constant} declared. */
+  public List<Constant> constants() {
+    return Collections.unmodifiableList(constants);
   }
 }
