@@ -1,108 +1,136 @@
 package org.nasvlp.model;
 
 import java.util.ArrayList;
+import java.util.Collection;
+import java.util.Collections;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.AutoGradMode;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
-import org.nasvlp.internal.Torch;
 import org.nasvlp.internal.TorchDevice;
+import org.nasvlp.model.layer.Parameter;
+import org.nasvlp.model.layer.ParameterScope;
+import org.nasvlp.model.layer.Start;
 
 /**
- * Named parameters that are views of one flat float32 vector, and gradients that are views of
- * another on the same device, so that optimiser, momentum copy, clipping and checkpoints work on
- * whole vectors. Parameters under weight decay come first. Not thread-safe.
+ * The memory of a network's parameters: views of one flat float32 vector, their gradients views of
+ * another on the same device, so that optimizer, momentum copy, clipping and checkpoints work on
+ * whole vectors. Parameters under weight decay come first. Not thread-safe. After {@link #close}
+ * every method throws IllegalStateException.
  */
 public final class Parameters implements AutoCloseable {
-  /** Where a parameter's first values come from. */
-  enum Start {
-    ZEROS,
-    ONES,
-    /** Normal with standard deviation 0.02, as BERT and ViT start. */
-    NORMAL,
-    /** Normal with variance 2 / fan-in (He et al., arXiv 1502.01852), for convolutions. */
-    FAN_IN,
-    /** Normal with variance 2 / (fan-in + fan-out) (Glorot and Bengio, AISTATS 2010). */
-    XAVIER
-  }
-
-  record Spec(String name, Start start, boolean decay, long... shape) {
-    long count() {
-      long count = 1;
-      for (long size : shape) {
-        count = Math.multiplyExact(count, size);
-      }
-      return count;
-    }
-  }
-
+  private final List<Parameter> declared;
+  private final List<Parameter> bound = new ArrayList<>();
   private final Tensor values;
   private final Tensor gradients;
   private final long decayed;
   private final Map<String, Tensor> byName = new LinkedHashMap<>();
-  private boolean closed;
+  private volatile boolean closed;
 
-  private Parameters(List<Spec> specs, boolean trainable, TorchDevice device) {
-    List<Spec> ordered = new ArrayList<>();
-    specs.stream().filter(Spec::decay).forEach(ordered::add);
-    specs.stream().filter(spec -> !spec.decay()).forEach(ordered::add);
-    long total = ordered.stream().mapToLong(Spec::count).sum();
-    decayed = ordered.stream().filter(Spec::decay).mapToLong(Spec::count).sum();
+  private Parameters(Collection<Parameter> declared, boolean trainable, TorchDevice device) {
+    this.declared = List.copyOf(declared);
+    List<Parameter> ordered = new ArrayList<>();
+    declared.stream().filter(Parameter::decay).forEach(ordered::add);
+    declared.stream().filter(parameter -> !parameter.decay()).forEach(ordered::add);
+    long total = ordered.stream().mapToLong(Parameter::count).sum();
+    decayed = ordered.stream().filter(Parameter::decay).mapToLong(Parameter::count).sum();
     try (PointerScope scope = new PointerScope();
         AutoGradMode off = new AutoGradMode(false)) {
       values = keep(device.zeros(total));
       gradients = trainable ? keep(device.zeros(total)) : null;
       long offset = 0;
-      for (Spec spec : ordered) {
-        long count = spec.count();
-        Tensor view = keep(values.narrow(0, offset, count).view(spec.shape()).detach());
-        if (trainable) {
-          view.set_requires_grad(true);
-          view.mutable_grad().put(gradients.narrow(0, offset, count).view(spec.shape()).detach());
-        }
-        if (byName.put(spec.name(), view) != null) {
-          throw new IllegalStateException("two parameters are named " + spec.name());
-        }
-        offset += count;
+      for (Parameter parameter : ordered) {
+        byName.put(parameter.name(), keep(view(parameter, offset)));
+        offset += parameter.count();
       }
     }
   }
 
-  /** Parameters with fresh values, the same for the same seed, on whatever device. */
-  static Parameters create(List<Spec> specs, long seed, TorchDevice device) {
-    Parameters parameters = new Parameters(specs, true, device);
-    try (PointerScope scope = new PointerScope();
+  /** A part of the values, with the same part of the gradients as its gradient. */
+  private Tensor view(Parameter parameter, long offset) {
+    long count = parameter.count();
+    long[] shape = parameter.shape();
+    Tensor view = values.narrow(0, offset, count).view(shape).detach();
+    if (gradients != null) {
+      view.set_requires_grad(true);
+      view.mutable_grad().put(gradients.narrow(0, offset, count).view(shape).detach());
+    }
+    return view;
+  }
+
+  /**
+   * Gives the parameters that were declared, and what was joined of them, this memory; constants
+   * theirs.
+   */
+  private Parameters bind(ParameterScope scope, TorchDevice device) {
+    Map<String, Long> offsets = new HashMap<>();
+    long offset = 0;
+    for (var entry : byName.entrySet()) {
+      offsets.put(entry.getKey(), offset);
+      offset += entry.getValue().numel();
+    }
+    try (PointerScope pointers = new PointerScope();
+        AutoGradMode off = new AutoGradMode(false)) {
+      for (Parameter parameter : scope.declared().values()) {
+        parameter.bind(byName.get(parameter.name()));
+        bound.add(parameter);
+      }
+      for (Parameter joined : scope.joined()) {
+        joined.bind(view(joined, offsets.get(joined.parts().getFirst().name())));
+        bound.add(joined);
+      }
+      for (ParameterScope.Constant constant : scope.constants()) {
+        Parameter parameter = constant.parameter();
+        parameter.bind(device.floats(constant.values(), parameter.shape()));
+        bound.add(parameter);
+      }
+    }
+    return this;
+  }
+
+  /** Fresh values for what was declared, the same for the same seed, on whatever device. */
+  static Parameters create(ParameterScope scope, long seed, TorchDevice device) {
+    Parameters parameters =
+        new Parameters(scope.declared().values(), true, device).bind(scope, device);
+    try (PointerScope pointers = new PointerScope();
         AutoGradMode off = new AutoGradMode(false)) {
       torch.manual_seed(seed);
-      for (Spec spec : specs) {
-        Tensor view = parameters.get(spec.name());
-        switch (spec.start()) {
-          case ZEROS -> {}
-          case ONES -> view.fill_(new org.bytedeco.pytorch.Scalar(1.0));
-          case NORMAL -> fill(view, 0.02);
-          case FAN_IN -> fill(view, Math.sqrt(2.0 * spec.shape()[0] / Math.max(1, spec.count())));
-          case XAVIER -> fill(view, Math.sqrt(2.0 / (spec.shape()[0] + spec.shape()[1])));
+      for (Parameter parameter : parameters.declared) {
+        double deviation = parameter.start().deviation(parameter.shape());
+        if (deviation > 0) {
+          Tensor drawn = torch.randn(parameter.shape()).mul(new Scalar(deviation));
+          parameter.value().copy_(drawn);
+        } else if (parameter.start() == Start.ONES) {
+          parameter.value().fill_(new Scalar(1.0));
         }
       }
     }
     return parameters;
   }
 
-  private static void fill(Tensor view, double deviation) {
-    view.copy_(torch.randn(Torch.shape(view)).mul(new org.bytedeco.pytorch.Scalar(deviation)));
+  /** A copy without gradients, for what another network of the same kind declared. */
+  Parameters frozenCopy(ParameterScope scope, TorchDevice device) {
+    return new Parameters(scope.declared().values(), false, device)
+        .bind(scope, device)
+        .copyOf(this);
   }
 
-  /** A copy without gradients, on a device. */
-  static Parameters frozenCopy(List<Spec> specs, Parameters source, TorchDevice device) {
-    Parameters copy = new Parameters(specs, false, device);
+  /** A copy on the host without gradients, which no network works with. */
+  Parameters hostCopy() {
+    return new Parameters(declared, false, TorchDevice.CPU).copyOf(this);
+  }
+
+  private Parameters copyOf(Parameters source) {
     try (AutoGradMode off = new AutoGradMode(false)) {
-      copy.values.copy_(source.values);
+      values.copy_(source.values());
     }
-    return copy;
+    return this;
   }
 
   private static Tensor keep(Tensor tensor) {
@@ -111,26 +139,27 @@ public final class Parameters implements AutoCloseable {
     return tensor;
   }
 
-  Tensor get(String name) {
-    Tensor tensor = byName.get(name);
-    if (tensor == null) {
-      throw new IllegalArgumentException("there is no parameter named " + name);
+  private void open() {
+    if (closed) {
+      throw new IllegalStateException("the model is closed");
     }
-    return tensor;
   }
 
   /** Every parameter by name; views that live as long as this object. */
   public Map<String, Tensor> byName() {
-    return java.util.Collections.unmodifiableMap(byName);
+    open();
+    return Collections.unmodifiableMap(byName);
   }
 
   /** All values, those under weight decay first. */
   public Tensor values() {
+    open();
     return values;
   }
 
   /** All gradients, in the order of {@link #values}. */
   public Tensor gradients() {
+    open();
     if (gradients == null) {
       throw new IllegalStateException("these parameters are not trained");
     }
@@ -139,23 +168,26 @@ public final class Parameters implements AutoCloseable {
 
   /** How many of the values are under weight decay. */
   public long decayed() {
+    open();
     return decayed;
   }
 
   /** How many values there are. */
   public long count() {
-    return values.numel();
+    return values().numel();
   }
 
   @Override
   public void close() {
-    if (!closed) {
-      closed = true;
-      byName.values().forEach(Pointer::releaseReference);
-      values.releaseReference();
-      if (gradients != null) {
-        gradients.releaseReference();
-      }
+    if (closed) {
+      return;
+    }
+    closed = true;
+    bound.forEach(Parameter::release);
+    byName.values().forEach(Pointer::releaseReference);
+    values.releaseReference();
+    if (gradients != null) {
+      gradients.releaseReference();
     }
   }
 }

@@ -115,9 +115,10 @@ class MiniLmParityTest {
     float[] actual;
     try (PointerScope scope = new PointerScope();
         AutoGradMode off = new AutoGradMode(false)) {
-      Tensor attends = Torch.longs(tokens.mask(), shape).ne(new Scalar(0));
+      Tensor attentionMask = Torch.longs(tokens.mask(), shape).ne(new Scalar(0));
       actual =
-          Torch.toFloats(model.network().encodeText(Torch.longs(tokens.ids(), shape), attends));
+          Torch.toFloats(
+              model.network().encodeText(Torch.longs(tokens.ids(), shape), attentionMask));
     }
     double worst = 0;
     for (int i = 0; i < expected.length; i++) {

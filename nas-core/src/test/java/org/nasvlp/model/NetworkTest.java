@@ -96,8 +96,8 @@ class NetworkTest {
       int length = tokens.length();
       int d = 16;
       Tensor ids = Torch.longs(tokens.ids(), 1, length);
-      Tensor attends = Torch.longs(tokens.mask(), 1, length).ne(new Scalar(0));
-      float[] actual = Torch.toFloats(model.network().encodeText(ids, attends));
+      Tensor attentionMask = Torch.longs(tokens.mask(), 1, length).ne(new Scalar(0));
+      float[] actual = Torch.toFloats(model.network().encodeText(ids, attentionMask));
 
       Reference reference = Reference.of(model, "", 1e-12);
       double[][] x = new double[length][];

@@ -1,0 +1,111 @@
+package org.nasvlp.model;
+
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Map;
+import java.util.TreeMap;
+import org.nasvlp.checkpoint.Safetensors;
+import org.nasvlp.dictionary.VisualDictionary;
+import org.nasvlp.kernels.CodebookState;
+
+/** A checkpoint's dictionary.safetensors. */
+final class DictionaryFile {
+  static final String NAME = "dictionary.safetensors";
+
+  private DictionaryFile() {}
+
+  /**
+   * Reads a dictionary of k codewords of width d.
+   *
+   * @throws IOException naming the file, if it is damaged or holds another one
+   */
+  static VisualDictionary.Saved read(Path file, int k, int d) throws IOException {
+    try (Arena arena = Arena.ofConfined()) {
+      Map<String, Safetensors.Entry> found = Safetensors.read(file, arena);
+      float[] codewords =
+          entry(file, found, "codewords", Safetensors.Type.F32, k, d)
+              .toArray(ValueLayout.JAVA_FLOAT);
+      double[] n =
+          entry(file, found, "n", Safetensors.Type.F64, k).toArray(ValueLayout.JAVA_DOUBLE);
+      float[] m =
+          entry(file, found, "m", Safetensors.Type.F32, k, d).toArray(ValueLayout.JAVA_FLOAT);
+      int[] dead =
+          entry(file, found, "dead_steps", Safetensors.Type.I32, k).toArray(ValueLayout.JAVA_INT);
+      Safetensors.Entry lists = found.get("neighbours");
+      int[] neighbours = new int[0];
+      int neighbourCount = 0;
+      if (lists != null) {
+        neighbourCount = (int) lists.shape()[1];
+        neighbours =
+            entry(file, found, "neighbours", Safetensors.Type.I32, k, neighbourCount)
+                .toArray(ValueLayout.JAVA_INT);
+      }
+      long restarts =
+          entry(file, found, "restarts", Safetensors.Type.I64, 1).get(ValueLayout.JAVA_LONG, 0);
+      long[] epochCounts =
+          entry(file, found, "epoch_counts", Safetensors.Type.I64, k)
+              .toArray(ValueLayout.JAVA_LONG);
+      return new VisualDictionary.Saved(
+          new CodebookState(codewords, n, m, dead), neighbours, neighbourCount, restarts, epochCounts);
+    }
+  }
+
+  private static MemorySegment entry(
+      Path file,
+      Map<String, Safetensors.Entry> found,
+      String name,
+      Safetensors.Type type,
+      long... shape)
+      throws IOException {
+    Safetensors.Entry entry = found.get(name);
+    if (entry == null || entry.type() != type || !Arrays.equals(entry.shape(), shape)) {
+      throw new IOException(
+          file
+              + " does not fit the checkpoint's configuration: "
+              + name
+              + (entry == null
+                  ? " is missing"
+                  : " is " + entry.type() + " " + Arrays.toString(entry.shape()))
+              + ", expected "
+              + type
+              + " "
+              + Arrays.toString(shape));
+    }
+    // Copied: a mapped file promises no more than byte alignment.
+    MemorySegment copy = MemorySegment.ofArray(new long[(int) ((entry.data().byteSize() + 7) / 8)]);
+    return copy.asSlice(0, entry.data().byteSize()).copyFrom(entry.data());
+  }
+
+  /** Writes a dictionary of k codewords of width d. */
+  static void write(Path file, VisualDictionary.Saved saved, long k, long d) throws IOException {
+    CodebookState codebook = saved.codebook();
+    Map<String, Safetensors.Entry> state = new TreeMap<>();
+    state.put(
+        "codewords",
+        entry(Safetensors.Type.F32, MemorySegment.ofArray(codebook.codewords()), k, d));
+    state.put("m", entry(Safetensors.Type.F32, MemorySegment.ofArray(codebook.m()), k, d));
+    state.put("n", entry(Safetensors.Type.F64, MemorySegment.ofArray(codebook.n()), k));
+    state.put(
+        "dead_steps", entry(Safetensors.Type.I32, MemorySegment.ofArray(codebook.deadSteps()), k));
+    if (saved.neighbourCount() > 0) {
+      MemorySegment neighbours = MemorySegment.ofArray(saved.neighbours());
+      state.put("neighbours", entry(Safetensors.Type.I32, neighbours, k, saved.neighbourCount()));
+    }
+    state.put(
+        "epoch_counts", entry(Safetensors.Type.I64, MemorySegment.ofArray(saved.epochCounts()), k));
+    long[] restarts = {saved.restarts()};
+    state.put("restarts", entry(Safetensors.Type.I64, MemorySegment.ofArray(restarts), 1));
+    Safetensors.write(file, state);
+  }
+
+  private static Safetensors.Entry entry(
+      Safetensors.Type type, MemorySegment array, long... shape) {
+    // A ByteBuffer view, which writing needs, exists for byte arrays and native memory only.
+    return new Safetensors.Entry(
+        type, shape, MemorySegment.ofArray(array.toArray(ValueLayout.JAVA_BYTE)));
+  }
+}

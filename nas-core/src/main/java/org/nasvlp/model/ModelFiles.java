@@ -1,0 +1,136 @@
+package org.nasvlp.model;
+
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.Arrays;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Tensor;
+import org.nasvlp.checkpoint.Safetensors;
+import org.nasvlp.config.NasConfig;
+import org.nasvlp.data.text.CaptionTokenizer;
+import org.nasvlp.internal.Torch;
+
+/** The files that a model's parts are kept in: a checkpoint's, and exported weights. */
+final class ModelFiles {
+  /** Under which an exported file carries its configuration and its tokenizer, as JSON. */
+  static final String CONFIG_METADATA = "nas_config";
+
+  static final String TOKENIZER_METADATA = "nas_tokenizer";
+
+  private static final String CONFIG = "config.json";
+  private static final String TOKENIZER = "tokenizer.json";
+  private static final String PARAMETERS = "model.safetensors";
+
+  private ModelFiles() {}
+
+  static NasConfig readConfig(Path checkpoint) throws IOException {
+    Path file = checkpoint.resolve(CONFIG);
+    try {
+      return NasConfig.fromJson(Files.readString(file), file.toString());
+    } catch (IllegalArgumentException e) {
+      throw new IOException(e.getMessage(), e);
+    }
+  }
+
+  static CaptionTokenizer readTokenizer(Path checkpoint, int textTokens) throws IOException {
+    return CaptionTokenizer.load(checkpoint.resolve(TOKENIZER), textTokens);
+  }
+
+  static void write(Path checkpoint, NasConfig config, CaptionTokenizer tokenizer)
+      throws IOException {
+    Files.writeString(checkpoint.resolve(CONFIG), config.toJson());
+    Files.writeString(checkpoint.resolve(TOKENIZER), tokenizer.json());
+  }
+
+  /**
+   * Replaces all parameters by a checkpoint's; none if they do not fit.
+   *
+   * @throws IOException naming file and parameter, if they do not
+   */
+  static void readParameters(Path checkpoint, Parameters parameters) throws IOException {
+    Path file = checkpoint.resolve(PARAMETERS);
+    Map<String, Tensor> own = parameters.byName();
+    try (Arena arena = Arena.ofConfined()) {
+      Map<String, Safetensors.Entry> found = Safetensors.read(file, arena);
+      TreeSet<String> missing = new TreeSet<>(own.keySet());
+      missing.removeAll(found.keySet());
+      TreeSet<String> unexpected = new TreeSet<>(found.keySet());
+      unexpected.removeAll(own.keySet());
+      if (!missing.isEmpty() || !unexpected.isEmpty()) {
+        throw new IOException(
+            file
+                + " holds another architecture: missing "
+                + missing
+                + ", unexpected "
+                + unexpected);
+      }
+      for (var parameter : own.entrySet()) {
+        Safetensors.Entry entry = found.get(parameter.getKey());
+        long[] shape = Torch.shape(parameter.getValue());
+        if (entry.type() != Safetensors.Type.F32 || !Arrays.equals(entry.shape(), shape)) {
+          throw new IOException(
+              file
+                  + " holds another architecture: "
+                  + parameter.getKey()
+                  + " is "
+                  + entry.type()
+                  + " "
+                  + Arrays.toString(entry.shape())
+                  + ", the model's is F32 "
+                  + Arrays.toString(shape));
+        }
+      }
+      for (var parameter : own.entrySet()) {
+        Torch.copyInto(parameter.getValue(), found.get(parameter.getKey()).data());
+      }
+    }
+  }
+
+  static void writeParameters(Path checkpoint, Parameters parameters) throws IOException {
+    try (PointerScope scope = new PointerScope()) {
+      Safetensors.write(checkpoint.resolve(PARAMETERS), tensors(parameters));
+    }
+  }
+
+  /** The parameters by name: live memory on the host, else copies in the caller's scope. */
+  private static Map<String, Safetensors.Entry> tensors(Parameters parameters) {
+    Map<String, Safetensors.Entry> tensors = new TreeMap<>();
+    for (var parameter : parameters.byName().entrySet()) {
+      Tensor value = parameter.getValue();
+      tensors.put(
+          parameter.getKey(),
+          new Safetensors.Entry(
+              Safetensors.Type.F32, Torch.shape(value), Torch.segment(Torch.host(value))));
+    }
+    return tensors;
+  }
+
+  /** Writes parameters, configuration and tokenizer into one file: whole, or not at all. */
+  static void export(Path file, Parameters parameters, NasConfig config, CaptionTokenizer tokenizer)
+      throws IOException {
+    if (Files.exists(file)) {
+      throw new FileAlreadyExistsException(
+          file.toString(), null, "exists already; name another file, or remove this one");
+    }
+    Path target = file.toAbsolutePath();
+    Path temporary = target.resolveSibling("." + target.getFileName() + ".writing");
+    Files.createDirectories(temporary.getParent());
+    Files.deleteIfExists(temporary);
+    Map<String, String> metadata =
+        Map.of(
+            "format", "pt", CONFIG_METADATA, config.toJson(), TOKENIZER_METADATA, tokenizer.json());
+    try (PointerScope scope = new PointerScope()) {
+      Safetensors.write(temporary, tensors(parameters), metadata);
+      Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE);
+    } finally {
+      Files.deleteIfExists(temporary);
+    }
+  }
+}

@@ -1,0 +1,199 @@
+package org.nasvlp.model;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatCode;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.nasvlp.config.NasConfig;
+import org.nasvlp.data.image.RgbImage;
+import org.nasvlp.data.text.CaptionTokenizer;
+import org.nasvlp.internal.Torch;
+import org.nasvlp.scoring.Embedder;
+import org.nasvlp.scoring.ImageTextScorer;
+import org.nasvlp.train.Shapes;
+
+class NasModelTest {
+  private static final int D = 16;
+  private static final List<RgbImage> IMAGES = List.of(new RgbImage(16, 16, new byte[3 * 256]));
+  private static final List<String> CAPTIONS = List.of("red bar");
+
+  @TempDir Path folder;
+
+  private static NasConfig config() {
+    return NasConfig.fromJson(
+        """
+        {"model":{"imageSize":16,"patchSize":4,"width":16,"heads":2,"imageLayers":1,
+        "textLayers":1,"fusionLayers":1,"projection":8,"textTokens":8},
+        "dictionary":{"codewords":40},"objective":{"queue":0,"mvmWeight":1}}
+        """,
+        "test");
+  }
+
+  private static NasModel started(CaptionTokenizer tokenizer) {
+    NasModel model = NasModel.create(config(), tokenizer);
+    float[] tokens = new float[50 * D];
+    for (int i = 0; i < tokens.length; i++) {
+      tokens[i] = (float) Math.sin(0.7 * i);
+    }
+    model.startDictionary(tokens);
+    return model;
+  }
+
+  @Test
+  void everyUseAfterCloseIsRefused() throws IOException {
+    Path checkpoint = Files.createDirectory(folder.resolve("checkpoint"));
+    try (CaptionTokenizer tokenizer = Shapes.tokenizer(folder, 8);
+        PointerScope scope = new PointerScope()) {
+      NasModel model = started(tokenizer);
+      model.write(checkpoint);
+      Embedder embedder = model.embedder();
+      ImageTextScorer itc = model.itcScorer();
+      ImageTextScorer itm = model.itmScorer();
+      Network network = model.network();
+      Parameters parameters = model.parameters();
+      Tensor pixels = Torch.zeros(1, 3, 16, 16);
+      Tensor ids = Torch.longs(new long[] {2, 3}, 1, 2);
+      Tensor mask = ids.ne(new Scalar(0));
+      Tensor cls = Torch.zeros(1, D);
+      Tensor tokens = Torch.zeros(1, 16, D);
+      Network.ImageContext context = network.imageContext(network.fusionInput(cls, tokens));
+
+      model.close();
+      Map<String, ThrowingCallable> uses = new LinkedHashMap<>();
+      uses.put("encodeImage", () -> model.encodeImage(IMAGES));
+      uses.put("encodeText", () -> model.encodeText(CAPTIONS));
+      uses.put("score", () -> model.score(IMAGES.getFirst(), CAPTIONS));
+      uses.put("embedder", model::embedder);
+      uses.put("itcScorer", model::itcScorer);
+      uses.put("itmScorer", model::itmScorer);
+      uses.put("images of an embedder", () -> embedder.images(IMAGES));
+      uses.put("texts of an embedder", () -> embedder.texts(CAPTIONS));
+      uses.put("an ITC scorer", () -> itc.score(IMAGES, CAPTIONS, new int[1], new int[1]));
+      uses.put("an ITM scorer", () -> itm.score(IMAGES, CAPTIONS, new int[1], new int[1]));
+      uses.put("dictionary", () -> model.dictionary().health());
+      uses.put("startDictionary", () -> model.startDictionary(new float[50 * D]));
+      uses.put("tokenizer", model::tokenizer);
+      uses.put("network", model::network);
+      uses.put("parameters", model::parameters);
+      uses.put("momentumCopy", model::momentumCopy);
+      uses.put("read", () -> model.read(checkpoint));
+      uses.put("write", () -> model.write(checkpoint));
+      uses.put("exportWeights", () -> model.exportWeights(folder.resolve("out.safetensors")));
+      uses.put(
+          "importWeights",
+          () -> model.importWeights(PretrainedWeights.none().withModel(checkpoint)));
+      uses.put("values", parameters::values);
+      uses.put("gradients", parameters::gradients);
+      uses.put("byName", parameters::byName);
+      uses.put("count", parameters::count);
+      uses.put("decayed", parameters::decayed);
+      uses.put("network.encodeImage", () -> network.encodeImage(pixels));
+      uses.put("network.recomputedImage", () -> network.recomputedImage(pixels));
+      uses.put("network.encodeText", () -> network.encodeText(ids, mask));
+      uses.put("network.projectImage", () -> network.projectImage(cls));
+      uses.put("network.projectText", () -> network.projectText(cls));
+      uses.put("network.fusionInput", () -> network.fusionInput(cls, tokens));
+      uses.put("network.imageContext", () -> network.imageContext(tokens));
+      uses.put(
+          "network.fuse",
+          () -> network.fuse(context, Torch.index(new int[1]), Torch.zeros(1, 2, D), mask));
+      uses.put("network.matchLogits", () -> network.matchLogits(cls));
+      uses.put("network.maskedLogits", () -> network.maskedLogits(cls));
+      uses.put("network.maskTokens", () -> network.maskTokens(tokens, Torch.zeros(1, 16).ne(cls)));
+      uses.put("network.codeLogits", () -> network.codeLogits(cls, Torch.zeros(40, D)));
+      uses.put("network.temperature", network::temperature);
+      uses.put("network.clampTemperature", () -> network.clampTemperature(0.1, 1));
+      uses.forEach(
+          (name, use) ->
+              assertThatThrownBy(use)
+                  .as(name)
+                  .isInstanceOf(IllegalStateException.class)
+                  .hasMessage("the model is closed"));
+      assertThat(folder.resolve("out.safetensors")).doesNotExist();
+      assertThat(model.config()).isEqualTo(config());
+      assertThatCode(model::close).doesNotThrowAnyException();
+    }
+  }
+
+  @Test
+  void aLoadedModelClosesItsTokenizer() throws IOException {
+    Path checkpoint = Files.createDirectory(folder.resolve("step-00000001"));
+    try (CaptionTokenizer tokenizer = Shapes.tokenizer(folder, 8);
+        NasModel model = started(tokenizer)) {
+      model.write(checkpoint);
+      float[][] expected = model.encodeText(CAPTIONS);
+      NasModel loaded = NasModel.load(checkpoint);
+      assertThat(loaded.encodeText(CAPTIONS)).isDeepEqualTo(expected);
+      loaded.close();
+      loaded.close();
+      assertThatThrownBy(() -> loaded.encodeText(CAPTIONS))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessage("the model is closed");
+      assertThat(model.encodeText(CAPTIONS)).isDeepEqualTo(expected);
+    }
+  }
+
+  /** Threads that score while another closes get all of a result, or the refusal. */
+  @Test
+  void closingWaitsForWhatIsUnderWay() throws Exception {
+    try (CaptionTokenizer tokenizer = Shapes.tokenizer(folder, 8);
+        ExecutorService threads = Executors.newFixedThreadPool(3)) {
+      for (int round = 0; round < 5; round++) {
+        NasModel model = started(tokenizer);
+        double[] expected = model.score(IMAGES.getFirst(), CAPTIONS);
+        CountDownLatch working = new CountDownLatch(3);
+        Callable<Integer> work =
+            () -> {
+              int results = 0;
+              try {
+                while (true) {
+                  assertThat(model.score(IMAGES.getFirst(), CAPTIONS)).isEqualTo(expected);
+                  if (++results == 1) {
+                    working.countDown();
+                  }
+                }
+              } catch (IllegalStateException e) {
+                assertThat(e).hasMessage("the model is closed");
+                return results;
+              }
+            };
+        List<Future<Integer>> running = new ArrayList<>();
+        for (int i = 0; i < 3; i++) {
+          running.add(threads.submit(work));
+        }
+        working.await();
+        model.close();
+        for (Future<Integer> thread : running) {
+          assertThat(get(thread)).isPositive();
+        }
+      }
+    }
+  }
+
+  private static int get(Future<Integer> future) throws InterruptedException {
+    try {
+      return future.get();
+    } catch (ExecutionException e) {
+      throw new AssertionError(e.getCause());
+    }
+  }
+}
