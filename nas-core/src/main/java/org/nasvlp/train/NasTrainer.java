@@ -54,6 +54,8 @@ import org.nasvlp.model.WeightReport;
 import org.nasvlp.negatives.NegativeTextAugmentation;
 import org.nasvlp.negatives.NvaTrace;
 import org.nasvlp.negatives.TextEditor;
+import org.nasvlp.objective.FeatureQueue;
+import org.nasvlp.objective.Objective;
 import org.nasvlp.random.Draws;
 import org.nasvlp.scoring.ImageTextScorer;
 import tools.jackson.core.JacksonException;
@@ -106,6 +108,7 @@ public final class NasTrainer {
   private final int threads;
   private final int traceEvery;
   private final TextEditor.@Nullable Factory textEditor;
+  private final List<Objective> objectives;
   private final List<TrainingListener> listeners;
   private volatile boolean stopRequested;
   private boolean started;
@@ -122,6 +125,7 @@ public final class NasTrainer {
     this.threads = builder.threads;
     this.traceEvery = builder.traceEvery;
     this.textEditor = builder.textEditor;
+    this.objectives = List.copyOf(builder.objectives);
     this.listeners = List.copyOf(builder.listeners);
   }
 
@@ -143,6 +147,7 @@ public final class NasTrainer {
     private int threads = Runtime.getRuntime().availableProcessors();
     private int traceEvery;
     private TextEditor.@Nullable Factory textEditor;
+    private final List<Objective> objectives = new ArrayList<>();
     private final List<TrainingListener> listeners = new ArrayList<>();
 
     private Builder() {}
@@ -251,6 +256,18 @@ public final class NasTrainer {
         throw new IllegalArgumentException("traceEvery is " + value + ": it must not be negative");
       }
       traceEvery = value;
+      return this;
+    }
+
+    /**
+     * Adds a loss of the program's own to those of the configuration. It is reported and logged by
+     * its name. The object serves one run.
+     *
+     * @throws IllegalArgumentException if the library or another objective has its name
+     */
+    public Builder objective(Objective value) {
+      Objectives.checkName(value.name(), objectives);
+      objectives.add(value);
       return this;
     }
 
@@ -393,7 +410,8 @@ public final class NasTrainer {
     Kernels.setThreads(threads);
     long begin = System.nanoTime();
     try (NasModel model = newModel(previous.orElse(null));
-        TrainingStep step = new TrainingStep(config, model, textNegatives(), stepsPerEpoch())) {
+        TrainingStep step =
+            new TrainingStep(config, model, textNegatives(), stepsPerEpoch(), objectives)) {
       Run run = new Run(model, step, begin);
       if (previous.isPresent()) {
         run.restore(previous.get());
