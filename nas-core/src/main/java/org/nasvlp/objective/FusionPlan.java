@@ -174,6 +174,11 @@ public final class FusionPlan {
       rows += pairs.count();
     }
     TorchDevice device = TorchDevice.of(features.imageCls());
+    if (rows == 0) {
+      Tensor captions = features.captions().features();
+      return new Forward(
+          this, device.zeros(0, captions.size(1), captions.size(2)), device.zeros(0, 2));
+    }
     int[] imageOf = all.stream().flatMapToInt(pairs -> IntStream.of(pairs.images)).toArray();
     int[] textOf = all.stream().flatMapToInt(pairs -> IntStream.of(pairs.texts)).toArray();
     Network.ImageContext context =

@@ -6,34 +6,78 @@ import java.util.stream.IntStream;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
+import org.nasvlp.config.NasConfig;
+import org.nasvlp.data.Batch;
 import org.nasvlp.data.text.CaptionTokenizer;
 import org.nasvlp.data.text.TokenizedCaptions;
 import org.nasvlp.internal.Torch;
 import org.nasvlp.internal.TorchDevice;
+import org.nasvlp.model.NasModel;
 import org.nasvlp.model.Network;
+import org.nasvlp.negatives.NegativeTextAugmentation;
 import org.nasvlp.negatives.NegativeTextAugmentation.HardNegativeCaptions;
 import org.nasvlp.objective.CaptionPlan;
 import org.nasvlp.objective.EncodedCaptions;
 import org.nasvlp.objective.MaskedCaptions;
+import org.nasvlp.train.ImageEncoder.EncodedImages;
 
-/** Encodes a batch's captions and those that objectives asked for, all in one pass. */
+/**
+ * Encodes a batch's captions and those that objectives asked for, all in one pass, and draws the
+ * hard negatives among them.
+ */
 final class CaptionEncoder {
   private final Network network;
   private final CaptionTokenizer tokenizer;
   private final TorchDevice device;
+  private final @Nullable NegativeTextAugmentation augmentation;
+  private final @Nullable WordProposals proposals;
 
-  CaptionEncoder(Network network, CaptionTokenizer tokenizer, TorchDevice device) {
-    this.network = network;
-    this.tokenizer = tokenizer;
+  /**
+   * @param augmentation makes hard negative captions; null if the configuration makes none
+   */
+  CaptionEncoder(
+      NasConfig config,
+      NasModel model,
+      @Nullable NegativeTextAugmentation augmentation,
+      TorchDevice device) {
+    this.network = model.network();
+    this.tokenizer = model.tokenizer();
     this.device = device;
+    this.augmentation = augmentation;
+    this.proposals =
+        augmentation != null && config.nta().wordShare() > 0
+            ? new WordProposals(network, tokenizer)
+            : null;
   }
 
   /**
-   * Encodes the true captions, the masked ones and the hard negatives, padded to the longest.
+   * Hard negative captions, some of words that the masked-language head proposes for the images.
    *
-   * @param negatives of the batch; null if none were asked for
+   * @throws TrainingException if the configuration makes none
    */
-  EncodedCaptions encode(CaptionPlan plan, @Nullable HardNegativeCaptions negatives) {
+  private HardNegativeCaptions draw(Batch batch, EncodedImages images, StepClock clock) {
+    if (augmentation == null) {
+      throw new TrainingException(
+          "an objective asks for hard negative captions, which this configuration does not make:"
+              + " set nta.enabled");
+    }
+    if (proposals == null) {
+      return augmentation.draw(batch);
+    }
+    List<List<String>> proposed =
+        proposals.propose(
+            batch.captions(),
+            augmentation.wordsToPropose(batch),
+            images.cls(),
+            images.fusionTokens());
+    clock.mark("word proposals");
+    return augmentation.draw(batch, proposed);
+  }
+
+  /** Encodes the true captions, the masked ones and the hard negatives, padded to the longest. */
+  EncodedCaptions encode(CaptionPlan plan, EncodedImages images, StepClock clock) {
+    HardNegativeCaptions negatives =
+        plan.wantsHardNegatives() ? draw(plan.batch(), images, clock) : null;
     TokenizedCaptions captions = plan.batch().tokens();
     int size = captions.rows();
     long pad = tokenizer.padId();

@@ -3,19 +3,15 @@ package org.nasvlp.train;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.stream.IntStream;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
-import org.nasvlp.config.ModelConfig.FusionInput;
 import org.nasvlp.config.NasConfig;
 import org.nasvlp.data.Batch;
-import org.nasvlp.dictionary.VisualDictionary;
 import org.nasvlp.internal.TorchDevice;
 import org.nasvlp.model.NasModel;
 import org.nasvlp.model.Network;
 import org.nasvlp.negatives.NegativeTextAugmentation;
-import org.nasvlp.negatives.NegativeTextAugmentation.HardNegativeCaptions;
 import org.nasvlp.objective.CaptionPlan;
 import org.nasvlp.objective.EncodedCaptions;
 import org.nasvlp.objective.Features;
@@ -23,7 +19,7 @@ import org.nasvlp.objective.Forward;
 import org.nasvlp.objective.FusionPlan;
 import org.nasvlp.objective.MomentumFeatures;
 import org.nasvlp.objective.Objective;
-import org.nasvlp.objective.PatchCodes;
+import org.nasvlp.train.ImageEncoder.EncodedImages;
 
 /**
  * The forward pass of a batch: encodes images and captions, looks the patch tokens' codes up, fuses
@@ -31,14 +27,11 @@ import org.nasvlp.objective.PatchCodes;
  * thread-safe.
  */
 final class ForwardPass {
-  private final NasConfig config;
   private final NasModel model;
   private final Network network;
-  private final TorchDevice device;
   private final List<Objective> objectives;
   private final @Nullable MomentumEncoders momentum;
-  private final @Nullable NegativeTextAugmentation textNegatives;
-  private final @Nullable WordProposals proposals;
+  private final ImageEncoder imageEncoder;
   private final CaptionEncoder captionEncoder;
 
   /**
@@ -52,18 +45,17 @@ final class ForwardPass {
       List<Objective> objectives,
       @Nullable MomentumEncoders momentum,
       @Nullable NegativeTextAugmentation textNegatives) {
-    this.config = config;
+    TorchDevice device = TorchDevice.of(model.parameters().values());
     this.model = model;
     this.network = model.network();
-    this.device = TorchDevice.of(model.parameters().values());
     this.objectives = List.copyOf(objectives);
     this.momentum = momentum;
-    this.textNegatives = textNegatives;
-    this.proposals =
-        textNegatives != null && config.nta().wordShare() > 0
-            ? new WordProposals(network, model.tokenizer())
-            : null;
-    this.captionEncoder = new CaptionEncoder(network, model.tokenizer(), device);
+    this.imageEncoder = new ImageEncoder(config, model, device);
+    this.captionEncoder = new CaptionEncoder(config, model, textNegatives, device);
+  }
+
+  ImageEncoder images() {
+    return imageEncoder;
   }
 
   /**
@@ -93,12 +85,6 @@ final class ForwardPass {
     }
   }
 
-  /** B x 3 x S x S of a batch. */
-  Tensor images(Batch batch) {
-    int size = config.model().imageSize();
-    return device.floats(batch.images(), batch.keys().length, 3, size, size);
-  }
-
   /**
    * Runs a batch forward, within the caller's scope.
    *
@@ -107,34 +93,18 @@ final class ForwardPass {
    * @param draw number of the batch in the run, which randomness depends on
    */
   Result run(Batch batch, int step, long steps, int draw, StepClock clock) {
-    Map<String, Integer> hardNegatives = new LinkedHashMap<>();
-    Tensor images = images(batch);
-    Network.Recomputed recomputed =
-        config.training().gradientCheckpointing() ? network.recomputedImage(images) : null;
-    Tensor encoded = recomputed != null ? recomputed.features() : network.encodeImage(images);
-    Tensor imageCls = encoded.select(1, 0);
-    Tensor patches = encoded.narrow(1, 1, config.model().patchTokens()).contiguous();
-    clock.mark("image encoder");
-
-    VisualDictionary dictionary = model.dictionary();
-    Tensor codes = dictionary.lookup(patches.detach());
-    Tensor fusionTokens = fusionTokens(config, dictionary, patches, codes);
-    clock.mark("dictionary");
+    EncodedImages images = imageEncoder.encode(batch, clock);
 
     CaptionPlan asked = new CaptionPlan(batch, step, steps, draw);
     objectives.forEach(objective -> objective.captions(asked));
-    HardNegativeCaptions negatives = null;
-    if (asked.wantsHardNegatives()) {
-      negatives = negativeCaptions(batch, imageCls, fusionTokens, clock);
-      hardNegatives.put("nta", negatives.count());
-    }
-    EncodedCaptions captions = captionEncoder.encode(asked, negatives);
+    EncodedCaptions captions = captionEncoder.encode(asked, images, clock);
     Tensor textCls = captions.cls();
     clock.mark("text encoder");
 
-    Tensor imageEmbeddings = network.projectImage(imageCls);
+    Tensor imageEmbeddings = network.projectImage(images.cls());
     Tensor textEmbeddings = network.projectText(textCls);
-    MomentumFeatures slow = momentum == null ? null : momentum.encode(images, captions, step);
+    MomentumFeatures momentumFeatures =
+        momentum == null ? null : momentum.encode(images.pixels(), captions, step);
     clock.mark("momentum encoders");
 
     Features features =
@@ -143,53 +113,27 @@ final class ForwardPass {
             step,
             steps,
             draw,
-            imageCls,
-            patches,
-            new PatchCodes(codes),
-            fusionTokens,
+            images.cls(),
+            images.patchTokens(),
+            images.codes(),
+            images.fusionTokens(),
             captions,
             imageEmbeddings,
             textEmbeddings,
             network.temperature(),
-            slow,
-            dictionary);
+            momentumFeatures,
+            model.dictionary());
     FusionPlan plan = new FusionPlan(features, network);
+    if (captions.negatives() != null) {
+      plan.countHardNegatives("nta", captions.negativeRows().length);
+    }
     for (Objective objective : objectives) {
       objective.plan(plan);
       clock.mark(objective.name());
     }
-    hardNegatives.putAll(plan.hardNegatives());
     Forward forward = plan.run();
     clock.mark("fusion encoder");
-    return losses(forward, hardNegatives, recomputed, clock);
-  }
-
-  /**
-   * The patch tokens as the fusion encoder takes them; codes are looked up where none are given.
-   */
-  static Tensor fusionTokens(
-      NasConfig config, VisualDictionary dictionary, Tensor patches, @Nullable Tensor codes) {
-    if (config.model().fusionInput() != FusionInput.QUANTISED) {
-      return patches;
-    }
-    return dictionary.quantise(patches, codes != null ? codes : dictionary.lookup(patches));
-  }
-
-  private HardNegativeCaptions negativeCaptions(
-      Batch batch, Tensor imageCls, Tensor fusionTokens, StepClock clock) {
-    if (textNegatives == null) {
-      throw new TrainingException(
-          "an objective asks for hard negative captions, which this configuration does not make:"
-              + " set nta.enabled");
-    }
-    if (proposals == null) {
-      return textNegatives.draw(batch);
-    }
-    List<List<String>> proposed =
-        proposals.propose(
-            batch.captions(), textNegatives.wordsToPropose(batch), imageCls, fusionTokens);
-    clock.mark("word proposals");
-    return textNegatives.draw(batch, proposed);
+    return losses(forward, plan.hardNegatives(), images.recomputed(), clock);
   }
 
   private Result losses(
@@ -239,9 +183,5 @@ final class ForwardPass {
               .formatted(objective.name(), weight, features.step() + 1));
     }
     return weight;
-  }
-
-  static int[] range(int from, int count) {
-    return IntStream.range(from, from + count).toArray();
   }
 }

@@ -1,10 +1,12 @@
 package org.nasvlp.train;
 
+import java.util.stream.IntStream;
 import org.bytedeco.pytorch.AutoGradMode;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
-import org.jspecify.annotations.Nullable;
+import org.nasvlp.config.ModelConfig.FusionInput;
 import org.nasvlp.config.NasConfig;
+import org.nasvlp.dictionary.VisualDictionary;
 import org.nasvlp.internal.TorchDevice;
 import org.nasvlp.model.NasModel;
 import org.nasvlp.model.Network;
@@ -59,16 +61,18 @@ final class MomentumEncoders implements AutoCloseable {
     }
   }
 
-  private @Nullable Tensor maskedLogits(
-      Tensor image, Tensor text, Tensor mask, EncodedCaptions captions) {
+  private Tensor maskedLogits(Tensor image, Tensor text, Tensor mask, EncodedCaptions captions) {
     Network network = copy.network();
     int size = captions.size();
-    Tensor patches = image.narrow(1, 1, config.model().patchTokens()).contiguous();
-    Tensor tokens = ForwardPass.fusionTokens(config, model.dictionary(), patches, null);
+    Tensor tokens = ImageEncoder.patches(config, image);
+    if (config.model().fusionInput() == FusionInput.QUANTISED) {
+      VisualDictionary dictionary = model.dictionary();
+      tokens = dictionary.quantise(tokens, dictionary.lookup(tokens));
+    }
     Tensor fused =
         network.fuse(
             network.imageContext(network.fusionInput(image.select(1, 0), tokens)),
-            TorchDevice.of(image).index(ForwardPass.range(0, size)),
+            TorchDevice.of(image).index(IntStream.range(0, size).toArray()),
             text.narrow(0, captions.maskedFrom(), size),
             mask.narrow(0, captions.maskedFrom(), size));
     return network.maskedLogits(captions.atMasked(fused));

@@ -1,18 +1,15 @@
 package org.nasvlp.train;
 
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.AutoGradMode;
-import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.config.NasConfig;
 import org.nasvlp.data.Batch;
 import org.nasvlp.dictionary.WordCodes;
 import org.nasvlp.eval.ArtefactProbe;
-import org.nasvlp.internal.Torch;
 import org.nasvlp.model.NasModel;
 import org.nasvlp.negatives.NegativeTextAugmentation;
 import org.nasvlp.negatives.NvaTrace;
@@ -94,13 +91,9 @@ final class TrainingStep implements AutoCloseable {
       Map<String, Double> seconds,
       @Nullable NvaTrace trace) {}
 
-  /** Patch tokens of a batch, without gradient, to start the dictionary from. */
+  /** B·N·d patch tokens of a batch, without gradient, to start the dictionary from. */
   float[] patchTokens(Batch batch) {
-    try (PointerScope scope = new PointerScope();
-        AutoGradMode off = new AutoGradMode(false)) {
-      Tensor features = model.network().encodeImage(forward.images(batch));
-      return Torch.toFloats(features.narrow(1, 1, config.model().patchTokens()).contiguous());
-    }
+    return forward.images().patchTokens(batch);
   }
 
   /**
@@ -147,7 +140,7 @@ final class TrainingStep implements AutoCloseable {
   Outcome take(List<Batch> batches, int step, long steps, HardNegativeObserver observer) {
     objectives.negativeImages().observer(observer);
     StepClock clock = new StepClock();
-    Sums sums = new Sums(batches.size());
+    BatchSums sums = new BatchSums(batches.size());
     double norm = Double.NaN;
     for (int a = 0; a < batches.size(); a++) {
       try (PointerScope scope = new PointerScope()) {
@@ -178,42 +171,18 @@ final class TrainingStep implements AutoCloseable {
     return outcome(sums, norm, clock);
   }
 
-  /** Losses and counts over the batches of a step. */
-  private static final class Sums {
-    private final int batches;
-    private final Map<String, double[]> sums = new LinkedHashMap<>();
-    private final Map<String, Integer> hardNegatives = new LinkedHashMap<>();
-    private double loss;
-
-    Sums(int batches) {
-      this.batches = batches;
-    }
-
-    void add(ForwardPass.Result pass) {
-      loss += pass.loss() / batches;
-      pass.losses()
-          .forEach(
-              (name, value) -> {
-                double[] sum = sums.computeIfAbsent(name, key -> new double[2]);
-                sum[0] += value;
-                sum[1]++;
-              });
-      pass.hardNegatives().forEach((name, count) -> hardNegatives.merge(name, count, Integer::sum));
-    }
-
-    Map<String, Double> losses() {
-      Map<String, Double> losses = new LinkedHashMap<>();
-      sums.forEach((name, sum) -> losses.put(name, sum[0] / sum[1]));
-      return losses;
-    }
-  }
-
-  private Outcome outcome(Sums sums, double norm, StepClock clock) {
+  private Outcome outcome(BatchSums sums, double norm, StepClock clock) {
     try (PointerScope scope = new PointerScope();
         AutoGradMode off = new AutoGradMode(false)) {
       double temperature = model.network().temperature().item_double();
       return new Outcome(
-          sums.loss, sums.losses(), sums.hardNegatives, norm, temperature, clock.seconds(), null);
+          sums.loss(),
+          sums.losses(),
+          sums.hardNegatives(),
+          norm,
+          temperature,
+          clock.seconds(),
+          null);
     }
   }
 
