@@ -7,8 +7,8 @@ import java.util.List;
  *
  * @param key the sample's name in the data set
  * @param caption its caption
- * @param scores N: how relevant each patch token is ({@code NEIGHBOUR}), or how much swapping it
- *     gains for the new word ({@code WORD})
+ * @param scores N: how relevant each patch token is ({@code RELEVANCE}), or how much swapping it
+ *     gains for the new word ({@code GAIN})
  * @param swaps the tokens that were swapped, by falling score
  * @param matchBefore probability that the image matches the caption, before the swap
  * @param matchAfter the same after it

@@ -51,4 +51,22 @@ public record MaskedCaptions(long[] ids, int[] positions, long[] targets) {
     }
     return new MaskedCaptions(ids, Arrays.copyOf(positions, count), Arrays.copyOf(targets, count));
   }
+
+  /**
+   * The same with its rows padded to a greater length.
+   *
+   * @param rows how many there are
+   * @param padId id of [PAD]
+   */
+  public MaskedCaptions padTo(int rows, int newLength, long padId) {
+    int length = ids.length / rows;
+    long[] newIds = new long[rows * newLength];
+    Arrays.fill(newIds, padId);
+    for (int row = 0; row < rows; row++) {
+      System.arraycopy(ids, row * length, newIds, row * newLength, length);
+    }
+    int[] newPositions =
+        Arrays.stream(positions).map(at -> at / length * newLength + at % length).toArray();
+    return new MaskedCaptions(newIds, newPositions, targets);
+  }
 }

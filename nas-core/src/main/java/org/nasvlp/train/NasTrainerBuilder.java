@@ -18,6 +18,7 @@ import org.nasvlp.eval.FineGrainedBenchmark;
 import org.nasvlp.eval.PublishedBenchmark;
 import org.nasvlp.model.PretrainedWeights;
 import org.nasvlp.negatives.TextEditor;
+import org.nasvlp.objective.Objective;
 
 /**
  * Collects what a run needs; configuration, data set, tokenizer and output are required. Made by
@@ -37,6 +38,7 @@ public final class NasTrainerBuilder {
   private int threads = Runtime.getRuntime().availableProcessors();
   private int traceEvery;
   private TextEditor.@Nullable Factory textEditor;
+  private final List<Objective> objectives = new ArrayList<>();
   private final List<TrainingListener> listeners = new ArrayList<>();
 
   NasTrainerBuilder() {}
@@ -194,6 +196,20 @@ public final class NasTrainerBuilder {
   }
 
   /**
+   * Adds a loss of the program's own to those of the configuration. It is reported and logged by its
+   * name.
+   *
+   * @param value serves one run
+   * @return this
+   * @throws IllegalArgumentException if the library or another objective has its name
+   */
+  public NasTrainerBuilder objective(Objective value) {
+    Objectives.checkName(Objects.requireNonNull(value, "objective").name(), objectives);
+    objectives.add(value);
+    return this;
+  }
+
+  /**
    * Adds a listener, which is told after those added before.
    *
    * @param value called on the thread that runs the trainer
@@ -224,6 +240,7 @@ public final class NasTrainerBuilder {
             threads,
             traceEvery,
             textEditor,
+            List.copyOf(objectives),
             List.copyOf(listeners)));
   }
 }

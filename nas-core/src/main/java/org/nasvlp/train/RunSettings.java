@@ -10,6 +10,7 @@ import org.nasvlp.data.text.CaptionTokenizer;
 import org.nasvlp.eval.FineGrainedBenchmark;
 import org.nasvlp.model.PretrainedWeights;
 import org.nasvlp.negatives.TextEditor;
+import org.nasvlp.objective.Objective;
 
 /** What a {@link NasTrainerBuilder} was given; see there. */
 record RunSettings(
@@ -24,4 +25,5 @@ record RunSettings(
     int threads,
     int traceEvery,
     TextEditor.@Nullable Factory textEditor,
+    List<Objective> objectives,
     List<TrainingListener> listeners) {}

@@ -21,6 +21,7 @@ import org.nasvlp.data.LoaderState;
 import org.nasvlp.dictionary.WordCodes;
 import org.nasvlp.internal.Torch;
 import org.nasvlp.model.NasModel;
+import org.nasvlp.objective.FeatureQueue;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.json.JsonMapper;
 

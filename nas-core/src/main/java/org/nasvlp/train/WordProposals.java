@@ -79,8 +79,9 @@ final class WordProposals {
     try (PointerScope scope = new PointerScope();
         AutoGradMode off = new AutoGradMode(false)) {
       TorchDevice device = TorchDevice.of(imageCls);
-      Tensor attends = device.longs(texts.mask(), rows.length, length).ne(new Scalar(0));
-      Tensor text = network.encodeText(device.longs(texts.ids(), rows.length, length), attends);
+      Tensor attentionMask = device.longs(texts.mask(), rows.length, length).ne(new Scalar(0));
+      Tensor text =
+          network.encodeText(device.longs(texts.ids(), rows.length, length), attentionMask);
       Tensor images = device.index(rows);
       Tensor context =
           network.fusionInput(
@@ -90,7 +91,7 @@ final class WordProposals {
               network.imageContext(context),
               device.index(IntStream.range(0, rows.length).toArray()),
               text,
-              attends);
+              attentionMask);
       Tensor places1d = device.index(IntStream.of(found).map(i -> at[i]).toArray());
       Tensor logits =
           network.maskedLogits(fused.reshape(-1, fused.size(2)).index_select(0, places1d));

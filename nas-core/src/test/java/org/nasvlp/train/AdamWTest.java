@@ -120,19 +120,4 @@ class AdamWTest {
     assertThat(objective.softTargetsAt(50, 50)).isEqualTo(0.4);
     assertThat(objective.softTargetsAt(5000, 50)).isEqualTo(0.4);
   }
-
-  @Test
-  void hardNegativeLossesWorkedByHand() {
-    try (PointerScope scope = new PointerScope()) {
-      // [mismatch, match]: positive (0, ln 3) -> P(match) 3/4; negative (ln 4, 0) -> P(mismatch)
-      // 4/5.
-      var positive = Torch.floats(new float[] {0, (float) Math.log(3)}, 1, 2);
-      var negative = Torch.floats(new float[] {(float) Math.log(4), 0}, 1, 2);
-      assertThat(TrainingStep.hardLoss(positive, negative, HardNegativeLoss.BALANCED).item_double())
-          .isCloseTo(-0.5 * (Math.log(0.75) + Math.log(0.8)), Offset.offset(1e-6));
-      // Match logits ln 3 against 0: softmax 3/4.
-      assertThat(TrainingStep.hardLoss(positive, negative, HardNegativeLoss.PAIRWISE).item_double())
-          .isCloseTo(-Math.log(0.75), Offset.offset(1e-6));
-    }
-  }
 }

@@ -1,4 +1,4 @@
-package org.nasvlp.train;
+package org.nasvlp.objective;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.AutoGradMode;
@@ -7,17 +7,19 @@ import org.nasvlp.internal.TorchDevice;
 
 /**
  * The most recent momentum features of images and captions, further negatives of the contrast
- * (MoCo, arXiv 1911.05722; ALBEF, arXiv 2107.07651).
+ * (MoCo, arXiv 1911.05722; ALBEF, arXiv 2107.07651). A ring: a batch replaces the oldest. Not
+ * thread-safe.
  */
-final class FeatureQueue implements AutoCloseable {
+public final class FeatureQueue implements AutoCloseable {
   private final Tensor images;
   private final Tensor texts;
   private final long[] ids;
   private int filled;
   private int next;
+  private boolean closed;
 
   /** An empty queue of {@code capacity} features of width {@code width} on a device. */
-  FeatureQueue(int capacity, int width, TorchDevice device) {
+  public FeatureQueue(int capacity, int width, TorchDevice device) {
     try (PointerScope scope = new PointerScope()) {
       images = device.zeros(capacity, width);
       images.retainReference();
@@ -27,34 +29,39 @@ final class FeatureQueue implements AutoCloseable {
     ids = new long[capacity];
   }
 
-  int filled() {
+  /** How many features it holds. */
+  public int filled() {
     return filled;
   }
 
-  int next() {
+  /** Row that the next batch begins at. */
+  public int next() {
     return next;
   }
 
-  long[] ids() {
+  /** Ids of the images, one a row; the queue's own array. */
+  public long[] ids() {
     return ids;
   }
 
-  Tensor images() {
+  /** Capacity x width features of images; the queue's own memory. */
+  public Tensor images() {
     return images;
   }
 
-  Tensor texts() {
+  /** Capacity x width features of captions; the queue's own memory. */
+  public Tensor texts() {
     return texts;
   }
 
   /** Restores fill and position; the tensors and ids are filled in place by the caller. */
-  void restore(int filled, int next) {
+  public void restore(int filled, int next) {
     this.filled = filled;
     this.next = next;
   }
 
   /** Replaces the oldest features by a batch's. The capacity is a multiple of the batch. */
-  void push(Tensor imageFeatures, Tensor textFeatures, long[] imageIds) {
+  public void push(Tensor imageFeatures, Tensor textFeatures, long[] imageIds) {
     try (PointerScope scope = new PointerScope();
         AutoGradMode off = new AutoGradMode(false)) {
       images.narrow(0, next, imageIds.length).copy_(imageFeatures);
@@ -67,7 +74,10 @@ final class FeatureQueue implements AutoCloseable {
 
   @Override
   public void close() {
-    images.releaseReference();
-    texts.releaseReference();
+    if (!closed) {
+      closed = true;
+      images.releaseReference();
+      texts.releaseReference();
+    }
   }
 }

@@ -1,0 +1,196 @@
+package org.nasvlp.objective;
+
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.IntStream;
+import org.bytedeco.pytorch.Tensor;
+import org.jspecify.annotations.Nullable;
+import org.nasvlp.internal.Torch;
+import org.nasvlp.internal.TorchDevice;
+import org.nasvlp.model.Network;
+
+/**
+ * The image-caption pairs of a batch that objectives want fused, in one pass of the fusion encoder.
+ *
+ * <p>Images are rows: 0 to B-1 are the batch's own, those that {@link #addImages} adds follow.
+ * Captions are the rows of {@link EncodedCaptions}. Belongs to one thread and one batch.
+ */
+public final class FusionPlan {
+  private final Features features;
+  private final Network network;
+  private final List<Tensor> images = new ArrayList<>();
+  private final List<Pairs> judged = new ArrayList<>();
+  private final List<Pairs> judgedMade = new ArrayList<>();
+  private final List<Pairs> unjudged = new ArrayList<>();
+  private final Map<String, Integer> hardNegatives = new LinkedHashMap<>();
+  private int imageRows;
+  private @Nullable Pairs positives;
+  private @Nullable Pairs negativeCaptions;
+
+  /** Pairs that were planned together; {@link Forward} gives what became of them. */
+  public static final class Pairs {
+    private final FusionPlan plan;
+    private final int[] images;
+    private final int[] texts;
+    private final boolean judged;
+    private int from = -1;
+
+    private Pairs(FusionPlan plan, int[] images, int[] texts, boolean judged) {
+      this.plan = plan;
+      this.images = images.clone();
+      this.texts = texts.clone();
+      this.judged = judged;
+    }
+
+    /** How many there are, n. */
+    public int count() {
+      return images.length;
+    }
+
+    /** These pairs' rows of what a plan's pass gave. */
+    Tensor of(Tensor all, FusionPlan of, boolean asJudged) {
+      if (plan != of || from < 0) {
+        throw new IllegalStateException(
+            "these pairs were not planned for this batch: plan pairs anew in every plan()");
+      }
+      if (asJudged && !judged) {
+        throw new IllegalStateException(
+            "match logits of pairs that were planned with fuse(): plan them with match()");
+      }
+      return all.narrow(0, from, images.length);
+    }
+  }
+
+  /** Nothing planned yet. */
+  public FusionPlan(Features features, Network network) {
+    this.features = features;
+    this.network = network;
+    addImages(features.imageCls(), features.fusionTokens());
+  }
+
+  /** What images and captions were encoded to. */
+  public Features features() {
+    return features;
+  }
+
+  /**
+   * Adds images that an objective made, n of them.
+   *
+   * @param cls n x d class tokens
+   * @param tokens n x N x d patch tokens, of the kind of {@link Features#fusionTokens}
+   * @return the first one's row; the others follow
+   */
+  public int addImages(Tensor cls, Tensor tokens) {
+    Tensor input = network.fusionInput(cls, tokens);
+    images.add(input);
+    int from = imageRows;
+    imageRows += Math.toIntExact(input.size(0));
+    return from;
+  }
+
+  /** The B pairs of the batch, with match logits; the same pairs for all who ask. */
+  public Pairs positives() {
+    if (positives == null) {
+      positives = match(features.rows(), features.rows());
+    }
+    return positives;
+  }
+
+  /**
+   * Every image whose caption has a hard negative with that one, with match logits, in the order of
+   * {@link EncodedCaptions#negativeRows}; the same pairs for all who ask.
+   *
+   * @return null if no caption has one
+   */
+  public @Nullable Pairs negativeCaptions() {
+    int[] rows = features.captions().negativeRows();
+    if (negativeCaptions == null && rows.length > 0) {
+      int from = features.captions().negativeFrom();
+      negativeCaptions = match(rows, IntStream.range(from, from + rows.length).toArray());
+    }
+    return negativeCaptions;
+  }
+
+  /**
+   * Plans the pairs of image row {@code images[i]} and caption row {@code captions[i]}, with match
+   * logits.
+   */
+  public Pairs match(int[] images, int[] captions) {
+    boolean made = IntStream.of(images).anyMatch(row -> row >= features.size());
+    return add(made ? judgedMade : judged, images, captions, true);
+  }
+
+  /** Plans pairs as {@link #match} does, for their fusion features alone. */
+  public Pairs fuse(int[] images, int[] captions) {
+    return add(unjudged, images, captions, false);
+  }
+
+  private Pairs add(List<Pairs> list, int[] images, int[] captions, boolean withLogits) {
+    if (images.length != captions.length) {
+      throw new IllegalArgumentException(
+          images.length + " images were paired with " + captions.length + " captions");
+    }
+    check("image", images, imageRows);
+    check("caption", captions, Math.toIntExact(features.captions().features().size(0)));
+    Pairs pairs = new Pairs(this, images, captions, withLogits);
+    list.add(pairs);
+    return pairs;
+  }
+
+  private static void check(String what, int[] rows, int count) {
+    for (int row : rows) {
+      if (row < 0 || row >= count) {
+        throw new IllegalArgumentException(
+            "%s row %d: the batch has rows 0 to %d".formatted(what, row, count - 1));
+      }
+    }
+  }
+
+  /** Reports how many of the batch's pairs have a hard negative of some kind. */
+  public void countHardNegatives(String name, int count) {
+    hardNegatives.put(name, count);
+  }
+
+  /** The counts reported, by name. */
+  public Map<String, Integer> hardNegatives() {
+    return Collections.unmodifiableMap(hardNegatives);
+  }
+
+  /**
+   * Fuses what was planned, in one pass. Pairs to be judged come first, of those the ones of the
+   * batch's own images, otherwise all as they were planned.
+   */
+  public Forward run() {
+    List<Pairs> all = new ArrayList<>(judged);
+    all.addAll(judgedMade);
+    int logits = all.stream().mapToInt(Pairs::count).sum();
+    all.addAll(unjudged);
+    int rows = 0;
+    for (Pairs pairs : all) {
+      pairs.from = rows;
+      rows += pairs.count();
+    }
+    TorchDevice device = TorchDevice.of(features.imageCls());
+    if (rows == 0) {
+      Tensor captions = features.captions().features();
+      return new Forward(
+          this, device.zeros(0, captions.size(1), captions.size(2)), device.zeros(0, 2));
+    }
+    int[] imageOf = all.stream().flatMapToInt(pairs -> IntStream.of(pairs.images)).toArray();
+    int[] textOf = all.stream().flatMapToInt(pairs -> IntStream.of(pairs.texts)).toArray();
+    Network.ImageContext context =
+        network.imageContext(
+            images.size() == 1 ? images.getFirst() : Torch.cat(0, images.toArray(Tensor[]::new)));
+    Tensor texts = device.index(textOf);
+    Tensor fused =
+        network.fuse(
+            context,
+            device.index(imageOf),
+            features.captions().features().index_select(0, texts),
+            features.captions().attentionMask().index_select(0, texts));
+    return new Forward(this, fused, network.matchLogits(fused.narrow(0, 0, logits).select(1, 0)));
+  }
+}

@@ -1,0 +1,97 @@
+package org.nasvlp.objective;
+
+import java.util.Arrays;
+import java.util.stream.IntStream;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.jspecify.annotations.Nullable;
+import org.nasvlp.config.NasConfig;
+import org.nasvlp.internal.Torch;
+import org.nasvlp.internal.TorchDevice;
+import org.nasvlp.random.Draws;
+
+/**
+ * Image-text matching (ITM; ALBEF, arXiv 2107.07651, section 3.2): the cross-entropy of the match
+ * head over the batch's pairs, which match, and over pairs that do not: each caption with a hard
+ * image of the batch, and each image with a hard caption, drawn by contrastive similarity ({@link
+ * HardNegatives}). Rows without a candidate are left out.
+ */
+public final class MatchingLoss implements Objective {
+  private final NasConfig config;
+  private final long seed;
+  private FusionPlan.@Nullable Pairs positives;
+  private FusionPlan.@Nullable Pairs mismatches;
+
+  /** Weight and seed are the configuration's. */
+  public MatchingLoss(NasConfig config) {
+    this.config = config;
+    this.seed = Draws.HARD_NEGATIVES.seed(config.training().seed());
+  }
+
+  @Override
+  public String name() {
+    return "itm";
+  }
+
+  @Override
+  public double weight(long step, long steps) {
+    return config.objective().itmWeight();
+  }
+
+  @Override
+  public void plan(FusionPlan plan) {
+    positives = plan.positives();
+    Features features = plan.features();
+    int size = features.size();
+    float[] similarity =
+        Torch.toFloats(
+            features
+                .imageEmbeddings()
+                .detach()
+                .matmul(features.textEmbeddings().detach().t())
+                .div(features.temperature().detach()));
+    int[] images = draw(features, transpose(similarity, size), 1);
+    int[] captions = draw(features, similarity, 0);
+    int[] withImage = IntStream.range(0, size).filter(b -> images[b] >= 0).toArray();
+    int[] withCaption = IntStream.range(0, size).filter(b -> captions[b] >= 0).toArray();
+    mismatches =
+        plan.match(
+            concat(IntStream.of(withImage).map(b -> images[b]), IntStream.of(withCaption)),
+            concat(IntStream.of(withImage), IntStream.of(withCaption).map(b -> captions[b])));
+  }
+
+  private int[] draw(Features features, float[] similarity, int direction) {
+    return HardNegatives.draw(
+        similarity,
+        features.batch().imageIds(),
+        features.batch().sampleIds(),
+        seed,
+        features.draw(),
+        direction);
+  }
+
+  private static int[] concat(IntStream first, IntStream second) {
+    return IntStream.concat(first, second).toArray();
+  }
+
+  private static float[] transpose(float[] square, int size) {
+    float[] out = new float[square.length];
+    for (int i = 0; i < size; i++) {
+      for (int j = 0; j < size; j++) {
+        out[j * size + i] = square[i * size + j];
+      }
+    }
+    return out;
+  }
+
+  @Override
+  public @Nullable Tensor loss(Forward forward) {
+    if (positives == null || mismatches == null) {
+      return null;
+    }
+    Tensor logits = Torch.cat(0, forward.matchLogits(positives), forward.matchLogits(mismatches));
+    long[] labels = new long[positives.count() + mismatches.count()];
+    Arrays.fill(labels, 0, positives.count(), 1);
+    return torch.cross_entropy_loss(logits, TorchDevice.of(logits).longs(labels, labels.length));
+  }
+}

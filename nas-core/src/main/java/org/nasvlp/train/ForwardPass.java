@@ -1,0 +1,188 @@
+package org.nasvlp.train;
+
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.jspecify.annotations.Nullable;
+import org.nasvlp.config.NasConfig;
+import org.nasvlp.data.Batch;
+import org.nasvlp.internal.TorchDevice;
+import org.nasvlp.model.NasModel;
+import org.nasvlp.model.Network;
+import org.nasvlp.negatives.NegativeTextAugmentation;
+import org.nasvlp.objective.CaptionPlan;
+import org.nasvlp.objective.EncodedCaptions;
+import org.nasvlp.objective.Features;
+import org.nasvlp.objective.Forward;
+import org.nasvlp.objective.FusionPlan;
+import org.nasvlp.objective.MomentumFeatures;
+import org.nasvlp.objective.Objective;
+import org.nasvlp.train.ImageEncoder.EncodedImages;
+
+/**
+ * The forward pass of a batch: encodes images and captions, looks the patch tokens' codes up, fuses
+ * the pairs that objectives plan, in one pass, and asks each objective for its loss. Not
+ * thread-safe.
+ */
+final class ForwardPass {
+  private final NasModel model;
+  private final Network network;
+  private final List<Objective> objectives;
+  private final @Nullable MomentumEncoders momentum;
+  private final ImageEncoder imageEncoder;
+  private final CaptionEncoder captionEncoder;
+
+  /**
+   * @param objectives in the order in which they are asked and summed up
+   * @param momentum null if the configuration uses no momentum encoders
+   * @param textNegatives hard negative captions; null if the configuration makes none
+   */
+  ForwardPass(
+      NasConfig config,
+      NasModel model,
+      List<Objective> objectives,
+      @Nullable MomentumEncoders momentum,
+      @Nullable NegativeTextAugmentation textNegatives) {
+    TorchDevice device = TorchDevice.of(model.parameters().values());
+    this.model = model;
+    this.network = model.network();
+    this.objectives = List.copyOf(objectives);
+    this.momentum = momentum;
+    this.imageEncoder = new ImageEncoder(config, model, device);
+    this.captionEncoder = new CaptionEncoder(config, model, textNegatives, device);
+  }
+
+  ImageEncoder images() {
+    return imageEncoder;
+  }
+
+  /**
+   * What a forward pass yields.
+   *
+   * @param features what images and captions were encoded to
+   * @param total the weighted sum of the losses, a scalar with gradient
+   * @param loss its value
+   * @param losses values by name, unweighted; those that the batch has
+   * @param hardNegatives how many of the batch's pairs have one, by kind
+   * @param recomputed the images' part of the graph, if it is computed again for the gradient
+   */
+  record Result(
+      Features features,
+      Tensor total,
+      double loss,
+      Map<String, Double> losses,
+      Map<String, Integer> hardNegatives,
+      Network.@Nullable Recomputed recomputed) {
+
+    /** Adds the gradient of the loss, times a factor, to the parameters'. */
+    void backward(double factor) {
+      (factor == 1 ? total : total.mul(new Scalar(factor))).backward();
+      if (recomputed != null) {
+        recomputed.backward();
+      }
+    }
+  }
+
+  /**
+   * Runs a batch forward, within the caller's scope.
+   *
+   * @param step of the run, 0-based
+   * @param steps planned length of the run
+   * @param draw number of the batch in the run, which randomness depends on
+   */
+  Result run(Batch batch, int step, long steps, int draw, StepClock clock) {
+    EncodedImages images = imageEncoder.encode(batch, clock);
+
+    CaptionPlan asked = new CaptionPlan(batch, step, steps, draw);
+    objectives.forEach(objective -> objective.captions(asked));
+    EncodedCaptions captions = captionEncoder.encode(asked, images, clock);
+    Tensor textCls = captions.cls();
+    clock.mark("text encoder");
+
+    Tensor imageEmbeddings = network.projectImage(images.cls());
+    Tensor textEmbeddings = network.projectText(textCls);
+    MomentumFeatures momentumFeatures =
+        momentum == null ? null : momentum.encode(images.pixels(), captions, step);
+    clock.mark("momentum encoders");
+
+    Features features =
+        new Features(
+            batch,
+            step,
+            steps,
+            draw,
+            images.cls(),
+            images.patchTokens(),
+            images.codes(),
+            images.fusionTokens(),
+            captions,
+            imageEmbeddings,
+            textEmbeddings,
+            network.temperature(),
+            momentumFeatures,
+            model.dictionary());
+    FusionPlan plan = new FusionPlan(features, network);
+    if (captions.negatives() != null) {
+      plan.countHardNegatives("nta", captions.negativeRows().length);
+    }
+    for (Objective objective : objectives) {
+      objective.plan(plan);
+      clock.mark(objective.name());
+    }
+    Forward forward = plan.run();
+    clock.mark("fusion encoder");
+    return losses(forward, plan.hardNegatives(), images.recomputed(), clock);
+  }
+
+  private Result losses(
+      Forward forward,
+      Map<String, Integer> hardNegatives,
+      Network.@Nullable Recomputed recomputed,
+      StepClock clock) {
+    Features features = forward.features();
+    Map<Objective, Tensor> losses = new LinkedHashMap<>();
+    for (Objective objective : objectives) {
+      Tensor loss = objective.loss(forward);
+      if (loss != null) {
+        losses.put(objective, scalar(objective, loss));
+      }
+      clock.mark(objective.name());
+    }
+    Tensor total = null;
+    for (var loss : losses.entrySet()) {
+      double weight = weight(loss.getKey(), features);
+      Tensor weighted = loss.getValue().mul(new Scalar(weight));
+      total = total == null ? weighted : total.add(weighted);
+    }
+    if (total == null) {
+      throw new TrainingException("no objective has a loss at step " + (features.step() + 1));
+    }
+    double value = total.item_double();
+    features.dictionary().check();
+    Map<String, Double> values = new LinkedHashMap<>();
+    losses.forEach((objective, loss) -> values.put(objective.name(), loss.item_double()));
+    clock.mark("losses");
+    return new Result(features, total, value, values, hardNegatives, recomputed);
+  }
+
+  private static Tensor scalar(Objective objective, Tensor loss) {
+    if (loss.numel() != 1) {
+      throw new TrainingException(
+          "the objective %s gives a loss of %d elements: it must be a scalar, such as their mean"
+              .formatted(objective.name(), loss.numel()));
+    }
+    return loss.dim() == 0 ? loss : loss.squeeze();
+  }
+
+  private static double weight(Objective objective, Features features) {
+    double weight = objective.weight(features.step(), features.steps());
+    if (!(weight >= 0 && weight < Double.POSITIVE_INFINITY)) {
+      throw new TrainingException(
+          "the objective %s has a weight of %s at step %d: it must be finite and not negative"
+              .formatted(objective.name(), weight, features.step() + 1));
+    }
+    return weight;
+  }
+}

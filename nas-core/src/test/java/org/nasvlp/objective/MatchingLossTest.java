@@ -1,0 +1,88 @@
+package org.nasvlp.objective;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.nio.file.Path;
+import java.util.Arrays;
+import org.assertj.core.data.Offset;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Tensor;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.nasvlp.internal.Torch;
+import org.nasvlp.train.Shapes;
+
+class MatchingLossTest {
+  private static final int SIZE = EncodedBatch.SIZE;
+
+  /** Similarities of images (rows) and captions; so far apart that every draw is certain. */
+  private static final float[][] SIMILARITY = {
+    {.9f, .1f, .8f, .95f, .2f, .0f},
+    {.3f, .9f, .1f, .0f, .2f, .7f},
+    {.5f, .4f, .9f, .6f, .1f, .2f},
+    {.9f, .2f, .3f, .9f, .6f, .1f},
+    {.1f, .6f, .2f, .3f, .9f, .5f},
+    {.0f, .5f, .7f, .2f, .3f, .9f},
+  };
+
+  @TempDir private Path folder;
+
+  /** Embeddings whose products are those similarities: unit vectors, and columns. */
+  private static Features similar(Features features) {
+    float[] images = new float[SIZE * 16];
+    float[] texts = new float[SIZE * 16];
+    for (int i = 0; i < SIZE; i++) {
+      images[i * 16 + i] = 1;
+      for (int j = 0; j < SIZE; j++) {
+        texts[j * 16 + i] = SIMILARITY[i][j];
+      }
+    }
+    return EncodedBatch.with(
+        features, Torch.floats(images, SIZE, 16), Torch.floats(texts, SIZE, 16), 1e-4);
+  }
+
+  @Test
+  void everyRowMeetsItsHardestOfAnotherPicture() {
+    try (EncodedBatch batch = new EncodedBatch(folder, Shapes.config(10));
+        PointerScope scope = new PointerScope()) {
+      Features features = similar(batch.features(batch.captionPlan()));
+      MatchingLoss objective = new MatchingLoss(batch.config);
+      FusionPlan plan = new FusionPlan(features, batch.network);
+      objective.plan(plan);
+      Tensor loss = objective.loss(plan.run());
+      double sum = 0;
+      for (int i = 0; i < SIZE; i++) {
+        int image = -1;
+        int caption = -1;
+        for (int j = 0; j < SIZE; j++) {
+          if (EncodedBatch.IMAGE_IDS[j] != EncodedBatch.IMAGE_IDS[i]) {
+            image = image < 0 || SIMILARITY[j][i] > SIMILARITY[image][i] ? j : image;
+            caption = caption < 0 || SIMILARITY[i][j] > SIMILARITY[i][caption] ? j : caption;
+          }
+        }
+        sum -= Truth.logSoftmax(batch.matchAlone(features, i, i), 1);
+        sum -= Truth.logSoftmax(batch.matchAlone(features, image, i), 0);
+        sum -= Truth.logSoftmax(batch.matchAlone(features, i, caption), 0);
+      }
+      assertThat(loss.item_double()).isCloseTo(sum / (3 * SIZE), Offset.offset(5e-5));
+    }
+  }
+
+  @Test
+  void aBatchOfOnePictureHasNothingButMatches() {
+    try (EncodedBatch batch = new EncodedBatch(folder, Shapes.config(10));
+        PointerScope scope = new PointerScope()) {
+      Arrays.fill(batch.batch.imageIds(), 1);
+      Features features = similar(batch.features(batch.captionPlan()));
+      MatchingLoss objective = new MatchingLoss(batch.config);
+      FusionPlan plan = new FusionPlan(features, batch.network);
+      objective.plan(plan);
+      Tensor loss = objective.loss(plan.run());
+      double sum = 0;
+      for (int i = 0; i < SIZE; i++) {
+        sum -= Truth.logSoftmax(batch.matchAlone(features, i, i), 1);
+      }
+      assertThat(loss.item_double()).isCloseTo(sum / SIZE, Offset.offset(5e-5));
+    }
+  }
+}
