@@ -127,17 +127,20 @@ final class ConfigurationPage {
         return;
       }
       boolean deeper = parts.length > 2 && !parts[2].isEmpty();
-      rules
-          .computeIfAbsent(parts[0] + "." + parts[1], key -> new ArrayList<>())
-          .add(
-              deeper
-                  ? "`" + parts[2] + "` " + rule
-                  : rule.replaceFirst("^must (lie |be )?(?!leave)", ""));
+      List<String> all = rules.computeIfAbsent(parts[0] + "." + parts[1], key -> new ArrayList<>());
+      String text =
+          deeper
+              ? "`" + parts[2] + "` " + rule
+              : rule.replaceFirst("^must (lie |be )?(?!leave)", "");
+      // The plain range before what holds beside it.
+      all.add(rule.startsWith("must") ? all.size() : 0, text);
     }
   }
 
   private static String number(ExpressionTree tree) {
-    return tree.toString().replace("_", "");
+    return tree instanceof com.sun.source.tree.LiteralTree literal
+        ? shown(literal.getValue())
+        : tree.toString();
   }
 
   /** The literal parts of a concatenation, without the brackets that values stand in. */
@@ -155,7 +158,7 @@ final class ConfigurationPage {
     for (DocTree tree : trees) {
       text.append(
           switch (tree) {
-            case LiteralTree code -> "`" + code.getBody().getBody() + "`";
+            case LiteralTree code -> "`" + code.getBody().getBody().strip() + "`";
             case LinkTree link ->
                 "`" + link.getReference().getSignature().replaceAll("^([a-z]+\\.)+", "") + "`";
             default -> tree.toString();

@@ -34,12 +34,14 @@ class NasConfigTest {
               seed: 9
             nva:
               loss: PAIRWISE
+            optimizer: {epsilon: 1e-7}
             """);
     NasConfig config = NasConfig.load(file);
     assertThat(config.model()).isEqualTo(NasConfig.preset("base").model());
     assertThat(config.training().seed()).isEqualTo(9);
     assertThat(config.training().steps()).isEqualTo(NasConfig.preset("base").training().steps());
     assertThat(config.nva().loss()).isEqualTo(HardNegativeLoss.PAIRWISE);
+    assertThat(config.optimizer().epsilon()).isEqualTo(1e-7);
     Path json = Files.writeString(folder.resolve("c.json"), "{\"training\":{\"seed\":9}}");
     assertThat(NasConfig.load(json).model()).isEqualTo(NasConfig.preset("tiny").model());
   }
