@@ -6,7 +6,6 @@ import java.util.Locale;
 import java.util.concurrent.TimeUnit;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
-import org.nasvlp.internal.Torch;
 import org.nasvlp.kernels.ElementType;
 import org.nasvlp.kernels.LookupStats;
 import org.openjdk.jmh.annotations.Benchmark;
@@ -94,11 +93,11 @@ public class LookupBenchmark {
     return problem
         .codebook()
         .lookupWithStats(
-            Torch.segment(problem.tokens()),
+            Tensors.segment(problem.tokens()),
             ElementType.FLOAT32,
             problem.rows(),
             problem.width(),
-            Torch.segment(codes),
+            Tensors.segment(codes),
             null,
             0L);
   }
@@ -110,8 +109,8 @@ public class LookupBenchmark {
       torchLookup.run();
     }
     long[] theirs = torchLookup.codes();
-    float[] tokens = Torch.toFloats(problem.tokens());
-    float[] codewords = Torch.toFloats(problem.codewords());
+    float[] tokens = Tensors.toFloats(problem.tokens());
+    float[] codewords = Tensors.toFloats(problem.codewords());
     int differ = 0;
     for (int i = 0; i < problem.rows(); i++) {
       int mine = ours.getAtIndex(ValueLayout.JAVA_INT, i);

@@ -9,7 +9,6 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.TensorOptionalList;
 import org.bytedeco.pytorch.global.torch;
-import org.nasvlp.internal.Torch;
 import org.nasvlp.kernels.TokenSwap;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
@@ -77,31 +76,31 @@ public class SwapBenchmark {
     problem
         .codebook()
         .lookup(
-            Torch.segment(problem.tokens()),
+            Tensors.segment(problem.tokens()),
             problem.rows(),
             problem.width(),
-            Torch.segment(codes),
+            Tensors.segment(codes),
             null,
             0L);
     lists = Problem.ints(problem.size(), RADIUS);
-    problem.codebook().neighbours(RADIUS, null, Torch.segment(lists), 0L);
+    problem.codebook().neighbours(RADIUS, null, Tensors.segment(lists), 0L);
     long[] samples = new long[images];
     Arrays.setAll(samples, i -> i);
-    ids = Torch.longs(samples, images);
+    ids = Tensors.longs(samples, images);
     positions = Problem.ints(images, chosen);
     substitutes = Problem.ints(images, chosen);
-    out = Torch.empty(torch.ScalarType.Float, images, tokens, problem.width());
+    out = Tensors.empty(torch.ScalarType.Float, images, tokens, problem.width());
     nas();
-    int[] drawn = Torch.segment(substitutes).toArray(ValueLayout.JAVA_INT);
+    int[] drawn = Tensors.segment(substitutes).toArray(ValueLayout.JAVA_INT);
     if (Arrays.stream(drawn).anyMatch(code -> code < 0)) {
       throw new IllegalStateException("a token found no substitute: the comparison needs all");
     }
     wideSubstitutes = substitutes.to(torch.ScalarType.Long);
     long[] row = new long[images * chosen];
     Arrays.setAll(row, i -> i / chosen);
-    rows = Torch.longs(row, images, chosen);
-    float[] ours = Torch.toFloats(out);
-    float[] theirs = Torch.toFloats(torchSwap());
+    rows = Tensors.longs(row, images, chosen);
+    float[] ours = Tensors.toFloats(out);
+    float[] theirs = Tensors.toFloats(torchSwap());
     if (!Arrays.equals(ours, theirs)) {
       throw new IllegalStateException("swapped tokens differ from LibTorch's");
     }
@@ -135,15 +134,15 @@ public class SwapBenchmark {
         .codebook()
         .swap(
             swap,
-            Torch.segment(text),
-            Torch.segment(image),
-            Torch.segment(problem.tokens()),
-            Torch.segment(codes),
-            Torch.segment(lists),
-            Torch.segment(ids),
-            Torch.segment(positions),
-            Torch.segment(substitutes),
-            Torch.segment(out),
+            Tensors.segment(text),
+            Tensors.segment(image),
+            Tensors.segment(problem.tokens()),
+            Tensors.segment(codes),
+            Tensors.segment(lists),
+            Tensors.segment(ids),
+            Tensors.segment(positions),
+            Tensors.segment(substitutes),
+            Tensors.segment(out),
             0L);
   }
 

@@ -56,10 +56,10 @@ public final class VisualDictionary implements AutoCloseable {
     this.epochCounts = new long[config.codewords()];
   }
 
-  /** {@link #start(DictionaryConfig, float[], int, long, TorchDevice)} on the host. */
+  /** {@link #start(DictionaryConfig, float[], int, long, String)} on the host. */
   public static VisualDictionary start(
       DictionaryConfig config, float[] features, int width, long seed) {
-    return start(config, features, width, seed, TorchDevice.CPU);
+    return start(config, features, width, seed, "cpu");
   }
 
   /**
@@ -67,11 +67,12 @@ public final class VisualDictionary implements AutoCloseable {
    *
    * @param features rows x width patch tokens, row-major; at least K rows
    * @param seed decides the choice
-   * @param device where the codebook and the tokens to come lie
+   * @param device where the codebook and the tokens to come lie: cpu, cuda, cuda:N or auto
    * @throws IllegalArgumentException if there are fewer rows than codewords
+   * @throws IllegalStateException if the device cannot be used, with the reason and the remedy
    */
   public static VisualDictionary start(
-      DictionaryConfig config, float[] features, int width, long seed, TorchDevice device) {
+      DictionaryConfig config, float[] features, int width, long seed, String device) {
     int rows = features.length / width;
     int size = config.codewords();
     if (rows < size) {
@@ -83,15 +84,15 @@ public final class VisualDictionary implements AutoCloseable {
               + ": lower dictionary.codewords or raise data.batchSize");
     }
     return new VisualDictionary(
-        config, width, kMeansPlusPlus(features, rows, width, size, seed), device);
+        config, width, kMeansPlusPlus(features, rows, width, size, seed), TorchDevice.of(device));
   }
 
-  /** A dictionary as it was saved: see {@link #state()}. */
+  /** A dictionary as it was saved, see {@link #state()}, on a device named as for a start. */
   public static VisualDictionary restore(
-      DictionaryConfig config, int width, Saved saved, TorchDevice device) {
+      DictionaryConfig config, int width, Saved saved, String device) {
     VisualDictionary dictionary =
-        new VisualDictionary(config, width, saved.codebook().codewords(), device);
-    try (TorchDevice.Use use = device.use()) {
+        new VisualDictionary(config, width, saved.codebook().codewords(), TorchDevice.of(device));
+    try (TorchDevice.Use use = dictionary.device.use()) {
       dictionary.codebook.restore(saved.codebook());
       dictionary.state = dictionary.codebook.state();
     }

@@ -218,7 +218,7 @@ public final class NasModel implements AutoCloseable {
                   radius,
                   restarts,
                   epochCounts),
-              device);
+              device.toString());
     }
   }
 
@@ -417,7 +417,7 @@ public final class NasModel implements AutoCloseable {
             features,
             config.model().width(),
             Draws.DICTIONARY_START.seed(config.training().seed()),
-            device);
+            device.toString());
   }
 
   /** A copy of the parameters without gradients, and a network over it, for momentum encoders. */
