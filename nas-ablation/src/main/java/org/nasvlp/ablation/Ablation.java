@@ -31,8 +31,8 @@ import tools.jackson.databind.json.JsonMapper;
 /**
  * Trains arms with several seeds each, at equal steps and equal batches, and reports what each
  * reaches: {@code results.md} and {@code results.json} in the output folder. Every run is a process
- * of its own, with the JVM, class path and JVM options of this one; the runs of a seed come before
- * those of the next, so that arms are compared early.
+ * of its own, with the JVM, class path, module path and JVM options of this one; the runs of a seed
+ * come before those of the next, so that arms are compared early.
  *
  * <pre>{@code
  * Ablation.Outcome outcome =
@@ -447,14 +447,26 @@ public final class Ablation {
     List<String> line = new ArrayList<>();
     line.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     for (String option : ManagementFactory.getRuntimeMXBean().getInputArguments()) {
-      // A debugger or profiler is meant for this process.
-      if (!option.startsWith("-agent") && !option.startsWith("-javaagent")) {
+      // A debugger or profiler is meant for this process, the main module is this one's.
+      if (!option.startsWith("-agent")
+          && !option.startsWith("-javaagent")
+          && !option.startsWith("-Djdk.module.main=")) {
         line.add(option);
       }
     }
-    line.add("-cp");
-    line.add(System.getProperty("java.class.path"));
-    line.add(AblationWorker.class.getName());
+    String classPath = System.getProperty("java.class.path");
+    if (!classPath.isEmpty()) {
+      line.add("-cp");
+      line.add(classPath);
+    }
+    String worker = AblationWorker.class.getName();
+    Module module = AblationWorker.class.getModule();
+    if (module.isNamed()) {
+      // The module path is among the JVM's options.
+      line.add("-m");
+      worker = module.getName() + "/" + worker;
+    }
+    line.add(worker);
     line.add(folder.path().toString());
     return new ProcessBuilder(line)
         .redirectError(Redirect.appendTo(folder.output().toFile()))

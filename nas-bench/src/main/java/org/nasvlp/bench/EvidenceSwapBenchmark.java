@@ -10,7 +10,6 @@ import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.T_TensorTensor_T;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
-import org.nasvlp.internal.Torch;
 import org.nasvlp.kernels.Rows;
 import org.nasvlp.kernels.SwapInput;
 import org.nasvlp.kernels.SwapOutput;
@@ -84,14 +83,14 @@ public class EvidenceSwapBenchmark {
     problem
         .codebook()
         .lookup(
-            Rows.of(Torch.segment(problem.tokens()), problem.rows(), problem.width()),
-            Torch.segment(codes),
+            Rows.of(Tensors.segment(problem.tokens()), problem.rows(), problem.width()),
+            Tensors.segment(codes),
             null,
             0L);
     lists = Problem.ints(problem.size(), NEIGHBOURS);
-    problem.codebook().neighbours(NEIGHBOURS, null, Torch.segment(lists), 0L);
-    evidence = Torch.empty(torch.ScalarType.Double, images, problem.size());
-    var values = Torch.segment(evidence);
+    problem.codebook().neighbours(NEIGHBOURS, null, Tensors.segment(lists), 0L);
+    evidence = Tensors.empty(torch.ScalarType.Double, images, problem.size());
+    var values = Tensors.segment(evidence);
     Random random = new Random(3);
     for (long i = 0; i < evidence.numel(); i++) {
       // Some images speak for the word taken out even afterwards, and are left as they are.
@@ -100,23 +99,23 @@ public class EvidenceSwapBenchmark {
     }
     evidenceOf = Problem.ints(images);
     for (int b = 0; b < images; b++) {
-      Torch.segment(evidenceOf).setAtIndex(ValueLayout.JAVA_INT, b, b);
+      Tensors.segment(evidenceOf).setAtIndex(ValueLayout.JAVA_INT, b, b);
     }
     positions = Problem.ints(images, chosen);
     substitutes = Problem.ints(images, chosen);
-    out = Torch.empty(torch.ScalarType.Float, images, tokens, problem.width());
-    scores = Torch.empty(torch.ScalarType.Double, images, tokens);
-    mask = Torch.empty(torch.ScalarType.Byte, images, tokens);
+    out = Tensors.empty(torch.ScalarType.Float, images, tokens, problem.width());
+    scores = Tensors.empty(torch.ScalarType.Double, images, tokens);
+    mask = Tensors.empty(torch.ScalarType.Byte, images, tokens);
     nas();
-    float[] ours = Torch.toFloats(out);
-    if (!Arrays.equals(ours, Torch.toFloats(javaSwap()))) {
+    float[] ours = Tensors.toFloats(out);
+    if (!Arrays.equals(ours, Tensors.toFloats(javaSwap()))) {
       throw new IllegalStateException("swapped tokens differ from the Java loops'");
     }
-    if (!Arrays.equals(ours, Torch.toFloats(torchSwap()))) {
+    if (!Arrays.equals(ours, Tensors.toFloats(torchSwap()))) {
       throw new IllegalStateException("swapped tokens differ from LibTorch's");
     }
     long swapped =
-        Arrays.stream(Torch.segment(substitutes).toArray(ValueLayout.JAVA_INT))
+        Arrays.stream(Tensors.segment(substitutes).toArray(ValueLayout.JAVA_INT))
             .filter(code -> code >= 0)
             .count();
     System.out.println("# results compared: all tokens are equal, " + swapped + " are swapped");
@@ -129,20 +128,22 @@ public class EvidenceSwapBenchmark {
         .swap(
             swap,
             SwapInput.of(
-                    Torch.segment(problem.tokens()), Torch.segment(codes), Torch.segment(lists))
-                .withEvidence(Torch.segment(evidence), images, Torch.segment(evidenceOf)),
+                    Tensors.segment(problem.tokens()),
+                    Tensors.segment(codes),
+                    Tensors.segment(lists))
+                .withEvidence(Tensors.segment(evidence), images, Tensors.segment(evidenceOf)),
             SwapOutput.of(
-                    Torch.segment(positions), Torch.segment(substitutes), Torch.segment(out))
-                .withScores(Torch.segment(scores))
-                .withMask(Torch.segment(mask)),
+                    Tensors.segment(positions), Tensors.segment(substitutes), Tensors.segment(out))
+                .withScores(Tensors.segment(scores))
+                .withMask(Tensors.segment(mask)),
             0L);
   }
 
   /** From tensors to arrays, loops, and back. */
   private Tensor javaSwap() {
-    int[] z = Torch.toInts(codes);
-    int[] neighbours = Torch.toInts(lists);
-    double[] all = Torch.segment(evidence).toArray(ValueLayout.JAVA_DOUBLE);
+    int[] z = Tensors.toInts(codes);
+    int[] neighbours = Tensors.toInts(lists);
+    double[] all = Tensors.segment(evidence).toArray(ValueLayout.JAVA_DOUBLE);
     int[] at = new int[images * chosen];
     int[] from = new int[images * chosen];
     int[] put = new int[images * chosen];
@@ -192,7 +193,7 @@ public class EvidenceSwapBenchmark {
   private static Tensor index(int[] values, int count) {
     long[] wide = new long[count];
     Arrays.setAll(wide, i -> values[i]);
-    return Torch.longs(wide, count);
+    return Tensors.longs(wide, count);
   }
 
   private Tensor torchSwap() {
@@ -201,10 +202,7 @@ public class EvidenceSwapBenchmark {
         lists.to(torch.ScalarType.Long).index_select(0, z.view(-1)).view(images, tokens, -1);
     Tensor own = evidence.gather(1, z);
     T_TensorTensor_T most =
-        evidence
-            .gather(1, near.view(images, -1))
-            .view(images, tokens, NEIGHBOURS)
-            .max(2, false);
+        evidence.gather(1, near.view(images, -1)).view(images, tokens, NEIGHBOURS).max(2, false);
     Tensor gain = most.get0().sub(own).clamp_min(new Scalar(0.0));
     T_TensorTensor_T sorted = gain.sort(new BoolOptional(true), 1, true);
     Tensor top = sorted.get1().narrow(1, 0, chosen);

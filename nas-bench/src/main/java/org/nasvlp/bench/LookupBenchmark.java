@@ -6,7 +6,6 @@ import java.util.Locale;
 import java.util.concurrent.TimeUnit;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
-import org.nasvlp.internal.Torch;
 import org.nasvlp.kernels.ElementType;
 import org.nasvlp.kernels.LookupStats;
 import org.nasvlp.kernels.Rows;
@@ -96,11 +95,11 @@ public class LookupBenchmark {
         .codebook()
         .lookupWithStats(
             new Rows(
-                Torch.segment(problem.tokens()),
+                Tensors.segment(problem.tokens()),
                 ElementType.FLOAT32,
                 problem.rows(),
                 problem.width()),
-            Torch.segment(codes),
+            Tensors.segment(codes),
             null,
             0L);
   }
@@ -112,8 +111,8 @@ public class LookupBenchmark {
       torchLookup.run();
     }
     long[] theirs = torchLookup.codes();
-    float[] tokens = Torch.toFloats(problem.tokens());
-    float[] codewords = Torch.toFloats(problem.codewords());
+    float[] tokens = Tensors.toFloats(problem.tokens());
+    float[] codewords = Tensors.toFloats(problem.codewords());
     int differ = 0;
     for (int i = 0; i < problem.rows(); i++) {
       int mine = ours.getAtIndex(ValueLayout.JAVA_INT, i);

@@ -6,7 +6,6 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
-import org.nasvlp.internal.Torch;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
 import org.openjdk.jmh.annotations.Level;
@@ -59,9 +58,9 @@ public class NeighboursBenchmark {
   private void compare() {
     nas();
     nas();
-    long[] theirs = Torch.segment(torchNeighbours().contiguous()).toArray(ValueLayout.JAVA_LONG);
-    int[] ours = Torch.segment(lists).toArray(ValueLayout.JAVA_INT);
-    float[] codewords = Torch.toFloats(problem.codewords());
+    long[] theirs = Tensors.segment(torchNeighbours().contiguous()).toArray(ValueLayout.JAVA_LONG);
+    int[] ours = Tensors.segment(lists).toArray(ValueLayout.JAVA_INT);
+    float[] codewords = Tensors.toFloats(problem.codewords());
     for (int i = 0; i < ours.length; i++) {
       int code = i / RADIUS;
       double a = Problem.distance(codewords, codewords, problem.width(), code, ours[i]);
@@ -91,7 +90,7 @@ public class NeighboursBenchmark {
     longer = !longer;
     int radius = longer ? RADIUS + 1 : RADIUS;
     Tensor out = longer ? longerLists : lists;
-    problem.codebook().neighbours(radius, null, Torch.segment(out), 0L);
+    problem.codebook().neighbours(radius, null, Tensors.segment(out), 0L);
   }
 
   @Benchmark

@@ -10,7 +10,6 @@ import org.bytedeco.pytorch.Tensor;
 import org.nasvlp.data.BadSampleException;
 import org.nasvlp.data.ImageTextDataset;
 import org.nasvlp.data.image.ImageTransform;
-import org.nasvlp.internal.Torch;
 import org.nasvlp.model.NasModel;
 
 /**
@@ -121,8 +120,9 @@ record Numbers(int rows, int size, int width, float[] tokens, float[] codewords)
         }
         try (PointerScope scope = new PointerScope();
             AutoGradMode off = new AutoGradMode(false)) {
-          Tensor encoded = model.network().encodeImage(Torch.floats(pixels, batch, 3, size, size));
-          float[] values = Torch.toFloats(encoded.narrow(1, 1, patches));
+          Tensor encoded =
+              model.network().encodeImage(Tensors.floats(pixels, batch, 3, size, size));
+          float[] values = Tensors.toFloats(encoded.narrow(1, 1, patches));
           System.arraycopy(values, 0, tokens, from * patches * width, values.length);
         }
       }

@@ -3,7 +3,6 @@ package org.nasvlp.bench;
 import java.lang.foreign.MemorySegment;
 import java.util.concurrent.TimeUnit;
 import org.bytedeco.javacpp.PointerScope;
-import org.nasvlp.internal.Torch;
 import org.nasvlp.kernels.Backend;
 import org.nasvlp.kernels.Codebook;
 import org.nasvlp.kernels.Rows;
@@ -48,10 +47,10 @@ public class OverheadBenchmark {
   public void setUp() {
     scope = new PointerScope();
     problem = Problem.create(shape, "clustered", threads, tier);
-    tokens = Torch.segment(problem.tokens());
-    codes = Torch.segment(Problem.ints(problem.rows()));
-    number = Torch.segment(Torch.zeros(1));
-    code = Torch.segment(Problem.ints(1));
+    tokens = Tensors.segment(problem.tokens());
+    codes = Tensors.segment(Problem.ints(problem.rows()));
+    number = Tensors.segment(Tensors.zeros(1));
+    code = Tensors.segment(Problem.ints(1));
     smallest = Codebook.create(Backend.CPU, number, 1, 1);
   }
 

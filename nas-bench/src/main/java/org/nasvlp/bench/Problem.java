@@ -4,12 +4,12 @@ import java.lang.foreign.MemorySegment;
 import java.util.Locale;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
-import org.nasvlp.internal.Torch;
 import org.nasvlp.kernels.Backend;
 import org.nasvlp.kernels.Codebook;
 import org.nasvlp.kernels.CpuTier;
 import org.nasvlp.kernels.Kernels;
 import org.nasvlp.kernels.Rows;
+import org.nasvlp.libtorch.LibTorch;
 
 /**
  * Patch tokens and a codebook, the same numbers for LibTorch and for the kernels.
@@ -30,7 +30,7 @@ record Problem(int rows, int size, int width, Tensor tokens, Tensor codewords, C
    * @param tier instruction tier of the kernels, or "best"
    */
   static Problem create(String shape, String data, int threads, String tier) {
-    Torch.setThreads(threads);
+    LibTorch.setThreads(threads);
     System.out.println("# " + TorchBlas.use(threads));
     Kernels.setThreads(threads);
     if (!Kernels.isAvailable(Backend.CPU)) {
@@ -43,29 +43,29 @@ record Problem(int rows, int size, int width, Tensor tokens, Tensor codewords, C
     int rows = numbers.rows();
     int size = numbers.size();
     int width = numbers.width();
-    Tensor codewordTensor = Torch.floats(numbers.codewords(), size, width);
+    Tensor codewordTensor = Tensors.floats(numbers.codewords(), size, width);
     return new Problem(
         rows,
         size,
         width,
-        Torch.floats(numbers.tokens(), rows, width),
+        Tensors.floats(numbers.tokens(), rows, width),
         codewordTensor,
-        Codebook.create(Backend.CPU, Torch.segment(codewordTensor), size, width));
+        Codebook.create(Backend.CPU, Tensors.segment(codewordTensor), size, width));
   }
 
   /** An empty int32 tensor and its memory. */
   static Tensor ints(long... shape) {
-    return Torch.empty(torch.ScalarType.Int, shape);
+    return Tensors.empty(torch.ScalarType.Int, shape);
   }
 
   MemorySegment lookup(Tensor codes) {
-    MemorySegment out = Torch.segment(codes);
-    codebook.lookup(Rows.of(Torch.segment(tokens), rows, width), out, null, 0L);
+    MemorySegment out = Tensors.segment(codes);
+    codebook.lookup(Rows.of(Tensors.segment(tokens), rows, width), out, null, 0L);
     return out;
   }
 
   Tensor squaredNorms() {
-    return Torch.sum(codewords.square(), 1);
+    return Tensors.sum(codewords.square(), 1);
   }
 
   /** Squared distance of token i to codeword j in float64. */

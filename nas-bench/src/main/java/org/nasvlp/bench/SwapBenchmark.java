@@ -9,7 +9,6 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.TensorOptionalList;
 import org.bytedeco.pytorch.global.torch;
-import org.nasvlp.internal.Torch;
 import org.nasvlp.kernels.Rows;
 import org.nasvlp.kernels.SwapInput;
 import org.nasvlp.kernels.SwapOutput;
@@ -80,29 +79,29 @@ public class SwapBenchmark {
     problem
         .codebook()
         .lookup(
-            Rows.of(Torch.segment(problem.tokens()), problem.rows(), problem.width()),
-            Torch.segment(codes),
+            Rows.of(Tensors.segment(problem.tokens()), problem.rows(), problem.width()),
+            Tensors.segment(codes),
             null,
             0L);
     lists = Problem.ints(problem.size(), RADIUS);
-    problem.codebook().neighbours(RADIUS, null, Torch.segment(lists), 0L);
+    problem.codebook().neighbours(RADIUS, null, Tensors.segment(lists), 0L);
     long[] samples = new long[images];
     Arrays.setAll(samples, i -> i);
-    ids = Torch.longs(samples, images);
+    ids = Tensors.longs(samples, images);
     positions = Problem.ints(images, chosen);
     substitutes = Problem.ints(images, chosen);
-    out = Torch.empty(torch.ScalarType.Float, images, tokens, problem.width());
+    out = Tensors.empty(torch.ScalarType.Float, images, tokens, problem.width());
     nas();
-    int[] drawn = Torch.segment(substitutes).toArray(ValueLayout.JAVA_INT);
+    int[] drawn = Tensors.segment(substitutes).toArray(ValueLayout.JAVA_INT);
     if (Arrays.stream(drawn).anyMatch(code -> code < 0)) {
       throw new IllegalStateException("a token found no substitute: the comparison needs all");
     }
     wideSubstitutes = substitutes.to(torch.ScalarType.Long);
     long[] row = new long[images * chosen];
     Arrays.setAll(row, i -> i / chosen);
-    rows = Torch.longs(row, images, chosen);
-    float[] ours = Torch.toFloats(out);
-    float[] theirs = Torch.toFloats(torchSwap());
+    rows = Tensors.longs(row, images, chosen);
+    float[] ours = Tensors.toFloats(out);
+    float[] theirs = Tensors.toFloats(torchSwap());
     if (!Arrays.equals(ours, theirs)) {
       throw new IllegalStateException("swapped tokens differ from LibTorch's");
     }
@@ -137,10 +136,13 @@ public class SwapBenchmark {
         .swap(
             swap,
             SwapInput.of(
-                    Torch.segment(problem.tokens()), Torch.segment(codes), Torch.segment(lists))
-                .withSimilarities(Torch.segment(text), Torch.segment(image))
-                .withSampleIds(Torch.segment(ids)),
-            SwapOutput.of(Torch.segment(positions), Torch.segment(substitutes), Torch.segment(out)),
+                    Tensors.segment(problem.tokens()),
+                    Tensors.segment(codes),
+                    Tensors.segment(lists))
+                .withSimilarities(Tensors.segment(text), Tensors.segment(image))
+                .withSampleIds(Tensors.segment(ids)),
+            SwapOutput.of(
+                Tensors.segment(positions), Tensors.segment(substitutes), Tensors.segment(out)),
             0L);
   }
 

@@ -13,7 +13,6 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 import org.bytedeco.javacpp.PointerScope;
-import org.nasvlp.internal.Torch;
 
 /**
  * The library that does LibTorch's matrix products, found by the address that LibTorch's {@code
@@ -27,7 +26,7 @@ final class TorchBlas {
   private TorchBlas() {
     // Libraries that are loaded when first needed are, after a product.
     try (PointerScope scope = new PointerScope()) {
-      Torch.zeros(256, 256).matmul(Torch.zeros(256, 256));
+      Tensors.zeros(256, 256).matmul(Tensors.zeros(256, 256));
     }
     try {
       maps = Files.readAllLines(Path.of("/proc/self/maps"));

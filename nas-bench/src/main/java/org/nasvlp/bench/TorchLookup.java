@@ -7,7 +7,6 @@ import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
-import org.nasvlp.internal.Torch;
 
 /**
  * LibTorch's two ways to a nearest codeword, both in float32. The matrix of all distances is made
@@ -34,10 +33,10 @@ final class TorchLookup {
     this.cdist = cdist;
     int rows = problem.rows();
     int most = Math.clamp(MOST_BYTES / Float.BYTES / problem.size(), 1, rows);
-    codes = Torch.empty(torch.ScalarType.Long, rows);
-    squaredNorms = Torch.sum(problem.codewords().square(), 1);
+    codes = Tensors.empty(torch.ScalarType.Long, rows);
+    squaredNorms = Tensors.sum(problem.codewords().square(), 1);
     transposed = problem.codewords().t();
-    Tensor scores = Torch.empty(torch.ScalarType.Float, cdist ? 0 : most, problem.size());
+    Tensor scores = Tensors.empty(torch.ScalarType.Float, cdist ? 0 : most, problem.size());
     for (int from = 0; from < rows; from += most) {
       int count = Math.min(most, rows - from);
       chunks.add(
@@ -77,6 +76,6 @@ final class TorchLookup {
 
   /** The codes of the last run. */
   long[] codes() {
-    return Torch.segment(codes).toArray(ValueLayout.JAVA_LONG);
+    return Tensors.segment(codes).toArray(ValueLayout.JAVA_LONG);
   }
 }

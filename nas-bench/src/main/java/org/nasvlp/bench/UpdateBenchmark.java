@@ -6,7 +6,6 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
-import org.nasvlp.internal.Torch;
 import org.nasvlp.kernels.Backend;
 import org.nasvlp.kernels.Codebook;
 import org.nasvlp.kernels.MomentumUpdate;
@@ -81,10 +80,10 @@ public class UpdateBenchmark {
   }
 
   private void compare(Tensor expected) {
-    float[] theirs = Torch.toFloats(expected);
+    float[] theirs = Tensors.toFloats(expected);
     try (Codebook copy =
         Codebook.create(
-            Backend.CPU, Torch.segment(problem.codewords()), problem.size(), problem.width())) {
+            Backend.CPU, Tensors.segment(problem.codewords()), problem.size(), problem.width())) {
       update(copy);
       float[] ours = copy.state().codewords();
       for (int i = 0; i < ours.length; i++) {
@@ -98,22 +97,22 @@ public class UpdateBenchmark {
 
   private void update(Codebook codebook) {
     codebook.update(
-        Rows.of(Torch.segment(problem.tokens()), problem.rows(), problem.width()),
+        Rows.of(Tensors.segment(problem.tokens()), problem.rows(), problem.width()),
         codeMemory,
         MOMENTUM,
         0L);
   }
 
   private Tensor torchUpdate(Tensor counts, Tensor sums) {
-    Tensor c = Torch.zeros(problem.size()).index_add_(0, wideCodes, ones);
+    Tensor c = Tensors.zeros(problem.size()).index_add_(0, wideCodes, ones);
     Tensor s =
-        Torch.zeros(problem.size(), problem.width()).index_add_(0, wideCodes, problem.tokens());
+        Tensors.zeros(problem.size(), problem.width()).index_add_(0, wideCodes, problem.tokens());
     return average(counts, sums, c, s);
   }
 
   private Tensor oneHotUpdate(Tensor counts, Tensor sums) {
     Tensor member = torch.one_hot(wideCodes, problem.size()).to(torch.ScalarType.Float);
-    Tensor c = Torch.sum(member, 0);
+    Tensor c = Tensors.sum(member, 0);
     Tensor s = member.t().matmul(problem.tokens());
     return average(counts, sums, c, s);
   }

@@ -15,7 +15,6 @@ import org.nasvlp.config.NasConfig;
 import org.nasvlp.data.ImageTextDataset;
 import org.nasvlp.data.image.ImageTransform;
 import org.nasvlp.data.text.CaptionTokenizer;
-import org.nasvlp.internal.Torch;
 import org.nasvlp.model.NasModel;
 
 class NumbersTest {
@@ -65,10 +64,10 @@ class NumbersTest {
         try (PointerScope scope = new PointerScope();
             AutoGradMode off = new AutoGradMode(false)) {
           float[] encoded =
-              Torch.toFloats(
+              Tensors.toFloats(
                   model
                       .network()
-                      .encodeImage(Torch.floats(pixels, 1, 3, m.imageSize(), m.imageSize())));
+                      .encodeImage(Tensors.floats(pixels, 1, 3, m.imageSize(), m.imageSize())));
           // Row 0 is the class token. A batch may sum in another order than a single picture.
           float[] expected = Arrays.copyOfRange(encoded, 16, encoded.length);
           float[] found =

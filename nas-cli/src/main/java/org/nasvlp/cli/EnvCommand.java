@@ -1,21 +1,17 @@
 package org.nasvlp.cli;
 
 import java.io.IOException;
-import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Properties;
 import java.util.concurrent.Callable;
 import java.util.concurrent.TimeUnit;
-import org.bytedeco.pytorch.global.torch;
-import org.nasvlp.internal.Torch;
-import org.nasvlp.internal.TorchDevice;
 import org.nasvlp.kernels.Backend;
 import org.nasvlp.kernels.Kernels;
+import org.nasvlp.libtorch.LibTorch;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import tools.jackson.databind.json.JsonMapper;
@@ -77,30 +73,15 @@ final class EnvCommand implements Callable<Integer> {
   }
 
   private static boolean libTorch(Map<String, String> facts) {
-    facts.put("libtorch", mavenVersion("org.bytedeco", "pytorch"));
+    facts.put("libtorch", LibTorch.version());
     try {
-      Torch.ensureLoaded();
-      facts.put("libtorch threads", Integer.toString(torch.get_num_threads()));
-      String reason = TorchDevice.unavailableReason(0);
+      facts.put("libtorch threads", Integer.toString(LibTorch.threads()));
+      String reason = LibTorch.cudaUnavailableReason(0);
       facts.put("training on cuda", reason.isEmpty() ? "available" : "not available: " + reason);
       return true;
     } catch (RuntimeException | LinkageError e) {
       facts.put("libtorch", "failed: " + Failures.describe(e));
       return false;
-    }
-  }
-
-  private static String mavenVersion(String group, String artifact) {
-    String name = "/META-INF/maven/" + group + "/" + artifact + "/pom.properties";
-    try (InputStream stream = torch.class.getResourceAsStream(name)) {
-      if (stream == null) {
-        return "unknown version";
-      }
-      Properties properties = new Properties();
-      properties.load(stream);
-      return properties.getProperty("version", "unknown version");
-    } catch (IOException e) {
-      return "unknown version";
     }
   }
 

@@ -20,8 +20,7 @@ final class KMeansPlusPlus {
    * @param size K, at most rows
    * @return size x width
    */
-  static float[] choose(
-      float[] features, int rows, int width, int size, long seed) {
+  static float[] choose(float[] features, int rows, int width, int size, long seed) {
     float[] codewords = new float[size * width];
     double[] nearest = new double[rows];
     Arrays.fill(nearest, Double.POSITIVE_INFINITY);

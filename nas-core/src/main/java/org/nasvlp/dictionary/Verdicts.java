@@ -38,8 +38,7 @@ final class Verdicts implements AutoCloseable {
     }
   }
 
-  private static @Nullable RuntimeException ask(
-      Verdict verdict, @Nullable RuntimeException first) {
+  private static @Nullable RuntimeException ask(Verdict verdict, @Nullable RuntimeException first) {
     if (!verdict.isPending()) {
       return first; // its call was refused
     }

@@ -28,13 +28,13 @@ import org.nasvlp.random.Draws;
  * patch tokens into discrete codes, refined by an exponential moving average of the tokens they
  * stand for.
  *
- * <p>It stays on its device: {@link #codewords} and {@link #neighbours} are the kernels' own memory,
- * and only {@link #state}, for a checkpoint, copies it to the Java heap.
+ * <p>It stays on its device: {@link #codewords} and {@link #neighbours} are the kernels' own
+ * memory, and only {@link #state}, for a checkpoint, copies it to the Java heap.
  *
  * <p>Tensors are float32, contiguous, and on the dictionary's device; codes are int32. Returned
- * tensors belong to the caller's {@code PointerScope}, unless said otherwise. {@link #lookup} may run
- * on several threads at the same time; all else belongs to one. Any use after {@link #close} is an
- * {@link IllegalStateException}.
+ * tensors belong to the caller's {@code PointerScope}, unless said otherwise. {@link #lookup} may
+ * run on several threads at the same time; all else belongs to one. Any use after {@link #close} is
+ * an {@link IllegalStateException}.
  *
  * <p>The calls named {@code enqueue} work in the order of LibTorch's current stream and do not wait
  * for it; what is wrong with their input is told by {@link #check}, which the caller must call
@@ -84,10 +84,10 @@ public final class VisualDictionary implements AutoCloseable {
     return tensor;
   }
 
-  /** {@link #start(DictionaryConfig, float[], int, long, TorchDevice)} on the host. */
+  /** {@link #start(DictionaryConfig, float[], int, long, String)} on the host. */
   public static VisualDictionary start(
       DictionaryConfig config, float[] features, int width, long seed) {
-    return start(config, features, width, seed, TorchDevice.CPU);
+    return start(config, features, width, seed, "cpu");
   }
 
   /**
@@ -95,11 +95,12 @@ public final class VisualDictionary implements AutoCloseable {
    *
    * @param features rows x width patch tokens, row-major; at least K rows
    * @param seed decides the choice
-   * @param device where the codebook and the tokens to come lie
+   * @param device where the codebook and the tokens to come lie: cpu, cuda, cuda:N or auto
    * @throws IllegalArgumentException if there are fewer rows than codewords
+   * @throws IllegalStateException if the device cannot be used, with the reason and the remedy
    */
   public static VisualDictionary start(
-      DictionaryConfig config, float[] features, int width, long seed, TorchDevice device) {
+      DictionaryConfig config, float[] features, int width, long seed, String device) {
     int rows = features.length / width;
     int size = config.codewords();
     if (rows < size) {
@@ -111,20 +112,23 @@ public final class VisualDictionary implements AutoCloseable {
               + ": lower dictionary.codewords or raise data.batchSize");
     }
     return new VisualDictionary(
-        config, width, KMeansPlusPlus.choose(features, rows, width, size, seed), device);
+        config,
+        width,
+        KMeansPlusPlus.choose(features, rows, width, size, seed),
+        TorchDevice.of(device));
   }
 
-  /** A dictionary as it was saved: see {@link #state()}. */
+  /** A dictionary as it was saved, see {@link #state()}, on a device named as for a start. */
   public static VisualDictionary restore(
-      DictionaryConfig config, int width, Saved saved, TorchDevice device) {
+      DictionaryConfig config, int width, Saved saved, String device) {
     VisualDictionary dictionary =
-        new VisualDictionary(config, width, saved.codebook().codewords(), device);
+        new VisualDictionary(config, width, saved.codebook().codewords(), TorchDevice.of(device));
     try (PointerScope scope = new PointerScope();
-        TorchDevice.Use use = device.use()) {
+        TorchDevice.Use use = dictionary.device.use()) {
       dictionary.codebook.restore(saved.codebook());
       if (saved.neighbourCount() > 0) {
         dictionary.keepNeighbours(
-            device.ints(saved.neighbours(), dictionary.size(), saved.neighbourCount()));
+            dictionary.device.ints(saved.neighbours(), dictionary.size(), saved.neighbourCount()));
       }
       Torch.copyInto(dictionary.epochCounts, MemorySegment.ofArray(saved.epochCounts()));
     }
@@ -204,8 +208,7 @@ public final class VisualDictionary implements AutoCloseable {
     checkOnHost();
     if (device.isCuda()) {
       // What is unspecified must not lead an index out of bounds.
-      codes.clamp_(
-          new ScalarOptional(new Scalar(0)), new ScalarOptional(new Scalar(size() - 1)));
+      codes.clamp_(new ScalarOptional(new Scalar(0)), new ScalarOptional(new Scalar(size() - 1)));
     }
     return codes;
   }

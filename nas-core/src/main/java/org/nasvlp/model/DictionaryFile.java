@@ -50,7 +50,11 @@ final class DictionaryFile {
           entry(file, found, "epoch_counts", Safetensors.Type.I64, k)
               .toArray(ValueLayout.JAVA_LONG);
       return new VisualDictionary.Saved(
-          new CodebookState(codewords, n, m, dead), neighbours, neighbourCount, restarts, epochCounts);
+          new CodebookState(codewords, n, m, dead),
+          neighbours,
+          neighbourCount,
+          restarts,
+          epochCounts);
     }
   }
 

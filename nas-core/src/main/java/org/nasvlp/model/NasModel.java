@@ -121,7 +121,7 @@ public final class NasModel implements AutoCloseable {
       if (dictionary != null) {
         dictionary.close();
       }
-      dictionary = VisualDictionary.restore(config.dictionary(), width, saved, device);
+      dictionary = VisualDictionary.restore(config.dictionary(), width, saved, device.toString());
     }
   }
 
@@ -221,7 +221,7 @@ public final class NasModel implements AutoCloseable {
               features,
               config.model().width(),
               Draws.DICTIONARY_START.seed(config.training().seed()),
-              device);
+              device.toString());
     }
   }
 

@@ -181,10 +181,14 @@ public final class Network {
   /**
    * Keys and values of images for every fusion layer, computed once however many captions an image
    * is matched with.
-   *
-   * @param layers one a layer
    */
-  public record ImageContext(List<CrossAttention.Context> layers) {}
+  public static final class ImageContext {
+    private final List<CrossAttention.Context> layers;
+
+    private ImageContext(List<CrossAttention.Context> layers) {
+      this.layers = layers;
+    }
+  }
 
   /** The context of fusion inputs B x (1 + N) x d. */
   public ImageContext imageContext(Tensor fusionInput) {
@@ -202,7 +206,7 @@ public final class Network {
    */
   public Tensor fuse(ImageContext context, Tensor imageRows, Tensor text, Tensor attentionMask) {
     return precision.toFloat32(
-        text, () -> fusion.features(context.layers(), imageRows, text, attentionMask));
+        text, () -> fusion.features(context.layers, imageRows, text, attentionMask));
   }
 
   /** Match logits of fusion class tokens: R x d to R x 2, [mismatch, match]. */

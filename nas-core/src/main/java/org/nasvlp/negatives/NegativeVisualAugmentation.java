@@ -19,8 +19,8 @@ import org.nasvlp.kernels.SwapOutput;
 import org.nasvlp.kernels.TokenSwap;
 
 /**
- * Negative Visual Augmentation (NAS, arXiv 2412.10029): makes hard negative images by swapping patch
- * tokens through the Visual Dictionary. Three rules, each the kernels' own (see {@link
+ * Negative Visual Augmentation (NAS, arXiv 2412.10029): makes hard negative images by swapping
+ * patch tokens through the Visual Dictionary. Three rules, each the kernels' own (see {@link
  * org.nasvlp.kernels.Codebook#swap}), make a swap: <i>which</i> tokens ({@link NvaConfig.Choose}),
  * <i>what</i> comes in their place ({@link NvaConfig.Substitute}), and what is <i>written</i> there
  * ({@link NvaConfig.Donor}).
@@ -113,16 +113,15 @@ public final class NegativeVisualAugmentation {
    * Images with as many tokens swapped that still fit their captions, so that a swap alone tells
    * nothing ({@link NvaConfig.Control}); null where the configuration asks for none.
    *
-   * <p>{@code MATCHED}: the same positions of the same images, each code replaced by that one of its
-   * neighbours that speaks most for the word taken out. {@code IRRELEVANT}: the least relevant
+   * <p>{@code MATCHED}: the same positions of the same images, each code replaced by that one of
+   * its neighbours that speaks most for the word taken out. {@code IRRELEVANT}: the least relevant
    * tokens, for neighbours drawn at random.
    */
   public @Nullable HardNegativeImages controls(VisualDictionary dictionary, Images images) {
     return switch (config.control()) {
       case NONE, CROSSED -> null;
       case IRRELEVANT ->
-          swap(
-              dictionary, images, TokenSwap.Choose.RELEVANCE, TokenSwap.Substitute.DRAW, true);
+          swap(dictionary, images, TokenSwap.Choose.RELEVANCE, TokenSwap.Substitute.DRAW, true);
       case MATCHED ->
           swap(
               dictionary,
@@ -184,7 +183,9 @@ public final class NegativeVisualAugmentation {
                 ? null
                 : device.memory(
                     device.doubles(evidence.values(), evidence.rows(), dictionary.size()));
-        in = in.withEvidence(rows, evidence.rows(), device.memory(device.ints(evidence.of(), batch)));
+        in =
+            in.withEvidence(
+                rows, evidence.rows(), device.memory(device.ints(evidence.of(), batch)));
       }
       if (swap.byDraws()) {
         in = in.withSampleIds(device.memory(device.longs(images.sampleIds(), batch)));

@@ -31,14 +31,18 @@ public final class ContrastiveLoss implements Objective, AutoCloseable {
   private final TorchDevice device;
   private final @Nullable FeatureQueue queue;
 
-  /** With an empty queue, if the configuration asks for one. */
-  public ContrastiveLoss(NasConfig config, Network network, TorchDevice device) {
+  /**
+   * With an empty queue, if the configuration asks for one.
+   *
+   * @param device where the network computes: {@code cpu} or {@code cuda:N}
+   */
+  public ContrastiveLoss(NasConfig config, Network network, String device) {
     this.config = config;
     this.network = network;
-    this.device = device;
+    this.device = TorchDevice.of(device);
     int capacity = config.objective().queue();
     this.queue =
-        capacity > 0 ? new FeatureQueue(capacity, config.model().projection(), device) : null;
+        capacity > 0 ? new FeatureQueue(capacity, config.model().projection(), this.device) : null;
   }
 
   /** Momentum features of earlier batches, part of a checkpoint; null if none are kept. */

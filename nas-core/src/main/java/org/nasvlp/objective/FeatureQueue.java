@@ -19,7 +19,7 @@ public final class FeatureQueue implements AutoCloseable {
   private boolean closed;
 
   /** An empty queue of {@code capacity} features of width {@code width} on a device. */
-  public FeatureQueue(int capacity, int width, TorchDevice device) {
+  FeatureQueue(int capacity, int width, TorchDevice device) {
     try (PointerScope scope = new PointerScope()) {
       images = device.zeros(capacity, width);
       images.retainReference();

@@ -19,8 +19,8 @@ import org.nasvlp.random.Draws;
 
 /**
  * Makes the hard negative images of a batch, and their controls: scores the patch tokens by their
- * cosines to both class tokens, cos(V_cls, v_i) and cos(T_cls, v_i), gathers the codes' evidence for
- * the words of the hard negative captions, and has tokens swapped by {@link
+ * cosines to both class tokens, cos(V_cls, v_i) and cos(T_cls, v_i), gathers the codes' evidence
+ * for the words of the hard negative captions, and has tokens swapped by {@link
  * NegativeVisualAugmentation}. No gradient passes.
  */
 final class ImageSwapper {

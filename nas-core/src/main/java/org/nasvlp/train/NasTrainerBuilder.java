@@ -196,8 +196,8 @@ public final class NasTrainerBuilder {
   }
 
   /**
-   * Adds a loss of the program's own to those of the configuration. It is reported and logged by its
-   * name.
+   * Adds a loss of the program's own to those of the configuration. It is reported and logged by
+   * its name.
    *
    * @param value serves one run
    * @return this

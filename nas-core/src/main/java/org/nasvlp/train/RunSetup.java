@@ -124,8 +124,7 @@ final class RunSetup {
 
   /** The model's training step, with hard negative captions where it needs them. */
   TrainingStep trainingStep(NasModel model) throws InterruptedException {
-    return new TrainingStep(
-        config, model, textNegatives(), stepsPerEpoch(), settings.objectives());
+    return new TrainingStep(config, model, textNegatives(), stepsPerEpoch(), settings.objectives());
   }
 
   /** Hard negative captions, where the configuration needs any; their edits are kept beside. */

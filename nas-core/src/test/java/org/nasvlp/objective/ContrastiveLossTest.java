@@ -21,7 +21,6 @@ import org.nasvlp.config.NtaConfig;
 import org.nasvlp.config.ObjectiveConfig;
 import org.nasvlp.data.Batch;
 import org.nasvlp.internal.Torch;
-import org.nasvlp.internal.TorchDevice;
 import org.nasvlp.train.Shapes;
 
 class ContrastiveLossTest {
@@ -110,7 +109,7 @@ class ContrastiveLossTest {
   void theLossIsThatOfItsFormula(double alpha, int earlier, boolean inContrast) {
     NasConfig config = config(QUEUE, inContrast);
     try (EncodedBatch batch = new EncodedBatch(folder, config);
-        ContrastiveLoss objective = new ContrastiveLoss(config, batch.network, TorchDevice.CPU);
+        ContrastiveLoss objective = new ContrastiveLoss(config, batch.network, "cpu");
         PointerScope scope = new PointerScope()) {
       CaptionPlan captions = batch.captionPlan();
       if (inContrast) {
@@ -202,7 +201,7 @@ class ContrastiveLossTest {
   void withoutMomentumEncodersTheBankIsTheBatchItselfWithGradient() {
     NasConfig config = config(0, false);
     try (EncodedBatch batch = new EncodedBatch(folder, config);
-        ContrastiveLoss objective = new ContrastiveLoss(config, batch.network, TorchDevice.CPU);
+        ContrastiveLoss objective = new ContrastiveLoss(config, batch.network, "cpu");
         PointerScope scope = new PointerScope()) {
       Random random = new Random(3);
       Tensor images = units(random).set_requires_grad(true);

@@ -20,7 +20,6 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.nasvlp.config.HardNegativeLoss;
 import org.nasvlp.config.NasConfig;
-import org.nasvlp.config.NtaConfig;
 import org.nasvlp.config.NvaConfig;
 import org.nasvlp.dictionary.WordCodes;
 import org.nasvlp.internal.Torch;
@@ -32,25 +31,22 @@ class NegativeLossesTest {
 
   private static NasConfig config(
       HardNegativeLoss form, NvaConfig.Control control, double startShare) {
-    NtaConfig t = NtaConfig.defaults();
     boolean words = control == NvaConfig.Control.CROSSED || control == NvaConfig.Control.MATCHED;
     return Shapes.config(10)
-        .with(
-            new NtaConfig(true, 1, startShare, 0, form, false, 0, t.exactLabels(), t.typeWeights()))
-        .with(
-            new NvaConfig(
-                true,
-                words ? 1 : 0.25,
-                12,
-                0.5,
-                words ? NvaConfig.Similarity.RAW : NvaConfig.Similarity.PROJECTED,
-                words ? NvaConfig.Substitute.WORD : NvaConfig.Substitute.NEIGHBOUR,
-                NvaConfig.Donor.CODEWORD,
-                control,
-                1,
-                startShare,
-                0,
-                form));
+        .withNta(nta -> nta.enabled(true).startShare(startShare).loss(form))
+        .withNva(
+            nva ->
+                nva.ratio(words ? 1 : 0.25)
+                    .neighbours(12)
+                    .similarity(words ? NvaConfig.Similarity.RAW : NvaConfig.Similarity.PROJECTED)
+                    .choose(words ? NvaConfig.Choose.GAIN : NvaConfig.Choose.RELEVANCE)
+                    .substitute(words ? NvaConfig.Substitute.EVIDENCE : NvaConfig.Substitute.DRAW)
+                    .donor(NvaConfig.Donor.CODEWORD)
+                    .control(control)
+                    .weight(1)
+                    .startShare(startShare)
+                    .rampShare(0)
+                    .loss(form));
   }
 
   private static double form(HardNegativeLoss form, double[] positive, double[] negative) {

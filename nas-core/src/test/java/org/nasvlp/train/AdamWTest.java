@@ -6,7 +6,6 @@ import org.assertj.core.data.Offset;
 import org.bytedeco.javacpp.PointerScope;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.nasvlp.config.HardNegativeLoss;
 import org.nasvlp.config.NasConfig;
 import org.nasvlp.config.NvaConfig;
 import org.nasvlp.config.ObjectiveConfig;

@@ -1,0 +1,50 @@
+/**
+ * Pretrains vision-language models that see fine differences, and loads, scores with and evaluates
+ * them.
+ *
+ * <p>Two kinds of jar have no descriptor that this module could ask for. Maven leaves both on the
+ * class path, where they are found; a hand-written command line puts them there too.
+ *
+ * <ul>
+ *   <li>The natives of LibTorch, OpenBLAS and JavaCPP: the jars with a platform for classifier.
+ *   <li>{@code org.nasvlp:nas-text-en} and what it needs: extJWNL cannot read WordNet's jar as a
+ *       module.
+ * </ul>
+ *
+ * <p>Start the JVM with {@code --enable-native-access=org.nasvlp.core,org.nasvlp.kernels,}{@code
+ * org.bytedeco.javacpp,ai.djl.tokenizers} to spare the JDK's warnings. Where a program works on a
+ * CUDA stream of its own, LibTorch's descriptor needs help besides: {@code
+ * --add-reads=org.bytedeco.pytorch=ALL-UNNAMED --add-reads=org.nasvlp.core=ALL-UNNAMED}.
+ */
+module org.nasvlp.core {
+  requires transitive org.bytedeco.pytorch;
+  requires transitive org.jspecify;
+  requires transitive org.nasvlp.kernels;
+  requires ai.djl.api;
+  requires ai.djl.tokenizers;
+  requires java.desktop;
+  requires org.apache.commons.compress;
+  requires tools.jackson.databind;
+  requires tools.jackson.dataformat.yaml;
+  requires static io.soabase.recordbuilder.core;
+  requires static transitive java.compiler; // the mark of generated builders
+  requires static org.bytedeco.cuda;
+
+  exports org.nasvlp.config;
+  exports org.nasvlp.data;
+  exports org.nasvlp.data.image;
+  exports org.nasvlp.data.source;
+  exports org.nasvlp.data.text;
+  exports org.nasvlp.dictionary;
+  exports org.nasvlp.eval;
+  exports org.nasvlp.libtorch;
+  exports org.nasvlp.model;
+  exports org.nasvlp.negatives;
+  exports org.nasvlp.objective;
+  exports org.nasvlp.random;
+  exports org.nasvlp.scoring;
+  exports org.nasvlp.train;
+
+  uses org.nasvlp.data.text.PartOfSpeechTagger.Provider;
+  uses org.nasvlp.negatives.TextEditor.Provider;
+}

@@ -1,0 +1,65 @@
+package org.nasvlp.libtorch;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.util.Properties;
+import org.bytedeco.pytorch.global.torch;
+import org.nasvlp.internal.Torch;
+import org.nasvlp.internal.TorchDevice;
+
+/**
+ * Tells and sets what models compute with, as {@link org.nasvlp.kernels.Kernels} does for the
+ * dictionary. Loads LibTorch on first use. Thread-safe.
+ */
+public final class LibTorch {
+  private static final String PROPERTIES = "/META-INF/maven/org.bytedeco/pytorch/pom.properties";
+
+  private LibTorch() {}
+
+  /** The version of the bindings, such as "2.10.0-1.5.13"; "unknown" if their jar tells none. */
+  public static String version() {
+    try (InputStream stream = torch.class.getResourceAsStream(PROPERTIES)) {
+      if (stream == null) {
+        return "unknown";
+      }
+      Properties properties = new Properties();
+      properties.load(stream);
+      return properties.getProperty("version", "unknown");
+    } catch (IOException e) {
+      return "unknown";
+    }
+  }
+
+  /**
+   * Threads that one operation may use.
+   *
+   * @throws IllegalStateException if LibTorch cannot be loaded, with the remedy
+   */
+  public static int threads() {
+    Torch.ensureLoaded();
+    return torch.get_num_threads();
+  }
+
+  /**
+   * Sets the threads that one operation may use, OpenBLAS's included, process-wide.
+   *
+   * @throws IllegalArgumentException if there is not at least one
+   * @throws IllegalStateException if LibTorch cannot be loaded, with the remedy
+   */
+  public static void setThreads(int threads) {
+    if (threads < 1) {
+      throw new IllegalArgumentException("threads is " + threads + "; there must be at least 1");
+    }
+    Torch.setThreads(threads);
+  }
+
+  /**
+   * Why models cannot be trained or run on a CUDA device, with the remedy; "" if they can.
+   *
+   * @param index of the device, counted from 0
+   * @throws IllegalStateException if LibTorch cannot be loaded, with the remedy
+   */
+  public static String cudaUnavailableReason(int index) {
+    return TorchDevice.unavailableReason(index);
+  }
+}
