@@ -6,7 +6,9 @@
 #include <algorithm>
 
 #include "../common/swap.h"
-#include "internal.h"
+#include "codebook.h"
+#include "memory.h"
+#include "nas_kernels.h"
 
 namespace nas {
 

@@ -358,7 +358,7 @@ int32_t nas_threads(void) {
 nas_status nas_set_threads(int32_t threads) {
   return call("nas_set_threads", [&] {
     if (threads < 1 || threads > NAS_MAX_THREADS) {
-      fail(NAS_INVALID_ARGUMENT, "threads is %d, outside 1..1024", threads);
+      fail(NAS_INVALID_ARGUMENT, "threads is %d, outside 1..%d", threads, NAS_MAX_THREADS);
     }
     threads_setting.store(threads);
   });

@@ -17,7 +17,7 @@ static void test_arguments() {
   CHECK(nas_set_tier(-1) == NAS_INVALID_ARGUMENT);
   CHECK(nas_set_tier(nas_best_tier() + 1) == NAS_INVALID_ARGUMENT);
   CHECK(nas_set_threads(0) == NAS_INVALID_ARGUMENT);
-  CHECK(nas_set_threads(1025) == NAS_INVALID_ARGUMENT);
+  CHECK(nas_set_threads(NAS_MAX_THREADS + 1) == NAS_INVALID_ARGUMENT);
   CHECK(nas_codebook_create(nullptr, 1, 1, &bad, nullptr, &out) == NAS_INVALID_ARGUMENT);
   CHECK(bad == -1);
   CHECK(nas_codebook_create(two, 1, 2, &bad, nullptr, nullptr) == NAS_INVALID_ARGUMENT);

@@ -156,7 +156,7 @@ static void test_neighbours() {
   for (int repeat = 0; repeat < 150; ++repeat) {
     const int kind = repeat % kDataKinds;
     const int64_t K = pick(1, repeat % 9 == 0 ? 500 : 80), d = pick(1, repeat % 7 == 0 ? 300 : 40);
-    const int64_t R = repeat % 3 == 0 ? pick(1, 4) : repeat % 11 == 0 ? 1024 : pick(1, 60);
+    const int64_t R = repeat % 3 == 0 ? pick(1, 4) : repeat % 11 == 0 ? NAS_MAX_NEIGHBOURS : pick(1, 60);
     std::vector<float> e, x;
     make_data(kind, K, d, 1, e, x);
     const std::vector<uint8_t> live = random_live(K);
@@ -176,7 +176,7 @@ static void test_neighbours() {
   Codebook codebook({1.0f, 2.0f}, 2, 1);
   int32_t out[2048];
   CHECK(nas_neighbours(codebook.handle, 0, nullptr, out, nullptr) == NAS_INVALID_ARGUMENT);
-  CHECK(nas_neighbours(codebook.handle, 1025, nullptr, out, nullptr) == NAS_INVALID_ARGUMENT);
+  CHECK(nas_neighbours(codebook.handle, NAS_MAX_NEIGHBOURS + 1, nullptr, out, nullptr) == NAS_INVALID_ARGUMENT);
   CHECK(nas_neighbours(codebook.handle, 1, nullptr, nullptr, nullptr) == NAS_INVALID_ARGUMENT);
 }
 

@@ -113,9 +113,9 @@ void check_arguments(const Side &reference, const Side &subject, Random &, const
        [&](const Side &s, nas_codebook *c, float *, int32_t *i, double *) {
          return s.api->neighbours(c, 0, nullptr, i, s.stream);
        }},
-      {"neighbours: R 1025",
+      {"neighbours: R too large",
        [&](const Side &s, nas_codebook *c, float *, int32_t *i, double *) {
-         return s.api->neighbours(c, 1025, nullptr, i, s.stream);
+         return s.api->neighbours(c, NAS_MAX_NEIGHBOURS + 1, nullptr, i, s.stream);
        }},
       {"swap: params NULL",
        [&](const Side &s, nas_codebook *c, float *f, int32_t *i, double *w) {

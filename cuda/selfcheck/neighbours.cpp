@@ -137,8 +137,8 @@ void check_neighbours(const Side &reference, const Side &subject, Random &random
   for (int64_t K : {1, 2, 31, 200, 512, 2048}) {
     for (int64_t d : {1, 3, 8, 63, 192, 257, 768, NAS_MAX_WIDTH}) {
       if (!affordable(options, K, K, 4 * d)) continue;
-      for (int64_t R : {(int64_t)1, (int64_t)32, random.below(2) == 0 ? (int64_t)1024 : K}) {
-        if (R > 1024) continue;
+      for (int64_t R : {(int64_t)1, (int64_t)32, random.below(2) == 0 ? (int64_t)NAS_MAX_NEIGHBOURS : K}) {
+        if (R > NAS_MAX_NEIGHBOURS) continue;
         Kind kind = any_kind(random);
         std::vector<float> codewords = vectors(random, kind, K, d);
         std::vector<uint8_t> live = some_live(random, K, random.below(4));
