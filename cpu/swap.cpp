@@ -1,6 +1,12 @@
 /* The token swap: its checks, and how its work is shared out. */
 #include "swap.h"
 
+#include "calls.h"
+#include "failures.h"
+#include "float_environment.h"
+#include "parallel.h"
+#include "tier.h"
+
 namespace nas {
 namespace {
 

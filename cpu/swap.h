@@ -6,13 +6,9 @@
 #include <algorithm>
 
 #include "../common/swap.h"
-#include "calls.h"
 #include "codebook.h"
-#include "failures.h"
-#include "float_environment.h"
 #include "memory.h"
-#include "parallel.h"
-#include "tier.h"
+#include "nas_kernels.h"
 
 namespace nas {
 
