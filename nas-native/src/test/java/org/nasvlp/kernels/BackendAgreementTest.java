@@ -74,7 +74,12 @@ class BackendAgreementTest {
         codebook.swap(
             TokenSwap.builder(IMAGES, TOKENS, CHOSEN, NEIGHBOURS)
                 .choose(step == 1 ? TokenSwap.Choose.GAIN : TokenSwap.Choose.RELEVANCE)
-                .substitute(TokenSwap.Substitute.values()[step])
+                .substitute(
+                    switch (step) {
+                      case 0 -> TokenSwap.Substitute.DRAW;
+                      case 1 -> TokenSwap.Substitute.MOST_EVIDENCE;
+                      default -> TokenSwap.Substitute.LEAST_EVIDENCE;
+                    })
                 .write(TokenSwap.Write.RESIDUAL)
                 .donors(step == 2)
                 .draws(9, step)

@@ -243,7 +243,6 @@ class CodebookArgumentsTest {
     };
     int[] sizes = {48, 24, 48, 24, 24, 24, 8, 16, 16, 16, 48, 48, 6};
     Set<String> ofEvidence = Set.of("evidence", "evidenceOf");
-    Set<String> ofRelevance = Set.of("text", "image");
     try (Codebook c = codebook(backend)) {
       for (int bad = 0; bad < names.length; bad++) {
         TokenSwap params = ofEvidence.contains(names[bad]) ? evidence : relevance;

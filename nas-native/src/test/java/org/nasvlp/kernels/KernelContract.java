@@ -8,6 +8,7 @@ import static org.assertj.core.api.Assertions.within;
 import java.lang.foreign.MemorySegment;
 import java.math.BigDecimal;
 import java.util.Arrays;
+import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -755,9 +756,9 @@ abstract class KernelContract {
       int rows = samples.between(0, images);
       TokenSwap params =
           TokenSwap.builder(images, count, chosen, neighbours)
-              .choose(TokenSwap.Choose.values()[round % 2])
-              .substitute(TokenSwap.Substitute.values()[round / 2 % 3])
-              .write(TokenSwap.Write.values()[round / 6 % 2])
+              .choose(List.of(TokenSwap.Choose.values()).get(round % 2))
+              .substitute(List.of(TokenSwap.Substitute.values()).get(round / 2 % 3))
+              .write(List.of(TokenSwap.Write.values()).get(round / 6 % 2))
               .donors(round / 12 % 2 == 1)
               .textWeight(samples.between(0, 4) / 4.0)
               .draws(samples.seed(), (int) samples.seed())
