@@ -12,9 +12,10 @@
  * </ul>
  *
  * <p>Start the JVM with {@code --enable-native-access=org.nasvlp.core,org.nasvlp.kernels,}{@code
- * org.bytedeco.javacpp,ai.djl.tokenizers} to spare the JDK's warnings. Where a program works on a
- * CUDA stream of its own, LibTorch's descriptor needs help besides: {@code
- * --add-reads=org.bytedeco.pytorch=ALL-UNNAMED --add-reads=org.nasvlp.core=ALL-UNNAMED}.
+ * org.bytedeco.javacpp,org.bytedeco.openblas,org.bytedeco.pytorch,ai.djl.tokenizers} to spare the
+ * JDK's warnings. Where a program works on a CUDA stream of its own, LibTorch's descriptor needs
+ * help besides: {@code --add-reads=org.bytedeco.pytorch=ALL-UNNAMED
+ * --add-reads=org.nasvlp.core=ALL-UNNAMED}.
  */
 module org.nasvlp.core {
   requires transitive org.bytedeco.pytorch;

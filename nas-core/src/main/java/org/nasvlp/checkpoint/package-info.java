@@ -1,3 +1,3 @@
-/** Checkpoints and the safetensors format. */
+/** Folders of checkpoints and the safetensors files in them. */
 @org.jspecify.annotations.NullMarked
 package org.nasvlp.checkpoint;

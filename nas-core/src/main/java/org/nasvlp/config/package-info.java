@@ -1,3 +1,6 @@
-/** Configuration records, presets and files. */
+/**
+ * Configuration: immutable records with a preset to start from, read from YAML or JSON and checked
+ * by field.
+ */
 @org.jspecify.annotations.NullMarked
 package org.nasvlp.config;

@@ -1,3 +1,3 @@
-/** The pretraining loop and its reports. */
+/** The pretraining loop, what it reports on its way, and what it leaves behind. */
 @org.jspecify.annotations.NullMarked
 package org.nasvlp.train;
