@@ -18,8 +18,8 @@ import org.nasvlp.train.TrainingResult;
 import org.nasvlp.train.TrainingStart;
 
 /**
- * Pretrains a very small model inside a program, on a data set of the program's own, with a
- * listener of its own, and asks the model about a picture.
+ * Pretrains a very small model inside a program, on a data set of the program's own, with a loss
+ * and a listener of its own, and asks the model about a picture.
  */
 final class Embedding {
   private static final String CONFIG =
@@ -52,7 +52,9 @@ final class Embedding {
     public void onStep(StepReport report) {
       losses.add(report.loss());
       if (report.step() == 1 || report.step() % 10 == 0) {
-        System.out.printf("step %d: loss %.3f%n", report.step(), report.loss());
+        System.out.printf(
+            "step %d: loss %.3f, its own %.5f%n",
+            report.step(), report.loss(), report.losses().get("cyclic"));
       }
     }
 
@@ -76,6 +78,7 @@ final class Embedding {
               .dataset(shapes)
               .tokenizer(tokenizer)
               .output(folder.resolve("out"))
+              .objective(new CyclicConsistency(0.25))
               .listener(printer)
               .build()
               .run();

@@ -51,8 +51,15 @@ public final class CaptionPlan {
    *
    * @param captions made of {@code batch().tokens()}
    * @throws IllegalStateException if masked captions were asked for before
+   * @throws IllegalArgumentException if they are not as many tokens as the batch's captions
    */
   public void mask(MaskedCaptions captions) {
+    int tokens = batch.tokens().ids().length;
+    if (captions.ids().length != tokens) {
+      throw new IllegalArgumentException(
+          "masked captions of %d tokens for a batch whose captions have %d: mask batch().tokens()"
+              .formatted(captions.ids().length, tokens));
+    }
     if (masked != null) {
       throw new IllegalStateException("two objectives mask the captions: one of them can");
     }

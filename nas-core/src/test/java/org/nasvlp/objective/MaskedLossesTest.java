@@ -117,6 +117,13 @@ class MaskedLossesTest {
       assertThatThrownBy(() -> objective.captions(captions))
           .isInstanceOf(IllegalStateException.class)
           .hasMessageContaining("two objectives mask the captions");
+      assertThatThrownBy(
+              () ->
+                  batch
+                      .captionPlan()
+                      .mask(new MaskedCaptions(new long[3], new int[] {1}, new long[] {7})))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessageContaining("masked captions of 3 tokens");
     }
   }
 

@@ -25,13 +25,13 @@ class WordProposalsTest {
   private static List<String> alone(
       NasModel model, long[] ids, int at, Tensor cls, Tensor patches) {
     Network network = model.network();
-    Tensor attends = Torch.longs(new long[ids.length], 1, ids.length).eq(new Scalar(0));
+    Tensor attentionMask = Torch.longs(new long[ids.length], 1, ids.length).eq(new Scalar(0));
     Tensor fused =
         network.fuse(
             network.imageContext(network.fusionInput(cls, patches)),
             Torch.index(new int[] {0}),
-            network.encodeText(Torch.longs(ids, 1, ids.length), attends),
-            attends);
+            network.encodeText(Torch.longs(ids, 1, ids.length), attentionMask),
+            attentionMask);
     float[] logits = Torch.toFloats(network.maskedLogits(fused.select(1, at)));
     return model.tokenizer().vocabulary().entrySet().stream()
         .filter(entry -> !entry.getKey().startsWith("["))
