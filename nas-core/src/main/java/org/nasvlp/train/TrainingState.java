@@ -7,7 +7,6 @@ import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
-import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Objects;
 import java.util.TreeMap;
@@ -101,11 +100,7 @@ final class TrainingState {
   Progress restore(Path directory) throws IOException {
     Path file = directory.resolve("state.json");
     Saved saved = read(file);
-    requireSameConfig(directory);
-    if (!Files.readString(directory.resolve("tokenizer.json")).equals(model.tokenizer().json())) {
-      throw new TrainingException(
-          directory + " was written with another tokenizer; resume with the same one");
-    }
+    SameRun.require(directory, config, model.tokenizer());
     requireFits(file, saved);
     model.read(directory);
     restoreTensors(directory.resolve("training.safetensors"));
@@ -127,8 +122,8 @@ final class TrainingState {
     } catch (JacksonException e) {
       throw damaged(file, e.getOriginalMessage(), e);
     }
-    if (saved == null) {
-      throw damaged(file, "it holds nothing", null);
+    if (saved == null || saved.format() == 0) {
+      throw damaged(file, "it has no format", null);
     }
     if (saved.format() != FORMAT) {
       throw new TrainingException(
@@ -157,34 +152,6 @@ final class TrainingState {
 
   private static TrainingException damaged(Path file, String how, @Nullable Exception cause) {
     return new TrainingException(file + " is damaged (" + how + "): remove this checkpoint", cause);
-  }
-
-  private void requireSameConfig(Path directory) throws IOException {
-    Path file = directory.resolve("config.json");
-    NasConfig saved;
-    try {
-      saved = NasConfig.fromJson(Files.readString(file), file.toString());
-    } catch (IllegalArgumentException e) {
-      throw new TrainingException(e.getMessage(), e);
-    }
-    Map<String, Object[]> parts = new LinkedHashMap<>();
-    parts.put("model", new Object[] {config.model(), saved.model()});
-    parts.put("dictionary", new Object[] {config.dictionary(), saved.dictionary()});
-    parts.put("nva", new Object[] {config.nva(), saved.nva()});
-    parts.put("nta", new Object[] {config.nta(), saved.nta()});
-    parts.put("objective", new Object[] {config.objective(), saved.objective()});
-    parts.put("optimizer", new Object[] {config.optimizer(), saved.optimizer()});
-    parts.put("data", new Object[] {config.data(), saved.data()});
-    parts.put("training.seed", new Object[] {config.training().seed(), saved.training().seed()});
-    parts.forEach(
-        (name, of) -> {
-          if (!of[0].equals(of[1])) {
-            throw new TrainingException(
-                ("%s was written with another %s: %s, this run has %s; resume with the same"
-                        + " configuration or choose another output")
-                    .formatted(directory, name, of[1], of[0]));
-          }
-        });
   }
 
   /** Optimizer state, momentum encoders and queue, by name. */

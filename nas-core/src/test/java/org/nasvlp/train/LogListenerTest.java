@@ -1,0 +1,125 @@
+package org.nasvlp.train;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.nasvlp.dictionary.DictionaryHealth;
+import org.nasvlp.eval.ArtefactProbe;
+import org.nasvlp.eval.BenchmarkReport;
+import org.nasvlp.eval.Share;
+import org.nasvlp.negatives.NvaTrace;
+
+class LogListenerTest {
+  @TempDir private Path output;
+  private long nanos;
+  private LogListener listener;
+
+  @BeforeEach
+  void open() {
+    RunClock clock = new RunClock(() -> nanos);
+    clock.resume(100);
+    nanos = 2_500_400_000L;
+    listener = new LogListener(output, new RunLog(output), clock);
+  }
+
+  private void assertLogged(String... lines) throws IOException {
+    assertThat(Files.readAllLines(output.resolve("log.jsonl"))).containsExactly(lines);
+  }
+
+  @Test
+  void aStepIsALine() throws IOException {
+    listener.onStep(
+        new StepReport(
+            3,
+            9,
+            1.5,
+            Map.of("itc", 1.25),
+            0.001,
+            2.0,
+            0.07,
+            Map.of("nva", 4),
+            8.5,
+            Map.of("data", 0.5),
+            new DictionaryHealth(24, 20, 12.5, 1),
+            0));
+    assertLogged(
+        """
+        {"kind":"step","seconds":102.5,"step":{"step":3,"steps":9,"loss":1.5,"losses":{"itc":1.25},\
+        "learningRate":0.001,"gradientNorm":2.0,"temperature":0.07,"hardNegatives":{"nva":4},\
+        "pairsPerSecond":8.5,"seconds":{"data":0.5},"dictionary":{"codewords":24,"live":20,\
+        "perplexity":12.5,"restarts":1},"skippedSamples":0}}\
+        """);
+  }
+
+  @Test
+  void tracesEpochsAndProbesAreLines() throws IOException {
+    listener.onNvaTrace(
+        3,
+        new NvaTrace(
+            "k", "c", new double[] {0.5}, List.of(new NvaTrace.Swap(0, 1, 2)), 0.75, 0.25));
+    listener.onEpoch(4, 12.5);
+    listener.onArtefactProbe(5, new ArtefactProbe.Result(20, 0.5));
+    assertLogged(
+        """
+        {"kind":"nva_trace","seconds":102.5,"nva_trace":{"step":3,"trace":{"key":"k","caption":"c",\
+        "scores":[0.5],"swaps":[{"position":0,"code":1,"substitute":2}],"matchBefore":0.75,\
+        "matchAfter":0.25}}}\
+        """,
+        """
+        {"kind":"epoch","seconds":102.5,"epoch":{"step":4,"perplexity":12.5}}\
+        """,
+        """
+        {"kind":"artefact_probe","seconds":102.5,"artefact_probe":{"step":5,"result":{"images":20,\
+        "accuracy":0.5}}}\
+        """);
+  }
+
+  @Test
+  void anEvaluationIsOneLineWhateverItWasOn() throws IOException {
+    BenchmarkReport report =
+        new BenchmarkReport(
+            List.of("accuracy"),
+            Map.of("all", List.of(new Share(1, 2))),
+            List.of(new Share(1, 2)),
+            List.of(0.5),
+            2,
+            0);
+    Evaluation evaluation = new Evaluation(null, Map.of("crepe", Map.of("itc", report)));
+    listener.onEvaluated(6, evaluation);
+    // The parts are in it.
+    listener.onBenchmark(6, "crepe", evaluation.benchmarks().get("crepe"));
+    listener.onEvaluated(7, Evaluation.NONE);
+    List<String> lines = Files.readAllLines(output.resolve("log.jsonl"));
+    assertThat(lines).hasSize(2);
+    assertThat(lines.getFirst())
+        .startsWith(
+            """
+            {"kind":"evaluation","seconds":102.5,"evaluation":{"step":6,"report":null,\
+            "benchmarks":{"crepe":{"itc":{"metrics":["accuracy"],\
+            """);
+    assertThat(lines.getLast())
+        .isEqualTo(
+            """
+            {"kind":"evaluation","seconds":102.5,"evaluation":{"step":7,"report":null}}\
+            """);
+  }
+
+  @Test
+  void aLogThatCannotBeWrittenEndsTheRunWithARemedy() throws IOException {
+    Files.createDirectory(output.resolve("log.jsonl"));
+    assertThatThrownBy(() -> listener.onEpoch(4, 12.5))
+        .isInstanceOf(TrainingException.class)
+        .hasMessageStartingWith("the run in " + output + " cannot go on: ")
+        .hasMessageContaining("log.jsonl")
+        .hasMessageContaining("check space and permissions of the output folder")
+        .hasMessageEndingWith("(checkpoints written before are complete)");
+  }
+}

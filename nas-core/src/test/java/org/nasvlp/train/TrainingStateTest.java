@@ -1,0 +1,413 @@
+package org.nasvlp.train;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.function.UnaryOperator;
+import org.bytedeco.pytorch.Tensor;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.nasvlp.checkpoint.Safetensors;
+import org.nasvlp.config.HardNegativeLoss;
+import org.nasvlp.config.NasConfig;
+import org.nasvlp.config.NtaConfig;
+import org.nasvlp.config.NvaConfig;
+import org.nasvlp.data.LoaderState;
+import org.nasvlp.data.text.CaptionTokenizer;
+import org.nasvlp.internal.Torch;
+import org.nasvlp.model.NasModel;
+import org.nasvlp.negatives.NegativeTextAugmentation;
+
+/** A checkpoint by itself: no step is taken, the state is random numbers. */
+class TrainingStateTest {
+  private static final Progress PROGRESS =
+      new Progress(
+          7,
+          40,
+          12.5,
+          new LoaderState(0, new byte[] {5}, new byte[] {4}, List.of("shape 2: torn"), 3),
+          Map.of("itc", 0.5, "itm-group", 0.25));
+
+  @TempDir private Path folder;
+  private CaptionTokenizer tokenizer;
+
+  @BeforeEach
+  void open() throws IOException {
+    tokenizer = Shapes.tokenizer(folder, 8);
+  }
+
+  @AfterEach
+  void close() {
+    tokenizer.close();
+  }
+
+  /** With all that a checkpoint can hold: queue, momentum encoders and word counts. */
+  private static NasConfig everything() {
+    NvaConfig.Substitute words = NvaConfig.Substitute.WORD;
+    return Shapes.config(50)
+        .with(new NtaConfig(true, 1, 0, 0, HardNegativeLoss.BALANCED, true, 0, true, Map.of()))
+        .with(
+            new NvaConfig(
+                true,
+                0.5,
+                12,
+                0.5,
+                NvaConfig.Similarity.RAW,
+                words,
+                NvaConfig.Donor.TOKEN,
+                NvaConfig.Control.NONE,
+                0.5,
+                0,
+                0,
+                HardNegativeLoss.PAIRWISE));
+  }
+
+  /** A run's model and step, and their state. */
+  private record Parts(NasModel model, TrainingStep step, TrainingState state)
+      implements AutoCloseable {
+    @Override
+    public void close() {
+      step.close();
+      model.close();
+    }
+  }
+
+  private Parts parts(NasConfig config, CaptionTokenizer with) throws InterruptedException {
+    NasModel model = NasModel.create(config, with);
+    NegativeTextAugmentation texts =
+        config.nta().enabled()
+            ? NegativeTextAugmentation.prepare(
+                new Shapes(), with, ShapesEditor.factory(), config.nta(), null, 3)
+            : null;
+    TrainingStep step = new TrainingStep(config, model, texts, 4);
+    return new Parts(model, step, new TrainingState(config, model, step));
+  }
+
+  private Parts parts(NasConfig config) throws InterruptedException {
+    return parts(config, tokenizer);
+  }
+
+  private static float[] numbers(Random random, long count) {
+    float[] values = new float[(int) count];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = random.nextFloat();
+    }
+    return values;
+  }
+
+  private static void fill(Random random, Tensor tensor) {
+    Torch.copyInto(tensor, MemorySegment.ofArray(numbers(random, tensor.numel())));
+  }
+
+  /** Random numbers in place of all that training changes. */
+  private static void fill(Parts parts, long seed) {
+    Random random = new Random(seed);
+    fill(random, parts.model.parameters().values());
+    fill(random, parts.step.optimizer().first());
+    fill(random, parts.step.optimizer().second());
+    if (parts.step.momentum() != null) {
+      fill(random, parts.step.momentum().parameters().values());
+    }
+    FeatureQueue queue = parts.step.queue();
+    if (queue != null) {
+      fill(random, queue.images());
+      fill(random, queue.texts());
+      for (int i = 0; i < queue.ids().length; i++) {
+        queue.ids()[i] = random.nextInt(32);
+      }
+      queue.restore(24, 16);
+    }
+    if (parts.step.words() != null) {
+      parts.step.words().restore(random.doubles(parts.step.words().stateSize()).toArray());
+    }
+    int width = parts.model.config().model().width();
+    parts.model.startDictionary(numbers(random, 200L * width));
+  }
+
+  private Path saved(NasConfig config) throws Exception {
+    try (Parts parts = parts(config)) {
+      fill(parts, 1);
+      return parts.state.save(folder.resolve("out"), PROGRESS);
+    }
+  }
+
+  private static Map<String, byte[]> files(Path checkpoint) throws IOException {
+    Map<String, byte[]> files = new HashMap<>();
+    try (var paths = Files.list(checkpoint)) {
+      for (Path path : paths.toList()) {
+        files.put(path.getFileName().toString(), Files.readAllBytes(path));
+      }
+    }
+    return files;
+  }
+
+  private static void assertSame(Progress found, Progress expected) {
+    assertThat(found).usingRecursiveComparison().isEqualTo(expected);
+  }
+
+  @Test
+  void whatIsRestoredIsWhatWasSaved() throws Exception {
+    Path checkpoint = saved(everything());
+    assertThat(checkpoint.getFileName()).hasToString("step-00000007");
+    assertThat(files(checkpoint))
+        .containsOnlyKeys(
+            "config.json",
+            "tokenizer.json",
+            "model.safetensors",
+            "dictionary.safetensors",
+            "training.safetensors",
+            "state.json");
+    try (Parts expected = parts(everything());
+        Parts restored = parts(everything())) {
+      fill(expected, 1);
+      assertSame(restored.state.restore(checkpoint), PROGRESS);
+      assertThat(floats(restored.model.parameters().values()))
+          .isEqualTo(floats(expected.model.parameters().values()));
+      assertThat(floats(restored.step.optimizer().first()))
+          .isEqualTo(floats(expected.step.optimizer().first()));
+      assertThat(floats(restored.step.optimizer().second()))
+          .isEqualTo(floats(expected.step.optimizer().second()));
+      assertThat(floats(restored.step.momentum().parameters().values()))
+          .isEqualTo(floats(expected.step.momentum().parameters().values()));
+      FeatureQueue queue = restored.step.queue();
+      assertThat(floats(queue.images())).isEqualTo(floats(expected.step.queue().images()));
+      assertThat(floats(queue.texts())).isEqualTo(floats(expected.step.queue().texts()));
+      assertThat(queue.ids()).isEqualTo(expected.step.queue().ids());
+      assertThat(queue.filled()).isEqualTo(24);
+      assertThat(queue.next()).isEqualTo(16);
+      assertThat(restored.step.words().state()).isEqualTo(expected.step.words().state());
+      assertThat(restored.model.dictionary().state().codebook().codewords())
+          .isEqualTo(expected.model.dictionary().state().codebook().codewords());
+      // Saved once more it is the same to the byte.
+      Path again = restored.state.save(folder.resolve("again"), PROGRESS);
+      Map<String, byte[]> first = files(checkpoint);
+      files(again).forEach((name, bytes) -> assertThat(bytes).as(name).isEqualTo(first.get(name)));
+    }
+  }
+
+  private static float[] floats(Tensor tensor) {
+    return Torch.toFloats(tensor);
+  }
+
+  @Test
+  void aPlainRunHasNoQueueAndNoWords() throws Exception {
+    NasConfig config = Shapes.config(50);
+    Path checkpoint = saved(config);
+    try (Arena arena = Arena.ofConfined()) {
+      assertThat(Safetensors.read(checkpoint.resolve("training.safetensors"), arena))
+          .doesNotContainKey("word_codes");
+    }
+    try (Parts restored = parts(config)) {
+      assertThat(restored.step.words()).isNull();
+      assertSame(restored.state.restore(checkpoint), PROGRESS);
+    }
+  }
+
+  /** As versions before best checkpoints and sample counts wrote it. */
+  @Test
+  void fieldsThatAnOlderVersionLacksAreEmpty() throws Exception {
+    Path checkpoint = saved(Shapes.config(50));
+    Files.writeString(
+        checkpoint.resolve("state.json"),
+        """
+        {"format":1,"step":7,"plannedSteps":0,"seconds":12.5,"queueFilled":24,"queueNext":16}
+        """);
+    try (Parts restored = parts(Shapes.config(50))) {
+      assertSame(restored.state.restore(checkpoint), new Progress(7, 0, 12.5, null, Map.of()));
+    }
+  }
+
+  private void assertRefused(
+      Path checkpoint, NasConfig config, Class<? extends Exception> as, String... message)
+      throws Exception {
+    try (Parts parts = parts(config)) {
+      assertThatThrownBy(() -> parts.state.restore(checkpoint))
+          .isExactlyInstanceOf(as)
+          .hasMessageContainingAll(message);
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "",
+        "null",
+        "[]",
+        "{}",
+        "{'format':1,'step':7,",
+        "{'format':1,'step':'seven'}",
+        "{'format':1,'step':0,'plannedSteps':0,'seconds':1,'queueFilled':0,'queueNext':0}",
+        "{'format':1,'step':-3,'plannedSteps':0,'seconds':1,'queueFilled':0,'queueNext':0}",
+        "{'format':1,'step':3000000000,'plannedSteps':0,'seconds':1,'queueFilled':0,'queueNext':0}",
+        "{'format':1,'step':7,'plannedSteps':0,'seconds':1,'queueFilled':33,'queueNext':0}",
+        "{'format':1,'step':7,'plannedSteps':0,'seconds':1,'queueFilled':-1,'queueNext':0}",
+        "{'format':1,'step':7,'plannedSteps':0,'seconds':1,'queueFilled':0,'queueNext':32}",
+        "{'format':1,'step':7,'plannedSteps':0,'seconds':1,'queueFilled':0,'queueNext':-1}"
+      })
+  void aDamagedStateIsNamed(String json) throws Exception {
+    Path checkpoint = saved(Shapes.config(50));
+    Path file = Files.writeString(checkpoint.resolve("state.json"), json.replace('\'', '"'));
+    assertRefused(
+        checkpoint,
+        Shapes.config(50),
+        TrainingException.class,
+        file + " is damaged (",
+        "): remove this checkpoint");
+  }
+
+  @Test
+  void anotherFormatIsRefused() throws Exception {
+    Path checkpoint = saved(Shapes.config(50));
+    Path file = checkpoint.resolve("state.json");
+    Files.writeString(file, Files.readString(file).replace("\"format\":1", "\"format\":2"));
+    assertRefused(
+        checkpoint, Shapes.config(50), TrainingException.class, file + " has format 2", "reads 1");
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "state.json",
+        "config.json",
+        "tokenizer.json",
+        "model.safetensors",
+        "dictionary.safetensors",
+        "training.safetensors"
+      })
+  void aMissingFileIsNamed(String name) throws Exception {
+    Path checkpoint = saved(Shapes.config(50));
+    Files.delete(checkpoint.resolve(name));
+    assertRefused(checkpoint, Shapes.config(50), NoSuchFileException.class, name);
+  }
+
+  @Test
+  void tensorsCutShortAreNamed() throws Exception {
+    Path checkpoint = saved(Shapes.config(50));
+    Path file = checkpoint.resolve("training.safetensors");
+    byte[] bytes = Files.readAllBytes(file);
+    Files.write(file, Arrays.copyOf(bytes, bytes.length - 100));
+    assertRefused(checkpoint, Shapes.config(50), IOException.class, file.toString(), "cut short");
+  }
+
+  private static void change(Path file, String name, UnaryOperator<Safetensors.Entry> change)
+      throws IOException {
+    Map<String, Safetensors.Entry> tensors = new HashMap<>();
+    try (Arena arena = Arena.ofConfined()) {
+      Safetensors.read(file, arena)
+          .forEach(
+              (key, entry) ->
+                  tensors.put(
+                      key,
+                      new Safetensors.Entry(
+                          entry.type(),
+                          entry.shape(),
+                          MemorySegment.ofArray(entry.data().toArray(ValueLayout.JAVA_BYTE)))));
+    }
+    assertThat(tensors).containsKey(name);
+    Safetensors.Entry changed = change.apply(tensors.remove(name));
+    if (changed != null) {
+      tensors.put(name, changed);
+    }
+    Files.delete(file);
+    Safetensors.write(file, tensors);
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "adamw.first",
+        "adamw.second",
+        "momentum",
+        "queue.images",
+        "queue.texts",
+        "queue.ids",
+        "word_codes"
+      })
+  void tensorsOfAnotherShapeAreNamed(String name) throws Exception {
+    Path checkpoint = saved(everything());
+    Path file = checkpoint.resolve("training.safetensors");
+    String refusal = file + " does not fit this run: " + name + " is missing or of another shape";
+    change(
+        file,
+        name,
+        entry ->
+            new Safetensors.Entry(
+                Safetensors.Type.U8, new long[] {entry.data().byteSize()}, entry.data()));
+    assertRefused(checkpoint, everything(), TrainingException.class, refusal);
+    change(
+        file,
+        name,
+        entry ->
+            new Safetensors.Entry(Safetensors.Type.U8, new long[] {8}, entry.data().asSlice(0, 8)));
+    assertRefused(checkpoint, everything(), TrainingException.class, refusal);
+    change(file, name, entry -> null);
+    assertRefused(checkpoint, everything(), TrainingException.class, refusal);
+  }
+
+  @Test
+  void anotherConfigurationIsRefusedByItsPart() throws Exception {
+    Path checkpoint = saved(Shapes.config(50));
+    String remedy = "resume with the same configuration or choose another output";
+    assertRefused(
+        checkpoint,
+        everything(),
+        TrainingException.class,
+        checkpoint + " was written with another nva: ",
+        ", this run has ",
+        remedy);
+    Path file = checkpoint.resolve("config.json");
+    String json = Files.readString(file);
+    for (String part : List.of("objective", "optimizer", "data", "training.seed")) {
+      Files.writeString(
+          file,
+          switch (part) {
+            case "objective" -> json.replaceFirst("(\"queue\"\\s*:\\s*)32", "$164");
+            case "optimizer" -> json.replaceFirst("(\"weightDecay\"\\s*:\\s*)0.02", "$10.03");
+            case "data" -> json.replaceFirst("(\"loaderThreads\"\\s*:\\s*)2", "$13");
+            default -> json.replaceFirst("(\"seed\"\\s*:\\s*)3", "$14");
+          });
+      assertRefused(
+          checkpoint,
+          Shapes.config(50),
+          TrainingException.class,
+          checkpoint + " was written with another " + part + ": ",
+          remedy);
+    }
+  }
+
+  @Test
+  void anotherLengthOfTheRunIsNotAnotherConfiguration() throws Exception {
+    Path checkpoint = saved(Shapes.config(50));
+    try (Parts parts = parts(Shapes.config(90))) {
+      assertSame(parts.state.restore(checkpoint), PROGRESS);
+    }
+  }
+
+  @Test
+  void anotherTokenizerIsRefused() throws Exception {
+    Path checkpoint = saved(Shapes.config(50));
+    Path file = checkpoint.resolve("tokenizer.json");
+    Files.writeString(file, Files.readString(file) + "\n");
+    assertRefused(
+        checkpoint,
+        Shapes.config(50),
+        TrainingException.class,
+        checkpoint + " was written with another tokenizer; resume with the same one");
+  }
+}
