@@ -17,8 +17,6 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.nasvlp.config.HardNegativeLoss;
 import org.nasvlp.config.NasConfig;
-import org.nasvlp.config.NtaConfig;
-import org.nasvlp.config.ObjectiveConfig;
 import org.nasvlp.data.Batch;
 import org.nasvlp.internal.Torch;
 import org.nasvlp.train.Shapes;
@@ -31,35 +29,10 @@ class ContrastiveLossTest {
   @TempDir private Path folder;
 
   private static NasConfig config(int queue, boolean inContrast) {
-    NasConfig config = Shapes.config(10);
-    ObjectiveConfig o = config.objective();
-    NtaConfig t = NtaConfig.defaults();
-    return config
-        .with(
-            new ObjectiveConfig(
-                o.itcWeight(),
-                o.itmWeight(),
-                o.mlmWeight(),
-                o.mvmWeight(),
-                o.temperature(),
-                o.minTemperature(),
-                o.maxTemperature(),
-                queue,
-                o.encoderMomentum(),
-                o.softTargets(),
-                o.softTargetRamp(),
-                o.maskRatio()))
-        .with(
-            new NtaConfig(
-                inContrast,
-                1,
-                0,
-                0,
-                HardNegativeLoss.BALANCED,
-                inContrast,
-                0,
-                t.exactLabels(),
-                t.typeWeights()));
+    return Shapes.config(10)
+        .withObjective(objective -> objective.queue(queue))
+        .withNta(
+            nta -> nta.enabled(inContrast).inContrast(inContrast).loss(HardNegativeLoss.BALANCED));
   }
 
   private static Tensor units(Random random) {

@@ -15,7 +15,6 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.nasvlp.config.NasConfig;
-import org.nasvlp.config.ObjectiveConfig;
 import org.nasvlp.internal.Torch;
 import org.nasvlp.random.Draws;
 import org.nasvlp.train.Shapes;
@@ -27,22 +26,8 @@ class MaskedLossesTest {
   @TempDir private Path folder;
 
   private static NasConfig config(double maskRatio) {
-    ObjectiveConfig o = Shapes.config(10).objective();
     return Shapes.config(10)
-        .with(
-            new ObjectiveConfig(
-                o.itcWeight(),
-                o.itmWeight(),
-                o.mlmWeight(),
-                0.5,
-                o.temperature(),
-                o.minTemperature(),
-                o.maxTemperature(),
-                o.queue(),
-                o.encoderMomentum(),
-                o.softTargets(),
-                o.softTargetRamp(),
-                maskRatio));
+        .withObjective(objective -> objective.mvmWeight(0.5).maskRatio(maskRatio));
   }
 
   @ParameterizedTest

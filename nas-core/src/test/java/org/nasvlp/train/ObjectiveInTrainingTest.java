@@ -22,7 +22,6 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.nasvlp.config.NasConfig;
-import org.nasvlp.config.OptimizerConfig;
 import org.nasvlp.data.text.CaptionTokenizer;
 import org.nasvlp.internal.Torch;
 import org.nasvlp.objective.CaptionPlan;
@@ -46,7 +45,7 @@ class ObjectiveInTrainingTest {
     tokenizer.close();
   }
 
-  private NasTrainer.Builder trainer(NasConfig config, String output) {
+  private NasTrainerBuilder trainer(NasConfig config, String output) {
     return NasTrainer.builder()
         .config(config)
         .dataset(new Shapes())
@@ -219,22 +218,8 @@ class ObjectiveInTrainingTest {
   @Test
   void updatesFollowEveryBatchOfAStep() {
     NasConfig config = Shapes.config(3);
-    OptimizerConfig o = config.optimizer();
     Alignment alignment = new Alignment(1);
-    trainer(
-            config.with(
-                new OptimizerConfig(
-                    o.learningRate(),
-                    o.finalLearningRate(),
-                    o.warmupShare(),
-                    o.warmupSteps(),
-                    o.weightDecay(),
-                    o.beta1(),
-                    o.beta2(),
-                    o.epsilon(),
-                    2,
-                    o.clipNorm())),
-            "out")
+    trainer(config.withOptimizer(optimizer -> optimizer.accumulation(2)), "out")
         .objective(alignment)
         .build()
         .run();
@@ -320,7 +305,7 @@ class ObjectiveInTrainingTest {
     assertThatThrownBy(() -> NasTrainer.builder().objective(named("itc")))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("called 'itc', as one of the library's own is");
-    NasTrainer.Builder builder = NasTrainer.builder().objective(named("mine"));
+    NasTrainerBuilder builder = NasTrainer.builder().objective(named("mine"));
     assertThatThrownBy(() -> builder.objective(named("mine")))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("two objectives are called 'mine'");

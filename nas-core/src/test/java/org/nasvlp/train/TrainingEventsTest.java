@@ -12,8 +12,6 @@ import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.nasvlp.config.NasConfig;
-import org.nasvlp.config.Precision;
-import org.nasvlp.config.TrainingConfig;
 import org.nasvlp.data.text.CaptionTokenizer;
 import org.nasvlp.eval.ArtefactProbe;
 import org.nasvlp.eval.BenchmarkReport;
@@ -106,8 +104,7 @@ class TrainingEventsTest {
   void eventsComeInTheirOrderAndAfterTheirLineInTheLog() throws IOException {
     Path pictures = Files.createDirectory(folder.resolve("pictures"));
     NasConfig config =
-        Shapes.config(STEPS)
-            .with(new TrainingConfig(3, STEPS, 0, 4, 3, 3, false, false, "cpu", Precision.FLOAT32));
+        Shapes.config(STEPS).withTraining(training -> training.evaluateEvery(4).checkpointEvery(3));
     try (CaptionTokenizer tokenizer = Shapes.tokenizer(folder, 8)) {
       TrainingResult result =
           NasTrainer.builder()

@@ -26,13 +26,13 @@ import org.junit.jupiter.params.provider.ValueSource;
 import org.nasvlp.checkpoint.Safetensors;
 import org.nasvlp.config.HardNegativeLoss;
 import org.nasvlp.config.NasConfig;
-import org.nasvlp.config.NtaConfig;
 import org.nasvlp.config.NvaConfig;
 import org.nasvlp.data.LoaderState;
 import org.nasvlp.data.text.CaptionTokenizer;
 import org.nasvlp.internal.Torch;
 import org.nasvlp.model.NasModel;
 import org.nasvlp.negatives.NegativeTextAugmentation;
+import org.nasvlp.objective.FeatureQueue;
 
 /** A checkpoint by itself: no step is taken, the state is random numbers. */
 class TrainingStateTest {
@@ -59,23 +59,17 @@ class TrainingStateTest {
 
   /** With all that a checkpoint can hold: queue, momentum encoders and word counts. */
   private static NasConfig everything() {
-    NvaConfig.Substitute words = NvaConfig.Substitute.WORD;
     return Shapes.config(50)
-        .with(new NtaConfig(true, 1, 0, 0, HardNegativeLoss.BALANCED, true, 0, true, Map.of()))
-        .with(
-            new NvaConfig(
-                true,
-                0.5,
-                12,
-                0.5,
-                NvaConfig.Similarity.RAW,
-                words,
-                NvaConfig.Donor.TOKEN,
-                NvaConfig.Control.NONE,
-                0.5,
-                0,
-                0,
-                HardNegativeLoss.PAIRWISE));
+        .withNta(nta -> nta.enabled(true).inContrast(true).exactLabels(true))
+        .withNva(
+            nva ->
+                nva.ratio(0.5)
+                    .neighbours(12)
+                    .similarity(NvaConfig.Similarity.RAW)
+                    .choose(NvaConfig.Choose.GAIN)
+                    .substitute(NvaConfig.Substitute.EVIDENCE)
+                    .donor(NvaConfig.Donor.TOKEN)
+                    .loss(HardNegativeLoss.PAIRWISE));
   }
 
   /** A run's model and step, and their state. */
@@ -95,7 +89,7 @@ class TrainingStateTest {
             ? NegativeTextAugmentation.prepare(
                 new Shapes(), with, ShapesEditor.factory(), config.nta(), null, 3)
             : null;
-    TrainingStep step = new TrainingStep(config, model, texts, 4);
+    TrainingStep step = new TrainingStep(config, model, texts, 4, List.of());
     return new Parts(model, step, new TrainingState(config, model, step));
   }
 
