@@ -77,12 +77,38 @@ find_java() {
   done
 }
 
-# Whether a source file is newer than the program.
-outdated() {
-  [ -n "$(find "$NAS_HOME"/pom.xml "$NAS_HOME"/nas-native/pom.xml "$NAS_HOME"/nas-core/pom.xml \
-    "$NAS_HOME"/nas-cli/pom.xml "$NAS_HOME"/nas-native/src/main "$NAS_HOME"/nas-core/src/main \
-    "$NAS_HOME"/nas-cli/src/main "$NAS_HOME"/include "$NAS_HOME"/common "$NAS_HOME"/cpu \
-    -type f -newer "$jar" 2>/dev/null | head -n 1)" ]
+# Folder of the CUDA library of an earlier build.
+cuda_library=$NAS_HOME/nas-native/target/native-cuda
+
+# Whether a source file is newer than the program. Those of CUDA count where there is a library of them.
+outdated() (
+  cd "$NAS_HOME"
+  sources="pom.xml include common cpu"
+  for module in nas-*; do
+    case $module in
+      nas-bench | nas-bom) ;;
+      *) sources="$sources $module/pom.xml $module/src/main" ;;
+    esac
+  done
+  if [ -d "$cuda_library" ]; then
+    sources="$sources cuda"
+  fi
+  # shellcheck disable=SC2086
+  [ -n "$(find $sources -type f -newer "$jar" 2>/dev/null | head -n 1)" ]
+)
+
+# Whether the program was built with LibTorch for GPUs, by -Pgpu: its manifest then names that.
+built_for_gpu() {
+  [ -f "$jar" ] || return 1
+  unpacked=$(mktemp -d)
+  (cd "$unpacked" && "$java_home/bin/jar" -xf "$jar" META-INF/MANIFEST.MF) || true
+  # A manifest's lines are broken after 72 bytes, anywhere.
+  names=$(tr -d '\r\n' <"$unpacked/META-INF/MANIFEST.MF" 2>/dev/null | tr -d ' ')
+  rm -rf "$unpacked"
+  case $names in
+    *-gpu.jar*) return 0 ;;
+    *) return 1 ;;
+  esac
 }
 
 build() {
@@ -90,10 +116,23 @@ build() {
     fail "$java_home has no compiler: install a full JDK $least or later (for example from https://adoptium.net)"
   command -v mvn >/dev/null 2>&1 ||
     fail "Maven is needed to build the program: install Maven 3.8 or later (for example: apt install maven)"
+  # The command needs the CPU's kernels alone, and nvcc would take minutes. What was built for a GPU
+  # before is built so again: where that has become impossible the build fails rather than lose it.
+  cuda=OFF profile='' hint=''
+  if built_for_gpu; then
+    cuda=ON profile=-Pgpu
+  elif [ -d "$cuda_library" ]; then
+    cuda=ON hint=" (NAS_CUDA=OFF in the environment builds without the CUDA kernels)"
+  fi
+  cuda=${NAS_CUDA:-$cuda}
   echo "nas: building the program ($1); this takes a minute or two, longer when Maven has to download" >&2
-  (cd "$NAS_HOME" && JAVA_HOME=$java_home MAVEN_OPTS="${MAVEN_OPTS:-} $java_flags" \
-    mvn -q -B -DskipTests -Dformat=skip -pl nas-cli -am package) >&2 ||
-    fail "the build failed; the messages above say why, and 'mvn verify' in $NAS_HOME repeats it"
+  if [ "$cuda" != OFF ]; then
+    echo "nas: CUDA kernels too, as before or asked for (NAS_CUDA=$cuda${profile:+, profile gpu})" >&2
+  fi
+  # shellcheck disable=SC2086
+  (cd "$NAS_HOME" && JAVA_HOME=$java_home NAS_CUDA=$cuda MAVEN_OPTS="${MAVEN_OPTS:-} $java_flags" \
+    mvn -q -B -DskipTests -Dformat=skip $profile -pl nas-cli -am package) >&2 ||
+    fail "the build failed; the messages above say why$hint, and 'mvn verify' in $NAS_HOME repeats it"
   touch "$jar"
 }
 

@@ -8,7 +8,7 @@ import java.util.Objects;
 import java.util.stream.Stream;
 import org.nasvlp.data.ImageTextDataset;
 import org.nasvlp.data.ImageTextPair;
-import org.nasvlp.data.RgbImage;
+import org.nasvlp.data.image.RgbImage;
 
 /** Shapes in colours, large and small, drawn when they are asked for: a data set of one's own. */
 final class ColouredShapes implements ImageTextDataset {

@@ -5,10 +5,10 @@ import java.util.concurrent.TimeUnit;
 import org.nasvlp.config.DataConfig;
 import org.nasvlp.data.BadSampleException;
 import org.nasvlp.data.BatchLoader;
-import org.nasvlp.data.CaptionTokenizer;
 import org.nasvlp.data.ImageTextDataset;
 import org.nasvlp.data.ImageTextPair;
-import org.nasvlp.data.RgbImage;
+import org.nasvlp.data.image.RgbImage;
+import org.nasvlp.data.text.CaptionTokenizer;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
 import org.openjdk.jmh.annotations.Level;
@@ -72,7 +72,8 @@ public class LoadingBenchmark {
                 Integer.parseInt(shape.substring(0, cross)),
                 Integer.parseInt(shape.substring(cross + 1))));
     tokenizer = CaptionTokenizer.load(Path.of("data/noto-emoji/tokenizer.json"), 30);
-    DataConfig config = new DataConfig(BATCH, 0.2, true, 0.1, 0xFFFFFF, threads, 0.01);
+    DataConfig config =
+        DataConfig.defaults(BATCH).toBuilder().colorJitter(0.1).loaderThreads(threads).build();
     loader = new BatchLoader(dataset, tokenizer, 224, config, 7, 0);
   }
 

@@ -9,7 +9,7 @@ import org.bytedeco.pytorch.AutoGradMode;
 import org.bytedeco.pytorch.Tensor;
 import org.nasvlp.data.BadSampleException;
 import org.nasvlp.data.ImageTextDataset;
-import org.nasvlp.data.ImageTransform;
+import org.nasvlp.data.image.ImageTransform;
 import org.nasvlp.internal.Torch;
 import org.nasvlp.model.NasModel;
 

@@ -3,7 +3,7 @@ package org.nasvlp.cli;
 import java.nio.file.Path;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
-import org.nasvlp.data.DatasetOptions;
+import org.nasvlp.data.source.DatasetOptions;
 import picocli.CommandLine.Option;
 
 /** How a list of images and captions is to be read, where it leaves it open. */

@@ -6,7 +6,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
 import org.nasvlp.data.BadSampleException;
-import org.nasvlp.data.RgbImage;
+import org.nasvlp.data.image.RgbImage;
 import org.nasvlp.model.NasModel;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;

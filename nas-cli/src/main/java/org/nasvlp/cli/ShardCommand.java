@@ -5,7 +5,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import org.nasvlp.data.ImageTextDataset;
-import org.nasvlp.data.ShardWriter;
+import org.nasvlp.data.source.ShardWriter;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;

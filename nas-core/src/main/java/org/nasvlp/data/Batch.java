@@ -1,5 +1,8 @@
 package org.nasvlp.data;
 
+import org.nasvlp.data.text.CaptionTokenizer;
+import org.nasvlp.data.text.TokenizedCaptions;
+
 /**
  * The pairs of a training step, B of them.
  *

@@ -10,7 +10,10 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import org.nasvlp.config.DataConfig;
-import org.nasvlp.kernels.Kernels;
+import org.nasvlp.data.image.ImageTransform;
+import org.nasvlp.data.text.CaptionText;
+import org.nasvlp.data.text.CaptionTokenizer;
+import org.nasvlp.random.Draws;
 
 /**
  * Reads, decodes, augments and tokenises batches ahead of training.
@@ -381,8 +384,8 @@ public final class BatchLoader implements AutoCloseable {
       } catch (BadSampleException e) {
         bad.add(new Bad(index, e.getMessage()));
         mine.bad.set(slot, bad);
-        long draw = Kernels.draw(seed, (int) mine.step, slot, REDRAW + attempt);
-        mine.used[slot] = Kernels.uniform(draw, size);
+        long draw = Draws.draw(seed, (int) mine.step, slot, REDRAW + attempt);
+        mine.used[slot] = Draws.uniform(draw, size);
       }
     }
     if (!closed && !mine.cancelled) {
@@ -456,7 +459,7 @@ public final class BatchLoader implements AutoCloseable {
   static int[] permutation(long seed, int epoch, int size) {
     int[] order = new int[size];
     for (int i = 0; i < size; i++) {
-      int j = Kernels.uniform(Kernels.draw(seed, epoch, i, SHUFFLE), i + 1);
+      int j = Draws.uniform(Draws.draw(seed, epoch, i, SHUFFLE), i + 1);
       order[i] = order[j];
       order[j] = i;
     }

@@ -2,6 +2,8 @@ package org.nasvlp.data;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import org.nasvlp.data.source.DatasetOpener;
+import org.nasvlp.data.source.DatasetOptions;
 
 /**
  * A fixed list of image–caption pairs with random access. Implement it to train on data of your

@@ -1,6 +1,7 @@
 package org.nasvlp.data;
 
 import java.util.Objects;
+import org.nasvlp.data.image.RgbImage;
 
 /**
  * An image and one caption that is true of it.

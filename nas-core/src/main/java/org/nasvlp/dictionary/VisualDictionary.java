@@ -10,7 +10,6 @@ import org.bytedeco.pytorch.AutoGradMode;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.nasvlp.config.DictionaryConfig;
-import org.nasvlp.internal.Draws;
 import org.nasvlp.internal.Torch;
 import org.nasvlp.internal.TorchDevice;
 import org.nasvlp.kernels.Codebook;
@@ -18,6 +17,7 @@ import org.nasvlp.kernels.CodebookState;
 import org.nasvlp.kernels.Kernels;
 import org.nasvlp.kernels.MomentumUpdate;
 import org.nasvlp.kernels.Rows;
+import org.nasvlp.random.Draws;
 
 /**
  * The Visual Dictionary (SOHO, arXiv 2104.03135, section 3.2): K codewords that turn continuous
@@ -127,7 +127,7 @@ public final class VisualDictionary implements AutoCloseable {
     float[] codewords = new float[size * width];
     double[] nearest = new double[rows];
     Arrays.fill(nearest, Double.POSITIVE_INFINITY);
-    int chosen = Kernels.uniform(Kernels.draw(seed, 0, 0, 0), rows);
+    int chosen = Draws.uniform(Draws.draw(seed, 0, 0, 0), rows);
     for (int j = 0; ; j++) {
       System.arraycopy(features, chosen * width, codewords, j * width, width);
       if (j == size - 1) {
@@ -142,9 +142,9 @@ public final class VisualDictionary implements AutoCloseable {
       for (int i = 0; i < rows; i++) {
         total += nearest[i];
       }
-      long draw = Kernels.draw(seed, 0, 0, j + 1);
+      long draw = Draws.draw(seed, 0, 0, j + 1);
       if (total == 0) {
-        chosen = Kernels.uniform(draw, rows);
+        chosen = Draws.uniform(draw, rows);
         continue;
       }
       double target = Draws.unit(draw) * total;
@@ -262,7 +262,7 @@ public final class VisualDictionary implements AutoCloseable {
       int[] restarted = dead.stream().mapToInt(Integer::intValue).toArray();
       long[] chosen = new long[restarted.length];
       for (int i = 0; i < restarted.length; i++) {
-        long draw = Kernels.draw(seed, step, restarted[i], 0);
+        long draw = Draws.draw(seed, step, restarted[i], 0);
         chosen[i] = Math.unsignedMultiplyHigh(draw, rows);
       }
       try (PointerScope scope = new PointerScope();

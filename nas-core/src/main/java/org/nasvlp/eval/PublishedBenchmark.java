@@ -13,7 +13,8 @@ import java.util.Map;
 import java.util.Set;
 import java.util.function.IntConsumer;
 import org.nasvlp.data.BadSampleException;
-import org.nasvlp.data.RgbImage;
+import org.nasvlp.data.image.RgbImage;
+import org.nasvlp.scoring.ImageTextScorer;
 
 /**
  * A published benchmark of fine differences, read from its authors' files. Immutable and

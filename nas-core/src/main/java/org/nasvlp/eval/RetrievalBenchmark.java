@@ -14,7 +14,9 @@ import org.jspecify.annotations.Nullable;
 import org.nasvlp.data.BadSampleException;
 import org.nasvlp.data.ImageCaption;
 import org.nasvlp.data.ImageTextDataset;
-import org.nasvlp.data.RgbImage;
+import org.nasvlp.data.image.RgbImage;
+import org.nasvlp.scoring.Embedder;
+import org.nasvlp.scoring.ImageTextScorer;
 
 /**
  * Retrieval over a test set of any size, both ways, as COCO and Flickr30k are evaluated in the
@@ -109,15 +111,6 @@ public final class RetrievalBenchmark {
     public Result {
       unusable = Collections.unmodifiableMap(new LinkedHashMap<>(unusable));
     }
-  }
-
-  /** The contrastive embeddings of a model. */
-  public interface Embedder {
-    /** An embedding of each image. */
-    float[][] images(List<RgbImage> images);
-
-    /** An embedding of each caption, of the same width. */
-    float[][] texts(List<String> captions);
   }
 
   /**

@@ -2,7 +2,8 @@ package org.nasvlp.eval;
 
 import java.util.Arrays;
 import java.util.List;
-import org.nasvlp.data.RgbImage;
+import org.nasvlp.data.image.RgbImage;
+import org.nasvlp.scoring.ImageTextScorer;
 
 /** Scores of the image-caption combinations that were asked for, each computed once. */
 final class ScoreTable {

@@ -5,9 +5,9 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
 import java.util.stream.IntStream;
-import org.nasvlp.data.CaptionTokenizer;
-import org.nasvlp.kernels.Kernels;
-import org.nasvlp.negatives.PartsOfSpeech;
+import org.nasvlp.data.text.CaptionTokenizer;
+import org.nasvlp.data.text.PartOfSpeechTagger;
+import org.nasvlp.random.Draws;
 
 /**
  * Captions whose words stand in another order, in the four ways of ARO's order tasks (arXiv
@@ -20,7 +20,7 @@ final class WordOrders {
   private static final int TRIES = 64;
   private static final int WORDS = 30;
 
-  private final PartsOfSpeech partsOfSpeech = PartsOfSpeech.english();
+  private final PartOfSpeechTagger tagger = PartOfSpeechTagger.of("en");
 
   /**
    * The caption, normalised as in training and cut after 30 words, then the same with its nouns and
@@ -31,7 +31,7 @@ final class WordOrders {
   List<String> of(String caption, int item) {
     String[] all = CaptionTokenizer.normalise(caption).split(" ", -1);
     String[] words = Arrays.copyOf(all, Math.min(WORDS, all.length));
-    String[] tags = partsOfSpeech.tag(words);
+    String[] tags = tagger.tag(words);
     boolean[] content = new boolean[words.length];
     for (int i = 0; i < words.length; i++) {
       content[i] = NOUNS_AND_ADJECTIVES.contains(tags[i]);
@@ -110,7 +110,7 @@ final class WordOrders {
     int[] order(int n) {
       int[] order = IntStream.range(0, n).toArray();
       for (int i = n - 1; i > 0; i--) {
-        int j = Kernels.uniform(Kernels.draw(SEED, stream, item, next++), i + 1);
+        int j = Draws.uniform(Draws.draw(SEED, stream, item, next++), i + 1);
         int swapped = order[i];
         order[i] = order[j];
         order[j] = swapped;

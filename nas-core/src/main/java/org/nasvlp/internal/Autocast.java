@@ -3,7 +3,6 @@ package org.nasvlp.internal;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
-import org.nasvlp.config.Precision;
 
 /**
  * A stretch of a thread's forward pass in which LibTorch computes matrix products in a given
@@ -28,9 +27,9 @@ public final class Autocast implements AutoCloseable {
     torch.increment_nesting();
   }
 
-  /** Begins the stretch, for work on that tensor's device; with float32 nothing changes. */
-  public static Autocast begin(Precision precision, Tensor where) {
-    return new Autocast(precision == Precision.BFLOAT16 ? TorchDevice.of(where).type() : null);
+  /** Begins the stretch, in bfloat16 on that tensor's device; without it nothing changes. */
+  public static Autocast begin(boolean bfloat16, Tensor where) {
+    return new Autocast(bfloat16 ? TorchDevice.of(where).type() : null);
   }
 
   @Override

@@ -3,6 +3,7 @@ package org.nasvlp.internal;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.net.URL;
+import java.util.regex.Pattern;
 import org.bytedeco.javacpp.Loader;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Device;
@@ -12,7 +13,6 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch_cuda;
-import org.nasvlp.config.TrainingConfig;
 import org.nasvlp.kernels.Backend;
 import org.nasvlp.kernels.Kernels;
 
@@ -25,6 +25,7 @@ public final class TorchDevice {
   /** The host. */
   public static final TorchDevice CPU = new TorchDevice(-1);
 
+  private static final Pattern CUDA_OR_AUTO = Pattern.compile("auto|cuda(:[0-9]{1,2})?");
   private static final String CUDA_PART = "libtorch_cuda.so";
 
   /** Ordinal of a CUDA device; -1 for the host. */
@@ -44,12 +45,12 @@ public final class TorchDevice {
    * @throws IllegalArgumentException for another name
    */
   public static TorchDevice of(String name) {
-    if (!TrainingConfig.isDevice(name)) {
-      throw new IllegalArgumentException(
-          "the device is '" + name + "'; it can be cpu, cuda, cuda:N or auto");
-    }
     if (name.equals("cpu")) {
       return CPU;
+    }
+    if (!CUDA_OR_AUTO.matcher(name).matches()) {
+      throw new IllegalArgumentException(
+          "the device is '" + name + "'; it can be cpu, cuda, cuda:N or auto");
     }
     int index = name.startsWith("cuda:") ? Integer.parseInt(name.substring(5)) : 0;
     String reason = unavailableReason(index);

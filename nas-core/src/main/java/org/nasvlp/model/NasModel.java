@@ -23,17 +23,17 @@ import org.nasvlp.checkpoint.Checkpoints;
 import org.nasvlp.checkpoint.Safetensors;
 import org.nasvlp.config.ModelConfig;
 import org.nasvlp.config.NasConfig;
-import org.nasvlp.data.CaptionTokenizer;
-import org.nasvlp.data.ImageTransform;
-import org.nasvlp.data.RgbImage;
-import org.nasvlp.data.TokenizedCaptions;
+import org.nasvlp.data.image.ImageTransform;
+import org.nasvlp.data.image.RgbImage;
+import org.nasvlp.data.text.CaptionTokenizer;
+import org.nasvlp.data.text.TokenizedCaptions;
 import org.nasvlp.dictionary.VisualDictionary;
-import org.nasvlp.eval.ImageTextScorer;
-import org.nasvlp.eval.RetrievalBenchmark;
-import org.nasvlp.internal.Draws;
 import org.nasvlp.internal.Torch;
 import org.nasvlp.internal.TorchDevice;
 import org.nasvlp.kernels.CodebookState;
+import org.nasvlp.random.Draws;
+import org.nasvlp.scoring.Embedder;
+import org.nasvlp.scoring.ImageTextScorer;
 
 /**
  * A vision-language model: image, text and fusion encoders, their heads, the Visual Dictionary and
@@ -443,7 +443,7 @@ public final class NasModel implements AutoCloseable {
   private Tensor fusionInput(Tensor features) {
     int n = config.model().patchTokens();
     Tensor tokens = features.narrow(1, 1, n).contiguous();
-    if (config.model().fusionInput() == ModelConfig.FusionInput.QUANTISED) {
+    if (config.model().fusionInput() == ModelConfig.FusionInput.QUANTIZED) {
       tokens = dictionary().quantise(tokens, dictionary().lookup(tokens));
     }
     return network.fusionInput(features.select(1, 0), tokens);
@@ -525,9 +525,9 @@ public final class NasModel implements AutoCloseable {
     return Arrays.stream(logits).map(logit -> 1 / (1 + Math.exp(-logit))).toArray();
   }
 
-  /** The contrastive embeddings, for {@link RetrievalBenchmark}. */
-  public RetrievalBenchmark.Embedder embedder() {
-    return new RetrievalBenchmark.Embedder() {
+  /** The contrastive embeddings, for retrieval. */
+  public Embedder embedder() {
+    return new Embedder() {
       @Override
       public float[][] images(List<RgbImage> images) {
         return encodeImage(images);

@@ -260,7 +260,7 @@ public final class Network {
    * @return B x (1 + N) x d: the class token, then the patch tokens row by row
    */
   public Tensor encodeImage(Tensor images) {
-    try (Autocast on = Autocast.begin(precision, images)) {
+    try (Autocast on = Autocast.begin(precision == Precision.BFLOAT16, images)) {
       Tensor x = embedImage(images);
       for (int i = 0; i < config.imageLayers(); i++) {
         x = imageLayer(x, i);
@@ -353,7 +353,7 @@ public final class Network {
   public Recomputed recomputedImage(Tensor images) {
     List<Tensor> inputs = new ArrayList<>();
     try (AutoGradMode off = new AutoGradMode(false);
-        Autocast on = Autocast.begin(precision, images)) {
+        Autocast on = Autocast.begin(precision == Precision.BFLOAT16, images)) {
       Tensor x = Torch.keepOnly(() -> embedImage(images));
       for (int i = 0; i < config.imageLayers(); i++) {
         Tensor input = x;
@@ -401,14 +401,14 @@ public final class Network {
                 });
       }
       Tensor embedded;
-      try (Autocast on = Autocast.begin(precision, images)) {
+      try (Autocast on = Autocast.begin(precision == Precision.BFLOAT16, images)) {
         embedded = embedImage(images);
       }
       backward(embedded, gradient);
     }
 
     private Tensor again(Tensor input, int layer) {
-      try (Autocast on = Autocast.begin(precision, input)) {
+      try (Autocast on = Autocast.begin(precision == Precision.BFLOAT16, input)) {
         return layer == inputs.size() - 1 ? endImage(input) : imageLayer(input, layer);
       }
     }
@@ -426,7 +426,7 @@ public final class Network {
    * @return B x L x d, the class token first
    */
   public Tensor encodeText(Tensor ids, Tensor attends) {
-    try (Autocast on = Autocast.begin(precision, ids)) {
+    try (Autocast on = Autocast.begin(precision == Precision.BFLOAT16, ids)) {
       return float32(textFeatures(ids, attends));
     }
   }
@@ -502,7 +502,7 @@ public final class Network {
   public ImageContext imageContext(Tensor fusionInput) {
     List<Tensor> keys = new ArrayList<>();
     List<Tensor> values = new ArrayList<>();
-    try (Autocast on = Autocast.begin(precision, fusionInput)) {
+    try (Autocast on = Autocast.begin(precision == Precision.BFLOAT16, fusionInput)) {
       for (int i = 0; i < config.fusionLayers(); i++) {
         String prefix = "fusion_encoder.encoder.layer." + i + ".crossattention.self.";
         keys.add(dense(fusionInput, prefix + "key"));
@@ -524,7 +524,7 @@ public final class Network {
   public Tensor fuse(ImageContext context, Tensor imageRows, Tensor text, Tensor attends) {
     TensorOptional mask = attentionMask(attends);
     Tensor x = text;
-    try (Autocast on = Autocast.begin(precision, text)) {
+    try (Autocast on = Autocast.begin(precision == Precision.BFLOAT16, text)) {
       for (int i = 0; i < config.fusionLayers(); i++) {
         x =
             bertLayer(
@@ -545,7 +545,7 @@ public final class Network {
 
   /** Vocabulary logits of fusion features at masked positions: M x d to M x vocabulary. */
   public Tensor maskedLogits(Tensor features) {
-    try (Autocast on = Autocast.begin(precision, features)) {
+    try (Autocast on = Autocast.begin(precision == Precision.BFLOAT16, features)) {
       Tensor x = torch.gelu(dense(features, "mlm_head.transform.dense"));
       x = textNorm(x, "mlm_head.transform.LayerNorm");
       return float32(

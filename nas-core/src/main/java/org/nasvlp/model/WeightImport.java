@@ -23,7 +23,7 @@ import org.jspecify.annotations.Nullable;
 import org.nasvlp.checkpoint.Safetensors;
 import org.nasvlp.config.ModelConfig;
 import org.nasvlp.config.NasConfig;
-import org.nasvlp.data.CaptionTokenizer;
+import org.nasvlp.data.text.CaptionTokenizer;
 import org.nasvlp.internal.Torch;
 import tools.jackson.databind.JsonNode;
 

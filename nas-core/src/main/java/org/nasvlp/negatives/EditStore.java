@@ -25,7 +25,7 @@ import java.util.Map;
 import java.util.function.Consumer;
 import java.util.zip.CRC32C;
 import org.nasvlp.config.EditType;
-import org.nasvlp.internal.StableHash;
+import org.nasvlp.random.StableHash;
 
 /**
  * The edits of captions, in memory or in a file that is mapped. Thread-safe once complete.

@@ -30,12 +30,11 @@ import org.nasvlp.config.EditType;
 import org.nasvlp.config.NtaConfig;
 import org.nasvlp.data.BadSampleException;
 import org.nasvlp.data.Batch;
-import org.nasvlp.data.CaptionTokenizer;
 import org.nasvlp.data.ImageTextDataset;
-import org.nasvlp.data.TokenizedCaptions;
-import org.nasvlp.internal.Draws;
-import org.nasvlp.internal.StableHash;
-import org.nasvlp.kernels.Kernels;
+import org.nasvlp.data.text.CaptionTokenizer;
+import org.nasvlp.data.text.TokenizedCaptions;
+import org.nasvlp.random.Draws;
+import org.nasvlp.random.StableHash;
 
 /**
  * Negative Textual Augmentation (NAS, arXiv 2412.10029): draws hard negative captions that differ
@@ -443,7 +442,7 @@ public final class NegativeTextAugmentation {
       if (Draws.unit(draw(batch, row, IS_WORD)) < config.wordShare()) {
         int[] possible = editor.get().replaceable(batch.captions()[row]);
         if (possible.length > 0) {
-          words[row] = possible[Kernels.uniform(draw(batch, row, WHICH_WORD), possible.length)];
+          words[row] = possible[Draws.uniform(draw(batch, row, WHICH_WORD), possible.length)];
         }
       }
     }
@@ -451,7 +450,7 @@ public final class NegativeTextAugmentation {
   }
 
   private long draw(Batch batch, int row, int position) {
-    return Kernels.draw(seed, (int) batch.step(), batch.sampleIds()[row], position);
+    return Draws.draw(seed, (int) batch.step(), batch.sampleIds()[row], position);
   }
 
   /**
@@ -543,7 +542,7 @@ public final class NegativeTextAugmentation {
         break;
       }
     }
-    return chosen.get(Kernels.uniform(draw(batch, row, EDIT), chosen.size()));
+    return chosen.get(Draws.uniform(draw(batch, row, EDIT), chosen.size()));
   }
 
   private static boolean sameTokens(TokenizedCaptions a, TokenizedCaptions b, int row) {

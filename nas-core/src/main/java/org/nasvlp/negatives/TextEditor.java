@@ -1,6 +1,7 @@
 package org.nasvlp.negatives;
 
 import java.util.List;
+import java.util.ServiceLoader;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -14,14 +15,14 @@ public interface TextEditor {
    * it is true. They may repeat another true caption of the picture: {@link
    * NegativeTextAugmentation} drops those.
    *
-   * @param caption text of {@link org.nasvlp.data.CaptionTokenizer#normalise}
+   * @param caption text of {@link org.nasvlp.data.text.CaptionTokenizer#normalise}
    */
   List<CaptionEdit> edits(String caption);
 
   /**
    * The numbers of the words that {@link #replace} may replace by some word, ascending.
    *
-   * @param caption text of {@link org.nasvlp.data.CaptionTokenizer#normalise}
+   * @param caption text of {@link org.nasvlp.data.text.CaptionTokenizer#normalise}
    */
   int[] replaceable(String caption);
 
@@ -29,7 +30,7 @@ public interface TextEditor {
    * Puts a proposed word in a word's place, if by the editor's rules the caption then becomes false
    * and stays sound.
    *
-   * @param caption text of {@link org.nasvlp.data.CaptionTokenizer#normalise}
+   * @param caption text of {@link org.nasvlp.data.text.CaptionTokenizer#normalise}
    * @param word number of the word to replace, counted from 0, words being what spaces part
    * @param proposal a single word
    * @return an edit of type {@link org.nasvlp.config.EditType#WORD}, or null if the word is not to
@@ -37,6 +38,45 @@ public interface TextEditor {
    * @throws IndexOutOfBoundsException if the caption has no such word
    */
   @Nullable CaptionEdit replace(String caption, int word, String proposal);
+
+  /**
+   * Where the editors of a language come from; found by {@link ServiceLoader}. English is in {@code
+   * org.nasvlp:nas-text-en}.
+   */
+  interface Provider {
+    /** The language, as an ISO 639-1 code such as {@code en}. */
+    String language();
+
+    /**
+     * Its editors.
+     *
+     * @param exactLabels see {@link org.nasvlp.config.NtaConfig#exactLabels}
+     */
+    Factory factory(boolean exactLabels);
+  }
+
+  /**
+   * The editors of a language.
+   *
+   * @param exactLabels see {@link org.nasvlp.config.NtaConfig#exactLabels}
+   * @throws IllegalStateException if there are none; the message names the artifact to add
+   */
+  static Factory factory(String language, boolean exactLabels) {
+    return ServiceLoader.load(Provider.class, TextEditor.class.getClassLoader()).stream()
+        .map(ServiceLoader.Provider::get)
+        .filter(provider -> provider.language().equals(language))
+        .findFirst()
+        .orElseThrow(
+            () ->
+                new IllegalStateException(
+                    "hard negative captions need an editor for the language '"
+                        + language
+                        + "': add org.nasvlp:nas-text-"
+                        + language
+                        + " to the class path, give the trainer a textEditor, or set nta.enabled to"
+                        + " false"))
+        .factory(exactLabels);
+  }
 
   /** Makes editors of one kind. */
   interface Factory {

@@ -1,7 +1,6 @@
 package org.nasvlp.objective;
 
-import org.nasvlp.internal.Draws;
-import org.nasvlp.kernels.Kernels;
+import org.nasvlp.random.Draws;
 
 /**
  * In-batch hard negatives for image-text matching, drawn with probability proportional to the
@@ -39,7 +38,7 @@ public final class HardNegatives {
         total += weights[j];
       }
       negatives[i] = -1;
-      double target = Draws.unit(Kernels.draw(seed, step, sampleIds[i], direction)) * total;
+      double target = Draws.unit(Draws.draw(seed, step, sampleIds[i], direction)) * total;
       for (int j = 0; j < batch; j++) {
         if (weights[j] > 0) {
           negatives[i] = j;

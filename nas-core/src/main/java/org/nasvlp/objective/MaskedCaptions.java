@@ -1,10 +1,9 @@
 package org.nasvlp.objective;
 
 import java.util.Arrays;
-import org.nasvlp.data.CaptionTokenizer;
-import org.nasvlp.data.TokenizedCaptions;
-import org.nasvlp.internal.Draws;
-import org.nasvlp.kernels.Kernels;
+import org.nasvlp.data.text.CaptionTokenizer;
+import org.nasvlp.data.text.TokenizedCaptions;
+import org.nasvlp.random.Draws;
 
 /**
  * Captions masked for masked language modelling as in BERT (arXiv 1810.04805): of the chosen tokens
@@ -35,19 +34,19 @@ public record MaskedCaptions(long[] ids, int[] positions, long[] targets) {
       int row = i / captions.length();
       int column = i % captions.length();
       long sample = sampleIds[row];
-      if (Draws.unit(Kernels.draw(seed, step, sample, 3 * column)) >= ratio) {
+      if (Draws.unit(Draws.draw(seed, step, sample, 3 * column)) >= ratio) {
         continue;
       }
       positions[count] = i;
       targets[count] = ids[i];
       count++;
-      double kind = Draws.unit(Kernels.draw(seed, step, sample, 3 * column + 1));
+      double kind = Draws.unit(Draws.draw(seed, step, sample, 3 * column + 1));
       if (kind < 0.8) {
         ids[i] = tokenizer.maskId();
       } else if (kind < 0.9) {
         ids[i] =
-            Kernels.uniform(
-                Kernels.draw(seed, step, sample, 3 * column + 2), tokenizer.vocabularySize());
+            Draws.uniform(
+                Draws.draw(seed, step, sample, 3 * column + 2), tokenizer.vocabularySize());
       }
     }
     return new MaskedCaptions(ids, Arrays.copyOf(positions, count), Arrays.copyOf(targets, count));

@@ -1,7 +1,7 @@
 package org.nasvlp.objective;
 
 import java.util.Arrays;
-import org.nasvlp.kernels.Kernels;
+import org.nasvlp.random.Draws;
 
 /**
  * The codes that masked visual modelling hides (SOHO, arXiv 2104.03135, section 3.3): one code an
@@ -24,7 +24,7 @@ public final class MaskedCodes {
     for (int b = 0; b < samples.length; b++) {
       int[] present =
           Arrays.stream(codes, b * count, (b + 1) * count).sorted().distinct().toArray();
-      hidden[b] = present[Kernels.uniform(Kernels.draw(seed, step, samples[b], 0), present.length)];
+      hidden[b] = present[Draws.uniform(Draws.draw(seed, step, samples[b], 0), present.length)];
     }
     return hidden;
   }

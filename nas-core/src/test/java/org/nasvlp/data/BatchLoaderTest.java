@@ -19,6 +19,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.nasvlp.config.DataConfig;
+import org.nasvlp.data.image.ImageTransform;
+import org.nasvlp.data.image.RgbImage;
+import org.nasvlp.data.text.CaptionTokenizer;
 
 @Timeout(60)
 class BatchLoaderTest {
@@ -78,7 +81,11 @@ class BatchLoaderTest {
   }
 
   private static DataConfig config(int batchSize, int threads, double maxBadShare) {
-    return new DataConfig(batchSize, 0.3, true, 0.2, 0xFFFFFF, threads, maxBadShare);
+    return DataConfig.defaults(batchSize).toBuilder()
+        .minCropScale(0.3)
+        .loaderThreads(threads)
+        .maxBadShare(maxBadShare)
+        .build();
   }
 
   private static BatchLoader loader(ImageTextDataset dataset, DataConfig config, long firstStep) {

@@ -25,6 +25,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.nasvlp.checkpoint.Safetensors;
+import org.nasvlp.data.image.RgbImage;
+import org.nasvlp.data.image.WebpTest;
 import org.nasvlp.eval.BenchmarkFormat;
 import org.nasvlp.eval.ItemScores;
 import org.nasvlp.eval.PublishedBenchmark;

@@ -13,6 +13,9 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.nasvlp.config.DataConfig;
+import org.nasvlp.data.source.DatasetOptions;
+import org.nasvlp.data.source.ShardWriter;
+import org.nasvlp.data.text.CaptionTokenizer;
 import tools.jackson.databind.json.JsonMapper;
 
 /** Real pictures through every form of a data set: a training sees the same batches. */
@@ -44,7 +47,12 @@ class EveryFormTest {
 
   /** Two epochs of batches; images by the order in which they are first met. */
   private static List<List<Seen>> batches(ImageTextDataset dataset) throws Exception {
-    DataConfig config = new DataConfig(8, 0.5, true, 0.2, Fixtures.WHITE, 2, 0);
+    DataConfig config =
+        DataConfig.defaults(8).toBuilder()
+            .minCropScale(0.5)
+            .background(Fixtures.WHITE)
+            .maxBadShare(0)
+            .build();
     List<List<Seen>> batches = new ArrayList<>();
     try (dataset;
         CaptionTokenizer tokenizer = CaptionTokenizer.load(EMOJI.resolve("tokenizer.json"), 16);

@@ -13,25 +13,26 @@ import javax.imageio.ImageIO;
 import org.apache.commons.compress.archivers.tar.TarArchiveEntry;
 import org.apache.commons.compress.archivers.tar.TarArchiveOutputStream;
 import org.apache.commons.compress.archivers.tar.TarConstants;
+import org.nasvlp.data.text.CaptionTokenizer;
 
 /** Images, archives and a tokenizer for the tests. */
-final class Fixtures {
-  static final int WHITE = 0xFFFFFF;
+public final class Fixtures {
+  public static final int WHITE = 0xFFFFFF;
 
   private Fixtures() {}
 
   /** The resource's words have these ids. */
-  static final int PAD = 0;
+  public static final int PAD = 0;
 
-  static final int UNK = 1;
-  static final int CLS = 2;
-  static final int SEP = 3;
-  static final int MASK = 4;
-  static final int A = 5;
-  static final int RED = 6;
-  static final int DOG = 8;
+  public static final int UNK = 1;
+  public static final int CLS = 2;
+  public static final int SEP = 3;
+  public static final int MASK = 4;
+  public static final int A = 5;
+  public static final int RED = 6;
+  public static final int DOG = 8;
 
-  static Path tokenizerFile() {
+  public static Path tokenizerFile() {
     try {
       return Path.of(Fixtures.class.getResource("/data/tokenizer.json").toURI());
     } catch (URISyntaxException e) {
@@ -39,7 +40,7 @@ final class Fixtures {
     }
   }
 
-  static CaptionTokenizer tokenizer() {
+  public static CaptionTokenizer tokenizer() {
     try {
       return CaptionTokenizer.load(tokenizerFile(), 8);
     } catch (IOException e) {
@@ -47,12 +48,12 @@ final class Fixtures {
     }
   }
 
-  static byte[] utf8(String text) {
+  public static byte[] utf8(String text) {
     return text.getBytes(StandardCharsets.UTF_8);
   }
 
   /** A picture in which no two neighbours are equal. */
-  static BufferedImage pattern(int width, int height, int type) {
+  public static BufferedImage pattern(int width, int height, int type) {
     BufferedImage image = new BufferedImage(width, height, type);
     for (int y = 0; y < height; y++) {
       for (int x = 0; x < width; x++) {
@@ -63,7 +64,7 @@ final class Fixtures {
     return image;
   }
 
-  static byte[] encode(BufferedImage image, String format) {
+  public static byte[] encode(BufferedImage image, String format) {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
     try {
       if (!ImageIO.write(image, format, out)) {
@@ -75,7 +76,7 @@ final class Fixtures {
     return out.toByteArray();
   }
 
-  static byte[] png(int rgb) {
+  public static byte[] png(int rgb) {
     BufferedImage image = new BufferedImage(4, 4, BufferedImage.TYPE_INT_RGB);
     for (int i = 0; i < 16; i++) {
       image.setRGB(i % 4, i / 4, rgb);
@@ -84,7 +85,7 @@ final class Fixtures {
   }
 
   /** A PNG built from raw chunks: {@code name, data, name, data, …}. */
-  static byte[] pngOf(Object... chunks) {
+  public static byte[] pngOf(Object... chunks) {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
     out.writeBytes(new byte[] {(byte) 0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'});
     for (int i = 0; i < chunks.length; i += 2) {
@@ -101,13 +102,13 @@ final class Fixtures {
     return out.toByteArray();
   }
 
-  static byte[] bigEndian(int value) {
+  public static byte[] bigEndian(int value) {
     return new byte[] {
       (byte) (value >> 24), (byte) (value >> 16), (byte) (value >> 8), (byte) value
     };
   }
 
-  static byte[] header(int width, int height, int depth, int colourType) {
+  public static byte[] header(int width, int height, int depth, int colourType) {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
     out.writeBytes(bigEndian(width));
     out.writeBytes(bigEndian(height));
@@ -116,16 +117,16 @@ final class Fixtures {
   }
 
   /** Builds an archive in memory. */
-  static final class Tar {
+  public static final class Tar {
     private final ByteArrayOutputStream bytes = new ByteArrayOutputStream();
     private final TarArchiveOutputStream out = new TarArchiveOutputStream(bytes, 512, "UTF-8");
 
-    Tar() {
+    public Tar() {
       out.setLongFileMode(TarArchiveOutputStream.LONGFILE_POSIX);
       out.setAddPaxHeadersForNonAsciiNames(true);
     }
 
-    Tar add(String name, byte[] data) {
+    public Tar add(String name, byte[] data) {
       try {
         TarArchiveEntry entry = new TarArchiveEntry(name, true);
         entry.setSize(data.length);
@@ -138,15 +139,15 @@ final class Fixtures {
       }
     }
 
-    Tar add(String name, String text) {
+    public Tar add(String name, String text) {
       return add(name, utf8(text));
     }
 
-    Tar pair(String key, int rgb, String caption) {
+    public Tar pair(String key, int rgb, String caption) {
       return add(key + ".png", png(rgb)).add(key + ".txt", caption);
     }
 
-    Tar link(String name, String target) {
+    public Tar link(String name, String target) {
       try {
         TarArchiveEntry entry = new TarArchiveEntry(name, TarConstants.LF_SYMLINK);
         entry.setLinkName(target);
@@ -159,7 +160,7 @@ final class Fixtures {
     }
 
     /** The archive so far, without an end mark. */
-    byte[] open() {
+    public byte[] open() {
       try {
         out.flush();
       } catch (IOException e) {
@@ -168,7 +169,7 @@ final class Fixtures {
       return bytes.toByteArray();
     }
 
-    byte[] bytes() {
+    public byte[] bytes() {
       try {
         out.close();
       } catch (IOException e) {
@@ -177,7 +178,7 @@ final class Fixtures {
       return bytes.toByteArray();
     }
 
-    Path write(Path file) throws IOException {
+    public Path write(Path file) throws IOException {
       return Files.write(file, bytes());
     }
   }

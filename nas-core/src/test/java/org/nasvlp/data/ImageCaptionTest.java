@@ -8,6 +8,8 @@ import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.nasvlp.data.image.RgbImage;
+import org.nasvlp.data.text.CaptionTokenizer;
 
 /** Captions are had without decoding pictures, and are those of the pairs. */
 class ImageCaptionTest {

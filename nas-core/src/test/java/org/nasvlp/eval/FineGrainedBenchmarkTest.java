@@ -18,7 +18,8 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.nasvlp.data.ImageTextPair;
-import org.nasvlp.data.RgbImage;
+import org.nasvlp.data.image.RgbImage;
+import org.nasvlp.scoring.ImageTextScorer;
 
 class FineGrainedBenchmarkTest {
   @TempDir private Path folder;

@@ -4,7 +4,7 @@ import java.util.List;
 import org.nasvlp.data.BadSampleException;
 import org.nasvlp.data.ImageTextDataset;
 import org.nasvlp.data.ImageTextPair;
-import org.nasvlp.data.RgbImage;
+import org.nasvlp.data.image.RgbImage;
 
 /** Pairs held in memory; a null pair stands for an unreadable sample. */
 record MemoryDataset(List<ImageTextPair> pairs) implements ImageTextDataset {

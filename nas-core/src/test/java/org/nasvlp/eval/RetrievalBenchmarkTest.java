@@ -14,12 +14,14 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.nasvlp.data.ImageTextPair;
-import org.nasvlp.data.RgbImage;
+import org.nasvlp.data.image.RgbImage;
+import org.nasvlp.scoring.Embedder;
+import org.nasvlp.scoring.ImageTextScorer;
 
 class RetrievalBenchmarkTest {
   /** Embeddings by image number and by caption. */
   private record Table(Map<Integer, float[]> images, Map<String, float[]> captions)
-      implements RetrievalBenchmark.Embedder {
+      implements Embedder {
     @Override
     public float[][] images(List<RgbImage> seen) {
       assertThat(seen).hasSizeLessThanOrEqualTo(32);

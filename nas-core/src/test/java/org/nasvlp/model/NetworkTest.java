@@ -17,8 +17,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.nasvlp.config.ModelConfig;
 import org.nasvlp.config.NasConfig;
-import org.nasvlp.data.CaptionTokenizer;
-import org.nasvlp.data.TokenizedCaptions;
+import org.nasvlp.data.text.CaptionTokenizer;
+import org.nasvlp.data.text.TokenizedCaptions;
 import org.nasvlp.internal.Torch;
 import org.nasvlp.train.Shapes;
 

@@ -26,7 +26,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.nasvlp.checkpoint.Safetensors;
 import org.nasvlp.config.NasConfig;
-import org.nasvlp.data.CaptionTokenizer;
+import org.nasvlp.data.text.CaptionTokenizer;
 import org.nasvlp.internal.Torch;
 import org.nasvlp.train.Shapes;
 

@@ -5,14 +5,14 @@ import java.util.List;
 import java.util.stream.IntStream;
 import org.nasvlp.data.BadSampleException;
 import org.nasvlp.data.Batch;
-import org.nasvlp.data.CaptionTokenizer;
 import org.nasvlp.data.ImageCaption;
 import org.nasvlp.data.ImageTextDataset;
 import org.nasvlp.data.ImageTextPair;
+import org.nasvlp.data.text.CaptionTokenizer;
 
 /** A data set of captions whose pictures must not be asked for; a null caption cannot be read. */
-record Captions(List<ImageCaption> rows) implements ImageTextDataset {
-  static Captions of(String... captions) {
+public record Captions(List<ImageCaption> rows) implements ImageTextDataset {
+  public static Captions of(String... captions) {
     return new Captions(
         IntStream.range(0, captions.length)
             .mapToObj(i -> captions[i] == null ? null : new ImageCaption(i, captions[i]))
@@ -44,7 +44,7 @@ record Captions(List<ImageCaption> rows) implements ImageTextDataset {
   }
 
   /** A batch of some of the rows, as a loader makes it but without pictures. */
-  Batch batch(long step, CaptionTokenizer tokenizer, int... indices) {
+  public Batch batch(long step, CaptionTokenizer tokenizer, int... indices) {
     String[] captions =
         Arrays.stream(indices)
             .mapToObj(i -> CaptionTokenizer.normalise(rows.get(i).caption()))

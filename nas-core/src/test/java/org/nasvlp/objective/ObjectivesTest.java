@@ -7,8 +7,8 @@ import org.assertj.core.data.Offset;
 import org.bytedeco.javacpp.PointerScope;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.nasvlp.data.CaptionTokenizer;
-import org.nasvlp.data.TokenizedCaptions;
+import org.nasvlp.data.text.CaptionTokenizer;
+import org.nasvlp.data.text.TokenizedCaptions;
 import org.nasvlp.internal.Torch;
 import org.nasvlp.train.Shapes;
 

@@ -13,7 +13,7 @@ import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.nasvlp.data.CaptionTokenizer;
+import org.nasvlp.data.text.CaptionTokenizer;
 import org.nasvlp.internal.Torch;
 import org.nasvlp.model.NasModel;
 import org.nasvlp.model.Network;

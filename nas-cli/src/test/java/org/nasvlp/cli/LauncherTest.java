@@ -1,0 +1,147 @@
+package org.nasvlp.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.File;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.jar.Attributes;
+import java.util.jar.JarEntry;
+import java.util.jar.JarOutputStream;
+import java.util.jar.Manifest;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/**
+ * The launcher {@code nas} in a folder of its own, with a Maven that only tells what it is asked.
+ */
+class LauncherTest {
+  /** The program that the launcher starts. */
+  static final class Program {
+    private Program() {}
+
+    public static void main(String[] arguments) {
+      IO.println("ran " + String.join(" ", arguments));
+    }
+  }
+
+  @TempDir private Path folder;
+
+  /** With a space, as folders have them. */
+  private Path home;
+
+  @BeforeEach
+  void layOut() throws IOException {
+    home = Files.createDirectories(folder.resolve("a checkout"));
+    Files.copy(TestShell.home().resolve("nas"), home.resolve("nas"));
+    for (String source : List.of("include", "common", "cpu", "cuda", "nas-core", "nas-bench")) {
+      write(source + "/pom.xml", "");
+    }
+    write("pom.xml", "");
+    Path maven = write("bin/mvn", "#!/bin/sh\necho \"mvn NAS_CUDA=$NAS_CUDA $*\"\n");
+    assertThat(maven.toFile().setExecutable(true)).isTrue();
+  }
+
+  @Test
+  void firstUseBuildsForTheCpu() throws Exception {
+    assertThat(launch(Map.of())).contains("mvn NAS_CUDA=OFF ").doesNotContain("-Pgpu");
+  }
+
+  @Test
+  void whatIsUpToDateIsNotBuilt() throws Exception {
+    build("");
+    change("nas-bench/pom.xml");
+    change("cuda/pom.xml");
+    assertThat(launch(Map.of())).isEqualTo("ran a b\n");
+  }
+
+  @Test
+  void changedSourcesAreBuiltForTheCpu() throws Exception {
+    build("");
+    change("nas-core/pom.xml");
+    assertThat(launch(Map.of())).contains("mvn NAS_CUDA=OFF ").endsWith("ran a b\n");
+  }
+
+  @Test
+  void anEarlierCudaLibraryIsBuiltAgain() throws Exception {
+    build("");
+    Files.createDirectories(home.resolve("nas-native/target/native-cuda"));
+    change("cuda/pom.xml");
+    assertThat(launch(Map.of())).contains("mvn NAS_CUDA=ON ").doesNotContain("-Pgpu");
+    change("cuda/pom.xml");
+    assertThat(launch(Map.of("NAS_CUDA", "OFF"))).contains("mvn NAS_CUDA=OFF ");
+  }
+
+  @Test
+  void aProgramForTheGpuIsBuiltForItAgain() throws Exception {
+    build("-gpu");
+    change("nas-core/pom.xml");
+    assertThat(launch(Map.of())).containsPattern("mvn NAS_CUDA=ON .*-Pgpu");
+  }
+
+  /** A program whose manifest names LibTorch as the build's does, in a line that is broken. */
+  private void build(String platform) throws IOException {
+    Manifest manifest = new Manifest();
+    Attributes attributes = manifest.getMainAttributes();
+    attributes.put(Attributes.Name.MANIFEST_VERSION, "1.0");
+    attributes.put(Attributes.Name.MAIN_CLASS, Program.class.getName());
+    attributes.put(
+        Attributes.Name.CLASS_PATH,
+        "lib/"
+            + "x".repeat(30)
+            + ".jar lib/pytorch-2.10.0-1.5.13-linux-x86_64"
+            + platform
+            + ".jar");
+    Path jar = Files.createDirectories(home.resolve("nas-cli/target")).resolve("nas.jar");
+    String name = Program.class.getName().replace('.', '/') + ".class";
+    try (OutputStream file = Files.newOutputStream(jar);
+        JarOutputStream out = new JarOutputStream(file, manifest)) {
+      out.putNextEntry(new JarEntry(name));
+      out.write(Program.class.getResourceAsStream("/" + name).readAllBytes());
+    }
+    write("nas-cli/pom.xml", "");
+    old("nas-cli/pom.xml");
+  }
+
+  private Path write(String name, String text) throws IOException {
+    Path file = home.resolve(name);
+    Files.createDirectories(file.getParent());
+    Files.writeString(file, text);
+    old(name);
+    return file;
+  }
+
+  private void old(String name) throws IOException {
+    Files.setLastModifiedTime(home.resolve(name), FileTime.from(Instant.now().minusSeconds(1000)));
+  }
+
+  private void change(String name) throws IOException {
+    Files.setLastModifiedTime(home.resolve(name), FileTime.from(Instant.now().plusSeconds(1000)));
+  }
+
+  private String launch(Map<String, String> environment) throws Exception {
+    List<String> command = new ArrayList<>(List.of(home.resolve("nas").toString(), "a", "b"));
+    ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
+    builder.environment().remove("NAS_CUDA");
+    builder.environment().putAll(environment);
+    builder.environment().put("JAVA_HOME", System.getProperty("java.home"));
+    builder
+        .environment()
+        .merge(
+            "PATH", home.resolve("bin").toString(), (old, bin) -> bin + File.pathSeparator + old);
+    Process process = builder.start();
+    process.getOutputStream().close();
+    String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    process.waitFor();
+    return output;
+  }
+}

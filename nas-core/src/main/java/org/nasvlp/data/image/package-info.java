@@ -1,0 +1,3 @@
+/** Pictures: decoding, resampling and augmentation. */
+@org.jspecify.annotations.NullMarked
+package org.nasvlp.data.image;

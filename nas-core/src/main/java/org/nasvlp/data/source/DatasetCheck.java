@@ -1,0 +1,244 @@
+package org.nasvlp.data.source;
+
+import java.nio.ByteBuffer;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.function.LongConsumer;
+import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
+import org.nasvlp.data.BadSampleException;
+import org.nasvlp.data.ImageTextDataset;
+import org.nasvlp.data.ImageTextPair;
+import org.nasvlp.data.image.RgbImage;
+import org.nasvlp.data.text.CaptionText;
+import org.nasvlp.data.text.CaptionTokenizer;
+import org.nasvlp.random.StableHash;
+
+/** Reads every pair of a data set and tells what a training would meet. */
+public final class DatasetCheck {
+  private static final int CHUNK = 256;
+  private static final int NAMED = 20;
+
+  /** [CLS] and [SEP]. */
+  private static final int SPECIAL = 2;
+
+  private final ImageTextDataset dataset;
+
+  private final @Nullable CaptionTokenizer tokenizer;
+  private final int threads;
+  private final int size;
+  private final boolean[] bad;
+  private final long[] imageIds;
+  private final long[] captionHashes;
+  private final long[] pixelHashes;
+  private final int[] widths;
+  private final int[] heights;
+  private final int[] words;
+  private final int[] tokens;
+  private final Map<Integer, BadSampleException> problems = new HashMap<>();
+
+  private DatasetCheck(
+      ImageTextDataset dataset, @Nullable CaptionTokenizer tokenizer, int threads) {
+    this.dataset = dataset;
+    this.tokenizer = tokenizer;
+    this.threads = threads;
+    this.size = Math.toIntExact(dataset.size());
+    bad = new boolean[size];
+    imageIds = new long[size];
+    captionHashes = new long[size];
+    pixelHashes = new long[size];
+    widths = new int[size];
+    heights = new int[size];
+    words = new int[size];
+    tokens = new int[tokenizer == null ? 0 : size];
+  }
+
+  /**
+   * Reads all pairs, with some 100 bytes of memory for each. The report does not depend on the
+   * threads.
+   *
+   * @param tokenizer whose limit the captions are held against; null for none
+   * @param threads that read and decode, at least 1
+   * @param progress told, now and then and from any thread, how many pairs are done
+   * @throws IllegalArgumentException for fewer than one thread
+   * @throws ArithmeticException for more than 2³¹ − 1 pairs
+   * @throws InterruptedException if the calling thread is interrupted
+   */
+  public static DatasetReport run(
+      ImageTextDataset dataset,
+      @Nullable CaptionTokenizer tokenizer,
+      int threads,
+      LongConsumer progress)
+      throws InterruptedException {
+    if (threads < 1) {
+      throw new IllegalArgumentException("threads is " + threads + ": at least 1 is needed");
+    }
+    DatasetCheck check = new DatasetCheck(dataset, tokenizer, threads);
+    check.read(progress);
+    return check.report();
+  }
+
+  private void read(LongConsumer progress) throws InterruptedException {
+    try (ExecutorService executor = Executors.newFixedThreadPool(threads)) {
+      List<Future<?>> chunks = new ArrayList<>();
+      for (int from = 0; from < size; from += CHUNK) {
+        int first = from;
+        int last = Math.min(size, from + CHUNK);
+        chunks.add(
+            executor.submit(
+                () -> {
+                  for (int i = first; i < last; i++) {
+                    read(i);
+                  }
+                }));
+      }
+      try {
+        long done = 0;
+        for (Future<?> chunk : chunks) {
+          chunk.get();
+          done = Math.min(size, done + CHUNK);
+          progress.accept(done);
+        }
+      } catch (ExecutionException e) {
+        executor.shutdownNow();
+        throw new IllegalStateException(
+            dataset.name() + ": reading failed: " + e.getCause(), e.getCause());
+      } catch (InterruptedException e) {
+        executor.shutdownNow();
+        throw e;
+      }
+    }
+  }
+
+  private void read(int index) {
+    ImageTextPair pair;
+    try {
+      pair = dataset.get(index);
+    } catch (BadSampleException e) {
+      bad[index] = true;
+      synchronized (problems) {
+        problems.put(index, e);
+      }
+      return;
+    }
+    RgbImage image = pair.image();
+    imageIds[index] = pair.imageId();
+    captionHashes[index] = StableHash.of(CaptionText.normalise(pair.caption()));
+    pixelHashes[index] = pixels(image);
+    widths[index] = image.width();
+    heights[index] = image.height();
+    words[index] = pair.caption().strip().split("\\s+").length;
+    if (tokenizer != null) {
+      tokens[index] = tokenizer.words(pair.caption()).length + SPECIAL;
+    }
+  }
+
+  /** The first 64 bits of the SHA-256 of width, height and pixels. */
+  private static long pixels(RgbImage image) {
+    try {
+      MessageDigest digest = MessageDigest.getInstance("SHA-256");
+      digest.update(ByteBuffer.allocate(8).putInt(image.width()).putInt(image.height()).flip());
+      digest.update(image.buffer());
+      return ByteBuffer.wrap(digest.digest()).getLong();
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException("every Java has SHA-256", e);
+    }
+  }
+
+  private DatasetReport report() {
+    int[] good = IntStream.range(0, size).filter(i -> !bad[i]).toArray();
+    int[] firstOfCaption = firsts(good, captionHashes);
+    int[] firstOfImage = firsts(good, imageIds);
+    long images = 0;
+    long repeatedCaptions = 0;
+    long sharedCaptions = 0;
+    List<Integer> imageFirsts = new ArrayList<>();
+    for (int g = 0; g < good.length; g++) {
+      int pair = good[g];
+      if (firstOfImage[g] == pair) {
+        images++;
+        imageFirsts.add(pair);
+      }
+      int first = firstOfCaption[g];
+      if (first != pair) {
+        repeatedCaptions++;
+        if (imageIds[first] != imageIds[pair]) {
+          sharedCaptions++;
+        }
+      }
+    }
+    int[] shown = imageFirsts.stream().mapToInt(Integer::intValue).toArray();
+    int[] firstOfPixels = firsts(shown, pixelHashes);
+    long repeatedImages = 0;
+    for (int i = 0; i < shown.length; i++) {
+      repeatedImages += firstOfPixels[i] == shown[i] ? 0 : 1;
+    }
+    int limit = tokenizer == null ? 0 : tokenizer.maxTokens();
+    return new DatasetReport(
+        size,
+        size - good.length,
+        reasons(),
+        problems.keySet().stream()
+            .sorted()
+            .limit(NAMED)
+            .map(index -> problems.get(index).getMessage())
+            .toList(),
+        images,
+        spread(good, widths),
+        spread(good, heights),
+        spread(good, words),
+        tokenizer == null ? null : spread(good, tokens),
+        tokenizer == null ? 0 : Arrays.stream(good).filter(i -> tokens[i] > limit).count(),
+        repeatedCaptions,
+        sharedCaptions,
+        repeatedImages);
+  }
+
+  /** For each of some pairs, ascending, the first of them with the same value. */
+  private static int[] firsts(int[] of, long[] values) {
+    Integer[] order = new Integer[of.length];
+    Arrays.setAll(order, i -> i);
+    Arrays.sort(
+        order, Comparator.<Integer>comparingLong(i -> values[of[i]]).thenComparingInt(i -> i));
+    int[] firsts = new int[of.length];
+    for (int i = 0; i < order.length; i++) {
+      boolean same = i > 0 && values[of[order[i]]] == values[of[order[i - 1]]];
+      firsts[order[i]] = same ? firsts[order[i - 1]] : of[order[i]];
+    }
+    return firsts;
+  }
+
+  private Map<String, Long> reasons() {
+    Map<String, Long> counts = new HashMap<>();
+    for (BadSampleException problem : problems.values()) {
+      counts.merge(problem.reason().replaceAll("\\d+", "N"), 1L, Long::sum);
+    }
+    Map<String, Long> ordered = new LinkedHashMap<>();
+    counts.entrySet().stream()
+        .sorted(
+            Map.Entry.<String, Long>comparingByValue()
+                .reversed()
+                .thenComparing(Map.Entry.comparingByKey()))
+        .forEach(entry -> ordered.put(entry.getKey(), entry.getValue()));
+    return ordered;
+  }
+
+  private static DatasetReport.Spread spread(int[] of, int[] values) {
+    int[] sorted = Arrays.stream(of).map(i -> values[i]).sorted().toArray();
+    return sorted.length == 0
+        ? new DatasetReport.Spread(0, 0, 0)
+        : new DatasetReport.Spread(
+            sorted[0], sorted[(sorted.length - 1) / 2], sorted[sorted.length - 1]);
+  }
+}

@@ -1,0 +1,372 @@
+package org.nasvlp.data.text;
+
+import ai.djl.engine.EngineException;
+import ai.djl.huggingface.tokenizers.Encoding;
+import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.BitSet;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.concurrent.locks.ReentrantReadWriteLock;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import tools.jackson.core.JacksonException;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+/**
+ * Turns captions into token ids by a HuggingFace {@code tokenizer.json} with BERT's special tokens
+ * [PAD], [CLS], [SEP] and [MASK].
+ *
+ * <p>A caption is first lower-cased and freed of punctuation as in ALBEF (arXiv 2107.07651).
+ * Special tokens spelled out in a caption are text like any other. The padding and truncation
+ * settings of the file are not used.
+ *
+ * <p>Needs no network. The native tokenizer library is unpacked once into a cache folder, {@code
+ * ~/.djl.ai} or what the environment variable {@code DJL_CACHE_DIR} says. Loading sets the system
+ * properties {@code ai.djl.offline} and {@code OPT_OUT_TRACKING} to true if they are not set, and
+ * keeps DJL from using CUDA in this process. Thread-safe; use after {@link #close()} is an {@link
+ * IllegalStateException}.
+ */
+public final class CaptionTokenizer implements AutoCloseable {
+  private static final String UNKNOWN = "[UNK]";
+
+  private final HuggingFaceTokenizer tokenizer;
+  private final ReentrantReadWriteLock use = new ReentrantReadWriteLock();
+  private final String json;
+  private final int maxTokens;
+  private final int vocabularySize;
+  private final Map<String, Integer> vocabulary;
+  private final BitSet special;
+  private final int unknownId;
+  private final int padId;
+  private final int clsId;
+  private final int sepId;
+  private final int maskId;
+  private boolean closed;
+
+  private CaptionTokenizer(
+      HuggingFaceTokenizer tokenizer, String json, int maxTokens, Vocabulary vocabulary) {
+    this.tokenizer = tokenizer;
+    this.json = json;
+    this.maxTokens = maxTokens;
+    this.vocabularySize = vocabulary.size;
+    this.vocabulary = Map.copyOf(vocabulary.ids);
+    this.special = vocabulary.special;
+    this.unknownId = vocabulary.ids.getOrDefault(UNKNOWN, -1);
+    this.padId = vocabulary.ids.get("[PAD]");
+    this.clsId = vocabulary.ids.get("[CLS]");
+    this.sepId = vocabulary.ids.get("[SEP]");
+    this.maskId = vocabulary.ids.get("[MASK]");
+  }
+
+  /**
+   * Loads a tokenizer.
+   *
+   * @param tokenizerJson the file
+   * @param maxTokens greatest number of tokens of a caption, [CLS] and [SEP] included; 3 or more
+   * @throws IOException if the file is missing, is no tokenizer or lacks a special token; the
+   *     message names the file
+   */
+  public static CaptionTokenizer load(Path tokenizerJson, int maxTokens) throws IOException {
+    if (maxTokens < 3) {
+      throw new IllegalArgumentException(
+          "maxTokens is " + maxTokens + ": it must be 3 or more ([CLS], a word, [SEP])");
+    }
+    if (!Files.isRegularFile(tokenizerJson)) {
+      throw new NoSuchFileException(
+          tokenizerJson.toString(), null, "there is no tokenizer file (tokenizer.json)");
+    }
+    String json;
+    try {
+      json = Files.readString(tokenizerJson);
+    } catch (CharacterCodingException e) {
+      throw new IOException(tokenizerJson + " is not valid UTF-8", e);
+    }
+    Vocabulary vocabulary = Vocabulary.read(tokenizerJson, json);
+    return new CaptionTokenizer(open(tokenizerJson, json), json, maxTokens, vocabulary);
+  }
+
+  private static HuggingFaceTokenizer open(Path file, String json) throws IOException {
+    prepareLibrary();
+    Map<String, String> options =
+        Map.of(
+            "addSpecialTokens", "false",
+            "padding", "false",
+            "truncation", "false",
+            "modelMaxLength", Integer.toString(Integer.MAX_VALUE));
+    try {
+      return HuggingFaceTokenizer.newInstance(
+          new ByteArrayInputStream(json.getBytes(StandardCharsets.UTF_8)), options);
+    } catch (EngineException | LinkageError | IllegalStateException e) {
+      throw new IOException(
+          "the native tokenizer library cannot be loaded ("
+              + e
+              + "); its cache folder must be writable and allow execution: set DJL_CACHE_DIR to"
+              + " another one",
+          e);
+    } catch (RuntimeException e) {
+      throw new IOException(file + " is not a usable tokenizer: " + e.getMessage(), e);
+    }
+  }
+
+  /**
+   * The library reports its use to its makers, looks for a GPU (with warnings) and, finding one,
+   * for another build of itself on the network, unless told otherwise.
+   */
+  private static synchronized void prepareLibrary() {
+    setDefault("ai.djl.offline", "true");
+    setDefault("OPT_OUT_TRACKING", "true");
+    // With this property set, the class makes no use of the CUDA runtime from its start on.
+    String probe = "ai.djl.util.cuda.fork";
+    if (System.getProperty(probe) == null) {
+      System.setProperty(probe, "true");
+      try {
+        Class.forName("ai.djl.util.cuda.CudaUtils");
+      } catch (ClassNotFoundException e) {
+        throw new IllegalStateException("the tokenizer library is incomplete", e);
+      } finally {
+        System.clearProperty(probe);
+      }
+    }
+  }
+
+  private static void setDefault(String property, String value) {
+    if (System.getProperty(property) == null) {
+      System.setProperty(property, value);
+    }
+  }
+
+  /**
+   * Tokenises captions.
+   *
+   * @return a row for each caption, padded to the longest of these
+   */
+  public TokenizedCaptions encode(List<String> captions) {
+    return assemble(captions.stream().map(this::words).toList());
+  }
+
+  /**
+   * Tokenises captions with one word of each masked: [MASK] stands for it, of however many tokens
+   * it is.
+   *
+   * @param captions normalised
+   * @param words the word of each, counted from 0 as spaces part them
+   * @throws IndexOutOfBoundsException if a caption has no such word
+   */
+  public TokenizedCaptions encodeMasked(List<String> captions, int[] words) {
+    List<int[]> all = new ArrayList<>();
+    for (int row = 0; row < captions.size(); row++) {
+      List<String> parts = List.of(captions.get(row).split(" ", -1));
+      Objects.checkIndex(words[row], parts.size());
+      String before = String.join(" ", parts.subList(0, words[row]));
+      String after = String.join(" ", parts.subList(words[row] + 1, parts.size()));
+      all.add(
+          Stream.of(
+                  before.isEmpty() ? new int[0] : words(before),
+                  new int[] {maskId},
+                  after.isEmpty() ? new int[0] : words(after))
+              .flatMapToInt(IntStream::of)
+              .toArray());
+    }
+    return assemble(all);
+  }
+
+  /**
+   * The text of a caption that {@link #encode} tokenises: lower case, without the punctuation that
+   * ALBEF (arXiv 2107.07651) drops, words apart by one space, hyphens and slashes as spaces. A
+   * caption of nothing but punctuation stays as it is. Text given by this method is left as it is.
+   */
+  public static String normalise(String caption) {
+    return CaptionText.normalise(caption);
+  }
+
+  /** The ids of the caption's words, without special tokens and not cut. */
+  public int[] words(String caption) {
+    String text = wellFormed(CaptionText.normalise(caption));
+    Encoding encoding;
+    use.readLock().lock();
+    try {
+      if (closed) {
+        throw new IllegalStateException("the tokenizer is closed");
+      }
+      encoding = tokenizer.encode(text, false, false);
+    } finally {
+      use.readLock().unlock();
+    }
+    return Arrays.stream(encoding.getIds())
+        .mapToInt(Math::toIntExact)
+        .filter(id -> id == unknownId || !special.get(id))
+        .toArray();
+  }
+
+  /** Rows of what {@link #words} gives. */
+  public TokenizedCaptions assemble(List<int[]> words) {
+    int length = 2;
+    int truncated = 0;
+    for (int[] row : words) {
+      length = Math.max(length, Math.min(row.length + 2, maxTokens));
+      truncated += row.length + 2 > maxTokens ? 1 : 0;
+    }
+    long[] ids = new long[words.size() * length];
+    long[] mask = new long[ids.length];
+    Arrays.fill(ids, padId);
+    for (int r = 0; r < words.size(); r++) {
+      int[] row = words.get(r);
+      int kept = Math.min(row.length, maxTokens - 2);
+      int at = r * length;
+      ids[at] = clsId;
+      for (int i = 0; i < kept; i++) {
+        ids[at + 1 + i] = row[i];
+      }
+      ids[at + 1 + kept] = sepId;
+      Arrays.fill(mask, at, at + kept + 2, 1);
+    }
+    return new TokenizedCaptions(words.size(), length, ids, mask, truncated);
+  }
+
+  /** Halves of surrogate pairs and NUL do not pass the border to native code. */
+  private static String wellFormed(String text) {
+    byte[] utf8 = text.replace('\0', ' ').getBytes(StandardCharsets.UTF_8);
+    return new String(utf8, StandardCharsets.UTF_8);
+  }
+
+  /** One more than the greatest id. */
+  public int vocabularySize() {
+    return vocabularySize;
+  }
+
+  /** Every token with its id. */
+  public Map<String, Integer> vocabulary() {
+    return vocabulary;
+  }
+
+  /**
+   * The tokens of a tokenizer's text with their ids.
+   *
+   * @param file stands in messages
+   * @param json text of a {@code tokenizer.json}
+   * @throws IOException if the text is no tokenizer or lacks a special token
+   */
+  public static Map<String, Integer> vocabulary(Path file, String json) throws IOException {
+    return Map.copyOf(Vocabulary.read(file, json).ids);
+  }
+
+  /** The id of [PAD]. */
+  public int padId() {
+    return padId;
+  }
+
+  /** The id of [CLS]. */
+  public int clsId() {
+    return clsId;
+  }
+
+  /** The id of [SEP]. */
+  public int sepId() {
+    return sepId;
+  }
+
+  /** The id of [MASK]. */
+  public int maskId() {
+    return maskId;
+  }
+
+  /** Whether the id is that of a special token, [UNK] among them, rather than of a word. */
+  public boolean isSpecial(long id) {
+    return id >= 0 && id < vocabularySize && special.get((int) id);
+  }
+
+  /** The greatest number of tokens of a caption, [CLS] and [SEP] included. */
+  public int maxTokens() {
+    return maxTokens;
+  }
+
+  /** The text of the tokenizer file, so that a checkpoint can carry it. */
+  public String json() {
+    return json;
+  }
+
+  /** Frees the native tokenizer, once no thread uses it. Closing twice does nothing. */
+  @Override
+  public void close() {
+    use.writeLock().lock();
+    try {
+      if (!closed) {
+        closed = true;
+        tokenizer.close();
+      }
+    } finally {
+      use.writeLock().unlock();
+    }
+  }
+
+  /** Ids as the file gives them. */
+  private static final class Vocabulary {
+    private final Map<String, Integer> ids = new HashMap<>();
+    private final BitSet special = new BitSet();
+    private int size;
+
+    static Vocabulary read(Path file, String json) throws IOException {
+      JsonNode root;
+      try {
+        root = JsonMapper.builder().build().readTree(json);
+      } catch (JacksonException e) {
+        throw new IOException(file + " is not valid JSON: " + e.getOriginalMessage(), e);
+      }
+      Vocabulary vocabulary = new Vocabulary();
+      JsonNode words = root.path("model").path("vocab");
+      if (words.isObject()) {
+        for (Map.Entry<String, JsonNode> word : words.properties()) {
+          vocabulary.add(file, word.getKey(), word.getValue());
+        }
+      } else if (words.isArray()) {
+        vocabulary.size = words.size();
+        for (int i = 0; i < words.size(); i++) {
+          vocabulary.ids.put(words.get(i).path(0).asString(""), i);
+        }
+      } else {
+        throw new IOException(
+            file + " is not a tokenizer: it has no model.vocab (a HuggingFace tokenizer.json has)");
+      }
+      for (JsonNode token : root.path("added_tokens")) {
+        String content = token.path("content").asString("");
+        vocabulary.add(file, content, token.path("id"));
+        if (token.path("special").asBoolean(false)) {
+          vocabulary.special.set(vocabulary.ids.get(content));
+        }
+      }
+      for (String name : List.of("[PAD]", "[CLS]", "[SEP]", "[MASK]")) {
+        Integer id = vocabulary.ids.get(name);
+        if (id == null) {
+          throw new IOException(
+              file + " has no token " + name + "; a BERT-style WordPiece tokenizer is needed");
+        }
+        vocabulary.special.set(id);
+      }
+      Integer unknown = vocabulary.ids.get(UNKNOWN);
+      if (unknown != null) {
+        vocabulary.special.set(unknown);
+      }
+      return vocabulary;
+    }
+
+    private void add(Path file, String word, JsonNode id) throws IOException {
+      if (!id.isInt() || id.intValue() < 0 || id.intValue() > 100_000_000) {
+        throw new IOException(file + " gives the token " + word + " the id " + id);
+      }
+      ids.put(word, id.intValue());
+      size = Math.max(size, id.intValue() + 1);
+    }
+  }
+}
