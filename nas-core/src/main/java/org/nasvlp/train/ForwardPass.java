@@ -142,19 +142,21 @@ final class ForwardPass {
       Network.@Nullable Recomputed recomputed,
       StepClock clock) {
     Features features = forward.features();
-    Map<Objective, Tensor> losses = new LinkedHashMap<>();
+    Map<String, Tensor> losses = new LinkedHashMap<>();
     for (Objective objective : objectives) {
       Tensor loss = objective.loss(forward);
       if (loss != null) {
-        losses.put(objective, scalar(objective, loss));
+        losses.put(objective.name(), scalar(objective, loss));
       }
       clock.mark(objective.name());
     }
     Tensor total = null;
-    for (var loss : losses.entrySet()) {
-      double weight = weight(loss.getKey(), features);
-      Tensor weighted = loss.getValue().mul(new Scalar(weight));
-      total = total == null ? weighted : total.add(weighted);
+    for (Objective objective : objectives) {
+      Tensor loss = losses.get(objective.name());
+      if (loss != null) {
+        Tensor weighted = loss.mul(new Scalar(weight(objective, features)));
+        total = total == null ? weighted : total.add(weighted);
+      }
     }
     if (total == null) {
       throw new TrainingException("no objective has a loss at step " + (features.step() + 1));
@@ -162,7 +164,7 @@ final class ForwardPass {
     double value = total.item_double();
     features.dictionary().check();
     Map<String, Double> values = new LinkedHashMap<>();
-    losses.forEach((objective, loss) -> values.put(objective.name(), loss.item_double()));
+    losses.forEach((name, loss) -> values.put(name, loss.item_double()));
     clock.mark("losses");
     return new Result(features, total, value, values, hardNegatives, recomputed);
   }
