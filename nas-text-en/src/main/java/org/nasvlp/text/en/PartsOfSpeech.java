@@ -13,7 +13,7 @@ import org.nasvlp.data.text.PartOfSpeechTagger;
  * Apache OpenNLP's model. Thread-safe.
  */
 final class PartsOfSpeech implements PartOfSpeechTagger {
-  private static final String MODEL = "/opennlp-en-ud-ewt-pos-1.3-2.5.4.bin";
+  private static final String MODEL = "opennlp-en-ud-ewt-pos-1.3-2.5.4.bin";
 
   private final POSModel model;
   // A tagger serves one thread at a time.
@@ -31,10 +31,12 @@ final class PartsOfSpeech implements PartOfSpeechTagger {
   static PartsOfSpeech english() {
     String tagger = "org.apache.opennlp:opennlp-tools:2.5.11";
     String parameters = "org.apache.opennlp:opennlp-models-pos-en:1.3.0";
-    if (PartsOfSpeech.class.getResource("/opennlp/tools/postag/POSTaggerME.class") == null) {
+    // By the loader: a class in a module sees its own module's resources only.
+    ClassLoader loader = PartsOfSpeech.class.getClassLoader();
+    if (loader.getResource("opennlp/tools/postag/POSTaggerME.class") == null) {
       throw lacking(tagger);
     }
-    try (InputStream in = PartsOfSpeech.class.getResourceAsStream(MODEL)) {
+    try (InputStream in = loader.getResourceAsStream(MODEL)) {
       if (in == null) {
         throw lacking(parameters);
       }
