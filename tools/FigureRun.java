@@ -9,12 +9,12 @@ import java.util.Map;
 import org.nasvlp.config.NasConfig;
 import org.nasvlp.data.BadSampleException;
 import org.nasvlp.data.Batch;
-import org.nasvlp.data.CaptionTokenizer;
 import org.nasvlp.data.ImageTextDataset;
+import org.nasvlp.data.text.CaptionTokenizer;
 import org.nasvlp.negatives.CaptionEdit;
-import org.nasvlp.negatives.EnglishTextEditor;
 import org.nasvlp.negatives.NegativeTextAugmentation;
 import org.nasvlp.negatives.NvaTrace;
+import org.nasvlp.negatives.TextEditor;
 import org.nasvlp.train.NasTrainer;
 import org.nasvlp.train.TrainingListener;
 import tools.jackson.databind.json.JsonMapper;
@@ -41,13 +41,12 @@ final class FigureRun {
     try (ImageTextDataset pairs =
             ImageTextDataset.open(emoji.resolve("train.tar"), config.data().background());
         CaptionTokenizer tokenizer =
-            CaptionTokenizer.load(
-                emoji.resolve("tokenizer.json"), config.model().textTokens())) {
+            CaptionTokenizer.load(emoji.resolve("tokenizer.json"), config.model().textTokens())) {
       NegativeTextAugmentation edits =
           NegativeTextAugmentation.prepare(
               pairs,
               tokenizer,
-              EnglishTextEditor.factory(config.nta().exactLabels()),
+              TextEditor.factory("en", config.nta().exactLabels()),
               config.nta(),
               out.resolve("captions"),
               config.training().seed());
@@ -60,7 +59,8 @@ final class FigureRun {
           new TrainingListener() {
             @Override
             public void onNvaTrace(long step, NvaTrace trace) {
-              CaptionEdit edit = edit(edits, tokenizer, pairs, samples.get(trace.key()), step, trace);
+              CaptionEdit edit =
+                  edit(edits, tokenizer, pairs, samples.get(trace.key()), step, trace);
               Map<String, Object> line =
                   Map.of(
                       "step", step,
