@@ -4,7 +4,11 @@
 #include <new>
 
 #include "../common/arithmetic.h"
+#include "codebook.h"
+#include "failures.h"
+#include "float_environment.h"
 #include "screen.h"
+#include "tier.h"
 
 namespace nas {
 

@@ -7,7 +7,8 @@
 #include <unistd.h>
 #endif
 
-#include "internal.h"
+#include "failures.h"
+#include "tier.h"
 
 namespace nas {
 

@@ -1,6 +1,8 @@
 /* The enqueued forms of lookup, update and swap, which the host library runs at once, and what a
  * codebook holds of memory. */
-#include "screen.h"
+#include "calls.h"
+#include "codebook.h"
+#include "failures.h"
 
 namespace nas {
 namespace {

@@ -30,7 +30,7 @@ void quantise_zmm(const float *x, const float *mean, int64_t d, float *centred, 
   const __m512 scale = _mm512_set1_ps(result->scale), to_integer = _mm512_set1_ps(inverse);
   const __m512i middle = _mm512_set1_epi32(128);
   __m512 residual = _mm512_setzero_ps();
-  const int64_t depth = (d + 63) / 64 * 64;
+  const int64_t depth = int8_depth(d);
   for (int64_t i = 0; i < depth; i += 16) {
     const __m512 a = i < d ? _mm512_load_ps(centred + i) : _mm512_setzero_ps();
     const __m512i q = _mm512_cvtps_epi32(_mm512_mul_ps(a, to_integer));

@@ -7,7 +7,13 @@
 
 #include "../common/arithmetic.h"
 #include "../common/distance.h"
+#include "codebook.h"
+#include "failures.h"
+#include "float_environment.h"
+#include "memory.h"
+#include "parallel.h"
 #include "screen.h"
+#include "tier.h"
 
 namespace nas {
 namespace {
@@ -586,9 +592,9 @@ nas_status nas_neighbours(const nas_codebook *codebook, int64_t R, const uint8_t
   NAS_TRY(check_pointer(function, "codebook", codebook, alignof(nas_codebook)));
   NAS_TRY(check_pointer(function, "out", out, alignof(int32_t)));
   NAS_TRY(check_stream(function, stream));
-  if (R < 1 || R > 1024) {
-    return fail(NAS_INVALID_ARGUMENT, "%s: R is %lld, must be 1 to 1024 neighbours", function,
-                (long long)R);
+  if (R < 1 || R > NAS_MAX_NEIGHBOURS) {
+    return fail(NAS_INVALID_ARGUMENT, "%s: R is %lld, must be 1 to %d neighbours", function,
+                (long long)R, NAS_MAX_NEIGHBOURS);
   }
   FloatEnvironment environment;
   KeptNeighbours &kept = codebook->kept_neighbours;

@@ -12,7 +12,9 @@
 #include <atomic>
 #include <new>
 
-#include "internal.h"
+#include "failures.h"
+#include "float_environment.h"
+#include "parallel.h"
 
 #if defined(__x86_64__) || defined(__i386__)
 #define NAS_SPIN_PAUSE() __builtin_ia32_pause()
@@ -22,7 +24,7 @@
 
 namespace nas {
 
-static const int kMostThreads = 1024;
+static const int kMostThreads = NAS_MAX_THREADS;
 static const int kSpins = 2000;
 
 static int available_processors() {

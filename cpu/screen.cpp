@@ -7,6 +7,9 @@
 #include <algorithm>
 
 #include "../common/arithmetic.h"
+#include "memory.h"
+#include "parallel.h"
+#include "tier.h"
 
 /* Tests build mutants with lower values, which must be found out. */
 #ifndef NAS_INT8_BOUND_SCALE
@@ -158,8 +161,6 @@ bool pack_float32(const nas_codebook &codebook, int threads) {
   parallel(codebook.panel_count(), threads, body);
   return true;
 }
-
-int64_t int8_depth(int64_t d) { return (d + 63) / 64 * 64; }
 
 /* An upper bound of ||v - v'|| for a vector of norm `norm`, less kInt8Slack. */
 double residual_of(const Quantised &quantised, double norm) {

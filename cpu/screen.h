@@ -41,7 +41,9 @@
 #ifndef NAS_CPU_SCREEN_H
 #define NAS_CPU_SCREEN_H
 
-#include "internal.h"
+#include "codebook.h"
+#include "memory.h"
+#include "tier.h"
 
 namespace nas {
 

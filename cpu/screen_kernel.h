@@ -13,7 +13,7 @@
 #define NAS_CPU_SCREEN_KERNEL_H
 
 #include "../common/distance.h"
-#include "internal.h"
+#include "tier.h"
 
 namespace nas {
 namespace {

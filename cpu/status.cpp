@@ -1,14 +1,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#if defined(__x86_64__) || defined(__i386__)
-#include <xmmintrin.h>
-#else
-#include <fenv.h>
-#endif
-
 #include "../common/philox.h"
-#include "internal.h"
+#include "failures.h"
+#include "parallel.h"
+#include "tier.h"
 
 namespace nas {
 
@@ -71,28 +67,6 @@ nas_status check_rows(const char *function, const char *name, const void *x, int
   }
   return rows == 0 ? NAS_OK : check_pointer(function, name, x, element_bytes(type));
 }
-
-#if defined(__x86_64__) || defined(__i386__)
-static const uint32_t kDefaultControl = 0x1f80;
-static const uint32_t kStickyFlags = 0x3f;
-
-FloatEnvironment::FloatEnvironment() : saved_(_mm_getcsr()) {
-  if ((saved_ & ~kStickyFlags) != kDefaultControl) _mm_setcsr(kDefaultControl);
-}
-
-FloatEnvironment::~FloatEnvironment() {
-  if ((saved_ & ~kStickyFlags) != kDefaultControl) _mm_setcsr(saved_);
-}
-#else
-static thread_local fenv_t saved_environment;
-
-FloatEnvironment::FloatEnvironment() : saved_(0) {
-  fegetenv(&saved_environment);
-  fesetenv(FE_DFL_ENV);
-}
-
-FloatEnvironment::~FloatEnvironment() { fesetenv(&saved_environment); }
-#endif
 
 }  // namespace nas
 

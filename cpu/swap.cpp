@@ -5,7 +5,13 @@
 
 #include <algorithm>
 
-#include "internal.h"
+#include "calls.h"
+#include "codebook.h"
+#include "failures.h"
+#include "float_environment.h"
+#include "memory.h"
+#include "parallel.h"
+#include "tier.h"
 
 namespace nas {
 namespace {

@@ -11,6 +11,7 @@ namespace nas {
 namespace {
 
 const int kAmxRows = 16;
+const int kStepsOfBlock = kDepth / kInt8Step;
 
 struct alignas(64) TileConfig {
   uint8_t palette, start_row, reserved[14];
@@ -54,7 +55,7 @@ void screen_int8_amx(const Int8Block *block) {
   alignas(64) int32_t sums[2][32 * kPanel];
   const int64_t depth_blocks = (block->depth + kDepth - 1) / kDepth;
   const int64_t tile_bytes = depth_blocks * kDepth * kAmxRows;
-  const int64_t steps = block->depth / 64;
+  const int64_t steps = block->depth / kInt8Step;
   const int64_t share = (2 * kAmxRows + steps - 1) / steps; /* rows of bounds for each step */
   Pending pending = {block, 0, 0, 0, nullptr, nullptr};
   int turn = 0;
@@ -74,7 +75,7 @@ void screen_int8_amx(const Int8Block *block) {
         _tile_stream_loadd(3, block->panels.offset + code + 16, 0);
       }
       for (int64_t step = 0; step < steps; ++step) {
-        const int64_t at = step / (kDepth / 64) * (kAmxRows * kDepth) + step % (kDepth / 64) * 64;
+        const int64_t at = step / kStepsOfBlock * (kAmxRows * kDepth) + step % kStepsOfBlock * kInt8Step;
         _tile_loadd(6, codewords, 128);
         _tile_loadd(7, codewords + 64, 128);
         _tile_loadd(4, upper + at, kDepth);

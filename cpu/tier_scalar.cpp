@@ -2,7 +2,7 @@
 #include "../common/distance.h"
 #include "../common/elements.h"
 #include "../common/update.h"
-#include "internal.h"
+#include "tier.h"
 
 namespace nas {
 namespace {

@@ -5,7 +5,14 @@
 #include <atomic>
 
 #include "../common/elements.h"
+#include "calls.h"
+#include "codebook.h"
+#include "failures.h"
+#include "float_environment.h"
+#include "memory.h"
+#include "parallel.h"
 #include "screen.h"
+#include "tier.h"
 
 namespace nas {
 namespace {

@@ -12,7 +12,7 @@
 
 #include "../common/elements.h"
 #include "../common/update.h"
-#include "internal.h"
+#include "tier.h"
 
 namespace nas {
 namespace {

@@ -15,12 +15,11 @@ namespace device {
 
 constexpr int kThreads = 256;
 constexpr int kListed = 2048; /* candidate pairs decided at a time */
-constexpr unsigned kAllLanes = 0xffffffffu;
-constexpr int kPairCodes = 65536; /* at least NAS_MAX_CODEWORDS */
+constexpr int kPairCodes = NAS_MAX_CODEWORDS; /* a pair of a longer list is row * kPairCodes + codeword */
 
 struct Candidates {
   double distance[kListed];
-  uint32_t pair[kListed]; /* row * 128 + code, both within the tile */
+  uint32_t pair[kListed]; /* row * kTileCodes + code, both within the tile */
 };
 
 /* The best codeword of each row of a block so far. */
@@ -43,7 +42,7 @@ struct Screening {
   const float *slack;     /* padded K: the part of the error bound that is the codeword's alone */
   const float *row_slack; /* rows: the part that is the row's alone */
   const unsigned long long *bad_row;
-  int tiles;              /* tiles of 128 codewords per block */
+  int tiles;              /* of kTileCodes codewords, of a block */
   double *distance;       /* splits x rows: the least distance in each split */
   int32_t *index;         /* splits x rows */
 };

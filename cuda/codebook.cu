@@ -8,7 +8,7 @@ namespace device {
 
 namespace {
 
-constexpr int kWarp = 32;
+constexpr int kThreads = 256; /* of a block with a thread for an element */
 constexpr int kWarpsPerBlock = 8;
 
 __global__ void __launch_bounds__(kWarp *kWarpsPerBlock)
@@ -66,7 +66,7 @@ __global__ void __launch_bounds__(32 * kSlices)
 }
 
 /* Transposes 32 x 32 elements per block of 32 x 8 threads. */
-__global__ void __launch_bounds__(256)
+__global__ void __launch_bounds__(kThreads)
     transpose_kernel(const float *e, const float *centre, int64_t K, int64_t d, int64_t padded_K,
                      int64_t padded_d, float *screen) {
   __shared__ float tile[32][33];
@@ -193,7 +193,7 @@ void commit(nas_codebook *codebook, cudaStream_t stream) {
 
 void find_non_finite(const char *name, const float *x, int64_t rows, int64_t row_stride, int64_t d,
                      unsigned long long *lowest, cudaStream_t stream) {
-  launch(name, find_non_finite_kernel, dim3(blocks_for(rows, kWarpsPerBlock, 1 << 16)),
+  launch(name, find_non_finite_kernel, dim3(blocks_for(rows, kWarpsPerBlock, kMostBlocks)),
          dim3(kWarp * kWarpsPerBlock), stream, x, rows, row_stride, d, lowest);
 }
 
@@ -245,7 +245,7 @@ nas_status nas_codebook_create(const float *codewords, int64_t K, int64_t d, int
       find_non_finite("find_non_finite", codewords, K, d, d, lowest, on);
       copy(made->state.e, codewords, K * d, on);
       copy(made->state.m, codewords, K * d, on);
-      launch("fill_ones", fill_ones_kernel, dim3(blocks_for(K, 256)), dim3(256), on,
+      launch("fill_ones", fill_ones_kernel, dim3(blocks_for(K, kThreads)), dim3(kThreads), on,
              made->state.n, K);
       fill_bytes(made->state.dead, 0, K, on);
       build_screen(made->state, K, d, on);
@@ -327,7 +327,7 @@ nas_status nas_codebook_write(nas_codebook *codebook, const float *codewords, co
         copy(next.e, codewords, K * d, on);
       }
       if (n != nullptr) {
-        launch("check_counts", check_counts_kernel, dim3(blocks_for(K, 256)), dim3(256), on, n, K,
+        launch("check_counts", check_counts_kernel, dim3(blocks_for(K, kThreads)), dim3(kThreads), on, n, K,
                &lowest[1]);
         copy(next.n, n, K, on);
       }
@@ -336,7 +336,7 @@ nas_status nas_codebook_write(nas_codebook *codebook, const float *codewords, co
         copy(next.m, m, K * d, on);
       }
       if (dead_steps != nullptr) {
-        launch("check_dead_steps", check_dead_steps_kernel, dim3(blocks_for(K, 256)), dim3(256),
+        launch("check_dead_steps", check_dead_steps_kernel, dim3(blocks_for(K, kThreads)), dim3(kThreads),
                on, dead_steps, K, &lowest[4]);
         copy(next.dead, dead_steps, K, on);
       }
@@ -391,7 +391,7 @@ nas_status nas_restart(nas_codebook *codebook, const int32_t *codes, const float
       fill_bytes(lowest, 0xff, 2, on);
       fill_bytes(winner, 0xff, K, on);
       find_non_finite("find_non_finite", vectors, count, d, d, &lowest[1], on);
-      launch("find_winners", find_winners_kernel, dim3(blocks_for(count, 256, 1 << 16)), dim3(256),
+      launch("find_winners", find_winners_kernel, dim3(blocks_for(count, kThreads, kMostBlocks)), dim3(kThreads),
              on, codes, count, K, winner, &lowest[0]);
       copy_state(next, codebook->state, K, d, on);
       launch("restart", restart_kernel, dim3((unsigned)K), dim3(128), on, vectors,

@@ -43,7 +43,7 @@ constexpr int kAllGroupsBarrier = kGroups + 1; /* after those of the groups, 1 a
 
 /* Of one warpgroup. */
 struct GroupMemory {
-  uint32_t pair[kGroupListed]; /* the list: row * 65536 + codeword, the row within the block */
+  uint32_t pair[kGroupListed]; /* the list: row * kPairCodes + codeword, the row within the block */
   float lower[kGroupListed];   /* the score, then the score less its error bound */
   uint32_t kept[kGroupListed]; /* pairs to decide */
   double distance[kGroupListed];
@@ -98,7 +98,7 @@ inline int64_t hopper_splits(int64_t row_tiles, int64_t code_tiles, int64_t mult
 /* What the two sides of the ring agree on. */
 struct Ring {
   int tiles;     /* of codewords of this block */
-  int columns;   /* tiles side by side in a row: padded_d / 128 */
+  int columns;   /* tiles side by side in a row: padded_d / kInt8Columns */
   bool resident; /* the rows' tiles stay */
 };
 
@@ -136,7 +136,7 @@ __device__ __forceinline__ void produce(HopperMemory &memory, const Ring &ring, 
  * that, so that the stage's use before must have been seen to be full. */
 __device__ __forceinline__ void multiply_tile(HopperMemory &memory, const Ring &ring, int tile,
                                               int (&sum)[2][64]) {
-  const bool arrives = threadIdx.x % 32 == 0;
+  const bool arrives = threadIdx.x % kWarp == 0;
   const int group = tile % kGroups;
   const bool first_use = tile < kGroups; /* of the rows' tiles, by this group */
   if (tile > 0) {
@@ -228,10 +228,10 @@ __device__ __forceinline__ void consume(const TensorProblem &p, HopperMemory &me
                                         int rows) {
   const int group = (int)threadIdx.x / kGroupThreads;
   const int member = (int)threadIdx.x % kGroupThreads;
-  const int lane = member % 32;
+  const int lane = member % kWarp;
   const int quad_lane = lane % 4;
   GroupMemory &own = memory.group[group];
-  const int first_row = member / 32 * 16 + lane / 4; /* and 8, 64, 72 more */
+  const int first_row = member / kWarp * 16 + lane / 4; /* and 8, 64, 72 more */
   auto row_of = [=](int r) { return first_row + 64 * (r / 2) + 8 * (r % 2); };
   auto sync = [=] { /* constant numbers, for the compiler */
     if (group == 0) {
@@ -263,7 +263,7 @@ __device__ __forceinline__ void consume(const TensorProblem &p, HopperMemory &me
         reach = fmaxf(reach, __shfl_xor_sync(kAllLanes, reach, offset));
         slack = fmaxf(slack, __shfl_xor_sync(kAllLanes, slack, offset));
       }
-      if (lane == 0) own.most[member / 32] = float4{spread, reach, slack, 0.0f};
+      if (lane == 0) own.most[member / kWarp] = float4{spread, reach, slack, 0.0f};
 
       multiply_tile(memory, ring, tile, sum);
       sync(); /* for own.code, own.most and, of the tile before, best.listed */
@@ -410,10 +410,10 @@ __global__ void __launch_bounds__(kHopperThreads, 1) lookup_hopper_kernel(Tensor
     for (int stage = 0; stage < kStages; ++stage) {
       barrier_init(&memory.x_full[stage], 1);
       barrier_init(&memory.full[stage], 1);
-      barrier_init(&memory.empty[stage], kGroupThreads / 32);
+      barrier_init(&memory.empty[stage], kGroupThreads / kWarp);
     }
     for (int group = 0; group < kGroups; ++group) {
-      barrier_init(&memory.turn[group], kGroupThreads / 32);
+      barrier_init(&memory.turn[group], kGroupThreads / kWarp);
     }
     barrier_init_done();
   }

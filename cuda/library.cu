@@ -342,13 +342,13 @@ int32_t nas_threads(void) {
   int32_t setting = threads_setting.load();
   if (setting > 0) return setting;
   unsigned processors = std::thread::hardware_concurrency();
-  return processors < 1 ? 1 : processors > 1024 ? 1024 : (int32_t)processors;
+  return processors < 1 ? 1 : processors > NAS_MAX_THREADS ? NAS_MAX_THREADS : (int32_t)processors;
 }
 
 nas_status nas_set_threads(int32_t threads) {
   return call("nas_set_threads", [&] {
-    if (threads < 1 || threads > 1024) {
-      fail(NAS_INVALID_ARGUMENT, "threads is %d, outside 1..1024", threads);
+    if (threads < 1 || threads > NAS_MAX_THREADS) {
+      fail(NAS_INVALID_ARGUMENT, "threads is %d, outside 1..%d", threads, NAS_MAX_THREADS);
     }
     threads_setting.store(threads);
   });

@@ -48,12 +48,12 @@ __global__ void __launch_bounds__(kThreads)
     lookup_rows_kernel(const float *x, int64_t rows, int64_t row_stride, int64_t d,
                        const float *centre, int64_t first_row, float *row_factor,
                        float *row_slack, unsigned long long *bad_row) {
-  int lane = (int)threadIdx.x % 32;
-  int64_t row = (int64_t)blockIdx.x * (kThreads / 32) + threadIdx.x / 32;
+  int lane = (int)threadIdx.x % kWarp;
+  int64_t row = (int64_t)blockIdx.x * (kThreads / kWarp) + threadIdx.x / kWarp;
   if (row >= rows) return;
   double sum = 0.0;
   bool bad = false;
-  for (int64_t t = lane; t < d; t += 32) {
+  for (int64_t t = lane; t < d; t += kWarp) {
     float value = x[row * row_stride + t];
     bad = bad || !is_finite(value);
     double centred = (double)sub32(value, centre[t]);
@@ -264,9 +264,9 @@ __global__ void __launch_bounds__(kThreads)
 __global__ void __launch_bounds__(kThreads)
     widen_rows_kernel(const uint16_t *x, int32_t type, int64_t rows, int64_t row_stride, int64_t d,
                       float *out) {
-  const int64_t row = (int64_t)blockIdx.x * (kThreads / 32) + threadIdx.x / 32;
+  const int64_t row = (int64_t)blockIdx.x * (kThreads / kWarp) + threadIdx.x / kWarp;
   if (row >= rows) return;
-  for (int64_t t = threadIdx.x % 32; t < d; t += 32) {
+  for (int64_t t = threadIdx.x % kWarp; t < d; t += kWarp) {
     const uint16_t bits = x[row * row_stride + t];
     out[row * d + t] = type == NAS_BFLOAT16 ? widen_bfloat16(bits) : widen_float16(bits);
   }
@@ -377,7 +377,7 @@ void launch_lookup(const nas_codebook *codebook, const Plan &plan, const Request
       part = (const float *)x + first * row_stride;
       part_stride = row_stride;
     } else {
-      launch("widen_rows", widen_rows_kernel, dim3(blocks_for(here, kThreads / 32)),
+      launch("widen_rows", widen_rows_kernel, dim3(blocks_for(here, kThreads / kWarp)),
              dim3(kThreads), on, (const uint16_t *)x + first * row_stride, type, here, row_stride,
              d, widened);
     }
@@ -399,7 +399,7 @@ void launch_lookup(const nas_codebook *codebook, const Plan &plan, const Request
     };
     if (plan.int8) {
       const bool in_fours = d % 4 == 0 && part_stride % 4 == 0 && (uintptr_t)part % 16 == 0;
-      launch("quantise_rows", in_fours ? quantise_rows_kernel<true> : quantise_rows_kernel<false>, dim3(blocks_for(here, kThreads / 32)),
+      launch("quantise_rows", in_fours ? quantise_rows_kernel<true> : quantise_rows_kernel<false>, dim3(blocks_for(here, kThreads / kWarp)),
              dim3(kThreads), on, part, here, part_stride, d, padded_d,
              (const float *)state.centre, first, x8, twice_scale, row_factor, twice_residual,
              row_slack, lowest);
@@ -422,7 +422,7 @@ void launch_lookup(const nas_codebook *codebook, const Plan &plan, const Request
         launch("lookup_tensor", lookup_tensor_kernel, grid, dim3(kThreads), on, problem);
       }
     } else {
-      launch("lookup_rows", lookup_rows_kernel, dim3(blocks_for(here, kThreads / 32)),
+      launch("lookup_rows", lookup_rows_kernel, dim3(blocks_for(here, kThreads / kWarp)),
              dim3(kThreads), on, part, here, part_stride, d, (const float *)state.centre, first,
              row_factor, row_slack, lowest);
       Problem problem;
@@ -470,7 +470,7 @@ void build_terms(const State &state, int64_t K, int64_t d, cudaStream_t stream) 
   const int64_t padded_K = round_up(K, kTileCodes);
   const CodeTerms terms = {state.square, state.length,  state.slack,  state.e8,   state.low8,
                            state.scale8, state.spread8, state.reach8, state.slack8, state.terms8};
-  launch("codewords", codewords_kernel, dim3(blocks_for(padded_K, kThreads / 32)), dim3(kThreads),
+  launch("codewords", codewords_kernel, dim3(blocks_for(padded_K, kThreads / kWarp)), dim3(kThreads),
          stream, (const float *)state.e, K, d, padded_K, round_up(d, kInt8Columns),
          (const float *)state.centre, terms);
 }

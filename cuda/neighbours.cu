@@ -43,20 +43,19 @@ namespace device {
 
 namespace {
 
-constexpr int kMostNeighbours = 1024;
-constexpr unsigned kAllLanes = 0xffffffffu;
+constexpr int kMostNeighbours = NAS_MAX_NEIGHBOURS;
 constexpr int32_t kUndecided = -2; /* in the first place of a list */
 
 /* ---------------------------------------------------------------- screened */
 
 constexpr int kMostScreened = 128;
 constexpr int kRows = 16; /* of a block, and its warps */
-constexpr int kScreenThreads = kRows * 32;
+constexpr int kScreenThreads = kRows * kWarp;
 constexpr int kWarpCodes = 32;
 constexpr int kChunk = kRows * kWarpCodes;
 constexpr int kLowerPitch = kChunk + 8; /* makes the products' stores free of bank conflicts */
 constexpr int kListed = 384;            /* codes listed for a row */
-constexpr int kFull = kListed - 32;     /* more than these, and a warp's next ones may not fit */
+constexpr int kFull = kListed - kWarp;    /* more than these, and a warp's next ones may not fit */
 constexpr int kDepth = 64;              /* columns at a time */
 
 static_assert(kMostScreened <= kFull, "a full list has an R-th bound");
@@ -114,7 +113,7 @@ __device__ __forceinline__ float pair_error(const float4 &own, const float4 &cod
 /* A warp's products of 16 rows by 32 codes: q.q, and q.p + p.q. */
 __device__ __forceinline__ void multiply_levels(const Neighbourhood &p, int first_row, int first_code,
                                                 int (&high)[4][4], int (&cross)[4][4]) {
-  const int lane = (int)threadIdx.x % 32;
+  const int lane = (int)threadIdx.x % kWarp;
   const int group = lane / 4;
   /* A lane takes 16 bytes where a product wants 4 and 4 more, for two products: which columns meet in a
    * product is all the same, as long as those of rows and codes do. The pieces lie as int8_at() says. */
@@ -174,7 +173,7 @@ __device__ __forceinline__ void multiply_levels(const Neighbourhood &p, int firs
 __device__ __forceinline__ void write_lower(const Neighbourhood &p, int first_row, int first_code,
                                             const int (&high)[4][4], const int (&cross)[4][4],
                                             int column, float (*lower)[kLowerPitch]) {
-  const int lane = (int)threadIdx.x % 32;
+  const int lane = (int)threadIdx.x % kWarp;
   const int group = lane / 4;
   const int member = lane % 4;
   float twice_scale[2];
@@ -226,12 +225,12 @@ struct List {
 /* Lowers the bound to the R-th smallest upper bound that is listed, and drops what is above it. At
  * least R codes are listed. */
 __device__ __forceinline__ void cut(List &list, int R) {
-  const int lane = (int)threadIdx.x % 32;
+  const int lane = (int)threadIdx.x % kWarp;
   __syncwarp();
-  uint32_t upper[kListed / 32];
+  uint32_t upper[kListed / kWarp];
 #pragma unroll
-  for (int i = 0; i < kListed / 32; ++i) {
-    const int at = 32 * i + lane;
+  for (int i = 0; i < kListed / kWarp; ++i) {
+    const int at = kWarp * i + lane;
     upper[i] = at < list.count ? (uint32_t)(list.entries[at] >> 32) : 0xffffffffu;
   }
   /* The largest value that fewer than R are below. */
@@ -241,14 +240,14 @@ __device__ __forceinline__ void cut(List &list, int R) {
     const uint32_t trial = least | bit;
     unsigned below = 0;
 #pragma unroll
-    for (int i = 0; i < kListed / 32; ++i) below += upper[i] < trial ? 1 : 0;
+    for (int i = 0; i < kListed / kWarp; ++i) below += upper[i] < trial ? 1 : 0;
     if ((int)__reduce_add_sync(kAllLanes, below) < R) least = trial;
   }
   list.bound = of_order(least);
 
   int kept = 0;
 #pragma unroll 1
-  for (int base = 0; base < list.count; base += 32) {
+  for (int base = 0; base < list.count; base += kWarp) {
     const int at = base + lane;
     const bool real = at < list.count;
     const unsigned long long entry = real ? list.entries[at] : 0;
@@ -270,11 +269,11 @@ __device__ __forceinline__ void cut(List &list, int R) {
 /* Lists those of a chunk's codes that may be among the R nearest to code j; false: too many may. */
 __device__ __forceinline__ bool list_codes(const Neighbourhood &p, int j, int first_code,
                                            const float *lower, List &list) {
-  const int lane = (int)threadIdx.x % 32;
+  const int lane = (int)threadIdx.x % kWarp;
   const float4 own = own_terms(p, j);
   const int codes = p.K - first_code < kChunk ? p.K - first_code : kChunk;
 #pragma unroll 1
-  for (int base = 0; base < codes; base += 32) {
+  for (int base = 0; base < codes; base += kWarp) {
     const int l = first_code + base + lane;
     const float least = lower[base + lane];
     const bool listed = base + lane < codes && l != j && !(least > list.bound) &&
@@ -302,7 +301,7 @@ __device__ __forceinline__ bool list_codes(const Neighbourhood &p, int j, int fi
 template <int kEach>
 __device__ __forceinline__ void measure(const Neighbourhood &p, int j, const List &list, int first) {
   const int lane = (int)threadIdx.x % kLanes;
-  const int group = (int)threadIdx.x % 32 / kLanes;
+  const int group = (int)threadIdx.x % kWarp / kLanes;
   const float *x = p.e + j * p.d + lane;
   const float *y[kEach];
   double a[kEach];
@@ -335,8 +334,8 @@ __device__ __forceinline__ void measure(const Neighbourhood &p, int j, const Lis
 
 __global__ void __launch_bounds__(kScreenThreads, 1) neighbours_screen_kernel(Neighbourhood p) {
   ScreenMemory &memory = screen_memory();
-  const int lane = (int)threadIdx.x % 32;
-  const int warp = (int)threadIdx.x / 32;
+  const int lane = (int)threadIdx.x % kWarp;
+  const int warp = (int)threadIdx.x / kWarp;
   const int first_row = (int)blockIdx.x * kRows;
   const int j = first_row + warp;
   List list = {memory.entries[warp], memory.codes[warp], 0, __int_as_float(0x7f800000)};
@@ -374,7 +373,7 @@ __global__ void __launch_bounds__(kScreenThreads, 1) neighbours_screen_kernel(Ne
     }
   }
   __syncwarp();
-  for (int i = lane; i < list.count; i += 32) {
+  for (int i = lane; i < list.count; i += kWarp) {
     const unsigned long long distance = list.entries[i];
     const uint16_t code = list.codes[i];
     int rank = 0;
@@ -384,7 +383,7 @@ __global__ void __launch_bounds__(kScreenThreads, 1) neighbours_screen_kernel(Ne
     }
     if (rank < p.R) out[rank] = code;
   }
-  for (int r = list.count + lane; r < p.R; r += 32) out[r] = -1;
+  for (int r = list.count + lane; r < p.R; r += kWarp) out[r] = -1;
 }
 
 /* ---------------------------------------------------------------- from all distances */

@@ -139,6 +139,12 @@ void launch_shared(const char *name, void (*kernel)(Parameters...), dim3 grid, d
 #endif
 }
 
+constexpr int kWarp = 32; /* threads */
+constexpr unsigned kAllLanes = 0xffffffffu;
+
+/* The most blocks of a kernel whose blocks take more than one piece of the work each. */
+constexpr int64_t kMostBlocks = 1 << 16;
+
 /* Blocks of `block` threads that cover `items`, at most `most`. */
 inline unsigned blocks_for(int64_t items, int64_t block, int64_t most = 0x7fffffff) {
   int64_t blocks = (items + block - 1) / block;
@@ -236,17 +242,19 @@ class BufferCache {
   size_t lent_ = 0; /* bytes */
 };
 
-/* Sizes of consecutive arrays, each starting on a 256-byte boundary. */
+/* Sizes of consecutive arrays, each starting on a boundary of kAlignment bytes. */
 class Layout {
  public:
+  static constexpr size_t kAlignment = 256;
+
   template <class T>
   size_t add(int64_t count) {
     int64_t size = product(count, (int64_t)sizeof(T), "the scratch memory's size");
     size_t offset = bytes_;
-    bytes_ += ((size_t)size + 255) / 256 * 256;
+    bytes_ += ((size_t)size + kAlignment - 1) / kAlignment * kAlignment;
     return offset;
   }
-  size_t bytes() const { return bytes_ == 0 ? 256 : bytes_; }
+  size_t bytes() const { return bytes_ == 0 ? kAlignment : bytes_; }
 
  private:
   size_t bytes_ = 0;
@@ -346,7 +354,7 @@ inline int64_t round_up(int64_t value, int64_t multiple) {
  * by build_screen. */
 struct State {
   Buffer memory;
-  size_t own_bytes = 0;        /* of e, m, n and dead, which come first; a multiple of 256 */
+  size_t own_bytes = 0;        /* of e, m, n and dead, which come first; a multiple of Layout::kAlignment */
   float *e = nullptr;          /* K x d */
   float *m = nullptr;          /* K x d */
   double *n = nullptr;         /* K */

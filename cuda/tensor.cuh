@@ -61,10 +61,10 @@ __device__ __forceinline__ double warp_sum(double value) {
  * beyond d; what that leaves over likewise, in integers of 1/256 of the scale, as row `row` of p. */
 __device__ __forceinline__ Quantised quantise(const float *x, const float *centre, int64_t d,
                                               int64_t row, int64_t padded_d, int8_t *q, int8_t *p) {
-  const int lane = (int)threadIdx.x % 32;
+  const int lane = (int)threadIdx.x % kWarp;
   double sum = 0.0;
   float largest = 0.0f;
-  for (int64_t t = lane; t < d; t += 32) {
+  for (int64_t t = lane; t < d; t += kWarp) {
     const float centred = sub32(x[t], centre[t]);
     sum += (double)centred * (double)centred;
     largest = fmaxf(largest, fabsf(centred));
@@ -83,7 +83,7 @@ __device__ __forceinline__ Quantised quantise(const float *x, const float *centr
   double kept = 0.0;
   double lost_twice = 0.0;
   double kept_low = 0.0;
-  for (int64_t t = lane; t < padded_d; t += 32) {
+  for (int64_t t = lane; t < padded_d; t += kWarp) {
     int value = 0;
     int low = 0;
     if (t < d && !zero) {
@@ -128,11 +128,11 @@ struct CodeTerms {
 __global__ void __launch_bounds__(kThreads)
     codewords_kernel(const float *e, int64_t K, int64_t d, int64_t padded_K, int64_t padded_d,
                      const float *centre, CodeTerms out) {
-  const int64_t j = (int64_t)blockIdx.x * (kThreads / 32) + threadIdx.x / 32;
+  const int64_t j = (int64_t)blockIdx.x * (kThreads / kWarp) + threadIdx.x / kWarp;
   if (j >= padded_K) return;
   const Quantised of =
       quantise(j < K ? e + j * d : e, centre, j < K ? d : 0, j, padded_d, out.q, out.p);
-  if (threadIdx.x % 32 != 0) return;
+  if (threadIdx.x % kWarp != 0) return;
   const float infinity = __int_as_float(0x7f800000);
   out.scale[j] = (float)of.scale;
   if (of.usable) {
@@ -192,14 +192,14 @@ __global__ void __launch_bounds__(kThreads)
                          int64_t padded_d, const float *centre, int64_t first_row, int8_t *q,
                          float *twice_scale, float *twice_length, float *twice_residual,
                          float *row_slack, unsigned long long *bad_row) {
-  const int lane = (int)threadIdx.x % 32;
-  const int64_t row = (int64_t)blockIdx.x * (kThreads / 32) + threadIdx.x / 32;
+  const int lane = (int)threadIdx.x % kWarp;
+  const int64_t row = (int64_t)blockIdx.x * (kThreads / kWarp) + threadIdx.x / kWarp;
   if (row >= rows) return;
   x += row * row_stride;
   float sum = 0.0f;
   float largest = 0.0f;
   bool bad = false;
-  for (int64_t t = 4 * lane; t < d; t += 128) {
+  for (int64_t t = 4 * lane; t < d; t += 4 * kWarp) {
     float value[4];
     bad = !load_centred<kWide>(x, centre, t, d, value) || bad;
 #pragma unroll
@@ -219,7 +219,7 @@ __global__ void __launch_bounds__(kThreads)
   const float inverse = zero ? 0.0f : 127.0f / largest;
   const float round = 0x1.8p23f; /* adding it rounds to integers, which its low bits then are */
   float lost = 0.0f;
-  for (int64_t t = 4 * lane; t < padded_d; t += 128) {
+  for (int64_t t = 4 * lane; t < padded_d; t += 4 * kWarp) {
     float value[4];
     (void)load_centred<kWide>(x, centre, t, d, value);
     uint32_t bytes = 0;
@@ -301,15 +301,15 @@ __global__ void __launch_bounds__(kThreads, 2) lookup_tensor_kernel(TensorProble
   if (*p.bad_row != kNone) return;
 
   const int thread = (int)threadIdx.x;
-  const int group = thread % 32 / 4;
+  const int group = thread % kWarp / 4;
   const int member = thread % 4;
-  const int warp_row = thread / 32 / 4 * 64;
-  const int warp_code = thread / 32 % 4 * 32;
+  const int warp_row = thread / kWarp / 4 * 64;
+  const int warp_code = thread / kWarp % 4 * 32;
   const int64_t first_row = (int64_t)blockIdx.x * kTileRows;
   const int rows = (int)(p.rows - first_row < kTileRows ? p.rows - first_row : kTileRows);
   const int load_row = thread / 4; /* and 64 more */
   const int load_part = thread % 4;
-  const int64_t tiles_apart = p.padded_d * kTileRows; /* from 128 rows to the next */
+  const int64_t tiles_apart = p.padded_d * kTileRows; /* from the rows of a tile to the next */
   const int chunks = (int)((p.d + kTensorDepth - 1) / kTensorDepth);
 
   unsigned long long previous = kNone;

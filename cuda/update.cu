@@ -22,7 +22,7 @@ namespace {
 
 constexpr int kDigits = 256;
 constexpr int kThreads = 256; /* of a block that sorts: one for each digit */
-constexpr int kWarps = kThreads / 32;
+constexpr int kWarps = kThreads / kWarp;
 #if defined(NAS_EMULATION) /* so that small problems take several tiles and chunks */
 constexpr int kRounds = 2;
 constexpr int64_t kChunkRows = 1300;
@@ -32,14 +32,14 @@ constexpr int kRounds = 8;
 constexpr int64_t kChunkRows = 1 << 20; /* rows sorted at a time: bounds the scratch memory */
 constexpr int kLongRun = 256;           /* rows of a code beyond which blocks of their own add them */
 #endif
-constexpr int kSortTile = kThreads * kRounds; /* codes of a block; a warp takes 32 * kRounds in a row */
+constexpr int kSortTile = kThreads * kRounds; /* codes of a block; a warp takes kWarp * kRounds in a row */
 constexpr int kStepThreads = 128;
+constexpr int kElementThreads = 256; /* of a block with a thread for an element */
 constexpr int kSumThreads = 64; /* of a block that adds rows; 1 or 4 columns each */
 constexpr int kSumBlocks = 16;  /* of them at a time on a multiprocessor: 64 registers a thread */
 constexpr int kAhead = 8;       /* rows loaded before they are added */
 constexpr int kStages = 4;      /* of the ring for long runs */
 constexpr int kStageRows = 16;  /* of a stage */
-constexpr unsigned kAllLanes = 0xffffffffu;
 
 /* What can be wrong with a batch or a step; kNone where nothing is. */
 enum Fault {
@@ -121,7 +121,7 @@ struct Lane {
   /* Of the lane's code of that round among all. */
   __device__ __forceinline__ static int64_t place(int round) {
     const int64_t first = (int64_t)blockIdx.x * kSortTile;
-    return first + (int64_t)(threadIdx.x / 32 * kRounds + round) * 32 + threadIdx.x % 32;
+    return first + (int64_t)(threadIdx.x / kWarp * kRounds + round) * kWarp + threadIdx.x % kWarp;
   }
 };
 
@@ -130,7 +130,7 @@ struct Histogram {
   uint32_t count[kWarps][kDigits + 1];
 
   __device__ __forceinline__ void fill(const Lane &lane) {
-    const int warp = (int)threadIdx.x / 32;
+    const int warp = (int)threadIdx.x / kWarp;
 #pragma unroll
     for (int w = 0; w < kWarps; ++w) count[w][threadIdx.x] = 0;
     if (threadIdx.x < kWarps) count[threadIdx.x][kDigits] = 0;
@@ -138,7 +138,7 @@ struct Histogram {
 #pragma unroll
     for (int round = 0; round < kRounds; ++round) {
       const unsigned same = __match_any_sync(kAllLanes, (unsigned)lane.digit[round]);
-      if (__ffs((int)same) - 1 == (int)threadIdx.x % 32) {
+      if (__ffs((int)same) - 1 == (int)threadIdx.x % kWarp) {
         count[warp][lane.digit[round]] += (uint32_t)__popc(same);
       }
       __syncwarp();
@@ -178,7 +178,7 @@ __global__ void __launch_bounds__(kThreads)
   __shared__ Histogram histogram;
   __shared__ uint32_t totals[2][kDigits];
   const int thread = (int)threadIdx.x;
-  const int warp = thread / 32;
+  const int warp = thread / kWarp;
   Lane lane;
   lane.load(codes_in, rows, shift);
   int32_t row[kRounds];
@@ -218,7 +218,7 @@ __global__ void __launch_bounds__(kThreads)
   for (int round = 0; round < kRounds; ++round) {
     const int digit = lane.digit[round];
     const unsigned same = __match_any_sync(kAllLanes, (unsigned)digit);
-    const unsigned before_own = same & ((1u << thread % 32) - 1u);
+    const unsigned before_own = same & ((1u << thread % kWarp) - 1u);
     const uint32_t at = histogram.count[warp][digit] + (uint32_t)__popc(before_own);
     __syncwarp();
     if (before_own == 0) histogram.count[warp][digit] += (uint32_t)__popc(same);
@@ -421,7 +421,7 @@ template <class E, int kWide>
 __device__ __forceinline__ void add_run(const Addends &of, const Run &run, int64_t t,
                                         double (&sum)[kWide]) {
   const typename E::Type *columns = (const typename E::Type *)of.x + t;
-  const int lane = (int)threadIdx.x % 32;
+  const int lane = (int)threadIdx.x % kWarp;
   auto add = [&](const Piece<E, kWide> &piece) {
     float value[kWide];
     piece.get(value);
@@ -430,8 +430,8 @@ __device__ __forceinline__ void add_run(const Addends &of, const Run &run, int64
   };
   auto row_at = [&](int32_t i) { return of.sorted_rows[i < run.end ? i : run.end - 1]; };
   int32_t row = run.begin < run.end ? row_at(run.begin + lane) : 0;
-  for (int32_t begin = run.begin; begin < run.end; begin += 32) {
-    const int count = run.end - begin < 32 ? run.end - begin : 32;
+  for (int32_t begin = run.begin; begin < run.end; begin += kWarp) {
+    const int count = run.end - begin < kWarp ? run.end - begin : kWarp;
     const int64_t own = row * of.row_stride;
     const unsigned low = (unsigned)own;
     const unsigned high = (unsigned)((uint64_t)own >> 32);
@@ -440,7 +440,7 @@ __device__ __forceinline__ void add_run(const Addends &of, const Run &run, int64
                           __shfl_sync(kAllLanes, low, from);
       piece.load(columns + (int64_t)at);
     };
-    row = row_at(begin + 32 + lane); /* of the next turn */
+    row = row_at(begin + kWarp + lane); /* of the next turn */
     int first = 0;
     for (; first + kAhead <= count; first += kAhead) {
       Piece<E, kWide> piece[kAhead];
@@ -452,7 +452,7 @@ __device__ __forceinline__ void add_run(const Addends &of, const Run &run, int64
     if (first == count) continue;
     Piece<E, kWide> piece[kAhead]; /* the last row's again beyond it */
 #pragma unroll
-    for (int k = 0; k < kAhead; ++k) load(piece[k], (first + k) % 32);
+    for (int k = 0; k < kAhead; ++k) load(piece[k], (first + k) % kWarp);
 #pragma unroll
     for (int k = 0; k < kAhead; ++k) {
       if (first + k < count) add(piece[k]);
@@ -642,7 +642,7 @@ __global__ void __launch_bounds__(kStepThreads)
 }
 
 /* The verdict of an update, and, if that is good, the new e, m, n and dead in the place of the old ones. */
-__global__ void __launch_bounds__(256)
+__global__ void __launch_bounds__(kElementThreads)
     update_commit_kernel(const unsigned long long *faults, const uint4 *next, uint4 *state,
                          int64_t count, nas_verdict *verdict) {
   const unsigned long long code = faults[kBadCode];
@@ -655,8 +655,8 @@ __global__ void __launch_bounds__(256)
     verdict->bad_row = !bad_batch ? -1 : (int64_t)(by_code ? code : row);
   }
   if (bad) return;
-  const int64_t stride = (int64_t)gridDim.x * 256;
-  for (int64_t i = (int64_t)blockIdx.x * 256 + threadIdx.x; i < count; i += stride) {
+  const int64_t stride = (int64_t)gridDim.x * kElementThreads;
+  for (int64_t i = (int64_t)blockIdx.x * kElementThreads + threadIdx.x; i < count; i += stride) {
     state[i] = next[i];
   }
 }
@@ -808,7 +808,7 @@ void launch_sums(const nas_codebook *codebook, const Batch &batch, const double 
     const Sorted sorted = launch_sort(codebook, batch, first, here, plan, scratch, on);
     const Addends of = addends(codebook, batch, first, here, sorted, plan, scratch);
     fill_bytes(of.long_runs.last, 0xff, 1, on);
-    launch("find_runs", find_runs_kernel, dim3(blocks_for(K, 128)), dim3(128), on, sorted.codes,
+    launch("find_runs", find_runs_kernel, dim3(blocks_for(K, kStepThreads)), dim3(kStepThreads), on, sorted.codes,
            (int32_t)here, K, (const unsigned long long *)of.faults,
            first == 0 ? counts : (const double *)new_counts, new_counts, scratch.at<Run>(plan.runs_at),
            of.long_runs);
@@ -847,7 +847,7 @@ void launch_total(const Step &step, cudaStream_t on) {
 
 /* Launches the step from counts and sums; the screening arrays of the next state are not made. */
 void launch_step(const Step &step, const double *counts, const double *sums, cudaStream_t on) {
-  launch("step_counts", step_counts_kernel, dim3(blocks_for(step.K, 256)), dim3(256), on, step, counts);
+  launch("step_counts", step_counts_kernel, dim3(blocks_for(step.K, kElementThreads)), dim3(kElementThreads), on, step, counts);
   launch_total(step, on);
   launch("step_codewords", step_codewords_kernel, dim3((unsigned)step.K), dim3(kStepThreads), on, step,
          sums);
@@ -867,7 +867,7 @@ void launch_update(const nas_codebook *codebook, const Batch &batch, const Momen
   if (batch.rows > 0) sorted = launch_sort(codebook, batch, 0, batch.rows, plan, scratch, on);
   const Addends of = addends(codebook, batch, 0, batch.rows, sorted, plan, scratch);
   fill_bytes(of.long_runs.last, 0xff, 1, on);
-  launch("step_runs", step_runs_kernel, dim3(blocks_for(K, 128)), dim3(128), on, step, sorted.codes,
+  launch("step_runs", step_runs_kernel, dim3(blocks_for(K, kStepThreads)), dim3(kStepThreads), on, step, sorted.codes,
          (int32_t)batch.rows, scratch.at<Run>(plan.runs_at), of.long_runs);
   launch_total(step, on);
   with_type(of, batch.type, [&](auto element, auto wide) {
@@ -1040,8 +1040,8 @@ nas_status nas_update_enqueue(nas_codebook *codebook, const void *x, int32_t typ
     launch_update(codebook, batch, momentum, plan, scratch, on);
     const State &state = codebook->state;
     const int64_t count = (int64_t)(state.own_bytes / sizeof(uint4));
-    launch("update_commit", update_commit_kernel, dim3(blocks_for(count, 4 * 256, 1 << 16)),
-           dim3(256), on,
+    launch("update_commit", update_commit_kernel, dim3(blocks_for(count, 4 * kElementThreads, kMostBlocks)),
+           dim3(kElementThreads), on,
            (const unsigned long long *)scratch.at<unsigned long long>(plan.faults_at),
            (const uint4 *)codebook->next.memory.data(), (uint4 *)state.memory.data(), count, verdict);
     build_screen(state, codebook->K, codebook->d, on); /* of the old codewords again after a bad batch */

@@ -60,8 +60,10 @@ extern "C" {
 /* Raised whenever a signature or a meaning in this file changes. */
 #define NAS_ABI_VERSION 4
 
-#define NAS_MAX_CODEWORDS 65536
-#define NAS_MAX_WIDTH 4096
+#define NAS_MAX_CODEWORDS 65536 /* K */
+#define NAS_MAX_WIDTH 4096      /* d */
+#define NAS_MAX_NEIGHBOURS 1024 /* R, the width of neighbour lists */
+#define NAS_MAX_THREADS 1024    /* of one call */
 
 typedef int32_t nas_status;
 enum {
@@ -117,7 +119,7 @@ NAS_API int32_t nas_tier(void);
 NAS_API nas_status nas_set_tier(int32_t tier);
 
 /* Threads that one call may use, the caller's included; at first the number of processors
- * available. 1..1024. Process-wide. No result depends on it. The CUDA library ignores it. */
+ * available. 1..NAS_MAX_THREADS. Process-wide. No result depends on it. The CUDA library ignores it. */
 NAS_API int32_t nas_threads(void);
 NAS_API nas_status nas_set_threads(int32_t threads);
 
@@ -218,7 +220,7 @@ NAS_API nas_status nas_restart(nas_codebook *codebook, const int32_t *codes, con
 
 /* For every code j the R codes nearest to e_j among the live codes other than j, ascending by
  * (D(e_j, e_l), l): out[j*R + r] for r = 0..R-1, -1 where there are fewer. live has K bytes, non-zero
- * for a live code, or is NULL: all are live. Dead codes get a list too. 1 <= R <= 1024.
+ * for a live code, or is NULL: all are live. Dead codes get a list too. 1 <= R <= NAS_MAX_NEIGHBOURS.
  *
  * Where 16 R <= min(K, d), the host library keeps what makes the next lists of the same R cheaper, in up to
  * 9*K*d bytes, until the codebook is closed; of calls at the same time one uses it. */

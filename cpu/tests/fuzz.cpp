@@ -193,7 +193,7 @@ class Session {
     int64_t size = hostile(K), width = hostile(d);
     if (in_.one_in(30)) {
       wrong_ = true;
-      (in_.one_in(2) ? size : width) = in_.one_in(2) ? 0 : 65537;
+      (in_.one_in(2) ? size : width) = in_.one_in(2) ? 0 : NAS_MAX_CODEWORDS + 1;
     }
     nas_codebook *made = nullptr;
     int64_t bad = -7;
@@ -222,7 +222,7 @@ class Session {
     wrong_ = threads < 1;
     judge(nas_set_threads(threads));
     wrong_ = in_.one_in(2);
-    judge(nas_set_threads(wrong_ ? 1025 : 2));
+    judge(nas_set_threads(wrong_ ? NAS_MAX_THREADS + 1 : 2));
     wrong_ = true;
     judge(nas_set_threads(INT32_MIN));
     wrong_ = false;
@@ -407,13 +407,13 @@ class Session {
   void neighbours() {
     int64_t K, d;
     nas_codebook *codebook = open(K, d);
-    const int64_t R = in_.one_in(9) ? in_.pick(1, 1024) : in_.pick(1, 12);
+    const int64_t R = in_.one_in(9) ? in_.pick(1, NAS_MAX_NEIGHBOURS) : in_.pick(1, 12);
     std::vector<uint8_t> alive((size_t)K);
     for (uint8_t &value : alive) value = (uint8_t)in_.pick(0, 2);
     Guarded<uint8_t> live(alive, at_end_);
     Watched<int32_t> out((size_t)(K * R), at_end_);
     int64_t length = hostile(R);
-    length = spoil<int64_t>(length, in_.one_in(2) ? 0 : 1025);
+    length = spoil<int64_t>(length, in_.one_in(2) ? 0 : NAS_MAX_NEIGHBOURS + 1);
     int32_t *to = pointer(out.get());
     judge(nas_neighbours(spoil<nas_codebook *>(codebook, nullptr), length,
                          in_.one_in(2) ? live.get() : nullptr, to, stream()));

@@ -29,7 +29,7 @@ final class Embedding {
         "model": {"imageSize": 32, "patchSize": 8, "width": 48, "heads": 3, "imageLayers": 2,
                   "textLayers": 1, "fusionLayers": 1, "projection": 24},
         "dictionary": {"codewords": 32},
-        "nva": {"radius": 8},
+        "nva": {"neighbours": 8},
         "objective": {"queue": 0, "softTargets": 0},
         "optimizer": {"learningRate": 0.003},
         "data": {"batchSize": 24, "flip": false, "colorJitter": 0, "minCropScale": 0.9},

@@ -37,7 +37,7 @@ import tools.jackson.databind.json.JsonMapper;
  * <pre>{@code
  * Ablation.Outcome outcome =
  *     Ablation.builder()
- *         .base(NasConfig.tiny())
+ *         .base(NasConfig.preset("tiny"))
  *         .arms(AblationArm.builtIn())
  *         .seeds(List.of(1L, 2L, 3L))
  *         .steps(600)
@@ -360,7 +360,7 @@ public final class Ablation {
               .formatted(seed, steps, evaluateEvery);
       for (int i = 0; i < arms.size(); i++) {
         String arm = arms.get(i).name();
-        NasConfig config = AblationArm.patched(configs.get(i), shared, "arm " + arm);
+        NasConfig config = configs.get(i).merge(shared, "arm " + arm);
         RunFolder folder = RunFolder.of(output, arm, seed);
         RunFolder.Task task =
             new RunFolder.Task(arm, seed, threads, data, JSON.readTree(config.toJson()));

@@ -83,25 +83,7 @@ public record AblationArm(String name, String patch) {
    *     that the configuration does not allow
    */
   public NasConfig apply(NasConfig base) {
-    return patched(base, patch, "arm " + name);
-  }
-
-  /** The configuration with the fields of a JSON object replaced; {@code what} is for messages. */
-  static NasConfig patched(NasConfig base, String patch, String what) {
-    ObjectNode merged = (ObjectNode) JsonMapper.shared().readTree(base.toJson());
-    merge(merged, (ObjectNode) JsonMapper.shared().readTree(patch));
-    return NasConfig.fromJson(merged.toString(), what);
-  }
-
-  private static void merge(ObjectNode into, ObjectNode from) {
-    for (var field : from.properties()) {
-      if (into.get(field.getKey()) instanceof ObjectNode inner
-          && field.getValue() instanceof ObjectNode fields) {
-        merge(inner, fields);
-      } else {
-        into.set(field.getKey(), field.getValue());
-      }
-    }
+    return base.merge(patch, "arm " + name);
   }
 
   /** The library's own arms: the baseline, the method's parts and all of it. */

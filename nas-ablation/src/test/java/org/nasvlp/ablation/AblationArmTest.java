@@ -19,11 +19,11 @@ class AblationArmTest {
 
   @Test
   void aPatchChangesItsFieldsAlone() {
-    NasConfig base = NasConfig.tiny();
-    NasConfig config = new AblationArm("a", "{\"nva\": {\"radius\": 3}}").apply(base);
-    assertThat(config.nva().radius()).isEqualTo(3);
+    NasConfig base = NasConfig.preset("tiny");
+    NasConfig config = new AblationArm("a", "{\"nva\": {\"neighbours\": 3}}").apply(base);
+    assertThat(config.nva().neighbours()).isEqualTo(3);
     assertThat(config.nva().ratio()).isEqualTo(base.nva().ratio());
-    assertThat(config.with(base.nva())).isEqualTo(base);
+    assertThat(config.toBuilder().nva(base.nva()).build()).isEqualTo(base);
     assertThat(new AblationArm("a", "{}").apply(base)).isEqualTo(base);
   }
 
@@ -34,12 +34,13 @@ class AblationArmTest {
         .startsWith("itc+itm+mlm", "+vd", "+vd+nva")
         .endsWith("full");
     for (AblationArm arm : arms) {
-      for (NasConfig base : List.of(NasConfig.tiny(), NasConfig.base())) {
-        assertThat(arm.apply(base)).as(arm.name()).isNotNull();
+      for (String preset : NasConfig.presets()) {
+        assertThat(arm.apply(NasConfig.preset(preset))).as(arm.name()).isNotNull();
       }
     }
-    assertThat(arms.getFirst().apply(NasConfig.tiny()).nva().enabled()).isFalse();
-    assertThat(arms.stream().map(arm -> arm.apply(NasConfig.tiny()))).doesNotHaveDuplicates();
+    assertThat(arms.getFirst().apply(NasConfig.preset("tiny")).nva().enabled()).isFalse();
+    assertThat(arms.stream().map(arm -> arm.apply(NasConfig.preset("tiny"))))
+        .doesNotHaveDuplicates();
   }
 
   @ParameterizedTest
@@ -52,11 +53,11 @@ class AblationArmTest {
           {"nvb": {}};                      unknown field nvb
           {"nva": 3};                       nva must be an object
           {"nva": {"ratio": 2}};            nva.ratio is 2.0: it must lie in (0, 1]
-          {"nva": {"radius": "many"}};      nva.radius
+          {"nva": {"neighbours": "many"}};      nva.neighbours
           """)
   void aWrongPatchNamesTheArmAndTheField(String patch, String message) {
     AblationArm arm = new AblationArm("odd", patch);
-    assertThatThrownBy(() -> arm.apply(NasConfig.tiny()))
+    assertThatThrownBy(() -> arm.apply(NasConfig.preset("tiny")))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("arm odd")
         .hasMessageContaining(message);
@@ -85,10 +86,11 @@ class AblationArmTest {
   void files() throws IOException {
     Path yaml =
         Files.writeString(
-            folder.resolve("arms.yaml"), "- name: one\n- name: two\n  patch: {nva: {radius: 2}}\n");
+            folder.resolve("arms.yaml"),
+            "- name: one\n- name: two\n  patch: {nva: {neighbours: 2}}\n");
     assertThat(AblationArm.load(yaml))
         .containsExactly(
-            new AblationArm("one", "{}"), new AblationArm("two", "{\"nva\": {\"radius\": 2}}"));
+            new AblationArm("one", "{}"), new AblationArm("two", "{\"nva\": {\"neighbours\": 2}}"));
     Path json = Files.writeString(folder.resolve("arms.json"), "[{\"name\": \"one\"}]");
     assertThat(AblationArm.load(json)).containsExactly(new AblationArm("one", "{}"));
   }

@@ -72,7 +72,8 @@ public class LoadingBenchmark {
                 Integer.parseInt(shape.substring(0, cross)),
                 Integer.parseInt(shape.substring(cross + 1))));
     tokenizer = CaptionTokenizer.load(Path.of("data/noto-emoji/tokenizer.json"), 30);
-    DataConfig config = new DataConfig(BATCH, 0.2, true, 0.1, 0xFFFFFF, threads, 0.01);
+    DataConfig config =
+        DataConfig.defaults(BATCH).toBuilder().colorJitter(0.1).loaderThreads(threads).build();
     loader = new BatchLoader(dataset, tokenizer, 224, config, 7, 0);
   }
 

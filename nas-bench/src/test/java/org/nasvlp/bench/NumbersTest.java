@@ -10,7 +10,6 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.AutoGradMode;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.nasvlp.config.DictionaryConfig;
 import org.nasvlp.config.ModelConfig;
 import org.nasvlp.config.NasConfig;
 import org.nasvlp.data.ImageTextDataset;
@@ -25,25 +24,21 @@ class NumbersTest {
   @Test
   void trainedTokensAreTheEncodersAndTheCodewordsTheDictionarys(@TempDir Path folder)
       throws Exception {
-    NasConfig tiny = NasConfig.tiny();
-    ModelConfig m = tiny.model();
     NasConfig config =
-        tiny.with(
-                new ModelConfig(
-                    m.imageSize(),
-                    16,
-                    ModelConfig.Stem.PATCH,
-                    16,
-                    2,
-                    1,
-                    1,
-                    1,
-                    8,
-                    m.textTokens(),
-                    m.imageNormEps(),
-                    m.textNormEps(),
-                    m.fusionInput()))
-            .with(DictionaryConfig.defaults(40));
+        NasConfig.preset("tiny").toBuilder()
+            .model(
+                model ->
+                    model
+                        .patchSize(16)
+                        .width(16)
+                        .heads(2)
+                        .imageLayers(1)
+                        .textLayers(1)
+                        .fusionLayers(1)
+                        .projection(8))
+            .dictionary(dictionary -> dictionary.codewords(40))
+            .build();
+    ModelConfig m = config.model();
     float[] features = new float[60 * 16];
     Random random = new Random(5);
     for (int i = 0; i < features.length; i++) {

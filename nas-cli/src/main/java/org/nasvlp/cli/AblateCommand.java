@@ -39,7 +39,7 @@ import picocli.CommandLine.Spec;
       "  - name: baseline",
       "    patch: {nva: {enabled: false}}",
       "  - name: wide",
-      "    patch: {nva: {enabled: true, radius: 64}}"
+      "    patch: {nva: {enabled: true, neighbours: 64}}"
     })
 final class AblateCommand implements Callable<Integer> {
   private static final int DEMO_STEPS = 600;
@@ -149,7 +149,7 @@ final class AblateCommand implements Callable<Integer> {
     }
     new OutputFolder(out).checkAblation(resume);
     DataFiles files = DataFiles.complete(data == null ? DataFiles.shipped(shell.home()) : data);
-    NasConfig base = configFile == null ? DemoConfig.create(1, 1) : NasConfig.load(configFile);
+    NasConfig base = configFile == null ? NasConfig.preset("demo") : NasConfig.load(configFile);
     int fill = Math.max(1, Runtime.getRuntime().availableProcessors() / threads);
     Ablation.Builder builder =
         Ablation.builder()

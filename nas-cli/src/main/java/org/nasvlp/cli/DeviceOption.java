@@ -37,6 +37,6 @@ final class DeviceOption {
 
   /** The configuration with this device, if one is named. */
   NasConfig on(NasConfig config) {
-    return device == null ? config : config.with(config.training().withDevice(device));
+    return device == null ? config : config.withTraining(t -> t.device(device));
   }
 }

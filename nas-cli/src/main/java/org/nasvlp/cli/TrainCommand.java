@@ -140,7 +140,7 @@ final class TrainCommand implements Callable<Integer> {
     int threads = options.threads();
     NasConfig config = options.device.on(NasConfig.load(configFile));
     if (steps != null) {
-      config = config.with(config.training().withSteps(steps));
+      config = config.withTraining(t -> t.steps(steps).minutes(0));
     }
     DataFiles files =
         DataFiles.choose(

@@ -63,7 +63,7 @@ class ReadmeTest {
     NasConfig config = NasConfig.load(file);
     assertThat(config.model().imageSize()).isEqualTo(96);
     assertThat(config.training().steps()).isEqualTo(20_000);
-    assertThat(config.model().width()).isEqualTo(NasConfig.tiny().model().width());
+    assertThat(config.model().width()).isEqualTo(NasConfig.preset("tiny").model().width());
   }
 
   @Test

@@ -27,7 +27,7 @@ class TrainAndScoreTest {
       model: {imageSize: 32, patchSize: 8, width: 32, heads: 2, imageLayers: 1, textLayers: 1,
               fusionLayers: 1, projection: 16}
       dictionary: {codewords: 32}
-      nva: {radius: 8}
+      nva: {neighbours: 8}
       objective: {queue: 16}
       data: {batchSize: 8}
       training: {steps: 6, evaluateEvery: 0, checkpointEvery: 3}

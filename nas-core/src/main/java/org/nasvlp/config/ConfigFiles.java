@@ -6,6 +6,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.DeserializationFeature;
@@ -42,21 +43,43 @@ final class ConfigFiles {
     return parse(Files.readString(file), file.toString(), yaml);
   }
 
+  /** The configuration of a file's text: the fields it names in place of its preset's. */
   static NasConfig parse(String text, String name, boolean yaml) {
+    return named(
+        name,
+        () -> {
+          ObjectNode fields = object(yaml ? YAML.readTree(text) : JSON.readTree(text));
+          JsonNode preset = fields.remove("preset");
+          if (preset != null && !preset.isString()) {
+            throw new IllegalArgumentException("preset must be a name, got " + preset);
+          }
+          return merge(NasConfig.preset(preset == null ? "tiny" : preset.stringValue()), fields);
+        });
+  }
+
+  /** The configuration with the fields of a JSON object in place of its own. */
+  static NasConfig merge(NasConfig base, String json, String name) {
+    return named(name, () -> merge(base, object(JSON.readTree(json))));
+  }
+
+  private static NasConfig merge(NasConfig base, ObjectNode fields) {
+    RenamedFields.refuse(fields);
+    ObjectNode merged = JSON.valueToTree(base);
+    merge(merged, fields, "");
+    return JSON.treeToValue(merged, NasConfig.class);
+  }
+
+  private static ObjectNode object(JsonNode given) {
+    if (given instanceof ObjectNode fields) {
+      return fields;
+    }
+    throw new IllegalArgumentException("a configuration is an object of the fields " + sections());
+  }
+
+  /** Puts the file's name, and the field's where it is known, before what went wrong. */
+  private static NasConfig named(String name, Supplier<NasConfig> read) {
     try {
-      JsonNode given = yaml ? YAML.readTree(text) : JSON.readTree(text);
-      if (!(given instanceof ObjectNode fields)) {
-        throw new IllegalArgumentException(
-            name + ": a configuration is an object of the fields " + sections());
-      }
-      JsonNode preset = fields.remove("preset");
-      if (preset != null && !preset.isString()) {
-        throw new IllegalArgumentException(name + ": preset must be a name, got " + preset);
-      }
-      NasConfig base = NasConfig.preset(preset == null ? "tiny" : preset.stringValue());
-      ObjectNode merged = JSON.valueToTree(base);
-      merge(merged, fields, "", name);
-      return JSON.treeToValue(merged, NasConfig.class);
+      return read.get();
     } catch (UnrecognizedPropertyException e) {
       throw new IllegalArgumentException(
           name
@@ -77,9 +100,6 @@ final class ConfigFiles {
       throw new IllegalArgumentException(
           name + ": " + (where.isEmpty() ? "" : where + ": ") + e.getOriginalMessage(), e);
     } catch (IllegalArgumentException e) {
-      if (e.getMessage() != null && e.getMessage().startsWith(name)) {
-        throw e;
-      }
       throw new IllegalArgumentException(name + ": " + e.getMessage(), e);
     }
   }
@@ -90,23 +110,22 @@ final class ConfigFiles {
         .toList();
   }
 
-  private static void merge(ObjectNode into, ObjectNode from, String path, String name) {
+  private static void merge(ObjectNode into, ObjectNode from, String path) {
     for (var property : from.properties()) {
       String field = path + property.getKey();
       JsonNode known = into.get(property.getKey());
       if (known == null) {
         throw new IllegalArgumentException(
-            name
-                + ": unknown field "
+            "unknown field "
                 + field
                 + "; known here are "
                 + into.propertyNames().stream().sorted().toList());
       }
       if (known instanceof ObjectNode inner) {
         if (!(property.getValue() instanceof ObjectNode fields)) {
-          throw new IllegalArgumentException(name + ": " + field + " must be an object of fields");
+          throw new IllegalArgumentException(field + " must be an object of fields");
         }
-        merge(inner, fields, field + ".", name);
+        merge(inner, fields, field + ".");
       } else {
         into.set(property.getKey(), property.getValue());
       }

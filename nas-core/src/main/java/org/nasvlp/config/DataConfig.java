@@ -3,8 +3,9 @@ package org.nasvlp.config;
 /**
  * Batches and image augmentation.
  *
- * @param batchSize pairs in a batch, 2 or more
+ * @param batchSize pairs in a batch of one process
  * @param minCropScale least share of the image's area that a random crop keeps; 1 for no cropping
+ *     (ALBEF: 0.2)
  * @param flip whether images may be mirrored (never where the caption says left or right)
  * @param colorJitter greatest relative change of brightness and contrast; hue is never changed, and
  *     nothing is where the caption names a colour
@@ -12,6 +13,7 @@ package org.nasvlp.config;
  * @param loaderThreads threads that decode and augment
  * @param maxBadShare share of the samples read that may be bad before the run stops
  */
+@ConfigSection
 public record DataConfig(
     int batchSize,
     double minCropScale,
@@ -41,6 +43,19 @@ public record DataConfig(
 
   /** The library's defaults for that batch size. */
   public static DataConfig defaults(int batchSize) {
-    return new DataConfig(batchSize, 0.2, true, 0.2, 0xFFFFFF, 2, 0.01);
+    return DataConfigBuilder.builder()
+        .batchSize(batchSize)
+        .minCropScale(0.2)
+        .flip(true)
+        .colorJitter(0.2)
+        .background(0xFFFFFF)
+        .loaderThreads(2)
+        .maxBadShare(0.01)
+        .build();
+  }
+
+  /** A builder that begins with these values. */
+  public DataConfigBuilder toBuilder() {
+    return DataConfigBuilder.builder(this);
   }
 }

@@ -12,8 +12,8 @@ public enum EditType {
   RELATION,
   /** A count, an ordinal or an hour of the clock. */
   NUMBER,
-  /** A colour. */
-  COLOUR,
+  /** A color. */
+  COLOR,
   /** A size. */
   SIZE,
   /** Left, right, up, down and the like. */

@@ -4,22 +4,22 @@ package org.nasvlp.config;
  * Sizes of the image, text and fusion encoders (ViT and BERT layers, arranged as in ALBEF, arXiv
  * 2107.07651).
  *
- * @param imageSize height and width of the square input image, in pixels; a multiple of {@code
- *     patchSize}
- * @param patchSize height and width of a patch, in pixels
+ * @param imageSize height and width of the square input image, in pixels (ALBEF: 256)
+ * @param patchSize height and width of a patch, in pixels (ALBEF: 16)
  * @param stem how pixels become patch tokens
- * @param width model width d of all three encoders; a multiple of {@code heads}
- * @param heads attention heads of every layer
- * @param imageLayers layers of the image encoder
- * @param textLayers layers of the text encoder
- * @param fusionLayers layers of the fusion encoder
- * @param projection width of the contrastive embeddings
+ * @param width model width d of all three encoders (ALBEF: 768)
+ * @param heads attention heads of every layer (ALBEF: 12)
+ * @param imageLayers layers of the image encoder (ALBEF: 12)
+ * @param textLayers layers of the text encoder (ALBEF: 6)
+ * @param fusionLayers layers of the fusion encoder (ALBEF: 6)
+ * @param projection width of the contrastive embeddings (ALBEF: 256)
  * @param textTokens longest caption in tokens, [CLS] and [SEP] included; longer ones are cut and
  *     counted
- * @param imageNormEps epsilon of the image encoder's layer norms
- * @param textNormEps epsilon of the text and fusion encoders' layer norms
+ * @param imageNormEps epsilon of the image encoder's layer norms (ViT: 1e-6)
+ * @param textNormEps epsilon of the text and fusion encoders' layer norms (BERT: 1e-12)
  * @param fusionInput what the fusion encoder sees of a patch token
  */
+@ConfigSection
 public record ModelConfig(
     int imageSize,
     int patchSize,
@@ -49,7 +49,7 @@ public record ModelConfig(
   /** What the fusion encoder sees of patch token i with features v_i and codeword e_{z_i}. */
   public enum FusionInput {
     /** The codeword, with gradients passed straight through to v_i (SOHO, arXiv 2104.03135). */
-    QUANTISED,
+    QUANTIZED,
     /** v_i itself; a hard negative exchanges the codeword part and keeps the residual. */
     RESIDUAL
   }
@@ -94,5 +94,10 @@ public record ModelConfig(
   /** Patch tokens of an image, N. */
   public int patchTokens() {
     return grid() * grid();
+  }
+
+  /** A builder that begins with these values. */
+  public ModelConfigBuilder toBuilder() {
+    return ModelConfigBuilder.builder(this);
   }
 }

@@ -2,11 +2,16 @@ package org.nasvlp.config;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.function.Consumer;
 
 /**
  * Everything that decides the outcome of a pretraining run, except the data itself. Immutable; two
  * runs with equal configurations, equal data, the same device and the same number of threads end
  * with the same parameters, bit for bit.
+ *
+ * <p>A configuration begins with a {@link #preset}; {@code withModel} to {@code withTraining}
+ * change fields of it. Every one of these methods checks the whole.
  *
  * <p>Files are JSON ({@code .json}) or YAML ({@code .yaml}, {@code .yml}); fields left out take the
  * value of the preset named by the file's {@code preset} field ({@code tiny} unless given), unknown
@@ -52,88 +57,46 @@ public record NasConfig(
         training.steps(),
         "must, times optimizer.accumulation ("
             + optimizer.accumulation()
-            + "), be at most "
-            + Integer.MAX_VALUE);
+            + "), be at most 2147483647");
     ConfigCheck.that(
-        nva.radius() < dictionary.codewords(),
-        "nva.radius",
-        nva.radius(),
+        nva.neighbours() < dictionary.codewords(),
+        "nva.neighbours",
+        nva.neighbours(),
         "must be below dictionary.codewords (" + dictionary.codewords() + ")");
     ConfigCheck.that(
         !nta.enabled() || nta.wordShare() == 0 || objective.mlmWeight() > 0,
         "nta.wordShare",
         nta.wordShare(),
-        "needs objective.mlmWeight above 0: the masked-language head proposes the words");
-  }
-
-  /** Small enough for a demonstration and tests on a CPU: 64 x 64 pixels, width 192. */
-  public static NasConfig tiny() {
-    return new NasConfig(
-        new ModelConfig(
-            64,
-            8,
-            ModelConfig.Stem.PATCH,
-            192,
-            3,
-            6,
-            3,
-            3,
-            96,
-            30,
-            1e-6,
-            1e-12,
-            ModelConfig.FusionInput.RESIDUAL),
-        DictionaryConfig.defaults(512),
-        NvaConfig.defaults(),
-        NtaConfig.defaults(),
-        ObjectiveConfig.defaults(2048),
-        new OptimizerConfig(1e-4, 1e-5, 0.05, 0, 0.02, 0.9, 0.999, 1e-8, 1, 1.0),
-        DataConfig.defaults(64),
-        TrainingConfig.defaults(1000));
+        "must be 0 where objective.mlmWeight is 0: the masked-language head proposes the words");
   }
 
   /**
-   * The size of the published method: 256 x 256 pixels, ViT-B/16 and a BERT-base split in two.
-   * Published weights of both fit: see {@code NasModel.importWeights}.
-   */
-  public static NasConfig base() {
-    return new NasConfig(
-        new ModelConfig(
-            256,
-            16,
-            ModelConfig.Stem.PATCH,
-            768,
-            12,
-            12,
-            6,
-            6,
-            256,
-            30,
-            1e-6,
-            1e-12,
-            ModelConfig.FusionInput.RESIDUAL),
-        DictionaryConfig.defaults(2048),
-        NvaConfig.defaults(),
-        NtaConfig.defaults(),
-        ObjectiveConfig.defaults(65_536),
-        new OptimizerConfig(1e-4, 1e-5, 0, 2000, 0.02, 0.9, 0.999, 1e-8, 1, 1.0),
-        DataConfig.defaults(64),
-        TrainingConfig.defaults(100_000));
-  }
-
-  /**
-   * The preset of that name.
+   * The preset of that name. What differs is set with {@link #withTraining} and its like:
    *
-   * @throws IllegalArgumentException for another name than {@code tiny} and {@code base}
+   * <pre>{@code
+   * NasConfig config =
+   *     NasConfig.preset("demo")
+   *         .withTraining(training -> training.seed(7).steps(500))
+   *         .withNva(nva -> nva.ratio(0.3).neighbours(16));
+   * }</pre>
+   *
+   * <ul>
+   *   <li>{@code tiny}: small enough for tests on a CPU: 64 x 64 pixels, width 192
+   *   <li>{@code demo}: what the demonstration trains: 64 x 64 pixels, a convolution stem, width
+   *       128
+   *   <li>{@code base}: the size of the published method: 256 x 256 pixels, ViT-B/16 and a
+   *       BERT-base split in two. Published weights of both fit: see {@code NasModel.importWeights}
+   * </ul>
+   *
+   * @throws IllegalArgumentException for another name than those of {@link #presets}
    */
   public static NasConfig preset(String name) {
-    return switch (name) {
-      case "tiny" -> tiny();
-      case "base" -> base();
-      default ->
-          throw new IllegalArgumentException(
-              "unknown preset '" + name + "': the presets are tiny and base");
-    };
+    return Presets.of(name);
+  }
+
+  /** The names of the presets, from the smallest to the largest. */
+  public static List<String> presets() {
+    return Presets.NAMES;
   }
 
   /**
@@ -149,9 +112,22 @@ public record NasConfig(
 
   /**
    * Reads a configuration from JSON text as {@link #load} does; {@code name} stands in messages.
+   *
+   * @throws IllegalArgumentException as {@link #load} does
    */
   public static NasConfig fromJson(String json, String name) {
     return ConfigFiles.parse(json, name, false);
+  }
+
+  /**
+   * This configuration with the fields that a JSON object names in place of its own. The object has
+   * the form of a configuration file, without {@code preset}.
+   *
+   * @param name stands in messages
+   * @throws IllegalArgumentException as {@link #load} does
+   */
+  public NasConfig merge(String json, String name) {
+    return ConfigFiles.merge(this, json, name);
   }
 
   /**
@@ -161,35 +137,48 @@ public record NasConfig(
     return ConfigFiles.toJson(this);
   }
 
-  public NasConfig with(ModelConfig other) {
-    return new NasConfig(other, dictionary, nva, nta, objective, optimizer, data, training);
+  /** A builder that begins with these values, for changes that hold only together. */
+  public NasConfigBuilder toBuilder() {
+    return new NasConfigBuilder(this);
   }
 
-  public NasConfig with(DictionaryConfig other) {
-    return new NasConfig(model, other, nva, nta, objective, optimizer, data, training);
+  /** The same with changes to {@link #model}. */
+  public NasConfig withModel(Consumer<ModelConfigBuilder> changes) {
+    return toBuilder().model(changes).build();
   }
 
-  public NasConfig with(NvaConfig other) {
-    return new NasConfig(model, dictionary, other, nta, objective, optimizer, data, training);
+  /** The same with changes to {@link #dictionary}. */
+  public NasConfig withDictionary(Consumer<DictionaryConfigBuilder> changes) {
+    return toBuilder().dictionary(changes).build();
   }
 
-  public NasConfig with(NtaConfig other) {
-    return new NasConfig(model, dictionary, nva, other, objective, optimizer, data, training);
+  /** The same with changes to {@link #nva}. */
+  public NasConfig withNva(Consumer<NvaConfigBuilder> changes) {
+    return toBuilder().nva(changes).build();
   }
 
-  public NasConfig with(ObjectiveConfig other) {
-    return new NasConfig(model, dictionary, nva, nta, other, optimizer, data, training);
+  /** The same with changes to {@link #nta}. */
+  public NasConfig withNta(Consumer<NtaConfigBuilder> changes) {
+    return toBuilder().nta(changes).build();
   }
 
-  public NasConfig with(OptimizerConfig other) {
-    return new NasConfig(model, dictionary, nva, nta, objective, other, data, training);
+  /** The same with changes to {@link #objective}. */
+  public NasConfig withObjective(Consumer<ObjectiveConfigBuilder> changes) {
+    return toBuilder().objective(changes).build();
   }
 
-  public NasConfig with(DataConfig other) {
-    return new NasConfig(model, dictionary, nva, nta, objective, optimizer, other, training);
+  /** The same with changes to {@link #optimizer}. */
+  public NasConfig withOptimizer(Consumer<OptimizerConfigBuilder> changes) {
+    return toBuilder().optimizer(changes).build();
   }
 
-  public NasConfig with(TrainingConfig other) {
-    return new NasConfig(model, dictionary, nva, nta, objective, optimizer, data, other);
+  /** The same with changes to {@link #data}. */
+  public NasConfig withData(Consumer<DataConfigBuilder> changes) {
+    return toBuilder().data(changes).build();
+  }
+
+  /** The same with changes to {@link #training}. */
+  public NasConfig withTraining(Consumer<TrainingConfigBuilder> changes) {
+    return toBuilder().training(changes).build();
   }
 }

@@ -25,6 +25,7 @@ import java.util.Map;
  *     left out weigh 1, types of weight 0 are never drawn. {@link EditType#WORD} is drawn by {@code
  *     wordShare} instead and has no weight here
  */
+@ConfigSection
 public record NtaConfig(
     boolean enabled,
     double weight,
@@ -51,14 +52,13 @@ public record NtaConfig(
       }
     }
     for (Map.Entry<EditType, Double> entry : typeWeights.entrySet()) {
-      String field = "nta.typeWeights." + entry.getKey();
-      ConfigCheck.present(field, entry.getValue());
+      ConfigCheck.present("nta.typeWeights." + entry.getKey(), entry.getValue());
       ConfigCheck.that(
           entry.getKey() != EditType.WORD,
-          field,
+          "nta.typeWeights.WORD",
           entry.getValue(),
-          "must be left out: nta.wordShare sets how often such edits are made");
-      ConfigCheck.range(field, entry.getValue(), 0, 1000);
+          "must be left out, as nta.wordShare sets how often such edits are made");
+      ConfigCheck.range("nta.typeWeights." + entry.getKey(), entry.getValue(), 0, 1000);
       weights.put(entry.getKey(), entry.getValue());
     }
     ConfigCheck.that(
@@ -69,29 +69,28 @@ public record NtaConfig(
     typeWeights = Collections.unmodifiableMap(weights);
   }
 
-  /** The defaults, switched off. */
-  public static NtaConfig none() {
-    NtaConfig d = defaults();
-    return new NtaConfig(
-        false,
-        d.weight(),
-        d.startShare(),
-        d.rampShare(),
-        d.loss(),
-        d.inContrast(),
-        d.wordShare(),
-        d.exactLabels(),
-        d.typeWeights());
-  }
-
   /** The library's defaults. */
   public static NtaConfig defaults() {
-    return new NtaConfig(
-        true, 1, 0, 0, HardNegativeLoss.BALANCED, false, 0, false, Map.<EditType, Double>of());
+    return NtaConfigBuilder.builder()
+        .enabled(true)
+        .weight(1)
+        .startShare(0)
+        .rampShare(0)
+        .loss(HardNegativeLoss.BALANCED)
+        .inContrast(false)
+        .wordShare(0)
+        .exactLabels(false)
+        .typeWeights(Map.of())
+        .build();
   }
 
   /** The loss weight at a step of a run: 0 before the start, then a linear ramp. */
   public double weightAt(long step, long steps) {
     return enabled ? ConfigCheck.ramp(weight, startShare, rampShare, step, steps) : 0;
+  }
+
+  /** A builder that begins with these values. */
+  public NtaConfigBuilder toBuilder() {
+    return NtaConfigBuilder.builder(this);
   }
 }

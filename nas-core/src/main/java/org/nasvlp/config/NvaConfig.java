@@ -7,24 +7,27 @@ package org.nasvlp.config;
  *
  * @param enabled whether hard negative images are made at all
  * @param ratio share rho of an image's tokens that are chosen
- * @param radius R: substitutes are taken among the R live codes nearest to the one replaced
+ * @param neighbours R: substitutes are taken among the R live codes nearest to the one replaced
  * @param textWeight lambda: weight of the similarity to the caption's class token against that to
  *     the image's
  * @param similarity features that these similarities compare
- * @param substitute which of the R codes is taken
- * @param donor what stands at a swapped position
+ * @param choose which tokens are swapped
+ * @param substitute which of the R codes takes a token's place
+ * @param donor what is written there
  * @param control pairs that hold a swapped image and still match
  * @param weight weight of the loss
  * @param startShare share of the run before the loss begins
  * @param rampShare share of the run over which the weight then rises from 0
  * @param loss form of the loss
  */
+@ConfigSection
 public record NvaConfig(
     boolean enabled,
     double ratio,
-    int radius,
+    int neighbours,
     double textWeight,
     Similarity similarity,
+    Choose choose,
     Substitute substitute,
     Donor donor,
     Control control,
@@ -41,19 +44,31 @@ public record NvaConfig(
     RAW
   }
 
-  /** Which code stands in for another one. */
-  public enum Substitute {
-    /** A uniform seeded draw among the R nearest codes. */
-    NEIGHBOUR,
+  /** Which tokens of an image are swapped. */
+  public enum Choose {
+    /** Those most similar to the class tokens of the image and the caption. */
+    RELEVANCE,
     /**
-     * The one that speaks most for the word that the caption's hard negative puts in, against the
-     * word it takes out, by how often codes and words occur together; the tokens where that gains
-     * most are the chosen ones. Needs hard negative captions; images without one get no swap.
+     * Those whose substitute gains most evidence for the word that the caption's hard negative puts
+     * in, against the word it takes out. Needs hard negative captions; images without one get no
+     * swap.
      */
-    WORD
+    GAIN
   }
 
-  /** What a swapped token is made of. */
+  /** Which code stands in for another one. */
+  public enum Substitute {
+    /** A uniform seeded draw among the nearest codes. */
+    DRAW,
+    /**
+     * That one of the nearest codes that has most evidence for the word that the caption's hard
+     * negative puts in, against the word it takes out, by how often codes and words occur together.
+     * Needs hard negative captions; images without one get no swap.
+     */
+    EVIDENCE
+  }
+
+  /** What is written at a swapped position. */
   public enum Donor {
     /** The substitute's codeword (with the token's own residual where the fusion input has it). */
     CODEWORD,
@@ -69,14 +84,14 @@ public record NvaConfig(
     IRRELEVANT,
     /**
      * The swapped image with the hard negative caption as a matching pair, so that image and
-     * caption alone tell nothing. Needs {@link Substitute#WORD}.
+     * caption alone tell nothing. Needs {@link Substitute#EVIDENCE}.
      */
     CROSSED,
     /**
      * The same image with the same tokens swapped towards the word of its own caption, as a
      * matching pair, and both images with the hard negative caption, which fits the other one:
      * pairs that differ in nothing but the direction of the swap. The positive is not compared.
-     * Needs {@link Substitute#WORD}.
+     * Needs {@link Substitute#EVIDENCE}.
      */
     MATCHED
   }
@@ -84,17 +99,19 @@ public record NvaConfig(
   /** Checks ranges. */
   public NvaConfig {
     ConfigCheck.that(ratio > 0 && ratio <= 1, "nva.ratio", ratio, "must lie in (0, 1]");
-    ConfigCheck.range("nva.radius", radius, 1, 1024);
+    ConfigCheck.range("nva.neighbours", neighbours, 1, 1024);
     ConfigCheck.range("nva.textWeight", textWeight, 0, 1);
     ConfigCheck.present("nva.similarity", similarity);
+    ConfigCheck.present("nva.choose", choose);
     ConfigCheck.present("nva.substitute", substitute);
     ConfigCheck.present("nva.donor", donor);
     ConfigCheck.present("nva.control", control);
     ConfigCheck.that(
-        (control != Control.CROSSED && control != Control.MATCHED) || substitute == Substitute.WORD,
+        (control != Control.CROSSED && control != Control.MATCHED)
+            || substitute == Substitute.EVIDENCE,
         "nva.control",
         control,
-        "needs nva.substitute WORD");
+        "must be NONE or IRRELEVANT where nva.substitute is not EVIDENCE");
     ConfigCheck.range("nva.weight", weight, 0, 100);
     ConfigCheck.range("nva.startShare", startShare, 0, 1);
     ConfigCheck.range("nva.rampShare", rampShare, 0, 1);
@@ -106,19 +123,21 @@ public record NvaConfig(
    * once the dictionary has had a quarter of the run to learn what codes go with words.
    */
   public static NvaConfig defaults() {
-    return new NvaConfig(
-        true,
-        0.5,
-        32,
-        0.5,
-        Similarity.PROJECTED,
-        Substitute.WORD,
-        Donor.CODEWORD,
-        Control.MATCHED,
-        1,
-        0.25,
-        0.15,
-        HardNegativeLoss.PAIRWISE);
+    return NvaConfigBuilder.builder()
+        .enabled(true)
+        .ratio(0.5)
+        .neighbours(32)
+        .textWeight(0.5)
+        .similarity(Similarity.PROJECTED)
+        .choose(Choose.GAIN)
+        .substitute(Substitute.EVIDENCE)
+        .donor(Donor.CODEWORD)
+        .control(Control.MATCHED)
+        .weight(1)
+        .startShare(0.25)
+        .rampShare(0.15)
+        .loss(HardNegativeLoss.PAIRWISE)
+        .build();
   }
 
   /** The loss weight at a step of a run: 0 before the start, then a linear ramp. */
@@ -126,8 +145,13 @@ public record NvaConfig(
     return enabled ? ConfigCheck.ramp(weight, startShare, rampShare, step, steps) : 0;
   }
 
-  /** Whether substitutes are chosen by the words of hard negative captions. */
+  /** Whether tokens or substitutes are chosen by the words of hard negative captions. */
   public boolean usesWords() {
-    return enabled && substitute == Substitute.WORD;
+    return enabled && (choose == Choose.GAIN || substitute == Substitute.EVIDENCE);
+  }
+
+  /** A builder that begins with these values. */
+  public NvaConfigBuilder toBuilder() {
+    return NvaConfigBuilder.builder(this);
   }
 }

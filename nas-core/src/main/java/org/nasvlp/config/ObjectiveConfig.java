@@ -5,23 +5,24 @@ package org.nasvlp.config;
  * sampled hard negatives, masked language modelling (MLM); and masked visual modelling (MVM) of
  * SOHO (arXiv 2104.03135).
  *
- * @param itcWeight weight of ITC
- * @param itmWeight weight of ITM
- * @param mlmWeight weight of MLM; 0 leaves its forward pass out
+ * @param itcWeight weight of ITC (ALBEF: 1)
+ * @param itmWeight weight of ITM (ALBEF: 1)
+ * @param mlmWeight weight of MLM; 0 leaves its forward pass out (ALBEF: 1)
  * @param mvmWeight weight of MVM: in each image all positions of one of its codes are masked, and
  *     the fusion class token of the caption and the rest tells which; 0 leaves its head, its mask
  *     token and its forward pass out
- * @param temperature starting value of the learned temperature
- * @param minTemperature lower clamp of the temperature
- * @param maxTemperature upper clamp of the temperature
- * @param queue momentum features kept as further contrastive negatives; a multiple of the batch
+ * @param temperature starting value of the learned temperature of ITC (ALBEF: 0.07)
+ * @param minTemperature lower clamp of the temperature (ALBEF: 0.001)
+ * @param maxTemperature upper clamp of the temperature (ALBEF: 0.5)
+ * @param queue momentum features kept as further contrastive negatives (ALBEF: 65536)
  * @param encoderMomentum m of the momentum encoders; used where {@code queue} or {@code
- *     softTargets} is above 0
+ *     softTargets} is above 0 (ALBEF: 0.995)
  * @param softTargets alpha: share of the momentum encoders' distribution in the targets of ITC and
- *     MLM
- * @param softTargetRamp epochs over which alpha rises linearly from 0
- * @param maskRatio share of a caption's tokens that MLM masks
+ *     MLM (ALBEF: 0.4)
+ * @param softTargetRamp epochs over which alpha rises linearly from 0 (ALBEF: 1)
+ * @param maskRatio share of a caption's tokens that MLM masks (ALBEF: 0.15)
  */
+@ConfigSection
 public record ObjectiveConfig(
     double itcWeight,
     double itmWeight,
@@ -45,7 +46,7 @@ public record ObjectiveConfig(
     ConfigCheck.range("objective.minTemperature", minTemperature, 1e-4, 1);
     ConfigCheck.range("objective.maxTemperature", maxTemperature, minTemperature, 10);
     ConfigCheck.range("objective.temperature", temperature, minTemperature, maxTemperature);
-    ConfigCheck.range("objective.queue", queue, 0, 1 << 24);
+    ConfigCheck.range("objective.queue", queue, 0, 16_777_216);
     ConfigCheck.range("objective.encoderMomentum", encoderMomentum, 0, 1);
     ConfigCheck.range("objective.softTargets", softTargets, 0, 1);
     ConfigCheck.range("objective.softTargetRamp", softTargetRamp, 0, 1000);
@@ -54,7 +55,20 @@ public record ObjectiveConfig(
 
   /** The library's defaults with a queue of that length. */
   public static ObjectiveConfig defaults(int queue) {
-    return new ObjectiveConfig(1, 1, 1, 0, 0.07, 0.001, 0.5, queue, 0.995, 0.4, 1, 0.15);
+    return ObjectiveConfigBuilder.builder()
+        .itcWeight(1)
+        .itmWeight(1)
+        .mlmWeight(1)
+        .mvmWeight(0)
+        .temperature(0.07)
+        .minTemperature(0.001)
+        .maxTemperature(0.5)
+        .queue(queue)
+        .encoderMomentum(0.995)
+        .softTargets(0.4)
+        .softTargetRamp(1)
+        .maskRatio(0.15)
+        .build();
   }
 
   /** Whether momentum copies of the encoders are kept. */
@@ -67,5 +81,10 @@ public record ObjectiveConfig(
     return softTargetRamp == 0
         ? softTargets
         : softTargets * Math.min(1, step / (softTargetRamp * stepsPerEpoch));
+  }
+
+  /** A builder that begins with these values. */
+  public ObjectiveConfigBuilder toBuilder() {
+    return ObjectiveConfigBuilder.builder(this);
   }
 }

@@ -3,19 +3,20 @@ package org.nasvlp.config;
 /**
  * AdamW (Loshchilov and Hutter, arXiv 1711.05101) with linear warm-up and cosine decay.
  *
- * @param learningRate peak learning rate
- * @param finalLearningRate learning rate at the last step
+ * @param learningRate peak learning rate (ALBEF: 1e-4)
+ * @param finalLearningRate learning rate at the last step (ALBEF: 1e-5)
  * @param warmupShare share of the run that warms up; used where {@code warmupSteps} is 0
  * @param warmupSteps steps that warm up
  * @param weightDecay decay of matrices; biases, norms, embeddings of position and class, and the
- *     temperature are not decayed
- * @param beta1 decay of the first moment
- * @param beta2 decay of the second moment
- * @param epsilon added to the root of the second moment
+ *     temperature are not decayed (ALBEF: 0.02)
+ * @param beta1 decay of the first moment (AdamW: 0.9)
+ * @param beta2 decay of the second moment (AdamW: 0.999)
+ * @param epsilon added to the root of the second moment (AdamW: 1e-8)
  * @param accumulation batches whose gradients are averaged for a step; each of them has its own
  *     contrast, and moves the dictionary
- * @param clipNorm largest norm of all gradients together; 0 for no clipping
+ * @param clipNorm largest Euclidean norm of all gradients together; 0 for no clipping
  */
+@ConfigSection
 public record OptimizerConfig(
     double learningRate,
     double finalLearningRate,
@@ -55,5 +56,10 @@ public record OptimizerConfig(
     double progress = Math.min(1, (step - warmup) / Math.max(1, steps - 1 - warmup));
     return finalLearningRate
         + 0.5 * (learningRate - finalLearningRate) * (1 + Math.cos(Math.PI * progress));
+  }
+
+  /** A builder that begins with these values. */
+  public OptimizerConfigBuilder toBuilder() {
+    return OptimizerConfigBuilder.builder(this);
   }
 }

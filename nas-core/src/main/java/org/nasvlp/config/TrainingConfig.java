@@ -5,8 +5,8 @@ package org.nasvlp.config;
  *
  * @param seed decides every random choice of the run
  * @param steps optimiser steps; with {@code minutes} above 0, the most that are planned
- * @param minutes wall-clock budget; above 0 the number of steps is planned to fit it, from the time
- *     that the first steps take, and kept in the checkpoint
+ * @param minutes wall-clock budget; 0 for none; above 0 the number of steps is planned to fit it,
+ *     from the time that the first steps take, and kept in the checkpoint
  * @param evaluateEvery steps between evaluations; 0 for one at the end only
  * @param checkpointEvery steps between checkpoints; 0 for one at the end only
  * @param keepCheckpoints most recent checkpoints that are kept
@@ -18,6 +18,7 @@ package org.nasvlp.config;
  *     which must be usable; or {@code auto}, the first GPU if it is usable, else the CPU
  * @param precision arithmetic of the encoders
  */
+@ConfigSection
 public record TrainingConfig(
     long seed,
     int steps,
@@ -45,17 +46,18 @@ public record TrainingConfig(
 
   /** The library's defaults for a run of that many steps. */
   public static TrainingConfig defaults(int steps) {
-    return new TrainingConfig(
-        1,
-        steps,
-        0,
-        Math.max(1, steps / 5),
-        Math.max(1, steps / 10),
-        2,
-        true,
-        false,
-        "cpu",
-        Precision.FLOAT32);
+    return TrainingConfigBuilder.builder()
+        .seed(1)
+        .steps(steps)
+        .minutes(0)
+        .evaluateEvery(Math.max(1, steps / 5))
+        .checkpointEvery(Math.max(1, steps / 10))
+        .keepCheckpoints(2)
+        .keepBest(true)
+        .gradientCheckpointing(false)
+        .device("cpu")
+        .precision(Precision.FLOAT32)
+        .build();
   }
 
   /** Whether it is the name of a device: cpu, cuda, cuda:N or auto. */
@@ -63,33 +65,8 @@ public record TrainingConfig(
     return name.matches("cpu|auto|cuda(:[0-9]{1,2})?");
   }
 
-  /** The same for so many steps, without a time budget. */
-  public TrainingConfig withSteps(int other) {
-    return new TrainingConfig(
-        seed,
-        other,
-        0,
-        evaluateEvery,
-        checkpointEvery,
-        keepCheckpoints,
-        keepBest,
-        gradientCheckpointing,
-        device,
-        precision);
-  }
-
-  /** The same on another device. */
-  public TrainingConfig withDevice(String other) {
-    return new TrainingConfig(
-        seed,
-        steps,
-        minutes,
-        evaluateEvery,
-        checkpointEvery,
-        keepCheckpoints,
-        keepBest,
-        gradientCheckpointing,
-        other,
-        precision);
+  /** A builder that begins with these values. */
+  public TrainingConfigBuilder toBuilder() {
+    return TrainingConfigBuilder.builder(this);
   }
 }

@@ -443,7 +443,7 @@ public final class NasModel implements AutoCloseable {
   private Tensor fusionInput(Tensor features) {
     int n = config.model().patchTokens();
     Tensor tokens = features.narrow(1, 1, n).contiguous();
-    if (config.model().fusionInput() == ModelConfig.FusionInput.QUANTISED) {
+    if (config.model().fusionInput() == ModelConfig.FusionInput.QUANTIZED) {
       tokens = dictionary().quantise(tokens, dictionary().lookup(tokens));
     }
     return network.fusionInput(features.select(1, 0), tokens);

@@ -36,8 +36,19 @@ public final class NegativeVisualAugmentation {
    * @param config how tokens are chosen and replaced
    * @param mode whether tokens are codewords or carry a residual
    * @param seed of the draws
+   * @throws IllegalArgumentException if tokens are chosen by gain and substitutes drawn, or tokens
+   *     chosen by relevance and substitutes by evidence
    */
   public NegativeVisualAugmentation(NvaConfig config, FusionInput mode, long seed) {
+    if ((config.choose() == NvaConfig.Choose.GAIN)
+        != (config.substitute() == NvaConfig.Substitute.EVIDENCE)) {
+      throw new IllegalArgumentException(
+          "nva.choose is "
+              + config.choose()
+              + " and nva.substitute "
+              + config.substitute()
+              + ": they must be RELEVANCE and DRAW, or GAIN and EVIDENCE");
+    }
     this.config = config;
     this.mode = mode;
     this.seed = seed;
@@ -105,7 +116,7 @@ public final class NegativeVisualAugmentation {
 
   /**
    * Swaps the most relevant tokens for neighbours drawn at random ({@link
-   * NvaConfig.Substitute#NEIGHBOUR}).
+   * NvaConfig.Substitute#DRAW}).
    *
    * @param dictionary the codebook with its neighbour lists
    */
@@ -141,7 +152,7 @@ public final class NegativeVisualAugmentation {
                     config.textWeight(),
                     seed,
                     images.step(),
-                    mode == FusionInput.QUANTISED
+                    mode == FusionInput.QUANTIZED
                         ? TokenSwap.Mode.QUANTISED
                         : TokenSwap.Mode.RESIDUAL),
                 device.memory(textScore.detach().contiguous()),
@@ -196,10 +207,11 @@ public final class NegativeVisualAugmentation {
   }
 
   /**
-   * Swaps tokens towards the words of hard negative captions ({@link NvaConfig.Substitute#WORD}). A
-   * code z at hand is replaced by that one of its R nearest live codes whose evidence for the new
-   * word exceeds its own the most; the tokens that gain most are swapped, ties to the lowest
-   * position. An image is left as it is if its codes would then still speak for the old word.
+   * Swaps tokens towards the words of hard negative captions ({@link
+   * NvaConfig.Substitute#EVIDENCE}). A code z at hand is replaced by that one of its R nearest live
+   * codes whose evidence for the new word exceeds its own the most; the tokens that gain most are
+   * swapped, ties to the lowest position. An image is left as it is if its codes would then still
+   * speak for the old word.
    */
   public HardNegativeImages swapTowards(
       VisualDictionary dictionary, WordCodes words, Images images, WordEdits edits) {

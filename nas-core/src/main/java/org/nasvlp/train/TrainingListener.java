@@ -10,28 +10,75 @@ import org.nasvlp.negatives.NegativeTextAugmentation;
 import org.nasvlp.negatives.NvaTrace;
 
 /**
- * Told of a run's progress, on the thread that runs it. An exception from a listener ends the run.
+ * Told of a run's progress, on the thread that runs it and one event after another. What the run's
+ * log keeps of an event is on its way to the disk by then. Listeners are told in the order in which
+ * they were added; an exception from one ends the run.
+ *
+ * <p>A step gives {@link #onStep}, {@link #onNvaTrace} and {@link #onEpoch}; an evaluation after it
+ * {@link #onEvaluated}, {@link #onArtefactProbe}, {@link #onEvaluation} and {@link #onBenchmark};
+ * then come checkpoints.
  */
 public interface TrainingListener {
-  /** After published weights were loaded, before {@link #onStart}. */
+  /**
+   * After published weights were loaded, before {@link #onStart}.
+   *
+   * @param report what became of every tensor and every parameter
+   */
   default void onWeights(WeightReport report) {}
 
-  /** Before the first step. */
+  /**
+   * Before the first step.
+   *
+   * @param start what the run begins with
+   */
   default void onStart(TrainingStart start) {}
 
-  /** Before the first step, where hard negative captions are made: what was found. */
+  /**
+   * Before {@link #onStart}, where hard negative captions are made.
+   *
+   * @param preparation what was found
+   */
   default void onCaptionEdits(NegativeTextAugmentation.Preparation preparation) {}
 
-  /** After every step. */
+  /**
+   * After every step.
+   *
+   * @param report of the step
+   */
   default void onStep(StepReport report) {}
 
   /**
    * After every step that was to be traced and had a hard negative image: see {@link
-   * NasTrainer.Builder#traceEvery}.
+   * NasTrainerBuilder#traceEvery}.
+   *
+   * @param step steps done
+   * @param trace how the image came about
    */
   default void onNvaTrace(long step, NvaTrace trace) {}
 
-  /** After every evaluation; {@code step} steps are done. */
+  /**
+   * After every step with which the data set has been gone through once more.
+   *
+   * @param step steps done
+   * @param perplexity of the codes' use in that epoch, between 1 and the number of codewords
+   */
+  default void onEpoch(long step, double perplexity) {}
+
+  /**
+   * After every evaluation: all that it found. {@link #onEvaluation} and {@link #onBenchmark} give
+   * it in parts, after this.
+   *
+   * @param step steps done
+   * @param evaluation reports on all benchmarks
+   */
+  default void onEvaluated(long step, Evaluation evaluation) {}
+
+  /**
+   * After every evaluation on the fine-grained benchmark.
+   *
+   * @param step steps done
+   * @param report what was reached
+   */
   default void onEvaluation(long step, EvaluationReport report) {}
 
   /**
@@ -43,15 +90,35 @@ public interface TrainingListener {
    */
   default void onBenchmark(long step, String name, Map<String, BenchmarkReport> byWay) {}
 
-  /** After an evaluation: how well hard negative images before it can be told by their looks. */
+  /**
+   * After an evaluation with enough hard negative images in the steps before: how well they can be
+   * told by their looks.
+   *
+   * @param step steps done
+   * @param result the probe's accuracy
+   */
   default void onArtefactProbe(long step, ArtefactProbe.Result result) {}
 
-  /** After a checkpoint was written. */
+  /**
+   * After a checkpoint was written.
+   *
+   * @param step steps done
+   * @param directory of the checkpoint, complete
+   */
   default void onCheckpoint(long step, Path directory) {}
 
-  /** Something the user should know that does not end the run. */
+  /**
+   * Something the user should know that does not end the run; at any time, before {@link #onStart}
+   * too.
+   *
+   * @param message what happened and, where there is one, the remedy
+   */
   default void onWarning(String message) {}
 
-  /** After the last step, the final evaluation and the final checkpoint. */
+  /**
+   * After the last step, the final checkpoint and the final evaluation.
+   *
+   * @param result how the run ended
+   */
   default void onEnd(TrainingResult result) {}
 }

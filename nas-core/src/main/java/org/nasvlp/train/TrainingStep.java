@@ -292,7 +292,7 @@ final class TrainingStep implements AutoCloseable {
       clock.mark("image encoder");
 
       codes = dictionary.lookup(tokens);
-      boolean quantised = config.model().fusionInput() == FusionInput.QUANTISED;
+      boolean quantised = config.model().fusionInput() == FusionInput.QUANTIZED;
       Tensor fusionTokens = quantised ? dictionary.quantise(patches, codes) : patches;
       clock.mark("dictionary");
 
@@ -544,7 +544,7 @@ final class TrainingStep implements AutoCloseable {
         Tensor maskedLogits = null;
         if (soft) {
           Tensor patches = image.narrow(1, 1, config.model().patchTokens()).contiguous();
-          if (config.model().fusionInput() == FusionInput.QUANTISED) {
+          if (config.model().fusionInput() == FusionInput.QUANTIZED) {
             patches = dictionary.quantise(patches, dictionary.lookup(patches));
           }
           Tensor fused =
@@ -700,8 +700,9 @@ final class TrainingStep implements AutoCloseable {
         Tensor textEmbedding,
         @Nullable HardNegativeCaptions negativeCaptions) {
       NvaConfig nva = config.nva();
-      if (dictionary.radius() != nva.radius() || step % config.dictionary().neighbourSteps() == 0) {
-        dictionary.refreshNeighbours(nva.radius());
+      if (dictionary.radius() != nva.neighbours()
+          || step % config.dictionary().neighbourRefreshSteps() == 0) {
+        dictionary.refreshNeighbours(nva.neighbours());
       }
       try (AutoGradMode off = new AutoGradMode(false)) {
         boolean raw = nva.similarity() == NvaConfig.Similarity.RAW;

@@ -9,7 +9,13 @@ import tools.jackson.databind.json.JsonMapper;
 
 class NtaConfigTest {
   private static NtaConfig config(double weight, double words, Map<EditType, Double> types) {
-    return new NtaConfig(true, weight, 0, 0, HardNegativeLoss.PAIRWISE, true, words, false, types);
+    return NtaConfig.defaults().toBuilder()
+        .weight(weight)
+        .loss(HardNegativeLoss.PAIRWISE)
+        .inContrast(true)
+        .wordShare(words)
+        .typeWeights(types)
+        .build();
   }
 
   @Test

@@ -81,7 +81,11 @@ class BatchLoaderTest {
   }
 
   private static DataConfig config(int batchSize, int threads, double maxBadShare) {
-    return new DataConfig(batchSize, 0.3, true, 0.2, 0xFFFFFF, threads, maxBadShare);
+    return DataConfig.defaults(batchSize).toBuilder()
+        .minCropScale(0.3)
+        .loaderThreads(threads)
+        .maxBadShare(maxBadShare)
+        .build();
   }
 
   private static BatchLoader loader(ImageTextDataset dataset, DataConfig config, long firstStep) {

@@ -47,7 +47,12 @@ class EveryFormTest {
 
   /** Two epochs of batches; images by the order in which they are first met. */
   private static List<List<Seen>> batches(ImageTextDataset dataset) throws Exception {
-    DataConfig config = new DataConfig(8, 0.5, true, 0.2, Fixtures.WHITE, 2, 0);
+    DataConfig config =
+        DataConfig.defaults(8).toBuilder()
+            .minCropScale(0.5)
+            .background(Fixtures.WHITE)
+            .maxBadShare(0)
+            .build();
     List<List<Seen>> batches = new ArrayList<>();
     try (dataset;
         CaptionTokenizer tokenizer = CaptionTokenizer.load(EMOJI.resolve("tokenizer.json"), 16);

@@ -14,7 +14,6 @@ import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.Test;
 import org.nasvlp.config.DictionaryConfig;
-import org.nasvlp.config.HardNegativeLoss;
 import org.nasvlp.config.ModelConfig.FusionInput;
 import org.nasvlp.config.NvaConfig;
 import org.nasvlp.internal.Torch;
@@ -25,7 +24,12 @@ class VisualDictionaryTest {
   private static final int WIDTH = 3;
 
   private static DictionaryConfig config(int codewords) {
-    return new DictionaryConfig(codewords, 0.5, 1e-5, 0.3, 2, 0, 0.05, 1);
+    return DictionaryConfig.defaults(codewords).toBuilder()
+        .momentum(0.5)
+        .deadThreshold(0.3)
+        .deadSteps(2)
+        .collapseShare(0.05)
+        .build();
   }
 
   private static float[] corners() {
@@ -153,7 +157,7 @@ class VisualDictionaryTest {
         float[] raw = Arrays.copyOf(features, batch * count * width);
         Tensor tokens = Torch.floats(raw, batch, count, width);
         Tensor codes = dictionary.lookup(tokens);
-        if (mode == FusionInput.QUANTISED) {
+        if (mode == FusionInput.QUANTIZED) {
           tokens = dictionary.quantise(tokens, codes).contiguous();
         }
         float[] similarity = new float[batch * count];
@@ -199,19 +203,14 @@ class VisualDictionaryTest {
   }
 
   private static NvaConfig nva(double ratio, NvaConfig.Donor donor) {
-    return new NvaConfig(
-        true,
-        ratio,
-        8,
-        0.5,
-        NvaConfig.Similarity.PROJECTED,
-        NvaConfig.Substitute.NEIGHBOUR,
-        donor,
-        NvaConfig.Control.NONE,
-        1,
-        0,
-        0,
-        HardNegativeLoss.BALANCED);
+    return NvaConfig.defaults().toBuilder()
+        .ratio(ratio)
+        .neighbours(8)
+        .choose(NvaConfig.Choose.RELEVANCE)
+        .substitute(NvaConfig.Substitute.DRAW)
+        .donor(donor)
+        .control(NvaConfig.Control.NONE)
+        .build();
   }
 
   /** 32 codewords at 0, 10, 20, ... on a line, and 2 images of 4 tokens near some of them. */
@@ -246,7 +245,7 @@ class VisualDictionaryTest {
       var images = images(dictionary, new float[] {0, 51, 100, 149, 200, 201, 252, 300});
       var augmentation =
           new NegativeVisualAugmentation(
-              nva(0.5, NvaConfig.Donor.CODEWORD), FusionInput.QUANTISED, 5);
+              nva(0.5, NvaConfig.Donor.CODEWORD), FusionInput.QUANTIZED, 5);
       assertThat(augmentation.swap(dictionary, images).positions())
           .isDeepEqualTo(new int[][] {{3, 2}, {0, 1}});
       assertThat(augmentation.swapIrrelevant(dictionary, images).positions())

@@ -16,7 +16,6 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.nasvlp.config.EditType;
-import org.nasvlp.config.HardNegativeLoss;
 import org.nasvlp.config.NtaConfig;
 import org.nasvlp.data.Batch;
 import org.nasvlp.data.ImageCaption;
@@ -69,9 +68,9 @@ class NegativeTextAugmentationTest {
             throw new IllegalArgumentException("poisoned");
           }
           List<CaptionEdit> edits = new ArrayList<>();
-          swap(edits, EditType.COLOUR, caption, "red", "blue");
-          swap(edits, EditType.COLOUR, caption, "red", "green");
-          swap(edits, EditType.COLOUR, caption, "blue", "red");
+          swap(edits, EditType.COLOR, caption, "red", "blue");
+          swap(edits, EditType.COLOR, caption, "red", "green");
+          swap(edits, EditType.COLOR, caption, "blue", "red");
           swap(edits, EditType.NOUN, caption, "heart", "circle");
           return edits;
         }
@@ -104,8 +103,7 @@ class NegativeTextAugmentationTest {
   }
 
   private static NtaConfig config(double wordShare, Map<EditType, Double> weights) {
-    return new NtaConfig(
-        true, 1, 0, 0, HardNegativeLoss.BALANCED, false, wordShare, false, weights);
+    return NtaConfig.defaults().toBuilder().wordShare(wordShare).typeWeights(weights).build();
   }
 
   private static NegativeTextAugmentation prepare(
@@ -127,18 +125,11 @@ class NegativeTextAugmentationTest {
     assertThat(nta.preparation())
         .isEqualTo(
             new NegativeTextAugmentation.Preparation(
-                6,
-                1,
-                4,
-                1,
-                Map.of(EditType.COLOUR, 5L, EditType.NOUN, 2L),
-                null,
-                false,
-                List.of()));
+                6, 1, 4, 1, Map.of(EditType.COLOR, 5L, EditType.NOUN, 2L), null, false, List.of()));
     assertThat(nta.candidates("Red heart!", 99))
         .containsExactly(
-            new CaptionEdit("blue heart", EditType.COLOUR, "red", "blue"),
-            new CaptionEdit("green heart", EditType.COLOUR, "red", "green"),
+            new CaptionEdit("blue heart", EditType.COLOR, "red", "blue"),
+            new CaptionEdit("green heart", EditType.COLOR, "red", "green"),
             new CaptionEdit("red circle", EditType.NOUN, "heart", "circle"));
     assertThat(nta.candidates("never seen", 99)).isEmpty();
   }
@@ -209,7 +200,7 @@ class NegativeTextAugmentationTest {
               data,
               TOKENIZER,
               new Colours("colours"),
-              config(0, Map.of(EditType.COLOUR, weight)),
+              config(0, Map.of(EditType.COLOR, weight)),
               null,
               5);
       Map<String, Integer> texts = new java.util.HashMap<>();
@@ -227,7 +218,7 @@ class NegativeTextAugmentationTest {
             .isBetween(
                 colours / 2.0 - 2.5 * Math.sqrt(colours), colours / 2.0 + 2.5 * Math.sqrt(colours));
       }
-      assertThat(nta.drawn().edits().getOrDefault(EditType.COLOUR, 0L)).isEqualTo(colours);
+      assertThat(nta.drawn().edits().getOrDefault(EditType.COLOR, 0L)).isEqualTo(colours);
     }
   }
 

@@ -21,7 +21,13 @@ class AdamWTest {
   @Test
   void fiveStepsMatchTheFormulaInFloat64() {
     NasConfig config = Shapes.config(10);
-    OptimizerConfig optimizer = new OptimizerConfig(0.01, 0, 0, 0, 0.1, 0.9, 0.98, 1e-8, 1, 0);
+    OptimizerConfig optimizer =
+        config.optimizer().toBuilder()
+            .learningRate(0.01)
+            .finalLearningRate(0)
+            .weightDecay(0.1)
+            .beta2(0.98)
+            .build();
     try (CaptionTokenizer tokenizer = Shapes.tokenizer(folder, 8);
         NasModel model = NasModel.create(config, tokenizer);
         AdamW adam = new AdamW(optimizer, model.parameters());
@@ -80,7 +86,12 @@ class AdamWTest {
 
   @Test
   void warmUpThenCosine() {
-    OptimizerConfig schedule = new OptimizerConfig(1, 0.1, 0.1, 0, 0, 0.9, 0.9, 1e-8, 1, 0);
+    OptimizerConfig schedule =
+        NasConfig.preset("tiny").optimizer().toBuilder()
+            .learningRate(1)
+            .finalLearningRate(0.1)
+            .warmupShare(0.1)
+            .build();
     assertThat(schedule.learningRate(0, 100)).isEqualTo(0.1);
     assertThat(schedule.learningRate(9, 100)).isEqualTo(1);
     assertThat(schedule.learningRate(10, 100)).isEqualTo(1);
@@ -93,19 +104,7 @@ class AdamWTest {
   @Test
   void theNvaWeightStartsAndRamps() {
     NvaConfig nva =
-        new NvaConfig(
-            true,
-            0.1,
-            4,
-            0.5,
-            NvaConfig.Similarity.PROJECTED,
-            NvaConfig.Substitute.NEIGHBOUR,
-            NvaConfig.Donor.CODEWORD,
-            NvaConfig.Control.NONE,
-            2,
-            0.5,
-            0.25,
-            HardNegativeLoss.PAIRWISE);
+        NvaConfig.defaults().toBuilder().weight(2).startShare(0.5).rampShare(0.25).build();
     assertThat(nva.weightAt(49, 100)).isZero();
     assertThat(nva.weightAt(50, 100)).isCloseTo(2.0 / 25, Offset.offset(1e-12));
     assertThat(nva.weightAt(74, 100)).isEqualTo(2);

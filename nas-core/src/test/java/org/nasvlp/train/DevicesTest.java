@@ -21,7 +21,6 @@ import org.junit.jupiter.params.provider.ValueSource;
 import org.nasvlp.config.NasConfig;
 import org.nasvlp.config.NvaConfig;
 import org.nasvlp.config.Precision;
-import org.nasvlp.config.TrainingConfig;
 import org.nasvlp.data.image.RgbImage;
 import org.nasvlp.data.text.CaptionTokenizer;
 import org.nasvlp.internal.TorchDevice;
@@ -46,13 +45,18 @@ class DevicesTest {
 
   private static NasConfig config(String device, Precision precision, boolean recomputed) {
     return Shapes.config(STEPS)
-        .with(new TrainingConfig(3, STEPS, 0, 0, 5, 3, false, recomputed, device, precision));
+        .withTraining(
+            t ->
+                t.checkpointEvery(5)
+                    .gradientCheckpointing(recomputed)
+                    .device(device)
+                    .precision(precision));
   }
 
   /** A run's losses by step, and its last checkpoint. */
   private record Trained(List<Double> losses, Path checkpoint) {}
 
-  private NasTrainer.Builder trainer(NasConfig config, String output) {
+  private NasTrainerBuilder trainer(NasConfig config, String output) {
     return NasTrainer.builder()
         .config(config)
         .dataset(new Shapes())
@@ -123,9 +127,9 @@ class DevicesTest {
     assumeThat(TorchDevice.unavailableReason(0)).isEmpty();
     NasConfig onHost = config("cpu", Precision.FLOAT32, false);
     if (donors) {
-      onHost = onHost.with(withDonors(onHost.nva()));
+      onHost = onHost.withNva(nva -> nva.donor(NvaConfig.Donor.TOKEN));
     }
-    NasConfig onGpu = onHost.with(onHost.training().withDevice("cuda"));
+    NasConfig onGpu = onHost.withTraining(t -> t.device("cuda"));
     Trained host = train(onHost, "host");
     Trained gpu = train(onGpu, "gpu");
     // The same float32 sums in another order, carried on through twelve steps.
@@ -182,21 +186,5 @@ class DevicesTest {
         .isCloseTo(exact.losses().getFirst(), Percentage.withPercentage(0.5));
     assertThat(mixed.losses().getLast())
         .isCloseTo(exact.losses().getLast(), Percentage.withPercentage(5));
-  }
-
-  private static NvaConfig withDonors(NvaConfig n) {
-    return new NvaConfig(
-        n.enabled(),
-        n.ratio(),
-        n.radius(),
-        n.textWeight(),
-        n.similarity(),
-        n.substitute(),
-        NvaConfig.Donor.TOKEN,
-        n.control(),
-        n.weight(),
-        n.startShare(),
-        n.rampShare(),
-        n.loss());
   }
 }

@@ -29,10 +29,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
-import org.nasvlp.config.DataConfig;
 import org.nasvlp.config.NasConfig;
-import org.nasvlp.config.Precision;
-import org.nasvlp.config.TrainingConfig;
 import org.nasvlp.data.text.CaptionTokenizer;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -56,9 +53,8 @@ class KillAndResumeTest {
       Path words = Files.createDirectories(output.resolveSibling(output.getFileName() + "-words"));
       NasConfig config =
           Shapes.config(STEPS)
-              .with(
-                  new TrainingConfig(3, STEPS, 0, 0, 1, 2, false, false, "cpu", Precision.FLOAT32))
-              .with(new DataConfig(8, 0.8, true, 0.1, 0xFFFFFF, 2, 0.2));
+              .withTraining(training -> training.checkpointEvery(1).keepCheckpoints(2))
+              .withData(data -> data.maxBadShare(0.2));
       try (CaptionTokenizer tokenizer = Shapes.tokenizer(words, 8)) {
         TrainingResult result =
             NasTrainer.builder()

@@ -17,12 +17,9 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.nasvlp.config.HardNegativeLoss;
 import org.nasvlp.config.NasConfig;
-import org.nasvlp.config.NtaConfig;
 import org.nasvlp.config.NvaConfig;
 import org.nasvlp.data.text.CaptionTokenizer;
 
@@ -41,24 +38,14 @@ class MemoryTest {
     public static void main(String[] args) {
       Path folder = Path.of(args[0]);
       NasConfig config =
-          Shapes.config(STEPS)
-              .with(
-                  new NvaConfig(
-                      true,
-                      0.5,
-                      8,
-                      0.5,
-                      NvaConfig.Similarity.PROJECTED,
-                      NvaConfig.Substitute.WORD,
-                      NvaConfig.Donor.TOKEN,
-                      NvaConfig.Control.MATCHED,
-                      1,
-                      0.25,
-                      0.15,
-                      HardNegativeLoss.PAIRWISE))
-              .with(
-                  new NtaConfig(
-                      true, 1, 0, 0, HardNegativeLoss.BALANCED, false, 0.5, true, Map.of()));
+          Shapes.config(STEPS).toBuilder()
+              .nva(
+                  NvaConfig.defaults().toBuilder()
+                      .neighbours(8)
+                      .donor(NvaConfig.Donor.TOKEN)
+                      .build())
+              .nta(nta -> nta.enabled(true).wordShare(0.5).exactLabels(true))
+              .build();
       try (CaptionTokenizer tokenizer = Shapes.tokenizer(folder, 8)) {
         NasTrainer.builder()
             .config(config)

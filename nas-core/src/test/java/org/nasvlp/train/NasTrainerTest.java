@@ -24,15 +24,10 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.nasvlp.checkpoint.Safetensors;
-import org.nasvlp.config.HardNegativeLoss;
 import org.nasvlp.config.ModelConfig;
 import org.nasvlp.config.NasConfig;
 import org.nasvlp.config.NtaConfig;
 import org.nasvlp.config.NvaConfig;
-import org.nasvlp.config.ObjectiveConfig;
-import org.nasvlp.config.OptimizerConfig;
-import org.nasvlp.config.Precision;
-import org.nasvlp.config.TrainingConfig;
 import org.nasvlp.data.ImageTextDataset;
 import org.nasvlp.data.TooManyBadSamplesException;
 import org.nasvlp.data.text.CaptionTokenizer;
@@ -60,11 +55,11 @@ class NasTrainerTest {
     tokenizer.close();
   }
 
-  private NasTrainer.Builder trainer(NasConfig config, String output) {
+  private NasTrainerBuilder trainer(NasConfig config, String output) {
     return trainer(config, output, new Shapes());
   }
 
-  private NasTrainer.Builder trainer(NasConfig config, String output, ImageTextDataset dataset) {
+  private NasTrainerBuilder trainer(NasConfig config, String output, ImageTextDataset dataset) {
     return NasTrainer.builder()
         .config(config)
         .dataset(dataset)
@@ -92,28 +87,10 @@ class NasTrainerTest {
     }
   }
 
-  private static ModelConfig withInput(ModelConfig m, ModelConfig.FusionInput input) {
-    return new ModelConfig(
-        m.imageSize(),
-        m.patchSize(),
-        m.stem(),
-        m.width(),
-        m.heads(),
-        m.imageLayers(),
-        m.textLayers(),
-        m.fusionLayers(),
-        m.projection(),
-        m.textTokens(),
-        m.imageNormEps(),
-        m.textNormEps(),
-        input);
-  }
-
   @ParameterizedTest
   @EnumSource(ModelConfig.FusionInput.class)
   void fiftyStepsLowerEveryLoss(ModelConfig.FusionInput input) {
-    NasConfig config = Shapes.config(50);
-    config = config.with(withInput(config.model(), input));
+    NasConfig config = Shapes.config(50).withModel(model -> model.fusionInput(input));
     List<StepReport> reports = new ArrayList<>();
     TrainingResult result =
         trainer(config, "out")
@@ -149,21 +126,7 @@ class NasTrainerTest {
   }
 
   private static NasConfig withMaskedCodes(NasConfig config) {
-    ObjectiveConfig o = config.objective();
-    return config.with(
-        new ObjectiveConfig(
-            o.itcWeight(),
-            o.itmWeight(),
-            o.mlmWeight(),
-            1,
-            o.temperature(),
-            o.minTemperature(),
-            o.maxTemperature(),
-            o.queue(),
-            o.encoderMomentum(),
-            o.softTargets(),
-            o.softTargetRamp(),
-            o.maskRatio()));
+    return config.withObjective(objective -> objective.mvmWeight(1));
   }
 
   @Test
@@ -204,9 +167,7 @@ class NasTrainerTest {
     Path a = trainer(Shapes.config(6), "a").build().run().checkpoint();
     Path b = trainer(Shapes.config(6), "b").build().run().checkpoint();
     assertSame(a, b);
-    NasConfig other =
-        Shapes.config(6)
-            .with(new TrainingConfig(4, 6, 0, 0, 0, 3, false, false, "cpu", Precision.FLOAT32));
+    NasConfig other = Shapes.config(6).withTraining(training -> training.seed(4));
     Path c = trainer(other, "c").build().run().checkpoint();
     assertThat(tensors(c).getFirst()).isNotEqualTo(tensors(a).getFirst());
   }
@@ -242,8 +203,7 @@ class NasTrainerTest {
   @Test
   void checkpointsAreWrittenOnTheWayAndOldOnesDropped() throws IOException {
     NasConfig config =
-        Shapes.config(10)
-            .with(new TrainingConfig(3, 10, 0, 0, 2, 2, false, false, "cpu", Precision.FLOAT32));
+        Shapes.config(10).withTraining(training -> training.checkpointEvery(2).keepCheckpoints(2));
     trainer(config, "out").build().run();
     try (var files = Files.list(folder.resolve("out/checkpoints"))) {
       assertThat(files.map(file -> file.getFileName().toString()))
@@ -256,8 +216,7 @@ class NasTrainerTest {
   void gradientCheckpointingChangesNoBit() throws IOException {
     Path kept = trainer(Shapes.config(6), "kept").build().run().checkpoint();
     NasConfig config =
-        Shapes.config(6)
-            .with(new TrainingConfig(3, 6, 0, 0, 0, 3, false, true, "cpu", Precision.FLOAT32));
+        Shapes.config(6).withTraining(training -> training.gradientCheckpointing(true));
     Path computed = trainer(config, "computed").build().run().checkpoint();
     assertSame(kept, computed);
   }
@@ -274,23 +233,7 @@ class NasTrainerTest {
   @Test
   void anotherConfigurationIsNotResumed() {
     trainer(Shapes.config(2), "out").build().run();
-    ObjectiveConfig o = Shapes.config(2).objective();
-    NasConfig other =
-        Shapes.config(2)
-            .with(
-                new ObjectiveConfig(
-                    2,
-                    o.itmWeight(),
-                    o.mlmWeight(),
-                    o.mvmWeight(),
-                    o.temperature(),
-                    o.minTemperature(),
-                    o.maxTemperature(),
-                    o.queue(),
-                    o.encoderMomentum(),
-                    o.softTargets(),
-                    o.softTargetRamp(),
-                    o.maskRatio()));
+    NasConfig other = Shapes.config(2).withObjective(objective -> objective.itcWeight(2));
     assertThatThrownBy(() -> trainer(other, "out").resume(true).build().run())
         .isInstanceOf(TrainingException.class)
         .hasMessageContaining("another objective")
@@ -355,20 +298,7 @@ class NasTrainerTest {
   @Test
   void accumulatedBatchesMakeAStep() throws IOException {
     NasConfig config = Shapes.config(6);
-    OptimizerConfig o = config.optimizer();
-    NasConfig twice =
-        config.with(
-            new OptimizerConfig(
-                o.learningRate(),
-                o.finalLearningRate(),
-                o.warmupShare(),
-                o.warmupSteps(),
-                o.weightDecay(),
-                o.beta1(),
-                o.beta2(),
-                o.epsilon(),
-                2,
-                o.clipNorm()));
+    NasConfig twice = config.withOptimizer(optimizer -> optimizer.accumulation(2));
     List<Map<String, Double>> losses = new ArrayList<>();
     TrainingListener listener =
         new TrainingListener() {
@@ -379,9 +309,18 @@ class NasTrainerTest {
         };
     Path whole = trainer(twice, "twice").listener(listener).build().run().checkpoint();
     // The first step's loss is the mean of what two steps without any learning would have.
-    OptimizerConfig still = new OptimizerConfig(1e-30, 0, 0, 0, 0, 0.9, 0.999, 1e-8, 1, 0);
+    NasConfig still =
+        Shapes.config(2)
+            .withOptimizer(
+                optimizer ->
+                    optimizer
+                        .learningRate(1e-30)
+                        .finalLearningRate(0)
+                        .warmupShare(0)
+                        .weightDecay(0)
+                        .clipNorm(0));
     List<Map<String, Double>> single = new ArrayList<>();
-    trainer(frozen(Shapes.config(2).with(still)), "single")
+    trainer(frozen(still), "single")
         .listener(
             new TrainingListener() {
               @Override
@@ -418,21 +357,7 @@ class NasTrainerTest {
 
   /** Without hard negatives made from the dictionary, which moves with every batch. */
   private static NasConfig frozen(NasConfig config) {
-    NvaConfig n = config.nva();
-    return config.with(
-        new NvaConfig(
-            false,
-            n.ratio(),
-            n.radius(),
-            n.textWeight(),
-            n.similarity(),
-            n.substitute(),
-            n.donor(),
-            n.control(),
-            n.weight(),
-            n.startShare(),
-            n.rampShare(),
-            n.loss()));
+    return config.withNva(nva -> nva.enabled(false));
   }
 
   /**
@@ -440,33 +365,23 @@ class NasTrainerTest {
    * their words.
    */
   private static NasConfig directed(NasConfig config, NvaConfig.Control control) {
-    NtaConfig t = NtaConfig.defaults();
-    return config
-        .with(
-            new NtaConfig(
-                true,
-                1,
-                0,
-                0,
-                HardNegativeLoss.BALANCED,
-                true,
-                control == NvaConfig.Control.MATCHED ? 0.5 : 0,
-                t.exactLabels(),
-                t.typeWeights()))
-        .with(
-            new NvaConfig(
-                true,
-                0.5,
-                12,
-                0.5,
-                NvaConfig.Similarity.RAW,
-                NvaConfig.Substitute.WORD,
-                NvaConfig.Donor.TOKEN,
-                control,
-                0.5,
-                0,
-                0,
-                HardNegativeLoss.PAIRWISE));
+    return config.toBuilder()
+        .nta(
+            NtaConfig.defaults().toBuilder()
+                .inContrast(true)
+                .wordShare(control == NvaConfig.Control.MATCHED ? 0.5 : 0)
+                .build())
+        .nva(
+            NvaConfig.defaults().toBuilder()
+                .neighbours(12)
+                .similarity(NvaConfig.Similarity.RAW)
+                .donor(NvaConfig.Donor.TOKEN)
+                .control(control)
+                .weight(0.5)
+                .startShare(0)
+                .rampShare(0)
+                .build())
+        .build();
   }
 
   @ParameterizedTest
@@ -535,8 +450,7 @@ class NasTrainerTest {
     Path file = Files.writeString(folder.resolve("replace_att.json"), items + "}");
     PublishedBenchmark crepe = PublishedBenchmark.read(BenchmarkFormat.SUGARCREPE, file);
     NasConfig config =
-        Shapes.config(6)
-            .with(new TrainingConfig(3, 6, 0, 2, 0, 3, true, false, "cpu", Precision.FLOAT32));
+        Shapes.config(6).withTraining(training -> training.evaluateEvery(2).keepBest(true));
     List<String> told = new ArrayList<>();
     TrainingListener listener =
         new TrainingListener() {
@@ -620,8 +534,7 @@ class NasTrainerTest {
     assertThatThrownBy(() -> trainer(config, "out", Shapes.withBroken(5)).build().run())
         .isInstanceOf(TooManyBadSamplesException.class)
         .hasMessageContaining("shape 5");
-    NasConfig tolerant =
-        config.with(new org.nasvlp.config.DataConfig(8, 0.8, true, 0.1, 0xFFFFFF, 2, 0.2));
+    NasConfig tolerant = config.withData(data -> data.maxBadShare(0.2));
     TrainingResult result = trainer(tolerant, "out2", Shapes.withBroken(5)).build().run();
     assertThat(result.skippedSamples()).isEqualTo(1);
     assertThat(result.skippedExamples()).containsExactly("shape 5: made unreadable by the test");
@@ -655,9 +568,7 @@ class NasTrainerTest {
   void theTimeBudgetBoundsTheSteps() {
     NasConfig config =
         Shapes.config(1_000_000)
-            .with(
-                new TrainingConfig(
-                    3, 1_000_000, 0.05, 0, 0, 1, false, false, "cpu", Precision.FLOAT32));
+            .withTraining(training -> training.minutes(0.05).keepCheckpoints(1));
     TrainingResult result = trainer(config, "out").build().run();
     assertThat(result.stopped()).isFalse();
     assertThat(result.step()).isEqualTo(result.steps()).isLessThan(100_000);
@@ -690,31 +601,12 @@ class NasTrainerTest {
 
   @Test
   void initialWeightsAreWhereAFreshRunStarts() throws IOException {
-    NasConfig config = Shapes.config(1);
-    ObjectiveConfig o = config.objective();
     // With a momentum of 1 the momentum encoders stay what they were at the start.
-    config =
-        config.with(
-            new ObjectiveConfig(
-                o.itcWeight(),
-                o.itmWeight(),
-                o.mlmWeight(),
-                o.mvmWeight(),
-                o.temperature(),
-                o.minTemperature(),
-                o.maxTemperature(),
-                o.queue(),
-                1,
-                o.softTargets(),
-                o.softTargetRamp(),
-                o.maskRatio()));
+    NasConfig config = Shapes.config(1).withObjective(objective -> objective.encoderMomentum(1));
     Path file = folder.resolve("weights.safetensors");
     float[] given;
-    TrainingConfig t = config.training();
-    TrainingConfig seed =
-        new TrainingConfig(
-            77, t.steps(), 0, 0, 0, t.keepCheckpoints(), false, false, "cpu", Precision.FLOAT32);
-    try (NasModel other = NasModel.create(config.with(seed), tokenizer)) {
+    NasConfig seed = config.withTraining(training -> training.seed(77));
+    try (NasModel other = NasModel.create(seed, tokenizer)) {
       given = Torch.toFloats(other.parameters().values());
       other.exportWeights(file);
     }

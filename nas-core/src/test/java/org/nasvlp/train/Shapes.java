@@ -6,17 +6,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import org.nasvlp.config.DataConfig;
-import org.nasvlp.config.DictionaryConfig;
 import org.nasvlp.config.HardNegativeLoss;
-import org.nasvlp.config.ModelConfig;
 import org.nasvlp.config.NasConfig;
-import org.nasvlp.config.NtaConfig;
 import org.nasvlp.config.NvaConfig;
-import org.nasvlp.config.ObjectiveConfig;
-import org.nasvlp.config.OptimizerConfig;
-import org.nasvlp.config.Precision;
-import org.nasvlp.config.TrainingConfig;
 import org.nasvlp.data.BadSampleException;
 import org.nasvlp.data.ImageTextDataset;
 import org.nasvlp.data.ImageTextPair;
@@ -135,39 +127,60 @@ public final class Shapes implements ImageTextDataset {
 
   /** A model that takes milliseconds a step. */
   public static NasConfig config(int steps) {
-    return new NasConfig(
-        new ModelConfig(
-            SIZE,
-            4,
-            ModelConfig.Stem.PATCH,
-            32,
-            2,
-            1,
-            1,
-            1,
-            16,
-            8,
-            1e-6,
-            1e-12,
-            ModelConfig.FusionInput.RESIDUAL),
-        new DictionaryConfig(24, 0.9, 1e-5, 0.05, 10, 0, 0.05, 3),
-        new NvaConfig(
-            true,
-            0.2,
-            4,
-            0.5,
-            NvaConfig.Similarity.PROJECTED,
-            NvaConfig.Substitute.NEIGHBOUR,
-            NvaConfig.Donor.CODEWORD,
-            NvaConfig.Control.NONE,
-            0.5,
-            0,
-            0,
-            HardNegativeLoss.BALANCED),
-        NtaConfig.none(),
-        new ObjectiveConfig(1, 1, 1, 0, 0.07, 0.001, 0.5, 32, 0.9, 0.2, 0, 0.3),
-        new OptimizerConfig(2e-3, 1e-4, 0.1, 0, 0.02, 0.9, 0.999, 1e-8, 1, 1),
-        new DataConfig(8, 0.8, true, 0.1, 0xFFFFFF, 2, 0.01),
-        new TrainingConfig(3, steps, 0, 0, 0, 3, false, false, "cpu", Precision.FLOAT32));
+    return NasConfig.preset("tiny").toBuilder()
+        .model(
+            model ->
+                model
+                    .imageSize(SIZE)
+                    .patchSize(4)
+                    .width(32)
+                    .heads(2)
+                    .imageLayers(1)
+                    .textLayers(1)
+                    .fusionLayers(1)
+                    .projection(16)
+                    .textTokens(8))
+        .dictionary(
+            dictionary ->
+                dictionary
+                    .codewords(24)
+                    .momentum(0.9)
+                    .deadThreshold(0.05)
+                    .deadSteps(10)
+                    .collapseShare(0.05)
+                    .neighbourRefreshSteps(3))
+        .nva(
+            nva ->
+                nva.ratio(0.2)
+                    .neighbours(4)
+                    .choose(NvaConfig.Choose.RELEVANCE)
+                    .substitute(NvaConfig.Substitute.DRAW)
+                    .control(NvaConfig.Control.NONE)
+                    .weight(0.5)
+                    .startShare(0)
+                    .rampShare(0)
+                    .loss(HardNegativeLoss.BALANCED))
+        .nta(nta -> nta.enabled(false))
+        .objective(
+            objective ->
+                objective
+                    .queue(32)
+                    .encoderMomentum(0.9)
+                    .softTargets(0.2)
+                    .softTargetRamp(0)
+                    .maskRatio(0.3))
+        .optimizer(
+            optimizer -> optimizer.learningRate(2e-3).finalLearningRate(1e-4).warmupShare(0.1))
+        .data(data -> data.batchSize(8).minCropScale(0.8).colorJitter(0.1))
+        .training(
+            training ->
+                training
+                    .seed(3)
+                    .steps(steps)
+                    .evaluateEvery(0)
+                    .checkpointEvery(0)
+                    .keepCheckpoints(3)
+                    .keepBest(false))
+        .build();
   }
 }

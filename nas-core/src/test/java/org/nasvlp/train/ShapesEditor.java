@@ -15,7 +15,7 @@ final class ShapesEditor implements TextEditor {
   private static final Map<EditType, List<String>> WORDS = new LinkedHashMap<>();
 
   static {
-    WORDS.put(EditType.COLOUR, List.of("red", "green", "blue", "yellow"));
+    WORDS.put(EditType.COLOR, List.of("red", "green", "blue", "yellow"));
     WORDS.put(EditType.NOUN, List.of("square", "bar", "cross", "frame"));
     WORDS.put(EditType.DIRECTION, List.of("left", "right"));
   }

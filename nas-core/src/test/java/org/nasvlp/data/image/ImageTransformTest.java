@@ -22,7 +22,12 @@ import org.nasvlp.config.DataConfig;
 
 class ImageTransformTest {
   private static DataConfig config(double minCropScale, boolean flip, double colorJitter) {
-    return new DataConfig(2, minCropScale, flip, colorJitter, 0xFFFFFF, 1, 0.01);
+    return DataConfig.defaults(2).toBuilder()
+        .minCropScale(minCropScale)
+        .flip(flip)
+        .colorJitter(colorJitter)
+        .loaderThreads(1)
+        .build();
   }
 
   private static RgbImage noise(int width, int height, long seed) {

@@ -332,7 +332,7 @@ public final class EnglishTextEditor implements TextEditor {
                 || is(next, "PROPN")
                 || is(span.start() - 1, "AUX");
         // "an orange" is a fruit, "an orange cat" is not.
-        case COLOUR ->
+        case COLOR ->
             !(isNoun(last) && is(span.start() - 1, "DET") && !(isNoun(next) || is(next, "ADJ")));
         case DIRECTION -> !(tag.equals("VERB") && is(next, "DET"));
         case GENDER -> Arrays.stream(words).noneMatch(GENDERED_PRONOUNS::contains);
@@ -483,7 +483,7 @@ public final class EnglishTextEditor implements TextEditor {
               .anyMatch(
                   m ->
                       switch (m.wordClass().type()) {
-                        case COLOUR, SIZE, TONE, HAIR, ADJECTIVE, AGE ->
+                        case COLOR, SIZE, TONE, HAIR, ADJECTIVE, AGE ->
                             second.memberships().stream()
                                 .anyMatch(
                                     n ->

@@ -19,7 +19,6 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Test;
 import org.nasvlp.config.EditType;
-import org.nasvlp.config.HardNegativeLoss;
 import org.nasvlp.config.NtaConfig;
 import org.nasvlp.data.ImageCaption;
 import org.nasvlp.data.ImageTextDataset;
@@ -49,8 +48,7 @@ class EnglishAugmentationTest {
 
   private static NegativeTextAugmentation prepare(
       ImageTextDataset data, TextEditor.Factory editor, Path cache) throws InterruptedException {
-    NtaConfig config =
-        new NtaConfig(true, 1, 0, 0, HardNegativeLoss.BALANCED, false, 0, false, Map.of());
+    NtaConfig config = NtaConfig.defaults();
     return NegativeTextAugmentation.prepare(data, TOKENIZER, editor, config, cache, 17);
   }
 

@@ -99,9 +99,9 @@ class EnglishTextEditorTest {
       delimiter = '|',
       textBlock =
           """
-          a black dog chases two white cats | COLOUR    | a white dog chases two white cats
-          a black dog chases two white cats | COLOUR    | an orange dog chases two white cats
-          an orange cat                     | COLOUR    | a red cat
+          a black dog chases two white cats | COLOR     | a white dog chases two white cats
+          a black dog chases two white cats | COLOR     | an orange dog chases two white cats
+          an orange cat                     | COLOR     | a red cat
           two white cats                    | NUMBER    | three white cats
           two white cats                    | NOUN      | two white dogs
           a black cat                       | NOUN      | a black dog
@@ -146,8 +146,8 @@ class EnglishTextEditorTest {
           one-thirty                                         | NUMBER    | one oclock
           family: man, woman, girl                           | GENDER    | family man woman boy
           family: man, woman, girl                           | GENDER    | family man man girl
-          light blue heart                                   | COLOUR    | blue heart
-          light blue heart                                   | COLOUR    | red heart
+          light blue heart                                   | COLOR     | blue heart
+          light blue heart                                   | COLOR     | red heart
           flag: Sweden                                       | NOUN      | flag kenya
           up-left arrow                                      | DIRECTION | down left arrow
           thumbs up                                          | DIRECTION | thumbs down

@@ -7,7 +7,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import org.nasvlp.config.EditType;
-import org.nasvlp.config.HardNegativeLoss;
 import org.nasvlp.config.NtaConfig;
 import org.nasvlp.data.ImageTextDataset;
 import org.nasvlp.data.text.CaptionTokenizer;
@@ -26,8 +25,7 @@ public final class QuickLook {
     int count = args.length > 2 ? Integer.parseInt(args[2]) : 40;
     long seed = args.length > 3 ? Long.parseLong(args[3]) : 1;
     boolean exact = args.length > 4;
-    NtaConfig config =
-        new NtaConfig(true, 1, 0, 0, HardNegativeLoss.BALANCED, false, 0, exact, Map.of());
+    NtaConfig config = NtaConfig.defaults().toBuilder().exactLabels(exact).build();
     try (ImageTextDataset dataset = ImageTextDataset.open(Path.of(args[0]), 0xFFFFFF);
         CaptionTokenizer tokenizer = CaptionTokenizer.load(Path.of(args[1]), 30)) {
       long start = System.nanoTime();

@@ -1,0 +1,46 @@
+package org.nasvlp.train;
+
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+import org.nasvlp.eval.BenchmarkReport;
+import org.nasvlp.eval.EvaluationReport;
+
+/**
+ * What one evaluation of a run found.
+ *
+ * @param report on the fine-grained benchmark; null without one
+ * @param benchmarks on published ones: by the name they were given and by way of scoring, {@code
+ *     itc} and {@code itm}; empty without such
+ */
+public record Evaluation(
+    @Nullable EvaluationReport report, Map<String, Map<String, BenchmarkReport>> benchmarks) {
+  static final Evaluation NONE = new Evaluation(null, Map.of());
+
+  /**
+   * Copies the map.
+   *
+   * @param report on the fine-grained benchmark; null without one
+   * @param benchmarks on published ones
+   */
+  public Evaluation {
+    benchmarks = Collections.unmodifiableMap(new LinkedHashMap<>(benchmarks));
+  }
+
+  /**
+   * What the best checkpoints are chosen by.
+   *
+   * @return {@link EvaluationReport#metrics}, and {@link BenchmarkReport#headline} as {@code
+   *     NAME-itc} and {@code NAME-itm}
+   */
+  public Map<String, Double> metrics() {
+    Map<String, Double> metrics = new LinkedHashMap<>();
+    if (report != null) {
+      metrics.putAll(report.metrics());
+    }
+    benchmarks.forEach(
+        (name, byWay) -> byWay.forEach((way, of) -> metrics.put(name + "-" + way, of.headline())));
+    return metrics;
+  }
+}

@@ -1,0 +1,70 @@
+package org.nasvlp.train;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+import org.nasvlp.eval.ArtefactProbe;
+import org.nasvlp.eval.EvaluationReport;
+import org.nasvlp.negatives.NvaTrace;
+
+/** Writes a run's {@link RunLog}: a line for an event, whole, before other listeners are told. */
+final class LogListener implements TrainingListener {
+  private record Epoch(long step, double perplexity) {}
+
+  private record Trace(long step, NvaTrace trace) {}
+
+  private record Probe(long step, ArtefactProbe.Result result) {}
+
+  private final Path output;
+  private final RunLog log;
+  private final RunClock clock;
+
+  LogListener(Path output, RunLog log, RunClock clock) {
+    this.output = output;
+    this.log = log;
+    this.clock = clock;
+  }
+
+  @Override
+  public void onStep(StepReport report) {
+    append("step", report);
+  }
+
+  @Override
+  public void onNvaTrace(long step, NvaTrace trace) {
+    append("nva_trace", new Trace(step, trace));
+  }
+
+  @Override
+  public void onEpoch(long step, double perplexity) {
+    append("epoch", new Epoch(step, perplexity));
+  }
+
+  /** One line for all benchmarks, so that a kill cannot leave half of an evaluation in the log. */
+  @Override
+  public void onEvaluated(long step, Evaluation evaluation) {
+    @Nullable EvaluationReport report = evaluation.report();
+    Map<String, @Nullable Object> line = new LinkedHashMap<>();
+    line.put("step", step);
+    line.put("report", report);
+    if (!evaluation.benchmarks().isEmpty()) {
+      line.put("benchmarks", evaluation.benchmarks());
+    }
+    append("evaluation", line);
+  }
+
+  @Override
+  public void onArtefactProbe(long step, ArtefactProbe.Result result) {
+    append("artefact_probe", new Probe(step, result));
+  }
+
+  private void append(String kind, Object value) {
+    try {
+      log.append(kind, clock.total(), value);
+    } catch (IOException e) {
+      throw OutputFailure.of(output, e);
+    }
+  }
+}

@@ -1,0 +1,229 @@
+package org.nasvlp.train;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
+import org.nasvlp.config.NasConfig;
+import org.nasvlp.data.ImageTextDataset;
+import org.nasvlp.data.text.CaptionTokenizer;
+import org.nasvlp.eval.BenchmarkReport;
+import org.nasvlp.eval.FineGrainedBenchmark;
+import org.nasvlp.eval.PublishedBenchmark;
+import org.nasvlp.model.PretrainedWeights;
+import org.nasvlp.negatives.TextEditor;
+
+/**
+ * Collects what a run needs; configuration, data set, tokenizer and output are required. Made by
+ * {@link NasTrainer#builder}. Not thread-safe.
+ */
+public final class NasTrainerBuilder {
+  private static final Pattern BENCHMARK_NAME = Pattern.compile("(?!it[cm])[a-z0-9][a-z0-9_-]*");
+
+  private @Nullable NasConfig config;
+  private @Nullable ImageTextDataset dataset;
+  private @Nullable CaptionTokenizer tokenizer;
+  private @Nullable FineGrainedBenchmark benchmark;
+  private final Map<String, Evaluator.Published> published = new LinkedHashMap<>();
+  private @Nullable Path output;
+  private PretrainedWeights initialWeights = PretrainedWeights.none();
+  private boolean resume;
+  private int threads = Runtime.getRuntime().availableProcessors();
+  private int traceEvery;
+  private TextEditor.@Nullable Factory textEditor;
+  private final List<TrainingListener> listeners = new ArrayList<>();
+
+  NasTrainerBuilder() {}
+
+  /**
+   * What is trained, and how.
+   *
+   * @param value the configuration
+   * @return this
+   */
+  public NasTrainerBuilder config(NasConfig value) {
+    config = value;
+    return this;
+  }
+
+  /**
+   * The pairs to train on.
+   *
+   * @param value stays the caller's to close
+   * @return this
+   */
+  public NasTrainerBuilder dataset(ImageTextDataset value) {
+    dataset = value;
+    return this;
+  }
+
+  /**
+   * Splits captions into tokens.
+   *
+   * @param value stays the caller's to close
+   * @return this
+   */
+  public NasTrainerBuilder tokenizer(CaptionTokenizer value) {
+    tokenizer = value;
+    return this;
+  }
+
+  /**
+   * Evaluated during training and at its end; none unless set.
+   *
+   * @param value null for none
+   * @return this
+   */
+  public NasTrainerBuilder benchmark(@Nullable FineGrainedBenchmark value) {
+    benchmark = value;
+    return this;
+  }
+
+  /**
+   * Evaluated with the other, or alone: a published benchmark, by contrast and by matching. Its
+   * results go to the listeners, the log and the result; with {@code training.keepBest} the
+   * checkpoints {@code best-NAME-itc} and {@code best-NAME-itm} are kept, by {@link
+   * BenchmarkReport#headline}. Items whose images cannot be read are told by {@link
+   * TrainingListener#onWarning} and counted in the reports.
+   *
+   * @param name of lower-case letters, digits, '-' and '_'; does not begin with itc or itm
+   * @param items what is scored
+   * @param images folder that the items' paths are relative to
+   * @return this
+   * @throws IllegalArgumentException if the name is of another form or taken, or the folder absent
+   */
+  public NasTrainerBuilder benchmark(String name, PublishedBenchmark items, Path images) {
+    if (!BENCHMARK_NAME.matcher(name).matches()) {
+      throw new IllegalArgumentException(
+          "a benchmark is called '%s': names have lower-case letters, digits, '-' and '_', and"
+                  .formatted(name)
+              + " do not begin with itc or itm");
+    }
+    if (!Files.isDirectory(images)) {
+      throw new IllegalArgumentException(
+          images + ": no such folder; it should hold the images of the benchmark " + name);
+    }
+    if (published.putIfAbsent(name, new Evaluator.Published(items, images)) != null) {
+      throw new IllegalArgumentException("two benchmarks are called '" + name + "'");
+    }
+    return this;
+  }
+
+  /**
+   * Where checkpoints and log go.
+   *
+   * @param value a folder; made if absent
+   * @return this
+   */
+  public NasTrainerBuilder output(Path value) {
+    output = value;
+    return this;
+  }
+
+  /**
+   * Published weights that a fresh run starts from, momentum encoders included; none unless set. A
+   * run that goes on from a checkpoint has its own: it says so by {@link
+   * TrainingListener#onWarning} and loads none.
+   *
+   * @param value files of weights
+   * @return this
+   */
+  public NasTrainerBuilder initialWeights(PretrainedWeights value) {
+    initialWeights = value;
+    return this;
+  }
+
+  /**
+   * Whether to go on from the output's newest checkpoint; without one the run starts fresh. What
+   * the log holds of later steps is cut off, so that every step stands in it once.
+   *
+   * @param value false, unless set: an output that holds a run is refused
+   * @return this
+   */
+  public NasTrainerBuilder resume(boolean value) {
+    resume = value;
+    return this;
+  }
+
+  /**
+   * Threads of LibTorch and of the kernels, process-wide.
+   *
+   * @param value 1 to 1024; all processors unless set
+   * @return this
+   * @throws IllegalArgumentException if it is out of range
+   */
+  public NasTrainerBuilder threads(int value) {
+    if (value < 1 || value > 1024) {
+      throw new IllegalArgumentException("threads is " + value + ": it must lie in 1..1024");
+    }
+    threads = value;
+    return this;
+  }
+
+  /**
+   * Makes hard negative captions.
+   *
+   * @param value unless set, that of English, which {@code org.nasvlp:nas-text-en} brings
+   * @return this
+   */
+  public NasTrainerBuilder textEditor(TextEditor.Factory value) {
+    textEditor = value;
+    return this;
+  }
+
+  /**
+   * Steps between traces of a hard negative image, which go to the listeners and the log. No
+   * influence on the training.
+   *
+   * @param value 0, the default, for none
+   * @return this
+   * @throws IllegalArgumentException if it is negative
+   */
+  public NasTrainerBuilder traceEvery(int value) {
+    if (value < 0) {
+      throw new IllegalArgumentException("traceEvery is " + value + ": it must not be negative");
+    }
+    traceEvery = value;
+    return this;
+  }
+
+  /**
+   * Adds a listener, which is told after those added before.
+   *
+   * @param value called on the thread that runs the trainer
+   * @return this
+   */
+  public NasTrainerBuilder listener(TrainingListener value) {
+    listeners.add(Objects.requireNonNull(value, "listener"));
+    return this;
+  }
+
+  /**
+   * The trainer.
+   *
+   * @return for one run
+   * @throws NullPointerException naming what is required and was not given
+   */
+  public NasTrainer build() {
+    return new NasTrainer(
+        new RunSettings(
+            Objects.requireNonNull(config, "config is missing"),
+            Objects.requireNonNull(dataset, "dataset is missing"),
+            Objects.requireNonNull(tokenizer, "tokenizer is missing"),
+            benchmark,
+            Collections.unmodifiableMap(new LinkedHashMap<>(published)),
+            Objects.requireNonNull(output, "output is missing"),
+            initialWeights,
+            resume,
+            threads,
+            traceEvery,
+            textEditor,
+            List.copyOf(listeners)));
+  }
+}

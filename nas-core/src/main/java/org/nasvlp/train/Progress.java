@@ -1,0 +1,29 @@
+package org.nasvlp.train;
+
+import java.util.Map;
+import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
+import org.nasvlp.data.LoaderState;
+
+/**
+ * How far a run has come: what a checkpoint keeps besides model and tensors.
+ *
+ * @param step steps done
+ * @param plannedSteps length that was fitted to a time budget; 0 for none
+ * @param seconds that they took
+ * @param samples what the loader has counted; null if nothing
+ * @param best highest value of each metric in evaluations so far
+ */
+record Progress(
+    int step,
+    long plannedSteps,
+    double seconds,
+    @Nullable LoaderState samples,
+    Map<String, Double> best) {
+  /** Of a run that has not begun. */
+  static final Progress NONE = new Progress(0, 0, 0, null, Map.of());
+
+  Progress {
+    best = new TreeMap<>(best);
+  }
+}

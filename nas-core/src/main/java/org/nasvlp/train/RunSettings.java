@@ -1,0 +1,27 @@
+package org.nasvlp.train;
+
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+import org.nasvlp.config.NasConfig;
+import org.nasvlp.data.ImageTextDataset;
+import org.nasvlp.data.text.CaptionTokenizer;
+import org.nasvlp.eval.FineGrainedBenchmark;
+import org.nasvlp.model.PretrainedWeights;
+import org.nasvlp.negatives.TextEditor;
+
+/** What a {@link NasTrainerBuilder} was given; see there. */
+record RunSettings(
+    NasConfig config,
+    ImageTextDataset dataset,
+    CaptionTokenizer tokenizer,
+    @Nullable FineGrainedBenchmark benchmark,
+    Map<String, Evaluator.Published> published,
+    Path output,
+    PretrainedWeights initialWeights,
+    boolean resume,
+    int threads,
+    int traceEvery,
+    TextEditor.@Nullable Factory textEditor,
+    List<TrainingListener> listeners) {}

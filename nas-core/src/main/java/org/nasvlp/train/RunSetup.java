@@ -1,0 +1,191 @@
+package org.nasvlp.train;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+import org.nasvlp.checkpoint.Checkpoints;
+import org.nasvlp.config.NasConfig;
+import org.nasvlp.data.BatchLoader;
+import org.nasvlp.internal.Torch;
+import org.nasvlp.kernels.Kernels;
+import org.nasvlp.model.NasModel;
+import org.nasvlp.model.WeightReport;
+import org.nasvlp.negatives.NegativeTextAugmentation;
+import org.nasvlp.negatives.TextEditor;
+import org.nasvlp.random.Draws;
+import tools.jackson.databind.json.JsonMapper;
+
+/** Builds a run, fresh or from its newest checkpoint, in the order in which its methods stand. */
+final class RunSetup {
+  private static final JsonMapper JSON = JsonMapper.builder().build();
+
+  private final RunSettings settings;
+  private final NasConfig config;
+  private final @Nullable Path previous;
+  private final RunClock clock;
+  private final RunLog log;
+  private final Listeners listeners = new Listeners();
+  private final Evaluator evaluator;
+  private final ArtefactProbing probing;
+
+  private RunSetup(RunSettings settings, @Nullable Path previous) {
+    this.settings = settings;
+    this.config = settings.config();
+    this.previous = previous;
+    this.clock = new RunClock(System::nanoTime);
+    this.log = new RunLog(settings.output());
+    this.evaluator =
+        new Evaluator(
+            settings.benchmark(),
+            settings.published(),
+            config.data().background(),
+            listeners::onWarning);
+    int codewords = config.dictionary().codewords();
+    this.probing = new ArtefactProbing(codewords, config.training().evaluateEvery(), listeners);
+    listeners.add(new LogListener(settings.output(), log, clock));
+    settings.listeners().forEach(listeners::add);
+    listeners.add(probing);
+    listeners.add(new CollapseWarning(config.dictionary(), listeners::onWarning));
+  }
+
+  /**
+   * Begins, and sets the threads of LibTorch and the kernels.
+   *
+   * @throws TrainingException if the output holds a run that is not to be resumed
+   */
+  static RunSetup of(RunSettings settings) throws IOException {
+    Optional<Path> previous = Checkpoints.latest(settings.output());
+    if (previous.isPresent() && !settings.resume()) {
+      throw new TrainingException(
+          "%s already holds a run (%s): resume it, or choose another output"
+              .formatted(settings.output(), previous.get().getFileName()));
+    }
+    Torch.setThreads(settings.threads());
+    Kernels.setThreads(settings.threads());
+    return new RunSetup(settings, previous.orElse(null));
+  }
+
+  RunSettings settings() {
+    return settings;
+  }
+
+  RunClock clock() {
+    return clock;
+  }
+
+  TrainingListener listeners() {
+    return listeners;
+  }
+
+  Evaluator evaluator() {
+    return evaluator;
+  }
+
+  ArtefactProbing probing() {
+    return probing;
+  }
+
+  /** Steps in which the data set is gone through once. */
+  double stepsPerEpoch() {
+    return Math.max(
+        1,
+        (double) settings.dataset().size()
+            / config.data().batchSize()
+            / config.optimizer().accumulation());
+  }
+
+  /** A model with fresh parameters, of a fresh run with its initial weights. */
+  NasModel model() throws IOException {
+    NasModel model = NasModel.create(config, settings.tokenizer());
+    if (settings.initialWeights().isEmpty()) {
+      return model;
+    }
+    if (previous != null) {
+      listeners.onWarning("the initial weights are not loaded: the run goes on from " + previous);
+      return model;
+    }
+    try {
+      WeightReport report = model.importWeights(settings.initialWeights());
+      Files.writeString(
+          settings.output().resolve("weights.json"),
+          JSON.writerWithDefaultPrettyPrinter().writeValueAsString(report));
+      listeners.onWeights(report);
+      return model;
+    } catch (IOException e) {
+      model.close();
+      throw new TrainingException("the initial weights cannot be loaded: " + e.getMessage(), e);
+    } catch (RuntimeException e) {
+      model.close();
+      throw e;
+    }
+  }
+
+  /** The model's training step, with hard negative captions where it needs them. */
+  TrainingStep trainingStep(NasModel model) throws InterruptedException {
+    return new TrainingStep(config, model, textNegatives(), stepsPerEpoch());
+  }
+
+  /** Hard negative captions, where the configuration needs any; their edits are kept beside. */
+  private @Nullable NegativeTextAugmentation textNegatives() throws InterruptedException {
+    if (!config.nta().enabled() && !config.nva().usesWords()) {
+      return null;
+    }
+    TextEditor.Factory editor = settings.textEditor();
+    NegativeTextAugmentation negatives =
+        NegativeTextAugmentation.prepare(
+            settings.dataset(),
+            settings.tokenizer(),
+            editor != null ? editor : TextEditor.factory("en", config.nta().exactLabels()),
+            config.nta(),
+            settings.output().resolve("captions"),
+            config.training().seed());
+    listeners.onCaptionEdits(negatives.preparation());
+    return negatives;
+  }
+
+  /** The run, where it goes on from a checkpoint with all that is in it; else with a dictionary. */
+  TrainingRun run(NasModel model, TrainingStep trainingStep)
+      throws IOException, InterruptedException {
+    TrainingState state = new TrainingState(config, model, trainingStep);
+    StepPlanner planner =
+        new StepPlanner(config.training().steps(), config.training().minutes() * 60, clock);
+    Progress progress = Progress.NONE;
+    boolean evaluated = false;
+    if (previous != null) {
+      progress = state.restore(previous);
+      clock.resume(progress.seconds());
+      planner.restore(progress.plannedSteps());
+      evaluated = log.rewind(progress.step(), progress.step() >= planner.steps());
+    } else {
+      log.rewind(0, false);
+      startDictionary(model, trainingStep);
+    }
+    BatchLoader loader = loader((long) progress.step() * config.optimizer().accumulation());
+    return new TrainingRun(
+        this, model, trainingStep, state, planner, loader, progress, previous, evaluated);
+  }
+
+  private void startDictionary(NasModel model, TrainingStep trainingStep)
+      throws InterruptedException {
+    try (BatchLoader loader = loader(0)) {
+      model.startDictionary(
+          DictionaryStart.tokens(
+              config.dictionary().codewords(),
+              config.model().width(),
+              (long) config.data().batchSize() * config.model().patchTokens(),
+              () -> trainingStep.patchTokens(loader.next())));
+    }
+  }
+
+  private BatchLoader loader(long firstBatch) {
+    return new BatchLoader(
+        settings.dataset(),
+        settings.tokenizer(),
+        config.model().imageSize(),
+        config.data(),
+        Draws.DATA.seed(config.training().seed()),
+        firstBatch);
+  }
+}
