@@ -12,9 +12,9 @@ import org.nasvlp.data.Batch;
 import org.nasvlp.data.ImageTextDataset;
 import org.nasvlp.data.text.CaptionTokenizer;
 import org.nasvlp.negatives.CaptionEdit;
-import org.nasvlp.negatives.EnglishTextEditor;
 import org.nasvlp.negatives.NegativeTextAugmentation;
 import org.nasvlp.negatives.NvaTrace;
+import org.nasvlp.negatives.TextEditor;
 import org.nasvlp.train.NasTrainer;
 import org.nasvlp.train.TrainingListener;
 import tools.jackson.databind.json.JsonMapper;
@@ -46,7 +46,7 @@ final class FigureRun {
           NegativeTextAugmentation.prepare(
               pairs,
               tokenizer,
-              EnglishTextEditor.factory(config.nta().exactLabels()),
+              TextEditor.factory("en", config.nta().exactLabels()),
               config.nta(),
               out.resolve("captions"),
               config.training().seed());

@@ -34,7 +34,7 @@ final class DemoCommand implements Callable<Integer> {
   @Option(
       names = "--minutes",
       paramLabel = "M",
-      description = "Time for all of it, start-up and final evaluation included (default: 14).")
+      description = "Time for all of it, start-up and final evaluation included (default: 12).")
   private @Nullable Double minutes;
 
   @Option(
