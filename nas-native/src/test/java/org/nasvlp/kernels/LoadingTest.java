@@ -192,7 +192,7 @@ class LoadingTest {
       assumeTrue(false, "no C compiler for the stub: " + e.getMessage());
     }
     assertThat(probe("-Dnas.native.path=" + stub))
-        .contains("thrown", "NasNativeException", "ABI version 99", "needs 4");
+        .contains("thrown", "NasNativeException", "ABI version 99", "needs 5");
   }
 
   @Test
