@@ -131,8 +131,7 @@ public class EvidenceSwapBenchmark {
             SwapInput.of(
                     Torch.segment(problem.tokens()), Torch.segment(codes), Torch.segment(lists))
                 .withEvidence(Torch.segment(evidence), images, Torch.segment(evidenceOf)),
-            SwapOutput.of(
-                    Torch.segment(positions), Torch.segment(substitutes), Torch.segment(out))
+            SwapOutput.of(Torch.segment(positions), Torch.segment(substitutes), Torch.segment(out))
                 .withScores(Torch.segment(scores))
                 .withMask(Torch.segment(mask)),
             0L);
@@ -201,10 +200,7 @@ public class EvidenceSwapBenchmark {
         lists.to(torch.ScalarType.Long).index_select(0, z.view(-1)).view(images, tokens, -1);
     Tensor own = evidence.gather(1, z);
     T_TensorTensor_T most =
-        evidence
-            .gather(1, near.view(images, -1))
-            .view(images, tokens, NEIGHBOURS)
-            .max(2, false);
+        evidence.gather(1, near.view(images, -1)).view(images, tokens, NEIGHBOURS).max(2, false);
     Tensor gain = most.get0().sub(own).clamp_min(new Scalar(0.0));
     T_TensorTensor_T sorted = gain.sort(new BoolOptional(true), 1, true);
     Tensor top = sorted.get1().narrow(1, 0, chosen);
