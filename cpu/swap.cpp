@@ -140,9 +140,9 @@ int64_t first_non_finite(const SwapRequest &request, const Tier &tier, const cha
   const double *known = nullptr; /* images one after the other may share a row */
   for (int64_t b = 0; b < B; ++b) {
     if (similarities) {
-      *what = "text similarity";
+      *what = "text similarities";
       if (!tier.all_finite(in.text + b * N, N)) return b;
-      *what = "image similarity";
+      *what = "image similarities";
       if (!tier.all_finite(in.image + b * N, N)) return b;
     }
     const double *evidence = request.by_evidence() ? request.evidence(b) : nullptr;
@@ -190,8 +190,8 @@ nas_status check_values(const char *function, const SwapRequest &request, nas_ve
   bad = first_non_finite(request, current_tier(), &what);
   if (bad >= 0) {
     return judge(verdict,
-                 fail(NAS_NON_FINITE, "%s: the %s of image %lld has a NaN or an infinity", function, what,
-                      (long long)bad),
+                 fail(NAS_NON_FINITE, "%s: the %s of image %lld %s a NaN or an infinity", function, what,
+                      (long long)bad, what[0] == 'e' ? "has" : "have"),
                  bad);
   }
   return NAS_OK;

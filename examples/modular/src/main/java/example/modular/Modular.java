@@ -13,6 +13,7 @@ import org.nasvlp.data.text.PartOfSpeechTagger;
 import org.nasvlp.kernels.Backend;
 import org.nasvlp.kernels.Codebook;
 import org.nasvlp.kernels.Kernels;
+import org.nasvlp.kernels.Rows;
 import org.nasvlp.libtorch.LibTorch;
 import org.nasvlp.model.NasModel;
 import org.nasvlp.negatives.TextEditor;
@@ -49,7 +50,7 @@ final class Modular {
       MemorySegment token = arena.allocateFrom(ValueLayout.JAVA_FLOAT, 4, 4);
       MemorySegment code = arena.allocate(ValueLayout.JAVA_INT);
       try (Codebook codebook = Codebook.create(backend, codewords, 3, 2)) {
-        codebook.lookup(token, 1, 2, code, null, 0L);
+        codebook.lookup(Rows.of(token, 1, 2), code, null, 0L);
       }
       return code.get(ValueLayout.JAVA_INT, 0);
     }
@@ -57,7 +58,7 @@ final class Modular {
 
   /** A model just made knows nothing, but it answers. */
   private static double score(Path vocabulary) throws IOException {
-    NasConfig config = NasConfig.tiny();
+    NasConfig config = NasConfig.preset("tiny");
     try (CaptionTokenizer tokenizer =
             CaptionTokenizer.load(vocabulary, config.model().textTokens());
         NasModel model = NasModel.create(config, tokenizer)) {
