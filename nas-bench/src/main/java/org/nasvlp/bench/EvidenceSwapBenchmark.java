@@ -128,7 +128,6 @@ public class EvidenceSwapBenchmark {
         .swap(
             swap,
             SwapInput.of(
-<<<<<<< HEAD
                     Tensors.segment(problem.tokens()),
                     Tensors.segment(codes),
                     Tensors.segment(lists))
@@ -137,13 +136,6 @@ public class EvidenceSwapBenchmark {
                     Tensors.segment(positions), Tensors.segment(substitutes), Tensors.segment(out))
                 .withScores(Tensors.segment(scores))
                 .withMask(Tensors.segment(mask)),
-=======
-                    Torch.segment(problem.tokens()), Torch.segment(codes), Torch.segment(lists))
-                .withEvidence(Torch.segment(evidence), images, Torch.segment(evidenceOf)),
-            SwapOutput.of(Torch.segment(positions), Torch.segment(substitutes), Torch.segment(out))
-                .withScores(Torch.segment(scores))
-                .withMask(Torch.segment(mask)),
->>>>>>> kernels
             0L);
   }
 
