@@ -599,12 +599,11 @@ __global__ void __launch_bounds__(kThreads, 4)
   Piece old[kCount] = {};
 #pragma unroll
   for (int u = 0; u < kCount; ++u) {
-    const bool donated = kWriting == kWithDonors && is_donated(by[u]);
-    if (by[u].substitute < 0 && !donated) continue;
+    if (by[u].substitute == -1) continue;
     const uint32_t on = behind + u * kThreads;
     const uint32_t at = on - small_quotient(on, of.width) * width; /* in the token */
-    if (donated) {
-      fresh[u] = __ldcs(&((const Piece *)in.tokens)[donor_of(by[u]) * width + at]);
+    if (kWriting == kWithDonors && is_donated(by[u])) {
+      fresh[u] = ((const Piece *)in.tokens)[donor_of(by[u]) * width + at];
       continue;
     }
     fresh[u] = codewords[(int64_t)by[u].substitute * width + at];
@@ -615,10 +614,9 @@ __global__ void __launch_bounds__(kThreads, 4)
   }
 #pragma unroll
   for (int u = 0; u < kCount; ++u) {
-    const bool donated = kWriting == kWithDonors && is_donated(by[u]);
-    const bool changed = by[u].substitute >= 0;
-    if (changed) v[u] = residual ? swapped_piece(v[u], old[u], fresh[u]) : fresh[u];
-    if (donated) v[u] = fresh[u];
+    const bool changed = by[u].substitute != -1;
+    const bool moved = residual && !(kWriting == kWithDonors && is_donated(by[u]));
+    if (changed) v[u] = moved ? swapped_piece(v[u], old[u], fresh[u]) : fresh[u];
     if (kWriting == kInPlace ? changed : u * kThreads < left) __stcs(&to[u * kThreads], v[u]);
   }
 }
