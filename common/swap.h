@@ -31,6 +31,11 @@ NAS_HD int32_t bucket_of(double score, int32_t buckets) {
   return place < buckets ? buckets - 1 - place : 0;
 }
 
+/* A gain as a share, 0 to 1, of the largest finite one, which is above 0, for bucket_of: keeps the order. */
+NAS_HD double gain_share(double gain, double largest) {
+  return gain > largest ? 1.0 : div64(gain, largest);
+}
+
 /* Bitmap over codes: bit (z & 31) of word z >> 5. */
 NAS_HD bool is_present(const uint32_t *present, int32_t z) {
   return (present[z >> 5] >> (z & 31)) & 1u;

@@ -417,6 +417,11 @@ static void test_swap_arithmetic() {
       const int32_t of_a = nas::bucket_of(a, buckets), of_b = nas::bucket_of(b, buckets);
       CHECK(of_a >= 0 && of_a < buckets && of_b >= 0 && of_b < buckets);
       CHECK(a > b ? of_a <= of_b : of_a >= of_b);
+      /* As gains, of which the largest is 0x1p1000 or about as small as can be. */
+      const double scale = i % 3 == 0 ? 0x1p1000 : 0x1p-1060, largest = scale * 1.0;
+      const double share_a = nas::gain_share(a * scale, largest), share_b = nas::gain_share(b * scale, largest);
+      CHECK(share_a >= 0.0 && share_a <= 1.0 && (a * scale > b * scale ? share_a >= share_b : share_a <= share_b));
+      CHECK(nas::gain_share(INFINITY, largest) == 1.0 && nas::gain_share(0.0, largest) == 0.0);
     }
   }
 }

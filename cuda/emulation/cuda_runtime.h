@@ -233,6 +233,10 @@ inline unsigned __shfl_sync(unsigned lanes, unsigned value, int lane) {
 inline int __shfl_sync(unsigned lanes, int value, int lane) {
   return (int)(unsigned)emulation::from_lane(lanes, (unsigned)value, lane);
 }
+inline double __shfl_sync(unsigned lanes, double value, int lane) {
+  const uint64_t bits = emulation::from_lane(lanes, emulation::reinterpret<uint64_t>(value), lane);
+  return emulation::reinterpret<double>(bits);
+}
 inline unsigned __match_any_sync(unsigned lanes, unsigned value) {
   return emulation::match(lanes, value);
 }
@@ -268,6 +272,12 @@ T atomicMax(T *address, T value) {
 
 inline int atomicAdd(int *address, int value) {
   int old = *address;
+  *address += value;
+  return old;
+}
+
+inline unsigned long long atomicAdd(unsigned long long *address, unsigned long long value) {
+  const unsigned long long old = *address;
   *address += value;
   return old;
 }

@@ -17,7 +17,57 @@ void check_arguments(const Side &reference, const Side &subject, Random &, const
     const nas_swap_output out = {i, i, f, nullptr, nullptr};
     return s.api->swap(c, p, &in, &out, nullptr, s.stream);
   };
-  const std::vector<std::pair<const char *, Call>> calls = {
+  /* By evidence, of which there is a row for each image. */
+  nas_swap_params evident = good;
+  evident.evidence_rows = 1;
+  evident.choose = NAS_CHOOSE_GAIN;
+  evident.substitute = NAS_SUBSTITUTE_EVIDENCE;
+  evident.sign = 1;
+  auto swap_by = [](const Side &s, nas_codebook *c, const nas_swap_params &p, float *f, int32_t *i, double *w,
+                    auto change) {
+    /* What is read lies apart from what is written. */
+    nas_swap_input in = {f, f, w, i, f, i, i, (int64_t *)w};
+    nas_swap_output out = {i + 8, i + 16, f + 32, w + 32, (uint8_t *)(i + 24)};
+    change(in, out);
+    return s.api->swap(c, &p, &in, &out, nullptr, s.stream);
+  };
+  struct ByEvidence {
+    const char *name;
+    std::function<void(nas_swap_params &, nas_swap_input &, nas_swap_output &)> change;
+  };
+  const ByEvidence by_evidence[] = {
+      {"swap: by evidence, a row out of range", [](auto &, auto &, auto &) {}},
+      {"swap: by evidence, what is not read is NULL",
+       [](auto &p, auto &in, auto &out) {
+         p.evidence_rows = 2; /* the images have the second one */
+         in.text = in.image = nullptr;
+         in.sample_ids = nullptr;
+         out.scores = nullptr;
+         out.mask = nullptr;
+       }},
+      {"swap: by evidence, rows NULL", [](auto &, auto &in, auto &) { in.evidence_of = nullptr; }},
+      {"swap: by evidence, evidence NULL", [](auto &, auto &in, auto &) { in.evidence = nullptr; }},
+      {"swap: by evidence, evidence misaligned",
+       [](auto &, auto &in, auto &) { in.evidence = (const double *)((const char *)in.evidence + 4); }},
+      {"swap: scores misaligned",
+       [](auto &, auto &, auto &out) { out.scores = (double *)((char *)out.scores + 4); }},
+      {"swap: choose 2", [](auto &p, auto &, auto &) { p.choose = 2; }},
+      {"swap: substitute -1", [](auto &p, auto &, auto &) { p.substitute = -1; }},
+      {"swap: sign 0", [](auto &p, auto &, auto &) { p.sign = 0; }},
+      {"swap: donors 2", [](auto &p, auto &, auto &) { p.donors = 2; }},
+      {"swap: donors in place",
+       [](auto &p, auto &in, auto &out) {
+         p.donors = 1;
+         out.swapped = (float *)in.tokens;
+       }},
+      {"swap: donors, sample_ids NULL",
+       [](auto &p, auto &in, auto &) {
+         p.donors = 1;
+         in.sample_ids = nullptr;
+       }},
+      {"swap: evidence_rows -1", [](auto &p, auto &, auto &) { p.evidence_rows = -1; }},
+      {"swap: evidence that overflows", [](auto &p, auto &, auto &) { p.evidence_rows = INT64_MAX / 16; }}};
+  std::vector<std::pair<const char *, Call>> calls = {
       {"create: K 0",
        [&](const Side &s, nas_codebook *, float *f, int32_t *, double *) {
          nas_codebook *made = nullptr;
@@ -158,6 +208,14 @@ void check_arguments(const Side &reference, const Side &subject, Random &, const
          return s.api->close(nullptr);
        }},
   };
+  for (const ByEvidence &one : by_evidence) {
+    calls.push_back({one.name, [&, one](const Side &s, nas_codebook *c, float *f, int32_t *i, double *w) {
+                       nas_swap_params p = evident;
+                       return swap_by(s, c, p, f, i, w, [&](nas_swap_input &in, nas_swap_output &out) {
+                         one.change(p, in, out);
+                       });
+                     }});
+  }
   for (const auto &entry : calls) {
     both("refusals", entry.first, reference, subject, [&](const Side &side) {
       Codebook codebook(side, codewords, K, d);

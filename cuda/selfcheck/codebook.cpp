@@ -3,6 +3,51 @@
 
 namespace selfcheck {
 
+namespace {
+
+/* Values in a side's memory that no Array owns. */
+template <class T>
+std::vector<T> values_at(const Side &side, const T *place, int64_t count) {
+  std::vector<T> values((size_t)count);
+  if (!side.device) {
+    std::copy(place, place + count, values.begin());
+    return values;
+  }
+  must(cudaStreamSynchronize((cudaStream_t)side.stream), "waiting");
+  must(cudaMemcpy(values.data(), place, values.size() * sizeof(T), cudaMemcpyDeviceToHost), "a copy");
+  return values;
+}
+
+/* Views follow a change from where they were, and there is none before there is a workspace. */
+Outcome view_of(const Side &side, const std::vector<float> &codewords, int64_t K, int64_t d) {
+  Codebook codebook(side, codewords, K, d);
+  Outcome outcome;
+  const float *e = nullptr, *e_later = nullptr;
+  const double *n = nullptr, *n_later = nullptr;
+  const int32_t *dead = nullptr;
+  std::vector<nas_status> statuses = {side.api->view(codebook.get(), &e, nullptr, nullptr),
+                                      side.api->reserve(codebook.get(), 1, NAS_FLOAT32, 0, 0),
+                                      side.api->view(codebook.get(), &e, &n, &dead)};
+  Array<float> fresh(side, std::vector<float>((size_t)d, 0.5f));
+  Array<int32_t> code(side, {(int32_t)(K - 1)});
+  statuses.push_back(side.api->restart(codebook.get(), code.data(), fresh.data(), 1, side.stream));
+  Array<double> counts(side, std::vector<double>((size_t)K, 2.0));
+  statuses.push_back(
+      side.api->write(codebook.get(), nullptr, counts.data(), nullptr, nullptr, side.stream));
+  statuses.push_back(side.api->view(codebook.get(), &e_later, &n_later, nullptr));
+  outcome.add("statuses", statuses);
+  outcome.add("stayed", std::vector<int32_t>{e == e_later, n == n_later});
+  if (e != nullptr && n != nullptr && dead != nullptr) {
+    outcome.add("codewords viewed", values_at(side, e, K * d));
+    outcome.add("n viewed", values_at(side, n, K));
+    outcome.add("dead_steps viewed", values_at(side, dead, K));
+  }
+  codebook.add_state(&outcome);
+  return outcome;
+}
+
+}  // namespace
+
 void check_codebook(const Side &reference, const Side &subject, Random &random,
                     const Options &options) {
   for (int64_t K : kCodewords) {
@@ -21,6 +66,9 @@ void check_codebook(const Side &reference, const Side &subject, Random &random,
         codebook.add_state(&outcome);
         return outcome;
       });
+
+      both("codebook_view", what, reference, subject,
+           [&](const Side &side) { return view_of(side, codewords, K, d); });
 
       std::vector<float> bad = codewords;
       int64_t bad_at = random.below(K);

@@ -43,7 +43,7 @@ void check_enqueue(const Side &reference, const Side &subject, Random &random, c
   };
   auto swap = [](const Side &s, nas_codebook *c, const nas_swap_params *q, float *f, int32_t *i,
                  nas_verdict *v) {
-    const nas_swap_input in = {f, f, nullptr, nullptr, f, i, i, (int64_t *)f};
+    const nas_swap_input in = {f, f, (double *)f, nullptr, f, i, i, (int64_t *)f};
     const nas_swap_output out = {i, i, f, nullptr, nullptr};
     return s.api->swap_enqueue(c, q, &in, &out, v, s.stream);
   };
@@ -100,6 +100,19 @@ void check_enqueue(const Side &reference, const Side &subject, Random &random, c
       {"swap: params NULL", false,
        [&](const Side &s, nas_codebook *c, float *f, int32_t *i, nas_verdict *v) {
          return swap(s, c, nullptr, f, i, v);
+       }},
+      {"swap: donors in place", false,
+       [&](const Side &s, nas_codebook *c, float *f, int32_t *i, nas_verdict *v) {
+         nas_swap_params q = p;
+         q.donors = 1;
+         return swap(s, c, &q, f, i, v);
+       }},
+      {"swap: rows of evidence NULL", false,
+       [&](const Side &s, nas_codebook *c, float *f, int32_t *i, nas_verdict *v) {
+         nas_swap_params q = p;
+         q.choose = NAS_CHOOSE_GAIN;
+         q.evidence_rows = 1;
+         return swap(s, c, &q, f, i, v);
        }},
       {"reserve: rows -1", false,
        [&](const Side &s, nas_codebook *c, float *, int32_t *, nas_verdict *) {

@@ -36,6 +36,7 @@ Api load(const std::string &path) {
   resolve(library, path, "nas_codebook_shape", &api.shape);
   resolve(library, path, "nas_codebook_read", &api.read);
   resolve(library, path, "nas_codebook_write", &api.write);
+  resolve(library, path, "nas_codebook_view", &api.view);
   resolve(library, path, "nas_lookup", &api.lookup);
   resolve(library, path, "nas_accumulate", &api.accumulate);
   resolve(library, path, "nas_apply", &api.apply);

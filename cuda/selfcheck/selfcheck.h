@@ -59,6 +59,7 @@ struct Api {
   decltype(&nas_codebook_shape) shape;
   decltype(&nas_codebook_read) read;
   decltype(&nas_codebook_write) write;
+  decltype(&nas_codebook_view) view;
   decltype(&nas_lookup) lookup;
   decltype(&nas_accumulate) accumulate;
   decltype(&nas_apply) apply;

@@ -6,7 +6,7 @@
 namespace selfcheck {
 
 StepShape step_shape(Random &random, int64_t K, int64_t d, int64_t rows) {
-  StepShape shape = {K, d, rows, {}};
+  StepShape shape = {K, d, rows, {}, {}};
   shape.swap.images = 1 + random.below(3);
   shape.swap.tokens = 2 + random.below(30);
   shape.swap.chosen = 1 + random.below(shape.swap.tokens);
@@ -15,6 +15,13 @@ StepShape step_shape(Random &random, int64_t K, int64_t d, int64_t rows) {
   shape.swap.seed = random.next();
   shape.swap.step = (uint32_t)random.next();
   shape.swap.write = (int32_t)random.below(2);
+  shape.evidence = shape.swap;
+  shape.evidence.choose = (int32_t)random.below(2);
+  shape.evidence.substitute =
+      shape.evidence.choose == NAS_CHOOSE_GAIN ? (int32_t)random.below(2) : NAS_SUBSTITUTE_EVIDENCE;
+  shape.evidence.sign = random.below(2) == 0 ? 1 : -1;
+  shape.evidence.donors = (int32_t)random.below(2);
+  shape.evidence.evidence_rows = 1 + random.below(shape.swap.images);
   return shape;
 }
 
@@ -34,7 +41,13 @@ Step random_step(Random &random, const StepShape &shape, StepFault fault) {
   for (int32_t &code : step.codes) code = (int32_t)random.below(distinct);
   step.lists.resize((size_t)(K * shape.swap.neighbours));
   for (int32_t &code : step.lists) code = (int32_t)(random.below(K + 1) - 1);
-  for (int64_t b = 0; b < shape.swap.images; ++b) step.ids.push_back((int64_t)random.next());
+  for (int64_t b = 0; b < shape.swap.images; ++b) {
+    step.ids.push_back((int64_t)random.next());
+    step.evidence_of.push_back((int32_t)(random.below(shape.evidence.evidence_rows + 1) - 1));
+  }
+  for (int64_t i = 0; i < shape.evidence.evidence_rows * K; ++i) {
+    step.evidence.push_back((double)random.normal());
+  }
   auto any = [&](auto &values) -> auto & {
     return values[(size_t)random.below((int64_t)values.size())];
   };
@@ -56,6 +69,13 @@ Step random_step(Random &random, const StepShape &shape, StepFault fault) {
   if (fault == kBadSwapCode) any(step.codes) = random.below(2) == 0 ? INT_MAX : -1;
   if (fault == kBadList) any(step.lists) = random.below(2) == 0 ? INT_MAX : -2;
   if (fault == kBadSimilarity) any(random.below(2) == 0 ? step.text : step.image) = NAN;
+  if (fault == kBadEvidence) { /* of an image's row */
+    step.evidence_of[0] = 0;
+    step.evidence[(size_t)random.below(K)] = random.below(2) == 0 ? NAN : -INFINITY;
+  }
+  if (fault == kBadEvidenceRow) {
+    any(step.evidence_of) = random.below(2) == 0 ? (int32_t)shape.evidence.evidence_rows : -2;
+  }
   return step;
 }
 

@@ -11,13 +11,15 @@ namespace selfcheck {
 /* The input of the graphs' and the enqueued calls' comparison. */
 struct Step {
   std::vector<float> x, y, text, image, tokens;
-  std::vector<int32_t> y_codes, codes, lists;
+  std::vector<int32_t> y_codes, codes, lists, evidence_of;
+  std::vector<double> evidence;
   std::vector<int64_t> ids;
 };
 
 struct StepShape {
   int64_t K, d, rows;
-  nas_swap_params swap;
+  nas_swap_params swap;     /* by relevance and draws */
+  nas_swap_params evidence; /* by evidence, in whatever other way */
 };
 
 /* What is wrong with a step's input, for a replay to say and the next one to have forgotten. */
@@ -32,6 +34,8 @@ enum StepFault {
   kBadSwapCode,
   kBadList,
   kBadSimilarity,
+  kBadEvidence,
+  kBadEvidenceRow,
   kStepFaults
 };
 
@@ -44,26 +48,32 @@ void reserve(const Side &side, nas_codebook *codebook, const StepShape &shape, i
              int64_t more);
 
 /* A step's buffers on one side, and the calls that a step makes: a lookup of x, an update with what it
- * found, one with other rows, a reading of the codewords, the neighbour lists, a swap with those and one
- * with lists given. */
+ * found, one with other rows, a reading of the codewords, the neighbour lists, a swap with those, and with
+ * lists given one in place and one by evidence. */
 class StepRunner {
  public:
   StepRunner(const Side &side, const StepShape &shape, const Step &step, int32_t type)
       : side_(side), shape_(shape), type_(type),
         x_(side, narrowed(step.x)), y_(side, narrowed(step.y)), text_(side, step.text),
         image_(side, step.image), tokens_(side, step.tokens), y_codes_(side, step.y_codes), codes_(side, step.codes),
-        lists_(side, step.lists), ids_(side, step.ids),
+        lists_(side, step.lists), evidence_of_(side, step.evidence_of), evidence_(side, step.evidence),
+        ids_(side, step.ids),
         indices_(side, std::vector<int32_t>((size_t)shape.rows, 0)),
         distances_(side, std::vector<float>((size_t)shape.rows, -9.0f)),
         found_lists_(side, std::vector<int32_t>(step.lists.size(), -9)),
         codewords_(side, std::vector<float>((size_t)(shape.K * shape.d), -9.0f)),
         verdicts_(side, std::vector<int64_t>(2 * kCalls, -9)) {
     const size_t chosen = (size_t)(shape.swap.images * shape.swap.chosen);
-    for (int i = 0; i < 2; ++i) {
+    const size_t tokens = (size_t)(shape.swap.images * shape.swap.tokens);
+    for (int i = 0; i < kSwaps; ++i) {
       positions_[i].reset(new Array<int32_t>(side, std::vector<int32_t>(chosen, -9)));
       substitutes_[i].reset(new Array<int32_t>(side, std::vector<int32_t>(chosen, -9)));
     }
-    swapped_.reset(new Array<float>(side, std::vector<float>(step.tokens.size(), -9.0f)));
+    for (auto &swapped : swapped_) {
+      swapped.reset(new Array<float>(side, std::vector<float>(step.tokens.size(), -9.0f)));
+    }
+    scores_.reset(new Array<double>(side, std::vector<double>(tokens, -9.0)));
+    mask_.reset(new Array<uint8_t>(side, std::vector<uint8_t>(tokens, 9)));
   }
 
   void fill(const Step &step) {
@@ -75,6 +85,8 @@ class StepRunner {
     y_codes_.fill(step.y_codes);
     codes_.fill(step.codes);
     lists_.fill(step.lists);
+    evidence_of_.fill(step.evidence_of);
+    evidence_.fill(step.evidence);
     ids_.fill(step.ids);
   }
 
@@ -91,10 +103,10 @@ class StepRunner {
     need(api.read(codebook, codewords_.data(), nullptr, nullptr, nullptr, side_.stream));
     need(api.neighbours(codebook, shape_.swap.neighbours, nullptr, found_lists_.data(),
                         side_.stream));
-    for (int i = 0; i < 2; ++i) {
+    for (int i = 0; i < kSwaps; ++i) {
       const nas_swap_input in = swap_input(i);
       const nas_swap_output out = swap_output(i);
-      need(api.swap_enqueue(codebook, &shape_.swap, &in, &out, &verdicts[3 + i], side_.stream));
+      need(api.swap_enqueue(codebook, &swap_params(i), &in, &out, &verdicts[3 + i], side_.stream));
     }
   }
 
@@ -112,10 +124,10 @@ class StepRunner {
     need(api.read(codebook, codewords_.data(), nullptr, nullptr, nullptr, side_.stream));
     need(api.neighbours(codebook, shape_.swap.neighbours, nullptr, found_lists_.data(),
                         side_.stream));
-    for (int i = 0; i < 2; ++i) {
+    for (int i = 0; i < kSwaps; ++i) {
       const nas_swap_input in = swap_input(i);
       const nas_swap_output out = swap_output(i);
-      v[6 + 2 * i] = api.swap(codebook, &shape_.swap, &in, &out, &v[7 + 2 * i], side_.stream);
+      v[6 + 2 * i] = api.swap(codebook, &swap_params(i), &in, &out, &v[7 + 2 * i], side_.stream);
     }
     verdicts_.fill(verdicts);
   }
@@ -140,11 +152,18 @@ class StepRunner {
     if (verdicts[6] == NAS_OK) {
       outcome.add("positions", positions_[0]->values());
       outcome.add("substitutes", substitutes_[0]->values());
-      outcome.add("swapped", swapped_->values());
+      outcome.add("swapped", swapped_[0]->values());
     }
     if (verdicts[8] == NAS_OK) {
       outcome.add("positions in place", positions_[1]->values());
       outcome.add("substitutes in place", substitutes_[1]->values());
+    }
+    if (verdicts[10] == NAS_OK) {
+      outcome.add("positions by evidence", positions_[2]->values());
+      outcome.add("substitutes by evidence", substitutes_[2]->values());
+      outcome.add("swapped by evidence", swapped_[1]->values());
+      outcome.add("scores by evidence", scores_->values());
+      outcome.add("mask by evidence", mask_->values());
     }
     outcome.add("tokens", tokens_.values());
     return outcome;
@@ -164,16 +183,21 @@ class StepRunner {
   }
 
  private:
-  static constexpr int kCalls = 5;
+  static constexpr int kSwaps = 3;
+  static constexpr int kCalls = 3 + kSwaps;
 
-  /* Of the first swap, with the lists that were found, and of the one after it, in place. */
+  /* Of the first swap, with the lists that were found, of the one after it, in place, and of the one by
+   * evidence. */
+  const nas_swap_params &swap_params(int i) const { return i < 2 ? shape_.swap : shape_.evidence; }
   nas_swap_input swap_input(int i) {
-    return {text_.data(), image_.data(), nullptr, nullptr, tokens_.data(), codes_.data(),
+    return {text_.data(),   image_.data(), evidence_.data(),
+            evidence_of_.data(), tokens_.data(), codes_.data(),
             i == 0 ? found_lists_.data() : lists_.data(), ids_.data()};
   }
   nas_swap_output swap_output(int i) {
-    return {positions_[i]->data(), substitutes_[i]->data(), i == 0 ? swapped_->data() : tokens_.data(),
-            nullptr, nullptr};
+    return {positions_[i]->data(), substitutes_[i]->data(),
+            i == 1 ? tokens_.data() : swapped_[i / 2]->data(), i == 2 ? scores_->data() : nullptr,
+            i == 2 ? mask_->data() : nullptr};
   }
 
   void need(nas_status status) const {
@@ -195,15 +219,18 @@ class StepRunner {
   const int32_t type_;
   Array<uint16_t> x_, y_;
   Array<float> text_, image_, tokens_;
-  Array<int32_t> y_codes_, codes_, lists_;
+  Array<int32_t> y_codes_, codes_, lists_, evidence_of_;
+  Array<double> evidence_;
   Array<int64_t> ids_;
   Array<int32_t> indices_;
   Array<float> distances_;
   Array<int32_t> found_lists_;
   Array<float> codewords_;
   Array<int64_t> verdicts_;
-  std::unique_ptr<Array<int32_t>> positions_[2], substitutes_[2];
-  std::unique_ptr<Array<float>> swapped_;
+  std::unique_ptr<Array<int32_t>> positions_[kSwaps], substitutes_[kSwaps];
+  std::unique_ptr<Array<float>> swapped_[2];
+  std::unique_ptr<Array<double>> scores_;
+  std::unique_ptr<Array<uint8_t>> mask_;
 };
 
 /* K, d, rows and their type. */

@@ -46,16 +46,64 @@ void check_philox(const Side &reference, const Side &subject, Random &random) {
 
 enum class Similarities { kNormal, kTies, kEqual, kZeros /* of both signs, and a few other values */ };
 
+enum class Evidence {
+  kNormal,
+  kTies,    /* few values, zeros of both signs among them */
+  kAgainst, /* mostly below 0: images that stay as they are */
+  kEqual,   /* no code has more than another */
+  kHuge,    /* sums and gains overflow, to both sides */
+  kTiny,    /* denormals */
+  kOutlier, /* some far from the others, so that a sum depends on its order */
+  kAtZero,  /* the sum of an image's evidence may become 0 and no more */
+  kCount
+};
+
+std::vector<double> evidence_of_kind(Random &random, Evidence kind, int64_t count) {
+  std::vector<double> values((size_t)count);
+  for (double &value : values) {
+    value = (double)random.normal();
+    if (kind == Evidence::kTies) value = (double)(random.below(5) - 2) * (random.below(2) == 0 ? -0.5 : 0.5);
+    if (kind == Evidence::kAgainst) value = 0.1 * value - 0.5;
+    if (kind == Evidence::kEqual) value = -0.75;
+    if (kind == Evidence::kHuge) value = std::max(-1.7e308, std::min(1.7e308, value * 1e308));
+    if (kind == Evidence::kTiny) value = (double)(random.below(2000) - 1000) * 5e-324;
+    if (kind == Evidence::kOutlier && random.below(30) == 0) value = random.below(2) == 0 ? 1e290 : -1e290;
+    if (kind == Evidence::kAtZero) value = random.below(4) == 0 ? -1.0 : 0.0;
+  }
+  return values;
+}
+
+/* How tokens are chosen, substituted (`sign` is 0 by draws) and written. */
+struct Rules {
+  int32_t choose = NAS_CHOOSE_RELEVANCE;
+  int32_t sign = 0;
+  int32_t write = NAS_WRITE_CODEWORD;
+  int32_t donors = 0;
+};
+
+Rules any_rules(Random &random) {
+  return {(int32_t)random.below(2), (int32_t)random.below(3) - 1, (int32_t)random.below(2),
+          (int32_t)random.below(2)};
+}
+
+/* What the cases met on the reference's side, so that none passes for want of any. */
+struct Met {
+  int64_t substituted = 0, kept = 0, left = 0 /* images that would still speak against */, few = 0,
+          without_evidence = 0, donors = 0, no_donor = 0, infinite = 0;
+};
+
 struct SwapCase {
   int64_t images, tokens, chosen, neighbours, K, d;
   Similarities similarities = Similarities::kNormal;
   bool sparse = false;               /* lists with few entries other than -1 */
   int64_t shifts[2] = {0, 0};        /* floats from a boundary to the tokens, to the swapped ones */
+  Evidence evidence = Evidence::kNormal;
 };
 
-/* Faults: 4 in both similarities, 5 in one, 6 in the codes, 7 in the lists; below 4 none. */
+/* Faults: 4 in both similarities, 5 in one, 6 in the codes, 7 in the lists, 8 in the evidence, 9 in its rows;
+ * below 4 none, and none where the rules do not read what it is in. In place only without donors. */
 void check_swap_case(const Side &reference, const Side &subject, Random &random, const SwapCase &of,
-                     int32_t write, bool in_place, bool enqueued, int fault) {
+                     const Rules &rules, bool in_place, bool enqueued, int fault, Met *met = nullptr) {
   const int64_t B = of.images, N = of.tokens, K = of.K, d = of.d;
   nas_swap_params p = {};
   p.images = B;
@@ -65,7 +113,19 @@ void check_swap_case(const Side &reference, const Side &subject, Random &random,
   p.text_weight = random.below(3) == 0 ? (double)random.below(2) : random.uniform();
   p.seed = random.next();
   p.step = (uint32_t)random.next();
-  p.write = write;
+  p.choose = rules.choose;
+  p.substitute = rules.sign == 0 ? NAS_SUBSTITUTE_DRAW : NAS_SUBSTITUTE_EVIDENCE;
+  p.sign = rules.sign;
+  p.write = rules.write;
+  p.donors = rules.donors;
+  p.evidence_rows = random.below(B + 2);
+  const bool relevance = p.choose == NAS_CHOOSE_RELEVANCE;
+  const bool evident = !relevance || p.substitute == NAS_SUBSTITUTE_EVIDENCE;
+  const bool drawn = p.substitute == NAS_SUBSTITUTE_DRAW || p.donors != 0;
+  if (!relevance && (fault == 4 || fault == 5)) fault = 0;
+  if (!evident && (fault == 8 || fault == 9)) fault = 0;
+  if (p.donors != 0) in_place = false;
+  const bool told = random.below(2) == 0; /* scores and mask */
   std::vector<float> codewords = vectors(random, Kind::kNormal, K, d);
   std::vector<float> tokens = vectors(random, Kind::kBits, 1, of.shifts[0] + B * N * d);
   std::vector<float> similarities[2];
@@ -91,13 +151,21 @@ void check_swap_case(const Side &reference, const Side &subject, Random &random,
   }
   std::vector<int64_t> ids((size_t)B);
   for (int64_t &id : ids) id = (int64_t)random.next();
+  std::vector<int32_t> rows((size_t)B);
+  for (int32_t &row : rows) {
+    row = random.below(6) == 0 ? -1 : (int32_t)(random.below(p.evidence_rows + 1) - 1);
+  }
+  std::vector<double> evidence = evidence_of_kind(random, of.evidence, p.evidence_rows * K);
+  for (int64_t row = 0; row < p.evidence_rows; ++row) { /* what no image has is not read */
+    if (std::find(rows.begin(), rows.end(), (int32_t)row) == rows.end()) evidence[(size_t)(row * K)] = NAN;
+  }
   std::string message; /* what it must say */
   if (fault == 4 || fault == 5) {
     const int64_t which = random.below(2), image = B - 1 - random.below(std::min<int64_t>(B, 3));
     similarities[which][(size_t)(image * N + random.below(N))] = NAN;
     if (fault == 4) similarities[1 - which][(size_t)(B * N - 1 - random.below(N))] = -INFINITY;
     const char *named = which == 0 || (fault == 4 && image == B - 1) ? "text" : "image";
-    message = text("the %s similarities of image %lld h", named, (long long)image);
+    message = text("the %s similarity of image %lld h", named, (long long)image);
   }
   if (fault == 6) { /* two, of which the first is named */
     const int64_t at = (B - 1) * N + random.below(N);
@@ -111,17 +179,40 @@ void check_swap_case(const Side &reference, const Side &subject, Random &random,
     lists.back() = (int32_t)K;
     lists[(size_t)at] = -2;
     codes[0] = -1;
+    rows[0] = -2;
     similarities[0][0] = NAN;
     message = text("neighbour_lists[%lld][%lld] is -2, ", (long long)(at / p.neighbours),
                    (long long)(at % p.neighbours));
   }
+  if (fault == 8) { /* the lowest image that has the row is named, by its similarities if those are bad too */
+    const int32_t row = rows[(size_t)random.below(B)];
+    if (row < 0) {
+      fault = 0;
+    } else {
+      const double bad[] = {NAN, INFINITY, -INFINITY};
+      evidence[(size_t)(row * K + random.below(K))] = bad[random.below(3)];
+      const int64_t image = std::find(rows.begin(), rows.end(), row) - rows.begin();
+      const bool similarity = relevance && random.below(2) == 0;
+      if (similarity) similarities[1][(size_t)(image * N + random.below(N))] = NAN;
+      message = text("the %s of image %lld h", similarity ? "image similarity" : "evidence", (long long)image);
+    }
+  }
+  if (fault == 9) {
+    const int64_t at = random.below(B);
+    rows.back() = -2;
+    rows[(size_t)at] = random.below(2) == 0 ? (int32_t)p.evidence_rows : INT32_MIN;
+    if (relevance) similarities[0][0] = NAN;
+    message = text("evidence_of[%lld] is %d, ", (long long)at, (int)rows[(size_t)at]);
+  }
   const int64_t more[2] = {random.below(4), random.below(3) * 1000}; /* than needed is reserved */
   std::string what =
       text("images %lld, tokens %lld, chosen %lld, neighbours %lld, K %lld, d %lld, similarities %d, "
-           "sparse %d, shifts %lld %lld, write %d, %s, %s, fault %d",
+           "sparse %d, shifts %lld %lld, evidence %d in %lld rows, choose %d, sign %d, write %d, donors %d, "
+           "told %d, %s, %s, fault %d",
            (long long)B, (long long)N, (long long)p.chosen, (long long)p.neighbours, (long long)K,
            (long long)d, (int)of.similarities, of.sparse, (long long)of.shifts[0],
-           (long long)of.shifts[1], p.write, in_place ? "in place" : "copied",
+           (long long)of.shifts[1], (int)of.evidence, (long long)p.evidence_rows, p.choose, p.sign, p.write,
+           p.donors, told, in_place ? "in place" : "copied",
            enqueued ? "enqueued" : "waiting", fault);
   both("swap", what, reference, subject, [&](const Side &side) {
     Codebook codebook(side, codewords, K, d);
@@ -131,15 +222,27 @@ void check_swap_case(const Side &reference, const Side &subject, Random &random,
     Array<int32_t> codes_in(side, codes);
     Array<int32_t> lists_in(side, lists);
     Array<int64_t> ids_in(side, ids);
+    Array<double> evidence_in(side, evidence);
+    Array<int32_t> rows_in(side, rows);
+    Array<double> scores(side, std::vector<double>((size_t)(B * N), -9.0));
+    Array<uint8_t> mask(side, std::vector<uint8_t>((size_t)(B * N), 9));
     Array<int32_t> positions(side, std::vector<int32_t>((size_t)(B * p.chosen), -9));
     Array<int32_t> substitutes(side, std::vector<int32_t>((size_t)(B * p.chosen), -9));
     Array<float> swapped(side, std::vector<float>((size_t)(of.shifts[1] + B * N * d), -9.0f));
     Array<int64_t> verdict(side, {-9, -9});
     const float *from = tokens_in.data() + of.shifts[0];
     float *to = in_place ? tokens_in.data() + of.shifts[0] : swapped.data() + of.shifts[1];
-    const nas_swap_input in = {text_in.data(),  image_in.data(), nullptr,         nullptr, from,
-                               codes_in.data(), lists_in.data(), ids_in.data()};
-    const nas_swap_output out = {positions.data(), substitutes.data(), to, nullptr, nullptr};
+    /* What the rules do not read is not there. */
+    const nas_swap_input in = {relevance ? text_in.data() : nullptr,
+                               relevance ? image_in.data() : nullptr,
+                               evident && p.evidence_rows > 0 ? evidence_in.data() : nullptr,
+                               evident ? rows_in.data() : nullptr,
+                               from,
+                               codes_in.data(),
+                               lists_in.data(),
+                               drawn ? ids_in.data() : nullptr};
+    const nas_swap_output out = {positions.data(), substitutes.data(), to, told ? scores.data() : nullptr,
+                                 told ? mask.data() : nullptr};
     Outcome outcome;
     if (enqueued) {
       if (side.api->reserve(codebook.get(), 0, NAS_FLOAT32, B + more[0], N + more[1]) != NAS_OK ||
@@ -164,10 +267,74 @@ void check_swap_case(const Side &reference, const Side &subject, Random &random,
       outcome.add("positions", positions.values());
       outcome.add("substitutes", substitutes.values());
       outcome.add("swapped", swapped.values());
+      outcome.add("scores", scores.values());
+      outcome.add("mask", mask.values());
+    }
+    if (met != nullptr && &side == &reference && outcome.status == NAS_OK) {
+      const std::vector<int32_t> chosen = positions.values(), by = substitutes.values();
+      for (int64_t b = 0; b < B; ++b) {
+        const size_t first = (size_t)(b * p.chosen), end = first + (size_t)p.chosen;
+        if (evident && rows[(size_t)b] < 0) {
+          ++met->without_evidence;
+          continue;
+        }
+        const bool some = chosen[first] >= 0;
+        const bool none = std::all_of(by.begin() + (int64_t)first, by.begin() + (int64_t)end,
+                                      [](int32_t code) { return code < 0; });
+        if (!relevance && some && none && rules.sign != 0) ++met->left; /* each has an entry */
+        if (chosen[end - 1] < 0) ++met->few;
+        for (size_t c = first; c < end; ++c) {
+          if (chosen[c] >= 0) ++(by[c] < 0 ? met->kept : met->substituted);
+          if (by[c] < 0 || p.donors == 0) continue;
+          bool held = false;
+          for (int64_t i = 0; i < B * N; ++i) held = held || (i / N != b && codes[(size_t)i] == by[c]);
+          ++(held ? met->donors : met->no_donor);
+        }
+      }
+      if (told && !relevance) {
+        for (double score : scores.values()) met->infinite += std::isinf(score) ? 1 : 0;
+      }
     }
     outcome.add("tokens", tokens_in.values());
     return outcome;
   });
+}
+
+/* All rules with each other, over shapes and evidence of all kinds. */
+void check_rules(const Side &reference, const Side &subject, Random &random, Met *met) {
+  const SwapCase shapes[] = {
+      {1, 1, 1, 1, 1, 1},
+      {3, 7, 3, 5, 20, 4},
+      {6, 33, 20, 33, 90, 3},
+      {2, 65, 65, 70, 40, 8, Similarities::kNormal, true},
+      {5, 20, 20, 3, 300, 5}};
+  int at = 0;
+  for (int32_t choose : {NAS_CHOOSE_RELEVANCE, NAS_CHOOSE_GAIN}) {
+    for (int32_t sign : {0, 1, -1}) {
+      for (int32_t write : {NAS_WRITE_CODEWORD, NAS_WRITE_RESIDUAL}) {
+        for (int32_t donors : {0, 1}) {
+          for (SwapCase of : shapes) {
+            for (int turn = 0; turn < 2; ++turn, ++at) {
+              of.evidence = (Evidence)(at % (int)Evidence::kCount); /* in the end each with each shape */
+              check_swap_case(reference, subject, random, of, {choose, sign, write, donors},
+                              random.below(2) == 0, random.below(2) == 0, 0, met);
+            }
+          }
+          for (int fault = 4; fault < 10; ++fault) {
+            check_swap_case(reference, subject, random, shapes[2], {choose, sign, write, donors},
+                            random.below(2) == 0, random.below(2) == 0, fault);
+          }
+        }
+      }
+    }
+  }
+  /* Beyond what is chosen among in shared memory. */
+  for (int kind = 0; kind < (int)Evidence::kCount; ++kind) {
+    SwapCase of = {1, 1030, 400, 20, 150, 1};
+    of.evidence = (Evidence)kind;
+    check_swap_case(reference, subject, random, of, {NAS_CHOOSE_GAIN, kind % 3 - 1, kind % 2, 0},
+                    kind % 2 == 0, false, 0, met);
+  }
 }
 
 }  // namespace
@@ -175,6 +342,7 @@ void check_swap_case(const Side &reference, const Side &subject, Random &random,
 void check_swap(const Side &reference, const Side &subject, Random &random,
                 const Options &options) {
   check_philox(reference, subject, random);
+  Met met;
   for (int64_t B : {0, 1, 2, 7}) {
     for (int64_t N : {1, 2, 63, 257, 1000}) {
       for (int64_t d : {1, 3, 63, 192}) {
@@ -187,8 +355,13 @@ void check_swap(const Side &reference, const Side &subject, Random &random,
         of.K = kCodewords[random.below(5)];
         of.d = d;
         of.similarities = random.below(2) == 0 ? Similarities::kTies : Similarities::kNormal;
-        check_swap_case(reference, subject, random, of, (int32_t)random.below(2), random.below(2) == 0,
-                        random.below(2) == 0, B == 0 ? 0 : (int)random.below(8));
+        Rules rules;
+        rules.write = (int32_t)random.below(2);
+        check_swap_case(reference, subject, random, of, rules, random.below(2) == 0, random.below(2) == 0,
+                        B == 0 ? 0 : (int)random.below(8));
+        of.evidence = (Evidence)random.below((int64_t)Evidence::kCount);
+        check_swap_case(reference, subject, random, of, any_rules(random), random.below(2) == 0,
+                        random.below(2) == 0, B == 0 ? 0 : (int)random.below(10), &met);
       }
     }
   }
@@ -217,21 +390,40 @@ void check_swap(const Side &reference, const Side &subject, Random &random,
       {1, 5, 3, 8, 40, NAS_MAX_WIDTH - 1}};
   for (const SwapCase &of : awkward) {
     for (int variant = 0; variant < (of.tokens < 1000 ? 4 : 2); ++variant) {
-      check_swap_case(reference, subject, random, of, variant % 2, variant == 1 || variant == 2,
+      Rules rules;
+      rules.write = variant % 2;
+      check_swap_case(reference, subject, random, of, rules, variant == 1 || variant == 2,
                       random.below(2) == 0, 0);
     }
-    check_swap_case(reference, subject, random, of, (int32_t)random.below(2), random.below(2) == 0,
-                    random.below(2) == 0, 4 + (int)random.below(4));
+    check_swap_case(reference, subject, random, of, {NAS_CHOOSE_GAIN, 1, (int32_t)random.below(2), 0},
+                    random.below(2) == 0, random.below(2) == 0, 0, &met);
+    check_swap_case(reference, subject, random, of, any_rules(random), random.below(2) == 0,
+                    random.below(2) == 0, 4 + (int)random.below(6));
   }
+  check_rules(reference, subject, random, &met);
   /* More words in the codes' bitmap than threads, and the bits of one image in the way of the next. */
   const SwapCase wide = {2, 1000, 1000, 4, 17000, 1};
-  check_swap_case(reference, subject, random, wide, NAS_WRITE_RESIDUAL, false, false, 0);
+  Rules residual;
+  residual.write = NAS_WRITE_RESIDUAL;
+  check_swap_case(reference, subject, random, wide, residual, false, false, 0);
+  if (met.substituted < 1000 || met.kept < 50 || met.left < 10 || met.few < 50 || met.without_evidence < 50 ||
+      met.donors < 100 || met.no_donor < 50 || met.infinite < 10) {
+    complain("swap",
+             "the cases met %lld substitutes, %lld kept, %lld left, %lld few, %lld without evidence, %lld "
+             "donors, %lld none, %lld infinite gains: too few of one",
+             (long long)met.substituted, (long long)met.kept, (long long)met.left, (long long)met.few,
+             (long long)met.without_evidence, (long long)met.donors, (long long)met.no_donor,
+             (long long)met.infinite);
+  }
   if (!subject.device) return;
   /* More tokens than the device handles at a time. */
   const SwapCase many = {110, 10000, 20, 5, 40, 1};
-  check_swap_case(reference, subject, random, many, NAS_WRITE_RESIDUAL, false, false, 0);
-  check_swap_case(reference, subject, random, many, NAS_WRITE_RESIDUAL, true, true, 0);
-  check_swap_case(reference, subject, random, many, NAS_WRITE_RESIDUAL, true, false, 6);
+  check_swap_case(reference, subject, random, many, residual, false, false, 0);
+  check_swap_case(reference, subject, random, many, residual, true, true, 0);
+  check_swap_case(reference, subject, random, many, residual, true, false, 6);
+  const SwapCase one_each = {110, 10000, 1, 5, 40, 1};
+  check_swap_case(reference, subject, random, one_each, {NAS_CHOOSE_RELEVANCE, 1, NAS_WRITE_RESIDUAL, 1},
+                  false, true, 0);
 }
 
 }  // namespace selfcheck
