@@ -860,10 +860,11 @@ nas_status nas_swap(const nas_codebook *codebook, const nas_swap_params *params,
            value_at(request.evidence_of, found[kBadRow], on), (long long)(p.evidence_rows - 1));
     }
     if (found[kBadValue] != kNone) {
-      const char *const what[] = {"text similarity", "image similarity", "evidence"};
+      const char *const what[] = {"text similarities", "image similarities", "evidence"};
       const unsigned long long b = found[kBadValue] / 3;
       if (bad_row != nullptr) *bad_row = (int64_t)b;
-      fail(NAS_NON_FINITE, "the %s of image %llu has a NaN or an infinity", what[found[kBadValue] % 3], b);
+      fail(NAS_NON_FINITE, "the %s of image %llu %s a NaN or an infinity", what[found[kBadValue] % 3], b,
+           found[kBadValue] % 3 == 2 ? "has" : "have");
     }
   });
 }

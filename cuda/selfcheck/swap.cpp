@@ -165,7 +165,7 @@ void check_swap_case(const Side &reference, const Side &subject, Random &random,
     similarities[which][(size_t)(image * N + random.below(N))] = NAN;
     if (fault == 4) similarities[1 - which][(size_t)(B * N - 1 - random.below(N))] = -INFINITY;
     const char *named = which == 0 || (fault == 4 && image == B - 1) ? "text" : "image";
-    message = text("the %s similarity of image %lld h", named, (long long)image);
+    message = text("the %s similarities of image %lld h", named, (long long)image);
   }
   if (fault == 6) { /* two, of which the first is named */
     const int64_t at = (B - 1) * N + random.below(N);

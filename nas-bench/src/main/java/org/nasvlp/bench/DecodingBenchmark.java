@@ -101,7 +101,7 @@ public class DecodingBenchmark {
     Graphics2D graphics = small.createGraphics();
     graphics.drawImage(scaled, 0, 0, null);
     graphics.dispose();
-    return normalise(small);
+    return normalize(small);
   }
 
   @Benchmark
@@ -116,10 +116,10 @@ public class DecodingBenchmark {
         RenderingHints.KEY_INTERPOLATION, RenderingHints.VALUE_INTERPOLATION_BICUBIC);
     graphics.drawImage(image, 0, 0, SIZE, SIZE, left, top, left + side, top + side, null);
     graphics.dispose();
-    return normalise(small);
+    return normalize(small);
   }
 
-  private float normalise(BufferedImage small) {
+  private float normalize(BufferedImage small) {
     int[] pixels = small.getRGB(0, 0, SIZE, SIZE, null, 0, SIZE);
     for (int i = 0; i < pixels.length; i++) {
       for (int c = 0; c < 3; c++) {

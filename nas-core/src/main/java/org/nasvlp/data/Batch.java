@@ -10,7 +10,7 @@ import org.nasvlp.data.text.TokenizedCaptions;
  * @param keys the pairs' names in the data set
  * @param sampleIds the pairs' indices in the data set, which seed all randomness about them
  * @param imageIds equal for pairs of the same picture
- * @param captions the captions as they are tokenised: {@link CaptionTokenizer#normalise} of the
+ * @param captions the captions as they are tokenised: {@link CaptionTokenizer#normalize} of the
  *     data set's
  * @param images B × 3 × S × S floats in −1 to 1, channels red, green, blue
  * @param tokens the captions' tokens

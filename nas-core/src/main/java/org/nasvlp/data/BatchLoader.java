@@ -377,7 +377,7 @@ public final class BatchLoader implements AutoCloseable {
         transform.apply(
             pair.image(), caption, seed, (int) mine.step, index, images, slot * floatsPerImage);
         mine.keys[slot] = pair.key();
-        mine.captions[slot] = CaptionText.normalise(caption);
+        mine.captions[slot] = CaptionText.normalize(caption);
         mine.imageIds[slot] = pair.imageId();
         mine.words[slot] = words;
         return;

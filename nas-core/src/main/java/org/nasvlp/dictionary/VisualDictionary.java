@@ -67,7 +67,7 @@ public final class VisualDictionary implements AutoCloseable {
     try (PointerScope scope = new PointerScope();
         TorchDevice.Use use = device.use()) {
       Tensor values = device.floats(codewords, size(), width);
-      device.synchronise();
+      device.synchronize();
       this.codebook = Codebook.create(device.kernels(), device.memory(values), size(), width);
       codebook.reserve(0, ElementType.FLOAT32, 0, 0); // the state stays where it is from here on
       this.codewords =

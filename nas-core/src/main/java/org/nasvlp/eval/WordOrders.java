@@ -29,7 +29,7 @@ final class WordOrders {
    * the caption.
    */
   List<String> of(String caption, int item) {
-    String[] all = CaptionTokenizer.normalise(caption).split(" ", -1);
+    String[] all = CaptionTokenizer.normalize(caption).split(" ", -1);
     String[] words = Arrays.copyOf(all, Math.min(WORDS, all.length));
     String[] tags = tagger.tag(words);
     boolean[] content = new boolean[words.length];

@@ -279,7 +279,7 @@ public final class TorchDevice {
   }
 
   /** Waits for the work given to the device. */
-  public void synchronise() {
+  public void synchronize() {
     if (isCuda()) {
       torch.cuda_synchronize(index);
     }

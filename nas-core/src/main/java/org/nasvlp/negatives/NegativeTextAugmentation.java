@@ -181,7 +181,7 @@ public final class NegativeTextAugmentation {
     for (long i = 0; i < dataset.size(); i++) {
       try {
         var sample = dataset.caption(i);
-        String caption = CaptionTokenizer.normalise(sample.caption());
+        String caption = CaptionTokenizer.normalize(sample.caption());
         truths.putIfAbsent(truth(sample.imageId(), caption), 1);
         byte[] utf8 = caption.getBytes(StandardCharsets.UTF_8);
         digest.update(ByteBuffer.allocate(4).putInt(utf8.length).flip());
@@ -328,7 +328,7 @@ public final class NegativeTextAugmentation {
   }
 
   private static CaptionEdit normalised(CaptionEdit edit) {
-    String caption = CaptionTokenizer.normalise(edit.caption());
+    String caption = CaptionTokenizer.normalize(edit.caption());
     return caption.equals(edit.caption())
         ? edit
         : new CaptionEdit(caption, edit.type(), edit.replaced(), edit.replacement());
@@ -360,7 +360,7 @@ public final class NegativeTextAugmentation {
     public boolean hasNext() {
       while (next == null && index < dataset.size()) {
         try {
-          next = CaptionTokenizer.normalise(dataset.caption(index).caption());
+          next = CaptionTokenizer.normalize(dataset.caption(index).caption());
         } catch (BadSampleException e) {
           // Counted when the captions were first gone through.
         }
@@ -415,7 +415,7 @@ public final class NegativeTextAugmentation {
    * empty for a caption that is not among those prepared.
    */
   public List<CaptionEdit> candidates(String caption, long imageId) {
-    List<CaptionEdit> edits = store.get(CaptionTokenizer.normalise(caption));
+    List<CaptionEdit> edits = store.get(CaptionTokenizer.normalize(caption));
     return edits == null ? List.of() : usable(edits, imageId);
   }
 

@@ -15,14 +15,14 @@ public interface TextEditor {
    * it is true. They may repeat another true caption of the picture: {@link
    * NegativeTextAugmentation} drops those.
    *
-   * @param caption text of {@link org.nasvlp.data.text.CaptionTokenizer#normalise}
+   * @param caption text of {@link org.nasvlp.data.text.CaptionTokenizer#normalize}
    */
   List<CaptionEdit> edits(String caption);
 
   /**
    * The numbers of the words that {@link #replace} may replace by some word, ascending.
    *
-   * @param caption text of {@link org.nasvlp.data.text.CaptionTokenizer#normalise}
+   * @param caption text of {@link org.nasvlp.data.text.CaptionTokenizer#normalize}
    */
   int[] replaceable(String caption);
 
@@ -30,7 +30,7 @@ public interface TextEditor {
    * Puts a proposed word in a word's place, if by the editor's rules the caption then becomes false
    * and stays sound.
    *
-   * @param caption text of {@link org.nasvlp.data.text.CaptionTokenizer#normalise}
+   * @param caption text of {@link org.nasvlp.data.text.CaptionTokenizer#normalize}
    * @param word number of the word to replace, counted from 0, words being what spaces part
    * @param proposal a single word
    * @return an edit of type {@link org.nasvlp.config.EditType#WORD}, or null if the word is not to

@@ -123,7 +123,7 @@ class BatchLoaderTest {
         ImageTextPair pair = pair(batch.sampleIds()[i]);
         assertThat(batch.keys()[i]).isEqualTo(pair.key());
         assertThat(batch.imageIds()[i]).isEqualTo(pair.imageId());
-        assertThat(batch.captions()[i]).isEqualTo(CaptionTokenizer.normalise(pair.caption()));
+        assertThat(batch.captions()[i]).isEqualTo(CaptionTokenizer.normalize(pair.caption()));
         float[] image = new float[3 * SIDE * SIDE];
         ImageTransform.training(SIDE, config)
             .apply(pair.image(), pair.caption(), 77, 0, batch.sampleIds()[i], image, 0);

@@ -97,9 +97,9 @@ class ImageCaptionTest {
   void normalisedTextStaysAsItIs() {
     for (String caption :
         List.of("<<person>>'s <person>", "<per.son>", "A-B/C, d!", "...", "\u0130 x", "<Person>")) {
-      String once = CaptionTokenizer.normalise(caption);
-      assertThat(CaptionTokenizer.normalise(once)).as(caption).isEqualTo(once);
+      String once = CaptionTokenizer.normalize(caption);
+      assertThat(CaptionTokenizer.normalize(once)).as(caption).isEqualTo(once);
     }
-    assertThat(CaptionTokenizer.normalise("<person> in red-hat")).isEqualTo("person in red hat");
+    assertThat(CaptionTokenizer.normalize("<person> in red-hat")).isEqualTo("person in red hat");
   }
 }

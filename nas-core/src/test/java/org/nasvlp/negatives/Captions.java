@@ -47,7 +47,7 @@ public record Captions(List<ImageCaption> rows) implements ImageTextDataset {
   public Batch batch(long step, CaptionTokenizer tokenizer, int... indices) {
     String[] captions =
         Arrays.stream(indices)
-            .mapToObj(i -> CaptionTokenizer.normalise(rows.get(i).caption()))
+            .mapToObj(i -> CaptionTokenizer.normalize(rows.get(i).caption()))
             .toArray(String[]::new);
     return new Batch(
         step,

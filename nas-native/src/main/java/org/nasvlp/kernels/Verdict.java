@@ -74,7 +74,7 @@ public final class Verdict implements AutoCloseable {
     if (call == null) {
       throw new IllegalStateException("no call was enqueued with this verdict");
     }
-    memory.synchronise(stream);
+    memory.synchronize(stream);
     long status;
     long badRow;
     try (Arena arena = Arena.ofConfined()) {

@@ -84,23 +84,23 @@ final class ImageDecoder {
       throw new Malformed("the image is empty (0 bytes)");
     }
     if (startsWith(encoded, 0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n')) {
-      return readColours("png", checkedPng(encoded), background);
+      return readColors("png", checkedPng(encoded), background);
     }
     if (startsWith(encoded, 0xFF, 0xD8, 0xFF)) {
       return readJpeg(checkedJpeg(encoded), background);
     }
     if (startsWith(encoded, 'G', 'I', 'F', '8')) {
       checkGif(encoded);
-      return readColours("gif", encoded, background);
+      return readColors("gif", encoded, background);
     }
     if (startsWith(encoded, 'B', 'M')) {
       checkBmp(encoded);
-      return readColours("bmp", encoded, background);
+      return readColors("bmp", encoded, background);
     }
     if (startsWith(encoded, 'R', 'I', 'F', 'F') && ascii(encoded, 8, "WEBP")) {
       WebpFile file = WebpFile.check(encoded);
       return ExifOrientation.upright(
-          readColours("webp", file.pixels(), background), file.orientation());
+          readColors("webp", file.pixels(), background), file.orientation());
     }
     String format = foreignFormat(encoded);
     throw new Malformed(
@@ -108,7 +108,7 @@ final class ImageDecoder {
             + "; convert it to PNG or JPEG");
   }
 
-  private static RgbImage readColours(String format, byte[] encoded, int background)
+  private static RgbImage readColors(String format, byte[] encoded, int background)
       throws Malformed, IOException {
     return read(format, encoded, reader -> convert(reader.read(0), background));
   }
@@ -117,7 +117,7 @@ final class ImageDecoder {
     RgbImage stored =
         jpeg.components() == 4
             ? read("jpeg", jpeg.pixels(), reader -> fromInks(reader.readRaster(0, null), jpeg))
-            : readColours("jpeg", jpeg.pixels(), background);
+            : readColors("jpeg", jpeg.pixels(), background);
     return ExifOrientation.upright(stored, jpeg.orientation());
   }
 
@@ -449,7 +449,7 @@ final class ImageDecoder {
 
   // GIF89a: the blocks must lead to the end of the first image's data.
   private static void checkGif(byte[] encoded) throws Malformed {
-    int at = 13 + (encoded.length > 10 ? colourTable(encoded[10]) : 0);
+    int at = 13 + (encoded.length > 10 ? colorTable(encoded[10]) : 0);
     while (at < encoded.length) {
       int block = encoded[at] & 0xFF;
       if (block == 0x3B) {
@@ -460,7 +460,7 @@ final class ImageDecoder {
         if (encoded.length - at < 10) {
           break;
         }
-        at += 10 + colourTable(encoded[at + 9]) + 1;
+        at += 10 + colorTable(encoded[at + 9]) + 1;
       } else if (block == 0x21) {
         at += 2;
       } else {
@@ -480,7 +480,7 @@ final class ImageDecoder {
     throw new Malformed("GIF cut short after " + encoded.length + " bytes");
   }
 
-  private static int colourTable(byte flags) {
+  private static int colorTable(byte flags) {
     return (flags & 0x80) == 0 ? 0 : 3 << ((flags & 7) + 1);
   }
 

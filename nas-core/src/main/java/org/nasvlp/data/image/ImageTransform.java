@@ -14,7 +14,7 @@ import org.nasvlp.random.Draws;
  *
  * <p>Augmentation never contradicts what the caption names. An image is not mirrored when its
  * caption holds one of {@link #DIRECTION_WORDS}, and its brightness and contrast stay when it holds
- * one of {@link #COLOUR_WORDS}; hue is never changed. The words are English and matched whole,
+ * one of {@link #COLOR_WORDS}; hue is never changed. The words are English and matched whole,
  * whatever their case. A picture whose direction matters though its caption does not say so needs
  * {@code data.flip} off. Thread-safe.
  */
@@ -64,7 +64,7 @@ public final class ImageTransform {
           "keycap");
 
   /** Words about colour and lightness, skin and hair among them. */
-  static final Set<String> COLOUR_WORDS =
+  static final Set<String> COLOR_WORDS =
       Set.of(
           "red",
           "orange",
@@ -171,7 +171,7 @@ public final class ImageTransform {
   public void apply(
       RgbImage image, String caption, long seed, int step, long sampleId, float[] out, int offset) {
     Objects.checkFromIndexSize(offset, 3 * size * size, out.length);
-    float[] pixels = minCropScale < 1 ? randomCrop(image, seed, step, sampleId) : centreCrop(image);
+    float[] pixels = minCropScale < 1 ? randomCrop(image, seed, step, sampleId) : centerCrop(image);
     boolean mirrored =
         flip
             && Draws.uniform(Draws.draw(seed, step, sampleId, FLIP), 2) == 1
@@ -179,7 +179,7 @@ public final class ImageTransform {
     for (int i = 0; i < pixels.length; i++) {
       pixels[i] = Math.clamp(pixels[i], 0f, 255f);
     }
-    if (colorJitter > 0 && !names(caption, COLOUR_WORDS)) {
+    if (colorJitter > 0 && !names(caption, COLOR_WORDS)) {
       double brightness = 1 + colorJitter * (2 * unit(seed, step, sampleId, JITTER) - 1);
       double contrast = 1 + colorJitter * (2 * unit(seed, step, sampleId, JITTER + 1) - 1);
       jitter(pixels, (float) brightness, (float) contrast);
@@ -209,7 +209,7 @@ public final class ImageTransform {
     return (Draws.draw(seed, step, sampleId, position) >>> 11) * 0x1p-53;
   }
 
-  private float[] centreCrop(RgbImage image) {
+  private float[] centerCrop(RgbImage image) {
     int width = image.width();
     int height = image.height();
     int shorter = Math.min(width, height);
@@ -246,7 +246,7 @@ public final class ImageTransform {
         return Resampler.resample(image, left, top, w, h, size, size, 0, 0, size);
       }
     }
-    return centreCrop(image);
+    return centerCrop(image);
   }
 
   private static void jitter(float[] pixels, float brightness, float contrast) {

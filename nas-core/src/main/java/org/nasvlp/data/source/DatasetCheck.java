@@ -134,7 +134,7 @@ public final class DatasetCheck {
     }
     RgbImage image = pair.image();
     imageIds[index] = pair.imageId();
-    captionHashes[index] = StableHash.of(CaptionText.normalise(pair.caption()));
+    captionHashes[index] = StableHash.of(CaptionText.normalize(pair.caption()));
     pixelHashes[index] = pixels(image);
     widths[index] = image.width();
     heights[index] = image.height();

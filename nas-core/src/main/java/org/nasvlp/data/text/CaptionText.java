@@ -69,7 +69,7 @@ public final class CaptionText {
    * Lower case, without punctuation; hyphens and slashes become spaces, as in ALBEF (arXiv
    * 2107.07651). A caption of nothing but punctuation stays as it is.
    */
-  public static String normalise(String caption) {
+  public static String normalize(String caption) {
     String text =
         PERSON
             .matcher(PUNCTUATION.matcher(caption.toLowerCase(Locale.ROOT)).replaceAll(""))

@@ -187,13 +187,13 @@ public final class CaptionTokenizer implements AutoCloseable {
    * ALBEF (arXiv 2107.07651) drops, words apart by one space, hyphens and slashes as spaces. A
    * caption of nothing but punctuation stays as it is. Text given by this method is left as it is.
    */
-  public static String normalise(String caption) {
-    return CaptionText.normalise(caption);
+  public static String normalize(String caption) {
+    return CaptionText.normalize(caption);
   }
 
   /** The ids of the caption's words, without special tokens and not cut. */
   public int[] words(String caption) {
-    String text = wellFormed(CaptionText.normalise(caption));
+    String text = wellFormed(CaptionText.normalize(caption));
     Encoding encoding;
     use.readLock().lock();
     try {

@@ -298,7 +298,7 @@ class ImageTransformTest {
   @ParameterizedTest
   @ValueSource(strings = {"reddish", "lighthouse", "tones", "blackboard", "Brighton"})
   void wordsAreMatchedWhole(String word) {
-    assertThat(ImageTransform.names("a " + word + " thing", ImageTransform.COLOUR_WORDS)).isFalse();
+    assertThat(ImageTransform.names("a " + word + " thing", ImageTransform.COLOR_WORDS)).isFalse();
   }
 
   @Test

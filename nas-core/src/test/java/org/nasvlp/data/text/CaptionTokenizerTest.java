@@ -105,9 +105,9 @@ class CaptionTokenizerTest {
     assertThat(ids("red-dog/a <person>")).containsExactly(CLS, RED, DOG, A, UNK, SEP);
     // With the apostrophe gone, o'clock is one word: o ##clock.
     assertThat(ids("one o'clock")).containsExactly(CLS, 22, 20, 21, SEP);
-    assertThat(CaptionText.normalise("A  Red; (dog)~ on/off: <person>"))
+    assertThat(CaptionText.normalize("A  Red; (dog)~ on/off: <person>"))
         .isEqualTo("a red dog on off person");
-    assertThat(CaptionText.normalise(" ?! ")).isEqualTo("?!");
+    assertThat(CaptionText.normalize(" ?! ")).isEqualTo("?!");
     assertThat(ids("?!")).containsExactly(CLS, UNK, UNK, SEP);
   }
 

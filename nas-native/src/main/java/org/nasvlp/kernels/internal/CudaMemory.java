@@ -40,8 +40,8 @@ final class CudaMemory implements Memory {
 
   private final MemorySegment contextCurrent;
   private final MemorySegment contextSet;
-  private final MemorySegment contextSynchronise;
-  private final MemorySegment streamSynchronise;
+  private final MemorySegment contextSynchronize;
+  private final MemorySegment streamSynchronize;
   private final MemorySegment deviceGet;
   private final MemorySegment primaryRetain;
   private final MemorySegment allocate;
@@ -62,8 +62,8 @@ final class CudaMemory implements Memory {
     }
     contextCurrent = find(driver, "cuCtxGetCurrent");
     contextSet = find(driver, "cuCtxSetCurrent");
-    contextSynchronise = find(driver, "cuCtxSynchronize");
-    streamSynchronise = find(driver, "cuStreamSynchronize");
+    contextSynchronize = find(driver, "cuCtxSynchronize");
+    streamSynchronize = find(driver, "cuStreamSynchronize");
     deviceGet = find(driver, "cuDeviceGet");
     primaryRetain = find(driver, "cuDevicePrimaryCtxRetain");
     allocate = find(driver, "cuMemAlloc_v2");
@@ -228,20 +228,20 @@ final class CudaMemory implements Memory {
   }
 
   @Override
-  public void synchronise(long stream) {
+  public void synchronize(long stream) {
     try {
       enter();
-      check((int) LONG_ARGUMENT.invokeExact(streamSynchronise, stream), "cuStreamSynchronize");
+      check((int) LONG_ARGUMENT.invokeExact(streamSynchronize, stream), "cuStreamSynchronize");
     } catch (Throwable e) {
       throw NativeLibrary.unexpected(e);
     }
   }
 
   @Override
-  public void synchronise() {
+  public void synchronize() {
     try {
       enter();
-      check((int) NO_ARGUMENT.invokeExact(contextSynchronise), "cuCtxSynchronize");
+      check((int) NO_ARGUMENT.invokeExact(contextSynchronize), "cuCtxSynchronize");
     } catch (Throwable e) {
       throw NativeLibrary.unexpected(e);
     }

@@ -46,12 +46,12 @@ final class HostMemory implements Memory {
   }
 
   @Override
-  public void synchronise() {
+  public void synchronize() {
     // Host calls are done when they return.
   }
 
   @Override
-  public void synchronise(long stream) {
+  public void synchronize(long stream) {
     // Likewise.
   }
 }

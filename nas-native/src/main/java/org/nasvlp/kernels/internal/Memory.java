@@ -29,8 +29,8 @@ public sealed interface Memory permits HostMemory, CudaMemory {
   void copyOut(MemorySegment from, MemorySegment host);
 
   /** Waits for all work on the memory. */
-  void synchronise();
+  void synchronize();
 
   /** Waits for the work of a stream. */
-  void synchronise(long stream);
+  void synchronize(long stream);
 }

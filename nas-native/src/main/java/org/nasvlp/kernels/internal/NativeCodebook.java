@@ -330,7 +330,7 @@ final class NativeCodebook implements KernelCodebook {
 
   @Override
   public void restart(int[] codes, float[] vectors) {
-    memory.synchronise();
+    memory.synchronize();
     try (Memory.Scope scope = memory.open()) {
       MemorySegment nativeCodes = scope.copyOf(MemorySegment.ofArray(codes));
       MemorySegment nativeVectors = scope.copyOf(MemorySegment.ofArray(vectors));
@@ -344,7 +344,7 @@ final class NativeCodebook implements KernelCodebook {
         throw NativeLibrary.unexpected(e);
       }
       library.check(status, -1);
-      memory.synchronise();
+      memory.synchronize();
     }
   }
 
@@ -353,7 +353,7 @@ final class NativeCodebook implements KernelCodebook {
     CodebookState state =
         new CodebookState(
             new float[size * width], new double[size], new float[size * width], new int[size]);
-    memory.synchronise();
+    memory.synchronize();
     try (Memory.Scope scope = memory.open()) {
       long matrixBytes = (long) size * width * Float.BYTES;
       MemorySegment codewords = scope.allocate(matrixBytes);
@@ -371,7 +371,7 @@ final class NativeCodebook implements KernelCodebook {
 
   @Override
   public void write(CodebookState state) {
-    memory.synchronise();
+    memory.synchronize();
     try (Memory.Scope scope = memory.open()) {
       readOrWrite(
           library.write,
@@ -398,7 +398,7 @@ final class NativeCodebook implements KernelCodebook {
       throw NativeLibrary.unexpected(e);
     }
     library.check(status, -1);
-    memory.synchronise();
+    memory.synchronize();
   }
 
   @Override

@@ -268,7 +268,7 @@ final class NativeLibrary implements KernelLibrary {
 
   @Override
   public KernelCodebook create(MemorySegment codewords, int size, int width) {
-    memory.synchronise();
+    memory.synchronize();
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment badRow = arena.allocate(JAVA_LONG);
       MemorySegment result = arena.allocate(ADDRESS);

@@ -115,12 +115,12 @@ public final class EnglishTextEditor implements TextEditor {
 
   @Override
   public List<CaptionEdit> edits(String caption) {
-    return new Sentence(CaptionTokenizer.normalise(caption)).edits();
+    return new Sentence(CaptionTokenizer.normalize(caption)).edits();
   }
 
   @Override
   public int[] replaceable(String caption) {
-    String[] words = CaptionTokenizer.normalise(caption).split(" ", -1);
+    String[] words = CaptionTokenizer.normalize(caption).split(" ", -1);
     return IntStream.range(0, Math.min(words.length, MAX_WORDS))
         .filter(i -> lexicon.isKnown(words[i]) && !lists.isStopWord(words[i]))
         .toArray();
@@ -128,9 +128,9 @@ public final class EnglishTextEditor implements TextEditor {
 
   @Override
   public @Nullable CaptionEdit replace(String caption, int word, String proposal) {
-    String[] words = CaptionTokenizer.normalise(caption).split(" ", -1);
+    String[] words = CaptionTokenizer.normalize(caption).split(" ", -1);
     String old = words[Objects.checkIndex(word, words.length)];
-    String text = CaptionTokenizer.normalise(proposal);
+    String text = CaptionTokenizer.normalize(proposal);
     if (word >= MAX_WORDS || !accepts(old, text)) {
       return null;
     }

@@ -164,7 +164,7 @@ final class Lexicon {
       Map<String, Integer> words, Iterable<String> captions, Map<String, String> spellings) {
     Set<String> firstWords = new HashSet<>();
     for (String lemma : lemmas()) {
-      String phrase = CaptionTokenizer.normalise(lemma);
+      String phrase = CaptionTokenizer.normalize(lemma);
       String[] parts = phrase.split(" ", -1);
       if (parts.length > 1
           && parts.length <= MAX_PHRASE_WORDS
@@ -527,7 +527,7 @@ final class Lexicon {
           }
           for (PointerTarget target : word.getTargets(PointerType.ANTONYM)) {
             if (target instanceof Word opposite) {
-              found.add(CaptionTokenizer.normalise(opposite.getLemma()));
+              found.add(CaptionTokenizer.normalize(opposite.getLemma()));
             }
           }
         }

@@ -107,11 +107,11 @@ class EnglishAugmentationTest {
           nta.preparation(), nta.preparation().captions() / seconds);
       Set<String> vocabulary = new HashSet<>(Set.of("a", "an"));
       for (ImageCaption row : data.rows()) {
-        vocabulary.addAll(List.of(CaptionTokenizer.normalise(row.caption()).split(" ")));
+        vocabulary.addAll(List.of(CaptionTokenizer.normalize(row.caption()).split(" ")));
       }
       Map<EditType, Integer> captions = new EnumMap<>(EditType.class);
       for (ImageCaption row : data.rows()) {
-        String positive = CaptionTokenizer.normalise(row.caption());
+        String positive = CaptionTokenizer.normalize(row.caption());
         List<CaptionEdit> edits = nta.candidates(positive, row.imageId());
         for (CaptionEdit edit : edits) {
           assertThat(edit.caption()).isNotEqualTo(positive);

@@ -84,7 +84,7 @@ class EnglishTextEditorTest {
 
   private static TextEditor editor(boolean exact, List<String> captions) {
     return EnglishTextEditor.factory(exact)
-        .create(captions.stream().map(CaptionTokenizer::normalise).toList());
+        .create(captions.stream().map(CaptionTokenizer::normalize).toList());
   }
 
   private static List<String> negatives(TextEditor editor, String caption, EditType type) {
@@ -268,16 +268,16 @@ class EnglishTextEditorTest {
 
   private static void check(TextEditor editor, List<String> captions) {
     Set<String> vocabulary = new HashSet<>(Set.of("a", "an"));
-    captions.forEach(c -> vocabulary.addAll(List.of(CaptionTokenizer.normalise(c).split(" "))));
+    captions.forEach(c -> vocabulary.addAll(List.of(CaptionTokenizer.normalize(c).split(" "))));
     int seen = 0;
     for (String raw : captions) {
-      String caption = CaptionTokenizer.normalise(raw);
+      String caption = CaptionTokenizer.normalize(raw);
       List<CaptionEdit> edits = editor.edits(raw);
       assertThat(edits).isEqualTo(editor.edits(caption));
       assertThat(edits).extracting(CaptionEdit::caption).doesNotHaveDuplicates();
       for (CaptionEdit edit : edits) {
         seen++;
-        assertThat(edit.caption()).isEqualTo(CaptionTokenizer.normalise(edit.caption()));
+        assertThat(edit.caption()).isEqualTo(CaptionTokenizer.normalize(edit.caption()));
         assertThat(edit.caption()).isNotEqualTo(caption);
         assertThat(vocabulary).containsAll(List.of(edit.caption().split(" ")));
         switch (edit.type()) {

@@ -73,7 +73,7 @@ public final class QuickLook {
                       .mapToObj(
                           i -> {
                             try {
-                              return CaptionTokenizer.normalise(dataset.caption(i).caption());
+                              return CaptionTokenizer.normalize(dataset.caption(i).caption());
                             } catch (Exception e) {
                               throw new IllegalStateException(e);
                             }
