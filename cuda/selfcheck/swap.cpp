@@ -194,7 +194,7 @@ void check_swap_case(const Side &reference, const Side &subject, Random &random,
       const int64_t image = std::find(rows.begin(), rows.end(), row) - rows.begin();
       const bool similarity = relevance && random.below(2) == 0;
       if (similarity) similarities[1][(size_t)(image * N + random.below(N))] = NAN;
-      message = text("the %s of image %lld h", similarity ? "image similarity" : "evidence", (long long)image);
+      message = text("the %s of image %lld h", similarity ? "image similarities" : "evidence", (long long)image);
     }
   }
   if (fault == 9) {
