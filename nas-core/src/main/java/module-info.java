@@ -30,6 +30,7 @@ module org.nasvlp.core {
   exports org.nasvlp.config;
   exports org.nasvlp.data;
   exports org.nasvlp.data.image;
+  exports org.nasvlp.data.scenes;
   exports org.nasvlp.data.source;
   exports org.nasvlp.data.text;
   exports org.nasvlp.dictionary;

@@ -60,6 +60,7 @@ public final class Nas implements Runnable {
             .addSubcommand(
                 new CommandLine(new DataCommand())
                     .addSubcommand(new EmojiCommand(shell))
+                    .addSubcommand(new ScenesCommand(shell))
                     .addSubcommand(new CheckCommand(shell))
                     .addSubcommand(new ShardCommand(shell)))
             .addSubcommand(new ExportCommand(shell))

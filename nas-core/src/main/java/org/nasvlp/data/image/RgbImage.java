@@ -1,16 +1,11 @@
 package org.nasvlp.data.image;
 
-import java.awt.image.BufferedImage;
-import java.awt.image.DataBufferByte;
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Objects;
-import javax.imageio.ImageIO;
 import org.nasvlp.data.BadSampleException;
 
 /** A decoded picture: 8 bits for each of red, green and blue. Immutable. */
@@ -139,22 +134,7 @@ public final class RgbImage {
 
   /** The image as a PNG file. */
   public byte[] png() {
-    BufferedImage copy = new BufferedImage(width, height, BufferedImage.TYPE_3BYTE_BGR);
-    byte[] bgr = ((DataBufferByte) copy.getRaster().getDataBuffer()).getData();
-    for (int i = 0; i < rgb.length; i += 3) {
-      bgr[i] = rgb[i + 2];
-      bgr[i + 1] = rgb[i + 1];
-      bgr[i + 2] = rgb[i];
-    }
-    ByteArrayOutputStream out = new ByteArrayOutputStream();
-    try {
-      if (!ImageIO.write(copy, "png", out)) {
-        throw new IllegalStateException("this Java has no PNG writer");
-      }
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
-    return out.toByteArray();
+    return PngWriter.write(width, height, rgb);
   }
 
   /** A copy of the pixels: {@code height × width × 3} bytes, row by row, red first. */

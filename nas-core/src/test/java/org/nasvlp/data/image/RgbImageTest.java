@@ -11,13 +11,16 @@ import static org.nasvlp.data.Fixtures.pngOf;
 import java.awt.image.BufferedImage;
 import java.awt.image.DataBufferByte;
 import java.awt.image.IndexColorModel;
+import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Random;
 import java.util.zip.DeflaterOutputStream;
+import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -395,5 +398,30 @@ class RgbImageTest {
     RgbImage image = RgbImage.decode(encode(source, "gif"), "x", 0x00FF00);
     assertThat(pixel(image, 0, 0)).containsExactly(0, 255, 0);
     assertThat(pixel(image, 1, 0)).containsExactly(200, 200, 200);
+  }
+
+  @Test
+  void anotherReaderFindsTheSamePixelsInAPng() throws Exception {
+    Random random = new Random(3);
+    for (int[] size : new int[][] {{1, 1}, {1, 70}, {70, 1}, {3, 5}, {64, 64}, {257, 131}}) {
+      byte[] noise = new byte[size[0] * size[1] * 3];
+      random.nextBytes(noise);
+      byte[] plain = new byte[noise.length];
+      Arrays.fill(plain, (byte) 200);
+      for (byte[] rgb : List.of(noise, plain)) {
+        byte[] png = new RgbImage(size[0], size[1], rgb).png();
+        BufferedImage read = ImageIO.read(new ByteArrayInputStream(png));
+        assertThat(read.getWidth()).isEqualTo(size[0]);
+        assertThat(read.getHeight()).isEqualTo(size[1]);
+        for (int i = 0; i < size[0] * size[1]; i++) {
+          int expected =
+              0xFF << 24
+                  | (rgb[3 * i] & 0xFF) << 16
+                  | (rgb[3 * i + 1] & 0xFF) << 8
+                  | (rgb[3 * i + 2] & 0xFF);
+          assertThat(read.getRGB(i % size[0], i / size[0])).isEqualTo(expected);
+        }
+      }
+    }
   }
 }

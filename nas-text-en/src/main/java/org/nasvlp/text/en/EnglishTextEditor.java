@@ -38,7 +38,7 @@ import org.nasvlp.text.en.Lexicon.Noun;
  * <p>Only the first 64 words of a caption are edited. Thread-safe.
  */
 public final class EnglishTextEditor implements TextEditor {
-  private static final String VERSION = "english-1";
+  private static final String VERSION = "english-2";
   private static final int MAX_WORDS = 64;
   private static final Set<String> CONTENT = Set.of("NOUN", "PROPN", "VERB", "ADJ", "NUM");
   private static final Set<String> GENDERED_PRONOUNS =
@@ -69,11 +69,13 @@ public final class EnglishTextEditor implements TextEditor {
   private static final List<String> CONSONANT_SOUNDS =
       List.of("uni", "use", "usu", "uti", "euro", "eucal", "one", "once", "ukulele", "ewe", "u ");
 
+  private final boolean exactLabels;
   private final AttributeLists lists;
   private final Lexicon lexicon;
   private final PartsOfSpeech tagger;
 
   private EnglishTextEditor(boolean exactLabels, Iterable<String> captions) {
+    this.exactLabels = exactLabels;
     this.lists = new AttributeLists(exactLabels);
     this.tagger = PartsOfSpeech.english();
     this.lexicon = Lexicon.read(captions, this::isSubstitute);
@@ -539,7 +541,8 @@ public final class EnglishTextEditor implements TextEditor {
       Noun second = Objects.requireNonNull(two.noun());
       int phraseStart = phraseStart(one.start());
       int relationEnd = phraseStart(two.start());
-      if (!Lexicon.alike(first, second)
+      // Captions that name all exactly are false of any other arrangement, likely or not.
+      if (!(exactLabels || Lexicon.alike(first, second))
           || lists.isStopWord(first.text())
           || lists.isStopWord(second.text())
           || lexicon.related(first.text(), second.text())

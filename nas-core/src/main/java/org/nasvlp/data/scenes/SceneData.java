@@ -1,0 +1,253 @@
+package org.nasvlp.data.scenes;
+
+import java.io.BufferedOutputStream;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.function.LongConsumer;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import org.apache.commons.compress.archivers.tar.TarArchiveEntry;
+import org.apache.commons.compress.archivers.tar.TarArchiveOutputStream;
+import org.apache.commons.compress.archivers.tar.TarConstants;
+import org.nasvlp.data.scenes.SceneComposer.Described;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * Makes a folder of composed scenes: {@code train.tar} (or {@code train/} with several shards),
+ * {@code test.tar}, {@code pairs.json} and {@code tokenizer.json}.
+ *
+ * <p>A combination of things is either training's or the test's, so that no caption occurs in both.
+ * Each test pair is two scenes that differ in one respect, with captions that differ in it alone;
+ * each caption is true of one and false of the other.
+ */
+public final class SceneData {
+  private static final int CHUNK = 2048;
+  private static final String EMOJI_TOKENIZER = "tokenizer.json";
+
+  private final SceneOptions options;
+  private final SceneComposer composer;
+  private final ScenePainter painter;
+
+  private SceneData(SceneOptions options, Map<String, Sprite> emoji) {
+    this.options = options;
+    this.composer = new SceneComposer(List.copyOf(emoji.keySet()), options.seed());
+    this.painter = new ScenePainter(options.side(), emoji);
+  }
+
+  /**
+   * What was written.
+   *
+   * @param images training pictures
+   * @param captions different captions among them
+   * @param testImages test pictures
+   * @param pairs test pairs by type
+   * @param shards files of training pictures
+   */
+  public record Result(
+      long images, long captions, long testImages, Map<SceneType, Integer> pairs, int shards) {}
+
+  /**
+   * Makes the folder. The same options give the same pictures and captions. It gets its name when
+   * it is whole; after a failure nothing of it stays.
+   *
+   * @param folder to make; must not exist, or be empty
+   * @param progress told how many pictures are done
+   * @throws IOException if the folder is there already, the emoji cannot be read, or the disk is
+   *     full
+   */
+  public static Result write(SceneOptions options, Path folder, LongConsumer progress)
+      throws IOException {
+    Path target = folder.toAbsolutePath();
+    if (Files.exists(target)) {
+      boolean empty = false;
+      if (Files.isDirectory(target)) {
+        try (Stream<Path> children = Files.list(target)) {
+          empty = children.findAny().isEmpty();
+        }
+      }
+      if (!empty) {
+        throw new IOException(folder + ": exists and is not empty; remove it or name another one");
+      }
+    }
+    Map<String, Sprite> emoji =
+        options.emoji() == null ? Map.of() : EmojiSprites.read(options.emoji());
+    Path part = target.resolveSibling("." + target.getFileName() + ".part");
+    delete(part);
+    try {
+      Files.createDirectories(part);
+      Result result = new SceneData(options, emoji).write(part, progress);
+      Files.deleteIfExists(target);
+      Files.move(part, target, StandardCopyOption.ATOMIC_MOVE);
+      return result;
+    } finally {
+      delete(part);
+    }
+  }
+
+  private static void delete(Path folder) throws IOException {
+    if (!Files.exists(folder)) {
+      return;
+    }
+    List<Path> all;
+    try (Stream<Path> walk = Files.walk(folder)) {
+      all = new ArrayList<>(walk.toList());
+    }
+    for (Path path : all.reversed()) {
+      Files.deleteIfExists(path);
+    }
+  }
+
+  private Result write(Path folder, LongConsumer progress) throws IOException {
+    Set<String> captions = new HashSet<>();
+    int shards = writeTraining(folder, captions, progress);
+    Map<SceneType, Integer> pairs = writeTest(folder, captions, progress);
+    long different = captions.size();
+    Path own = options.emoji() == null ? null : options.emoji().resolve(EMOJI_TOKENIZER);
+    Files.writeString(folder.resolve("tokenizer.json"), SceneVocabulary.json(own, words()));
+    return new Result(
+        options.images(),
+        different,
+        2L * options.pairs() * SceneType.values().length,
+        pairs,
+        shards);
+  }
+
+  /** Captions that between them have every word. */
+  private List<String> words() {
+    return composer.everyWord();
+  }
+
+  private record Sample(byte[] png, String caption) {}
+
+  private Sample training(long n) {
+    Described drawn = composer.training(n);
+    List<String> ways = drawn.statement().rewordings();
+    return new Sample(
+        painter.paint(drawn.scene()).png(), new Dice(~options.seed(), -1 - n).of(ways));
+  }
+
+  private int writeTraining(Path folder, Set<String> captions, LongConsumer progress)
+      throws IOException {
+    List<Path> shards = new ArrayList<>();
+    long n = 0;
+    while (n < options.images()) {
+      Path shard = folder.resolve("train-%06d.tar".formatted(shards.size()));
+      shards.add(shard);
+      try (Shard out = new Shard(shard)) {
+        while (n < options.images() && out.bytes() < options.shardBytes()) {
+          long from = n;
+          int count = (int) Math.min(CHUNK, options.images() - n);
+          List<Sample> samples =
+              IntStream.range(0, count).parallel().mapToObj(i -> training(from + i)).toList();
+          for (int i = 0; i < count; i++) {
+            out.add("%09d".formatted(from + i), samples.get(i));
+            if (captions.size() < 1 << 20) {
+              captions.add(samples.get(i).caption());
+            }
+          }
+          n += count;
+          progress.accept(n);
+        }
+      }
+    }
+    if (shards.size() == 1) {
+      Files.move(shards.getFirst(), folder.resolve("train.tar"));
+    } else {
+      Path train = Files.createDirectory(folder.resolve("train"));
+      for (Path shard : shards) {
+        Files.move(shard, train.resolve(shard.getFileName()));
+      }
+    }
+    return shards.size();
+  }
+
+  private Map<SceneType, Integer> writeTest(Path folder, Set<String> trained, LongConsumer progress)
+      throws IOException {
+    Map<SceneType, Integer> counts = new EnumMap<>(SceneType.class);
+    ArrayNode list = JsonMapper.shared().createArrayNode();
+    long done = options.images();
+    try (Shard out = new Shard(folder.resolve("test.tar"))) {
+      for (SceneType type : SceneType.values()) {
+        for (int i = 0; i < options.pairs(); i++) {
+          SceneComposer.Pair pair = composer.test(type, i);
+          ObjectNode entry = list.addObject();
+          entry.put("attribute", type.label());
+          String key = "%s-%06d".formatted(type.label(), i);
+          entry.set("a", item(out, key + "-a", pair.a(), pair.form(), trained));
+          entry.set("b", item(out, key + "-b", pair.b(), pair.form(), trained));
+          counts.merge(type, 1, Integer::sum);
+          done += 2;
+        }
+        progress.accept(done);
+      }
+    }
+    Files.writeString(
+        folder.resolve("pairs.json"),
+        JsonMapper.shared().writerWithDefaultPrettyPrinter().writeValueAsString(list) + "\n");
+    return counts;
+  }
+
+  private ObjectNode item(Shard out, String key, Described of, int form, Set<String> trained)
+      throws IOException {
+    String caption = of.statement().forms().get(form);
+    if (trained.contains(caption)) {
+      throw new IllegalStateException("a caption of training and of the test: " + caption);
+    }
+    out.add(key, new Sample(painter.paint(of.scene()).png(), caption));
+    List<String> others = new ArrayList<>(of.statement().rewordings());
+    others.remove(caption);
+    return JsonMapper.shared()
+        .createObjectNode()
+        .put("key", key)
+        .put("caption", caption)
+        .put(
+            "reworded", others.get((int) (Integer.toUnsignedLong(key.hashCode()) % others.size())));
+  }
+
+  /** A WebDataset shard being written. */
+  private static final class Shard implements AutoCloseable {
+    private final TarArchiveOutputStream tar;
+
+    Shard(Path file) throws IOException {
+      OutputStream out = new BufferedOutputStream(Files.newOutputStream(file), 1 << 18);
+      this.tar = new TarArchiveOutputStream(out, StandardCharsets.UTF_8.name());
+    }
+
+    long bytes() {
+      return tar.getBytesWritten();
+    }
+
+    void add(String key, Sample sample) throws IOException {
+      add(key + ".png", sample.png());
+      add(key + ".txt", sample.caption().getBytes(StandardCharsets.UTF_8));
+    }
+
+    private void add(String name, byte[] bytes) throws IOException {
+      TarArchiveEntry entry = new TarArchiveEntry(name, TarConstants.LF_NORMAL);
+      entry.setSize(bytes.length);
+      entry.setModTime(0L);
+      entry.setMode(TarArchiveEntry.DEFAULT_FILE_MODE);
+      entry.setIds(0, 0);
+      tar.putArchiveEntry(entry);
+      tar.write(bytes);
+      tar.closeArchiveEntry();
+    }
+
+    @Override
+    public void close() throws IOException {
+      tar.close();
+    }
+  }
+}
