@@ -18,6 +18,8 @@ import java.util.Map;
  *     loss, each in its own image's row only
  * @param wordShare share of the captions whose edit is a word that the masked-language head
  *     proposes
+ * @param maskShare share of the captions that have a hard negative of which masked language
+ *     modelling masks the words that the negative changes, in place of a random draw
  * @param exactLabels whether captions are labels that name every person and colour exactly, as
  *     those of pictograms do, so that "person" is false of a man and "blue" of a light blue thing;
  *     in free captions they are not, and such edits are not made
@@ -34,6 +36,7 @@ public record NtaConfig(
     HardNegativeLoss loss,
     boolean inContrast,
     double wordShare,
+    double maskShare,
     boolean exactLabels,
     Map<EditType, Double> typeWeights) {
 
@@ -44,6 +47,7 @@ public record NtaConfig(
     ConfigCheck.range("nta.rampShare", rampShare, 0, 1);
     ConfigCheck.present("nta.loss", loss);
     ConfigCheck.range("nta.wordShare", wordShare, 0, 1);
+    ConfigCheck.range("nta.maskShare", maskShare, 0, 1);
     ConfigCheck.present("nta.typeWeights", typeWeights);
     EnumMap<EditType, Double> weights = new EnumMap<>(EditType.class);
     for (EditType type : EditType.values()) {
@@ -79,6 +83,7 @@ public record NtaConfig(
         .loss(HardNegativeLoss.BALANCED)
         .inContrast(false)
         .wordShare(0)
+        .maskShare(0)
         .exactLabels(false)
         .typeWeights(Map.of())
         .build();

@@ -2,6 +2,7 @@ package org.nasvlp.objective;
 
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.data.Batch;
+import org.nasvlp.negatives.NegativeTextAugmentation.HardNegativeCaptions;
 
 /** The captions that objectives want encoded besides a batch's own. Belongs to one thread. */
 public final class CaptionPlan {
@@ -9,7 +10,7 @@ public final class CaptionPlan {
   private final long step;
   private final long steps;
   private final int draw;
-  private @Nullable MaskedCaptions masked;
+  private @Nullable Masking masking;
   private boolean hardNegatives;
 
   /**
@@ -46,24 +47,27 @@ public final class CaptionPlan {
     return draw;
   }
 
+  /** Chooses what is masked, once the hard negative captions are drawn. */
+  @FunctionalInterface
+  public interface Masking {
+    /**
+     * The batch's captions in masked form; those without a position count as none.
+     *
+     * @param negatives the hard negative captions; null if no objective asked for any
+     */
+    MaskedCaptions mask(@Nullable HardNegativeCaptions negatives);
+  }
+
   /**
    * Asks for the batch's captions in masked form; see {@link EncodedCaptions#masked}.
    *
-   * @param captions made of {@code batch().tokens()}
    * @throws IllegalStateException if masked captions were asked for before
-   * @throws IllegalArgumentException if they are not as many tokens as the batch's captions
    */
-  public void mask(MaskedCaptions captions) {
-    int tokens = batch.tokens().ids().length;
-    if (captions.ids().length != tokens) {
-      throw new IllegalArgumentException(
-          "masked captions of %d tokens for a batch whose captions have %d: mask batch().tokens()"
-              .formatted(captions.ids().length, tokens));
-    }
-    if (masked != null) {
+  public void mask(Masking how) {
+    if (masking != null) {
       throw new IllegalStateException("two objectives mask the captions: one of them can");
     }
-    masked = captions;
+    masking = how;
   }
 
   /**
@@ -74,9 +78,24 @@ public final class CaptionPlan {
     hardNegatives = true;
   }
 
-  /** The masked captions asked for. */
-  public @Nullable MaskedCaptions masked() {
-    return masked;
+  /**
+   * The masked captions asked for; null if none were, or no token is masked.
+   *
+   * @param negatives the hard negative captions that were drawn; null for none
+   * @throws IllegalArgumentException if they are not as many tokens as the batch's captions
+   */
+  public @Nullable MaskedCaptions masked(@Nullable HardNegativeCaptions negatives) {
+    if (masking == null) {
+      return null;
+    }
+    MaskedCaptions captions = masking.mask(negatives);
+    int tokens = batch.tokens().ids().length;
+    if (captions.ids().length != tokens) {
+      throw new IllegalArgumentException(
+          "masked captions of %d tokens for a batch whose captions have %d: mask batch().tokens()"
+              .formatted(captions.ids().length, tokens));
+    }
+    return captions.positions().length == 0 ? null : captions;
   }
 
   /** Whether hard negative captions were asked for. */

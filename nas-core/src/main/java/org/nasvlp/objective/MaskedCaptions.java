@@ -1,8 +1,11 @@
 package org.nasvlp.objective;
 
 import java.util.Arrays;
+import java.util.BitSet;
+import org.jspecify.annotations.Nullable;
 import org.nasvlp.data.text.CaptionTokenizer;
 import org.nasvlp.data.text.TokenizedCaptions;
+import org.nasvlp.negatives.NegativeTextAugmentation.HardNegativeCaptions;
 import org.nasvlp.random.Draws;
 
 /**
@@ -15,41 +18,87 @@ import org.nasvlp.random.Draws;
  */
 public record MaskedCaptions(long[] ids, int[] positions, long[] targets) {
 
-  /** Masks captions; the result depends on the ids, the seed, the step and the sample ids alone. */
+  /**
+   * Masks captions: of some that have a hard negative the tokens that it changes, of the others a
+   * share of all. The result depends on the ids, the seed, the step and the sample ids alone.
+   *
+   * @param ratio share of the tokens that are chosen
+   * @param editShare share of the captions with a hard negative whose changed tokens become [MASK]
+   * @param negatives B rows; null for none
+   */
   public static MaskedCaptions mask(
       TokenizedCaptions captions,
       CaptionTokenizer tokenizer,
       double ratio,
+      double editShare,
+      @Nullable HardNegativeCaptions negatives,
       long seed,
       int step,
       long[] sampleIds) {
     long[] ids = captions.ids().clone();
+    int length = captions.length();
     int[] positions = new int[ids.length];
     long[] targets = new long[ids.length];
     int count = 0;
-    for (int i = 0; i < ids.length; i++) {
-      if (captions.mask()[i] == 0 || tokenizer.isSpecial(ids[i])) {
-        continue;
-      }
-      int row = i / captions.length();
-      int column = i % captions.length();
+    for (int row = 0; row < captions.rows(); row++) {
       long sample = sampleIds[row];
-      if (Draws.unit(Draws.draw(seed, step, sample, 3 * column)) >= ratio) {
-        continue;
-      }
-      positions[count] = i;
-      targets[count] = ids[i];
-      count++;
-      double kind = Draws.unit(Draws.draw(seed, step, sample, 3 * column + 1));
-      if (kind < 0.8) {
-        ids[i] = tokenizer.maskId();
-      } else if (kind < 0.9) {
-        ids[i] =
-            Draws.uniform(
-                Draws.draw(seed, step, sample, 3 * column + 2), tokenizer.vocabularySize());
+      BitSet changed =
+          negatives != null
+                  && negatives.isValid(row)
+                  && Draws.unit(Draws.draw(seed, step, sample, -1)) < editShare
+              ? changed(captions, negatives.tokens(), row)
+              : null;
+      for (int column = 0; column < length; column++) {
+        int at = row * length + column;
+        if (captions.mask()[at] == 0 || tokenizer.isSpecial(ids[at])) {
+          continue;
+        }
+        if (changed == null
+            ? Draws.unit(Draws.draw(seed, step, sample, 3 * column)) >= ratio
+            : !changed.get(column)) {
+          continue;
+        }
+        positions[count] = at;
+        targets[count] = ids[at];
+        count++;
+        double kind =
+            changed != null ? 0 : Draws.unit(Draws.draw(seed, step, sample, 3 * column + 1));
+        if (kind < 0.8) {
+          ids[at] = tokenizer.maskId();
+        } else if (kind < 0.9) {
+          ids[at] =
+              Draws.uniform(
+                  Draws.draw(seed, step, sample, 3 * column + 2), tokenizer.vocabularySize());
+        }
       }
     }
     return new MaskedCaptions(ids, Arrays.copyOf(positions, count), Arrays.copyOf(targets, count));
+  }
+
+  /** The columns of a caption between what it has in common with another at both ends. */
+  private static BitSet changed(TokenizedCaptions captions, TokenizedCaptions others, int row) {
+    long[] one = tokens(captions, row);
+    long[] two = tokens(others, row);
+    int front = Math.max(0, Arrays.mismatch(one, two));
+    int back = 0;
+    while (back < Math.min(one.length, two.length) - front
+        && one[one.length - 1 - back] == two[two.length - 1 - back]) {
+      back++;
+    }
+    BitSet changed = new BitSet(one.length);
+    for (int i = front; i < one.length - back; i++) {
+      changed.set(i, one.length != two.length || one[i] != two[i]);
+    }
+    return changed;
+  }
+
+  private static long[] tokens(TokenizedCaptions captions, int row) {
+    int from = row * captions.length();
+    int count = 0;
+    while (count < captions.length() && captions.mask()[from + count] != 0) {
+      count++;
+    }
+    return Arrays.copyOfRange(captions.ids(), from, from + count);
   }
 
   /**

@@ -17,6 +17,9 @@ import org.nasvlp.random.Draws;
  * positions, with p what the head says, t the true tokens and q what the momentum encoders say,
  *
  * <p>L = (1 - alpha) · H(t, p) + alpha · H(q, p).
+ *
+ * <p>Of a share {@code nta.maskShare} of the captions that have a hard negative the words that it
+ * changes are masked: which of two things is on the left, what color it has, how many there are.
  */
 public final class MaskedLanguageLoss implements Objective {
   private final NasConfig config;
@@ -45,17 +48,21 @@ public final class MaskedLanguageLoss implements Objective {
 
   @Override
   public void captions(CaptionPlan plan) {
-    MaskedCaptions masked =
-        MaskedCaptions.mask(
-            plan.batch().tokens(),
-            tokenizer,
-            config.objective().maskRatio(),
-            seed,
-            plan.draw(),
-            plan.batch().sampleIds());
-    if (masked.positions().length > 0) {
-      plan.mask(masked);
+    double editShare = config.nta().enabled() ? config.nta().maskShare() : 0;
+    if (editShare > 0) {
+      plan.requestHardNegatives();
     }
+    plan.mask(
+        negatives ->
+            MaskedCaptions.mask(
+                plan.batch().tokens(),
+                tokenizer,
+                config.objective().maskRatio(),
+                editShare,
+                negatives,
+                seed,
+                plan.draw(),
+                plan.batch().sampleIds()));
   }
 
   @Override

@@ -85,7 +85,7 @@ final class CaptionEncoder {
         negatives == null
             ? new int[0]
             : IntStream.range(0, size).filter(negatives::isValid).toArray();
-    MaskedCaptions masked = plan.masked();
+    MaskedCaptions masked = plan.masked(negatives);
     TokenizedCaptions further = null;
     if (negatives != null && negativeRows.length > 0) {
       further = negatives.tokens().rows(negativeRows);

@@ -175,7 +175,7 @@ final class EncodedBatch implements AutoCloseable {
             ? new int[0]
             : IntStream.range(0, SIZE).filter(negatives::isValid).toArray();
     TokenizedCaptions all = batch.tokens();
-    MaskedCaptions masked = plan.masked();
+    MaskedCaptions masked = plan.masked(negatives);
     int length = all.length();
     if (masked != null) {
       all =

@@ -3,13 +3,17 @@ package org.nasvlp.objective;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.util.Arrays;
+import java.util.List;
 import org.assertj.core.data.Offset;
 import org.bytedeco.javacpp.PointerScope;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.nasvlp.config.EditType;
 import org.nasvlp.data.text.CaptionTokenizer;
 import org.nasvlp.data.text.TokenizedCaptions;
 import org.nasvlp.internal.Torch;
+import org.nasvlp.negatives.CaptionEdit;
+import org.nasvlp.negatives.NegativeTextAugmentation.HardNegativeCaptions;
 import org.nasvlp.train.Shapes;
 
 class ObjectivesTest {
@@ -104,6 +108,40 @@ class ObjectivesTest {
   }
 
   @Test
+  void theWordsThatAHardNegativeChangesAreMasked() {
+    try (CaptionTokenizer tokenizer = Shapes.tokenizer(folder, 8)) {
+      TokenizedCaptions captions =
+          tokenizer.encode(
+              List.of("red square left", "blue bar", "red square left", "blue bar", "red bar"));
+      // One word; none; two exchanged; one more at the end; a shorter one.
+      TokenizedCaptions negatives =
+          tokenizer.encode(
+              List.of("red square right", "blue bar", "left square red", "blue bar left", "bar"));
+      CaptionEdit edit = new CaptionEdit("", EditType.NOUN, "", "");
+      HardNegativeCaptions drawn =
+          new HardNegativeCaptions(new CaptionEdit[] {edit, null, edit, edit, edit}, negatives, 4);
+      long[] samples = {1, 2, 3, 4, 5};
+      MaskedCaptions masked = MaskedCaptions.mask(captions, tokenizer, 0, 1, drawn, 3, 0, samples);
+      int length = captions.length();
+      // [CLS] stands first; "blue bar" itself has no word that the longer caption changes.
+      int[] expected = {3, 2 * length + 1, 2 * length + 3, 4 * length + 1};
+      assertThat(masked.positions()).isEqualTo(expected);
+      for (int i = 0; i < expected.length; i++) {
+        assertThat(masked.ids()[expected[i]]).isEqualTo(tokenizer.maskId());
+        assertThat(masked.targets()[i]).isEqualTo(captions.ids()[expected[i]]);
+      }
+      int focused = 0;
+      for (int step = 0; step < 4000; step++) {
+        focused +=
+            MaskedCaptions.mask(captions, tokenizer, 0, 0.25, drawn, 3, step, samples)
+                .positions()
+                .length;
+      }
+      assertThat(focused / 4000.0).isBetween(0.9, 1.1);
+    }
+  }
+
+  @Test
   void maskingFollowsItsRates() {
     try (CaptionTokenizer tokenizer = Shapes.tokenizer(folder, 8)) {
       TokenizedCaptions captions = tokenizer.encode(Arrays.asList("red square left", "blue bar"));
@@ -113,7 +151,7 @@ class ObjectivesTest {
       int steps = 20_000;
       for (int step = 0; step < steps; step++) {
         MaskedCaptions result =
-            MaskedCaptions.mask(captions, tokenizer, 0.15, 3, step, new long[] {10, 20});
+            MaskedCaptions.mask(captions, tokenizer, 0.15, 0, null, 3, step, new long[] {10, 20});
         for (int i = 0; i < result.positions().length; i++) {
           int at = result.positions()[i];
           assertThat(tokenizer.isSpecial(captions.ids()[at])).isFalse();
