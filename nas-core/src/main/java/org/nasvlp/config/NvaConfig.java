@@ -6,6 +6,9 @@ package org.nasvlp.config;
  * paper does not publish its own.
  *
  * @param enabled whether hard negative images are made at all
+ * @param imageShare share of the images that can have a hard negative whose hard negative is
+ *     compared: those whose caption contrast is least sure of, against the hard negative caption
+ *     where there is one
  * @param ratio share rho of an image's tokens that are chosen
  * @param neighbours R: substitutes are taken among the R live codes nearest to the one replaced
  * @param textWeight lambda: weight of the similarity to the caption's class token against that to
@@ -23,6 +26,7 @@ package org.nasvlp.config;
 @ConfigSection
 public record NvaConfig(
     boolean enabled,
+    double imageShare,
     double ratio,
     int neighbours,
     double textWeight,
@@ -98,6 +102,8 @@ public record NvaConfig(
 
   /** Checks ranges. */
   public NvaConfig {
+    ConfigCheck.that(
+        imageShare > 0 && imageShare <= 1, "nva.imageShare", imageShare, "must lie in (0, 1]");
     ConfigCheck.that(ratio > 0 && ratio <= 1, "nva.ratio", ratio, "must lie in (0, 1]");
     ConfigCheck.range("nva.neighbours", neighbours, 1, 1024);
     ConfigCheck.range("nva.textWeight", textWeight, 0, 1);
@@ -125,6 +131,7 @@ public record NvaConfig(
   public static NvaConfig defaults() {
     return NvaConfigBuilder.builder()
         .enabled(true)
+        .imageShare(1)
         .ratio(0.5)
         .neighbours(32)
         .textWeight(0.5)

@@ -7,6 +7,8 @@ package org.nasvlp.config;
  *
  * @param itcWeight weight of ITC (ALBEF: 1)
  * @param itmWeight weight of ITM (ALBEF: 1)
+ * @param itmShare share of a batch's images, and of its captions, that are also matched with a hard
+ *     negative of the batch: those that contrast is least sure of (ALBEF: 1)
  * @param mlmWeight weight of MLM; 0 leaves its forward pass out (ALBEF: 1)
  * @param mvmWeight weight of MVM: in each image all positions of one of its codes are masked, and
  *     the fusion class token of the caption and the rest tells which; 0 leaves its head, its mask
@@ -26,6 +28,7 @@ package org.nasvlp.config;
 public record ObjectiveConfig(
     double itcWeight,
     double itmWeight,
+    double itmShare,
     double mlmWeight,
     double mvmWeight,
     double temperature,
@@ -41,6 +44,7 @@ public record ObjectiveConfig(
   public ObjectiveConfig {
     ConfigCheck.range("objective.itcWeight", itcWeight, 0, 100);
     ConfigCheck.range("objective.itmWeight", itmWeight, 0, 100);
+    ConfigCheck.range("objective.itmShare", itmShare, 0, 1);
     ConfigCheck.range("objective.mlmWeight", mlmWeight, 0, 100);
     ConfigCheck.range("objective.mvmWeight", mvmWeight, 0, 100);
     ConfigCheck.range("objective.minTemperature", minTemperature, 1e-4, 1);
@@ -58,6 +62,7 @@ public record ObjectiveConfig(
     return ObjectiveConfigBuilder.builder()
         .itcWeight(1)
         .itmWeight(1)
+        .itmShare(1)
         .mlmWeight(1)
         .mvmWeight(0)
         .temperature(0.07)

@@ -9,6 +9,7 @@ import org.nasvlp.config.NvaConfig;
 import org.nasvlp.dictionary.VisualDictionary;
 import org.nasvlp.dictionary.WordCodes;
 import org.nasvlp.internal.Torch;
+import org.nasvlp.internal.TorchDevice;
 import org.nasvlp.model.Network;
 import org.nasvlp.negatives.CaptionEdit;
 import org.nasvlp.negatives.NegativeTextAugmentation.HardNegativeCaptions;
@@ -49,12 +50,42 @@ final class ImageSwapper {
     try (AutoGradMode off = new AutoGradMode(false)) {
       Images images = images(features);
       HardNegativeImages negatives = augmentation.negatives(features.dictionary(), images);
-      int[] rows = negatives.rows();
+      int[] rows = chosen(negatives.rows(), features);
       return rows.length == 0
           ? null
           : new SwappedImages(
               rows, negatives, augmentation.controls(features.dictionary(), images));
     }
+  }
+
+  /** Of the images with a hard negative those that are compared. */
+  private int[] chosen(int[] rows, Features features) {
+    if (config.nva().imageShare() == 1 || rows.length == 0) {
+      return rows;
+    }
+    EncodedCaptions captions = features.captions();
+    Tensor images = features.imageEmbeddings().detach();
+    float[] right = cosines(images, features.textEmbeddings().detach());
+    double[] lead = new double[captions.size()];
+    for (int row = 0; row < lead.length; row++) {
+      lead[row] = right[row];
+    }
+    int[] with = captions.negativeRows();
+    if (with.length > 0) {
+      Tensor negatives =
+          network.projectText(
+              captions.features().narrow(0, captions.negativeFrom(), with.length).select(1, 0));
+      Tensor own = images.index_select(0, TorchDevice.of(images).index(with));
+      float[] wrong = cosines(own, negatives);
+      for (int i = 0; i < with.length; i++) {
+        lead[with[i]] -= wrong[i];
+      }
+    }
+    return LeastSure.of(rows, lead, config.nva().imageShare());
+  }
+
+  private static float[] cosines(Tensor one, Tensor two) {
+    return Torch.toFloats(one.mul(two).sum(1));
   }
 
   private void refreshNeighbours(Features features) {

@@ -14,7 +14,8 @@ import org.nasvlp.random.Draws;
  * Image-text matching (ITM; ALBEF, arXiv 2107.07651, section 3.2): the cross-entropy of the match
  * head over the batch's pairs, which match, and over pairs that do not: each caption with a hard
  * image of the batch, and each image with a hard caption, drawn by contrastive similarity ({@link
- * HardNegatives}). Rows without a candidate are left out.
+ * HardNegatives}). Rows without a candidate are left out; so are, with {@code objective.itmShare}
+ * below 1, those that contrast tells most surely from all of another image.
  */
 public final class MatchingLoss implements Objective {
   private final NasConfig config;
@@ -52,12 +53,29 @@ public final class MatchingLoss implements Objective {
                 .div(features.temperature().detach()));
     int[] images = draw(features, transpose(similarity, size), 1);
     int[] captions = draw(features, similarity, 0);
-    int[] withImage = IntStream.range(0, size).filter(b -> images[b] >= 0).toArray();
-    int[] withCaption = IntStream.range(0, size).filter(b -> captions[b] >= 0).toArray();
+    int[] withImage = leastSure(images, transpose(similarity, size), features.batch().imageIds());
+    int[] withCaption = leastSure(captions, similarity, features.batch().imageIds());
     mismatches =
         plan.match(
             concat(IntStream.of(withImage).map(b -> images[b]), IntStream.of(withCaption)),
             concat(IntStream.of(withImage), IntStream.of(withCaption).map(b -> captions[b])));
+  }
+
+  /** The rows with a hard negative, or the share of them that are least ahead of all others. */
+  private int[] leastSure(int[] negatives, float[] similarity, long[] imageIds) {
+    int size = negatives.length;
+    double[] lead = new double[size];
+    for (int i = 0; i < size; i++) {
+      double nearest = Double.NEGATIVE_INFINITY;
+      for (int j = 0; j < size; j++) {
+        if (imageIds[j] != imageIds[i]) {
+          nearest = Math.max(nearest, similarity[i * size + j]);
+        }
+      }
+      lead[i] = similarity[i * size + i] - nearest;
+    }
+    int[] rows = IntStream.range(0, size).filter(row -> negatives[row] >= 0).toArray();
+    return LeastSure.of(rows, lead, config.objective().itmShare());
   }
 
   private int[] draw(Features features, float[] similarity, int direction) {

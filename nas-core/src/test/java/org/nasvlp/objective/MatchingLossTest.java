@@ -3,12 +3,16 @@ package org.nasvlp.objective;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
+import java.util.List;
 import org.assertj.core.data.Offset;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.nasvlp.config.NasConfig;
 import org.nasvlp.internal.Torch;
 import org.nasvlp.train.Shapes;
 
@@ -84,5 +88,64 @@ class MatchingLossTest {
       }
       assertThat(loss.item_double()).isCloseTo(sum / SIZE, Offset.offset(5e-5));
     }
+  }
+
+  @Test
+  void withAShareOnlyRowsThatContrastIsLeastSureOfMeetAnother() {
+    NasConfig config = Shapes.config(10).withObjective(loss -> loss.itmShare(0.3));
+    try (EncodedBatch batch = new EncodedBatch(folder, config);
+        PointerScope scope = new PointerScope()) {
+      Features features = similar(batch.features(batch.captionPlan()));
+      MatchingLoss objective = new MatchingLoss(config);
+      FusionPlan plan = new FusionPlan(features, batch.network);
+      objective.plan(plan);
+      Tensor loss = objective.loss(plan.run());
+      double sum = 0;
+      for (int i = 0; i < SIZE; i++) {
+        sum -= Truth.logSoftmax(batch.matchAlone(features, i, i), 1);
+      }
+      // Two of six each way, the ceiling of 1.8.
+      List<int[]> images = new ArrayList<>();
+      List<int[]> captions = new ArrayList<>();
+      for (int i = 0; i < SIZE; i++) {
+        int image = -1;
+        int caption = -1;
+        for (int j = 0; j < SIZE; j++) {
+          if (EncodedBatch.IMAGE_IDS[j] != EncodedBatch.IMAGE_IDS[i]) {
+            image = image < 0 || SIMILARITY[j][i] > SIMILARITY[image][i] ? j : image;
+            caption = caption < 0 || SIMILARITY[i][j] > SIMILARITY[i][caption] ? j : caption;
+          }
+        }
+        images.add(new int[] {image, i});
+        captions.add(new int[] {i, caption});
+      }
+      images.sort(
+          Comparator.comparingDouble(
+              pair -> SIMILARITY[pair[1]][pair[1]] - SIMILARITY[pair[0]][pair[1]]));
+      captions.sort(
+          Comparator.comparingDouble(
+              pair -> SIMILARITY[pair[0]][pair[0]] - SIMILARITY[pair[0]][pair[1]]));
+      for (int[] pair : concat(images.subList(0, 2), captions.subList(0, 2))) {
+        sum -= Truth.logSoftmax(batch.matchAlone(features, pair[0], pair[1]), 0);
+      }
+      assertThat(loss.item_double()).isCloseTo(sum / (SIZE + 4), Offset.offset(5e-5));
+    }
+  }
+
+  private static List<int[]> concat(List<int[]> one, List<int[]> two) {
+    List<int[]> all = new ArrayList<>(one);
+    all.addAll(two);
+    return all;
+  }
+
+  @Test
+  void ofEquallySureRowsTheFirstAreTaken() {
+    double[] lead = {1, 0, 0, -1, 0};
+    int[] rows = {0, 1, 2, 4};
+    assertThat(LeastSure.of(rows, lead, 0.5)).containsExactly(1, 2);
+    assertThat(LeastSure.of(rows, lead, 0.51)).containsExactly(1, 2, 4);
+    assertThat(LeastSure.of(rows, lead, 1)).isSameAs(rows);
+    assertThat(LeastSure.of(rows, lead, 0)).isEmpty();
+    assertThat(LeastSure.of(new int[0], lead, 0.5)).isEmpty();
   }
 }

@@ -168,6 +168,61 @@ class NegativeLossesTest {
     }
   }
 
+  @Test
+  void withAShareTheImagesAreComparedThatContrastIsLeastSureOf() {
+    NasConfig all = config(HardNegativeLoss.PAIRWISE, NvaConfig.Control.MATCHED, 0);
+    NasConfig some = all.withNva(nva -> nva.imageShare(0.5));
+    List<int[]> rows = new ArrayList<>();
+    double[] lead = new double[EncodedBatch.SIZE];
+    for (NasConfig config : List.of(all, some)) {
+      try (EncodedBatch batch = new EncodedBatch(folder, config);
+          PointerScope scope = new PointerScope()) {
+        WordCodes words =
+            new WordCodes(
+                List.of("red", "blue", "green", "square", "bar", "yellow", "cross"),
+                config.dictionary().codewords());
+        NegativeImageLoss objective = new NegativeImageLoss(config, batch.network, words);
+        CaptionPlan captions = batch.captionPlan();
+        objective.captions(captions);
+        Features features = batch.features(captions);
+        objective.update(features);
+        objective.observer(told -> rows.add(told.images().rows()));
+        FusionPlan plan = new FusionPlan(features, batch.network);
+        objective.plan(plan);
+        assertThat(objective.loss(plan.run())).isNotNull();
+        EncodedCaptions encoded = features.captions();
+        float[] projected =
+            Torch.toFloats(batch.network.projectText(encoded.features().select(1, 0)));
+        float[] images = Torch.toFloats(features.imageEmbeddings());
+        int width = images.length / lead.length;
+        for (int b = 0; b < lead.length; b++) {
+          lead[b] = dot(images, b, projected, b, width);
+          if (encoded.negativeRow(b) >= 0) {
+            lead[b] -= dot(images, b, projected, encoded.negativeRow(b), width);
+          }
+        }
+      }
+    }
+    int[] expected =
+        IntStream.of(rows.getFirst())
+            .boxed()
+            .sorted(java.util.Comparator.comparingDouble(row -> lead[row]))
+            .limit((rows.getFirst().length + 1) / 2)
+            .mapToInt(Integer::intValue)
+            .sorted()
+            .toArray();
+    assertThat(rows.getFirst().length).isGreaterThan(1);
+    assertThat(rows.getLast()).isEqualTo(expected);
+  }
+
+  private static double dot(float[] one, int row, float[] two, int other, int width) {
+    double sum = 0;
+    for (int i = 0; i < width; i++) {
+      sum += (double) one[row * width + i] * two[other * width + i];
+    }
+    return sum;
+  }
+
   private static double expected(
       EncodedBatch batch,
       Features features,
