@@ -22,9 +22,10 @@ import picocli.CommandLine.Option;
       "Makes pictures of emoji with their names: train.tar, test.tar, pairs.json and"
           + " tokenizer.json, with the licences' notices beside them, for --data of demo, train and"
           + " ablate.",
-      "Downloads the npm package emoji-datasource-google or emoji-datasource-twitter 16.0.0 (60 to"
-          + " 75 MB) through npm and the names, net.fellbaum:jemoji 2.0.0 (1 MB), through Maven,"
-          + " unless both are given. Needs Python 3.9 or later. Takes a minute or two."
+      "Downloads the npm package emoji-datasource-google, emoji-datasource-twitter 16.0.0 (60 to"
+          + " 75 MB) or @lobehub/fluent-emoji-3d 1.1.0 (16 MB) through npm and the names,"
+          + " net.fellbaum:jemoji 2.0.0 (1 MB), through Maven, unless both are given. Needs Python"
+          + " 3.9 or later and, for fluent, dwebp (apt install webp). Takes a few minutes."
     })
 final class EmojiCommand implements Callable<Integer> {
   /** Whose pictures. */
@@ -32,7 +33,9 @@ final class EmojiCommand implements Callable<Integer> {
     /** Noto emoji, Apache License 2.0. */
     GOOGLE("noto-emoji"),
     /** Twemoji, CC-BY 4.0. */
-    TWITTER("twemoji");
+    TWITTER("twemoji"),
+    /** Microsoft's Fluent 3D emoji, MIT License. */
+    FLUENT("fluent-emoji");
 
     private final String folder;
 
@@ -53,16 +56,17 @@ final class EmojiCommand implements Callable<Integer> {
       required = true,
       paramLabel = "STYLE",
       description =
-          "Whose pictures: google (Noto emoji, Apache License 2.0; the program comes with them) or"
-              + " twitter (Twemoji, CC-BY 4.0).")
+          "Whose pictures: google (Noto emoji, Apache License 2.0; the program comes with them),"
+              + " twitter (Twemoji, CC-BY 4.0) or fluent (Microsoft's Fluent 3D emoji, MIT"
+              + " License).")
   private Style style;
 
   @Option(
       names = "--out",
       paramLabel = "DIR",
       description =
-          "Folder to make; it must not exist or be empty (default: runs/data/noto-emoji or"
-              + " runs/data/twemoji).")
+          "Folder to make; it must not exist or be empty (default: runs/data/noto-emoji,"
+              + " runs/data/twemoji or runs/data/fluent-emoji).")
   private @Nullable Path out;
 
   @Option(
@@ -95,6 +99,9 @@ final class EmojiCommand implements Callable<Integer> {
     command.add(program("python3", "Python 3.9 or later (for example: apt install python3)"));
     command.addAll(List.of(script.toString(), "--style", style.toString()));
     command.addAll(List.of("--out", folder.toAbsolutePath().toString()));
+    if (style == Style.FLUENT) {
+      program("dwebp", "libwebp's programs (for example: apt install webp)");
+    }
     if (images == null) {
       program("npm", "npm (for example: apt install npm), or give the package with --images TGZ");
     } else {

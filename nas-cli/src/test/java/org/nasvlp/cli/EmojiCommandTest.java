@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.DisabledOnOs;
 import org.junit.jupiter.api.condition.OS;
@@ -54,6 +55,42 @@ class EmojiCommandTest {
   }
 
   @Test
+  void fluentPicturesNeedADecoderOfWebp() throws IOException {
+    program("python3", "echo \"$@\"");
+    TestShell shell = shell();
+    String[] line = {
+      "data",
+      "emoji",
+      "--style",
+      "fluent",
+      "--images",
+      "/a.tgz",
+      "--names",
+      "/b.jar",
+      "--out",
+      folder.resolve("made").toString()
+    };
+    assertThat(shell.run(line)).isEqualTo(1);
+    assertThat(shell.err()).contains("dwebp is needed", "apt install webp").hasLineCount(1);
+    assertThat(shell.out()).isEmpty();
+    program("dwebp", "");
+    assertThat(shell.run(line)).isZero();
+    assertThat(shell.out()).contains("--style fluent --out " + folder.resolve("made"));
+  }
+
+  @Test
+  void eachStyleHasItsFolder() throws IOException {
+    for (String name : List.of("python3", "npm", "mvn", "dwebp")) {
+      program(name, "echo \"$@\"; exit 3");
+    }
+    TestShell shell = shell();
+    assertThat(shell.run("data", "emoji", "--style", "twitter")).isEqualTo(1);
+    assertThat(shell.out()).contains("--style twitter", "runs/data/twemoji");
+    assertThat(shell.run("data", "emoji", "--style", "fluent")).isEqualTo(1);
+    assertThat(shell.out()).contains("--style fluent", "runs/data/fluent-emoji");
+  }
+
+  @Test
   void whatIsMissingIsNamedWithTheRemedy() throws IOException {
     TestShell shell = shell();
     assertThat(shell.run("data", "emoji", "--style", "twitter")).isEqualTo(1);
@@ -69,7 +106,7 @@ class EmojiCommandTest {
     assertThat(shell.run("data", "emoji", "--style", "twitter", "--out", full)).isEqualTo(1);
     assertThat(shell.err()).contains(full, "is not empty", "--out").hasLineCount(1);
     assertThat(shell.run("data", "emoji", "--style", "apple")).isEqualTo(2);
-    assertThat(shell.err()).contains("apple", "GOOGLE, TWITTER");
+    assertThat(shell.err()).contains("apple", "GOOGLE, TWITTER, FLUENT");
     assertThat(shell.run("data", "emoji")).isEqualTo(2);
     assertThat(shell.err()).contains("--style");
     assertThat(shell.run("data")).isEqualTo(2);
