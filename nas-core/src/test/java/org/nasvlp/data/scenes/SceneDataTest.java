@@ -75,6 +75,26 @@ class SceneDataTest {
   }
 
   @Test
+  void theSampleInTheRepositoryIsWhatTheLibraryMakes() throws Exception {
+    Path sample = Path.of("..", "data", "scenes");
+    SceneData.write(options(256, 8, 1), folder.resolve("s"), done -> {});
+    for (String file : List.of("pairs.json", "tokenizer.json")) {
+      assertThat(folder.resolve("s").resolve(file)).hasSameTextualContentAs(sample.resolve(file));
+    }
+    for (String file : List.of("train.tar", "test.tar")) {
+      // Pixels and not bytes: another Java may pack a PNG otherwise.
+      try (ImageTextDataset made = ImageTextDataset.open(folder.resolve("s").resolve(file), 0);
+          ImageTextDataset shipped = ImageTextDataset.open(sample.resolve(file), 0)) {
+        assertThat(made.size()).isEqualTo(shipped.size());
+        for (long i = 0; i < made.size(); i++) {
+          assertThat(made.get(i).caption()).isEqualTo(shipped.get(i).caption());
+          assertThat(made.get(i).image().rgb()).isEqualTo(shipped.get(i).image().rgb());
+        }
+      }
+    }
+  }
+
+  @Test
   void pairsNameARewordingOfEachCaption() throws Exception {
     SceneData.write(options(1, 50, 1), folder.resolve("s"), done -> {});
     JsonNode pairs = JsonMapper.shared().readTree(Files.readString(folder.resolve("s/pairs.json")));
