@@ -25,7 +25,8 @@ class LogListenerTest {
   @BeforeEach
   void open() {
     RunClock clock = new RunClock(() -> nanos);
-    clock.resume(100);
+    clock.resume(100, 80);
+    clock.stepTook(1.5004);
     nanos = 2_500_400_000L;
     listener = new LogListener(output, new RunLog(output), clock);
   }
@@ -102,13 +103,13 @@ class LogListenerTest {
     assertThat(lines.getFirst())
         .startsWith(
             """
-            {"kind":"evaluation","seconds":102.5,"evaluation":{"step":6,"report":null,\
+            {"kind":"evaluation","seconds":102.5,"evaluation":{"step":6,"stepSeconds":81.5,"report":null,\
             "benchmarks":{"crepe":{"itc":{"metrics":["accuracy"],\
             """);
     assertThat(lines.getLast())
         .isEqualTo(
             """
-            {"kind":"evaluation","seconds":102.5,"evaluation":{"step":7,"report":null}}\
+            {"kind":"evaluation","seconds":102.5,"evaluation":{"step":7,"stepSeconds":81.5,"report":null}}\
             """);
   }
 
