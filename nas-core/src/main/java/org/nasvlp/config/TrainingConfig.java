@@ -4,7 +4,8 @@ package org.nasvlp.config;
  * Length of the run, seed, evaluation, checkpoints, and where and how precisely it computes.
  *
  * @param seed decides every random choice of the run
- * @param steps optimiser steps; with {@code minutes} above 0, the most that are planned
+ * @param steps optimiser steps; with {@code minutes} or {@code stepMinutes} above 0, the most that
+ *     are planned
  * @param minutes wall-clock budget; 0 for none; above 0 the number of steps is planned to fit it,
  *     from the time that the first steps take, and kept in the checkpoint
  * @param stepMinutes wall-clock budget of the steps alone, waiting for their data included,

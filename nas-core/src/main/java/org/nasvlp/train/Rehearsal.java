@@ -13,42 +13,54 @@ final class Rehearsal {
   private static final int TIMED = 5;
 
   /** Stands for a long run, so that a phase begins at a step of its own. */
-  private static final int LENGTH = 1_000_000;
+  private static final int LENGTH = 10_000;
 
-  private Rehearsal() {}
+  private final TrainingStep step;
+  private final BatchLoader loader;
+  private final int accumulation;
 
   /**
-   * The phases with the median seconds of a step, waiting for its data included.
-   *
    * @param step of a model with a started dictionary
    * @param loader of the run's batches
    * @param accumulation batches of a step
    */
-  static Phases pace(Phases phases, TrainingStep step, BatchLoader loader, int accumulation)
-      throws InterruptedException {
+  Rehearsal(TrainingStep step, BatchLoader loader, int accumulation) {
+    this.step = step;
+    this.loader = loader;
+    this.accumulation = accumulation;
+  }
+
+  /** The phases with the median seconds of a step, waiting for its data included. */
+  Phases pace(Phases phases) throws InterruptedException {
     List<Double> paces = new ArrayList<>();
-    for (Phases.Phase phase : phases.all()) {
-      int at = (int) Math.ceil(phase.share() * LENGTH);
-      double[] seconds = new double[TIMED];
-      for (int i = -WARM_UP; i < TIMED; i++) {
-        long began = System.nanoTime();
-        List<Batch> batches = new ArrayList<>();
-        for (int a = 0; a < accumulation; a++) {
-          batches.add(loader.next());
-        }
-        try {
-          var _ = step.take(batches, at, LENGTH, false, null);
-        } catch (NonFiniteInputException e) {
-          // The run will meet it as well and tell what to do; until then its own pace serves.
-          return phases;
-        }
-        if (i >= 0) {
-          seconds[i] = (System.nanoTime() - began) * 1e-9;
-        }
+    try {
+      // The last phase does all that any does: what is cold at first counts for none of them.
+      take(phases.all().getLast(), WARM_UP);
+      for (Phases.Phase phase : phases.all()) {
+        take(phase, WARM_UP);
+        double[] seconds = take(phase, TIMED);
+        Arrays.sort(seconds);
+        paces.add(seconds[TIMED / 2]);
       }
-      Arrays.sort(seconds);
-      paces.add(seconds[TIMED / 2]);
+    } catch (NonFiniteInputException e) {
+      // The run will meet it as well and tell what to do; until then its own pace serves.
+      return phases;
     }
     return phases.withPaces(paces);
+  }
+
+  private double[] take(Phases.Phase phase, int count) throws InterruptedException {
+    int at = (int) Math.ceil(phase.share() * LENGTH);
+    double[] seconds = new double[count];
+    for (int i = 0; i < count; i++) {
+      long began = System.nanoTime();
+      List<Batch> batches = new ArrayList<>();
+      for (int a = 0; a < accumulation; a++) {
+        batches.add(loader.next());
+      }
+      var _ = step.take(batches, at, LENGTH, false, null);
+      seconds[i] = (System.nanoTime() - began) * 1e-9;
+    }
+    return seconds;
   }
 }

@@ -114,7 +114,7 @@ final class RunSetup {
             new TrainingStep(still, model, textNegatives(), stepsPerEpoch(), List.of());
         BatchLoader loader = loader(0)) {
       startDictionary(model, step);
-      phases = Rehearsal.pace(phases, step, loader, config.optimizer().accumulation());
+      phases = new Rehearsal(step, loader, config.optimizer().accumulation()).pace(phases);
     }
     Torch.releaseFreedMemory();
   }
