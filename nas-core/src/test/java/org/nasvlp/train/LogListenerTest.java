@@ -8,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -91,6 +92,7 @@ class LogListenerTest {
             Map.of("all", List.of(new Share(1, 2))),
             List.of(new Share(1, 2)),
             List.of(0.5),
+            Set.of(),
             2,
             0);
     Evaluation evaluation = new Evaluation(null, Map.of("crepe", Map.of("itc", report)));
