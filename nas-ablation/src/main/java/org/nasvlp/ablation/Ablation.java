@@ -29,10 +29,10 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
 /**
- * Trains arms with several seeds each, at equal steps and equal batches, and reports what each
- * reaches: {@code results.md} and {@code results.json} in the output folder. Every run is a process
- * of its own, with the JVM, class path, module path and JVM options of this one; the runs of a seed
- * come before those of the next, so that arms are compared early.
+ * Trains arms with several seeds each, at equal steps or equal time and equal batches, and reports
+ * what each reaches: {@code results.md}, {@code results.json} and {@code curves.svg} in the output
+ * folder. Every run is a process of its own, with the JVM, class path, module path and JVM options
+ * of this one; the runs of a seed come before those of the next, so that arms are compared early.
  *
  * <pre>{@code
  * Ablation.Outcome outcome =
@@ -53,10 +53,16 @@ import tools.jackson.databind.json.JsonMapper;
 public final class Ablation {
   private static final JsonMapper JSON = JsonMapper.builder().build();
 
+  /** Batches of a run: more than any time is enough for. */
+  private static final int MOST_BATCHES = 1_000_000_000;
+
+  private static final double MOST_MINUTES = 1_000_000;
+
   private final NasConfig base;
   private final List<AblationArm> arms;
   private final List<Long> seeds;
   private final int steps;
+  private final @Nullable Double minutes;
   private final int evaluateEvery;
   private final RunFolder.Data data;
   private final Path output;
@@ -73,9 +79,19 @@ public final class Ablation {
     this.base = Objects.requireNonNull(builder.base, "base is missing");
     this.arms = builder.arms;
     this.seeds = builder.seeds;
-    this.steps = builder.steps > 0 ? builder.steps : base.training().steps();
+    if (builder.steps > 0 && builder.minutes != null) {
+      throw new IllegalArgumentException(
+          "steps and minutes are both set: runs have equal steps or equal time; leave one out");
+    }
+    this.minutes = builder.minutes;
+    this.steps =
+        minutes != null
+            ? MOST_BATCHES
+            : builder.steps > 0 ? builder.steps : base.training().steps();
     this.evaluateEvery =
-        builder.evaluateEvery > 0 ? builder.evaluateEvery : Math.max(1, this.steps / 12);
+        builder.evaluateEvery > 0
+            ? builder.evaluateEvery
+            : minutes != null ? base.training().evaluateEvery() : Math.max(1, this.steps / 12);
     this.data = Objects.requireNonNull(builder.data, "data is missing");
     this.output = Objects.requireNonNull(builder.output, "output is missing");
     this.threads = builder.threads;
@@ -110,6 +126,7 @@ public final class Ablation {
     private List<AblationArm> arms = List.of();
     private List<Long> seeds = List.of();
     private int steps;
+    private @Nullable Double minutes;
     private int evaluateEvery;
     private RunFolder.@Nullable Data data;
     private @Nullable Path output;
@@ -142,13 +159,32 @@ public final class Ablation {
       return this;
     }
 
-    /** Optimiser steps of every run; the base configuration's unless set. */
+    /**
+     * Optimiser steps of every run; the base configuration's unless these or {@link #minutes} are
+     * set.
+     */
     public Builder steps(int value) {
       steps = positive("steps", value);
       return this;
     }
 
-    /** Steps between evaluations; a twelfth of the steps unless set. */
+    /**
+     * Wall-clock minutes of every run's steps, waiting for their data included, start-up,
+     * evaluations and checkpoints not; in place of equal steps. Each run plans its own number of
+     * steps, and its schedules span it.
+     */
+    public Builder minutes(double value) {
+      if (!(value > 0 && value <= MOST_MINUTES)) {
+        throw new IllegalArgumentException("minutes is " + value + ": it must lie in (0, 1000000]");
+      }
+      minutes = value;
+      return this;
+    }
+
+    /**
+     * Steps between evaluations; unless set a twelfth of the steps, with {@link #minutes} the base
+     * configuration's.
+     */
     public Builder evaluateEvery(int value) {
       evaluateEvery = positive("evaluateEvery", value);
       return this;
@@ -309,7 +345,7 @@ public final class Ablation {
       throw new IllegalArgumentException(
           output + " already holds an ablation: resume it, or choose another output");
     }
-    List<Job> jobs = prepare();
+    List<Job> jobs = prepare(earlier);
     writePlan(earlier);
     Map<String, String> failures = Collections.synchronizedMap(new LinkedHashMap<>());
     try (ExecutorService workers =
@@ -345,30 +381,54 @@ public final class Ablation {
     return new Outcome(isStopped(), Map.copyOf(failures), writeReport(output).orElse(null));
   }
 
-  /** Checks every arm and every folder before anything is trained. */
-  private List<Job> prepare() throws IOException {
+  /** Checks every arm and every folder before anything is written or trained. */
+  private List<Job> prepare(Optional<Plan> earlier) throws IOException {
     List<NasConfig> configs = new ArrayList<>();
     for (AblationArm arm : arms) {
       configs.add(arm.apply(base));
     }
     List<Job> jobs = new ArrayList<>();
     for (long seed : seeds) {
-      String shared =
-          """
-          {"training": {"seed": %d, "steps": %d, "minutes": 0, "evaluateEvery": %d}}
-          """
-              .formatted(seed, steps, evaluateEvery);
       for (int i = 0; i < arms.size(); i++) {
         String arm = arms.get(i).name();
+        int most = minutes == null ? steps : steps / configs.get(i).optimizer().accumulation();
+        String shared =
+            """
+            {"training":
+              {"seed": %d, "steps": %d, "minutes": 0, "stepMinutes": %s, "evaluateEvery": %d}}
+            """
+                .formatted(seed, most, minutes == null ? 0 : minutes, evaluateEvery);
         NasConfig config = configs.get(i).merge(shared, "arm " + arm);
         RunFolder folder = RunFolder.of(output, arm, seed);
         RunFolder.Task task =
             new RunFolder.Task(arm, seed, threads, data, JSON.readTree(config.toJson()));
-        folder.prepare(task);
+        folder.check(task);
         jobs.add(new Job(folder, task));
       }
     }
+    if (earlier.isPresent()) {
+      requireComparable(earlier.get());
+    }
+    for (Job job : jobs) {
+      job.folder().prepare(job.task());
+    }
     return jobs;
+  }
+
+  /** Arms that are not trained again stay in the report, and must not have had another setting. */
+  private void requireComparable(Plan earlier) throws IOException {
+    String own = RunResult.setting(steps, minutes, base.data().batchSize(), threads);
+    for (Plan.Entry arm : earlier.arms()) {
+      for (long seed : seeds(output.resolve("runs").resolve(arm.name()))) {
+        Optional<RunResult> found = RunFolder.of(output, arm.name(), seed).result();
+        if (found.isPresent() && !found.get().setting().equals(own)) {
+          throw new IllegalArgumentException(
+              "%s holds %s seed %d with %s, to which %s cannot be compared; choose another output,"
+                      .formatted(output, arm.name(), seed, found.get().setting(), own)
+                  + " or go on with the same options");
+        }
+      }
+    }
   }
 
   /** Arms of an earlier ablation stay in the report. */
@@ -396,7 +456,7 @@ public final class Ablation {
     if (result.isEmpty() && !isStopped()) {
       // Never told with the lock held: a listener may call stop().
       tell(() -> listener.onStart(arm, seed, number, runs));
-      String failure = train(job);
+      String failure = train(job, Math.min(parallel, runs));
       result = job.folder().result();
       if (result.isEmpty() && !isStopped()) {
         String message = failure + " (more in " + job.folder().output() + ")";
@@ -408,13 +468,13 @@ public final class Ablation {
   }
 
   /** Runs a run's process to its end; returns what it told of a failure, or its exit status. */
-  private String train(Job job) throws IOException, InterruptedException {
+  private String train(Job job, int together) throws IOException, InterruptedException {
     Process process;
     synchronized (processes) {
       if (stopped) {
         return "stopped";
       }
-      process = start(job.folder());
+      process = start(job.folder(), together);
       processes.add(process);
     }
     String failure = null;
@@ -443,7 +503,7 @@ public final class Ablation {
     }
   }
 
-  private static Process start(RunFolder folder) throws IOException {
+  private static Process start(RunFolder folder, int together) throws IOException {
     List<String> line = new ArrayList<>();
     line.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     for (String option : ManagementFactory.getRuntimeMXBean().getInputArguments()) {
@@ -468,13 +528,15 @@ public final class Ablation {
     }
     line.add(worker);
     line.add(folder.path().toString());
+    line.add(Integer.toString(together));
     return new ProcessBuilder(line)
         .redirectError(Redirect.appendTo(folder.output().toFile()))
         .start();
   }
 
   /**
-   * Writes {@code results.md} and {@code results.json} from the finished runs of an output folder.
+   * Writes {@code results.md}, {@code results.json} and, if a curve is known, {@code curves.svg}
+   * from the finished runs of an output folder.
    *
    * @return the report; empty if no run is finished
    * @throws IllegalArgumentException if the folder holds no ablation
@@ -508,6 +570,9 @@ public final class Ablation {
                 .toList(),
             results,
             unfinished);
+    if (report.curves() != null) {
+      RunFolder.write(output.resolve(AblationReport.CURVES), report.curves());
+    }
     RunFolder.write(output.resolve("results.json"), report.json());
     RunFolder.write(output.resolve("results.md"), report.markdown());
     return Optional.of(report);

@@ -37,6 +37,7 @@ public record AblationArm(String name, String patch) {
           "training.seed",
           "training.steps",
           "training.minutes",
+          "training.stepMinutes",
           "training.evaluateEvery",
           "data.batchSize");
 

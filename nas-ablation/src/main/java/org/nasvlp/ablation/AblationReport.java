@@ -1,12 +1,14 @@
 package org.nasvlp.ablation;
 
+import java.math.BigDecimal;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.OptionalLong;
+import java.util.Objects;
+import java.util.Optional;
 import java.util.Set;
 import java.util.function.Function;
 import java.util.function.ToDoubleFunction;
@@ -14,6 +16,8 @@ import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.eval.AttributeScores;
 import org.nasvlp.eval.FineGrainedReport;
+import org.nasvlp.eval.FineGrainedScore;
+import org.nasvlp.eval.LargeTypes;
 import org.nasvlp.eval.RetrievalReport;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.JsonNodeFactory;
@@ -24,21 +28,31 @@ import tools.jackson.databind.node.ObjectNode;
  * baseline.
  */
 public final class AblationReport {
+  /** Name of the picture that the tables link to. */
+  static final String CURVES = "curves.svg";
+
   /** Accuracies whose first step is reported, besides the baseline's last one. */
   private static final List<Double> LEVELS = List.of(0.7, 0.8, 0.9);
 
   private static final String MICRO = "all pairs (micro)";
   private static final String MACRO = "attributes (macro)";
   private static final String NONE = "–";
+  private static final String BETTER_TITLE = "Better of ITC and ITM";
+  private static final String APART =
+      "**Apart**: the intervals mean ± standard deviation do not overlap.";
 
   /** What is counted on a pair of pairs. */
-  private record Score(String key, String title, ToDoubleFunction<AttributeScores> of) {}
+  private record Score(String key, String title, FineGrainedScore of) {}
 
   private static final List<Score> SCORES =
       List.of(
-          new Score("captionChoice", "caption choice", AttributeScores::captionChoice),
-          new Score("imageChoice", "image choice", AttributeScores::imageChoice),
-          new Score("group", "group score", AttributeScores::group));
+          new Score("captionChoice", "caption choice", FineGrainedScore.CAPTION_CHOICE),
+          new Score("imageChoice", "image choice", FineGrainedScore.IMAGE_CHOICE),
+          new Score("group", "group score", FineGrainedScore.GROUP));
+
+  private static final String RETRIEVAL = "retrieval.";
+  private static final String BETTER = "better";
+  private static final String MACRO_LARGE = "macroLarge";
 
   private static final Map<String, String> SCORERS = scorers();
 
@@ -49,6 +63,9 @@ public final class AblationReport {
     return scorers;
   }
 
+  private static final String STEPS = "cost.steps";
+  private static final String SAMPLES = "cost.samples";
+  private static final String MINUTES = "cost.minutes";
   private static final String STEP_SECONDS = "cost.medianStepSeconds";
   private static final String PEAK = "cost.peakMebibytes";
   private static final String RELATIVE = "relative.";
@@ -60,8 +77,9 @@ public final class AblationReport {
   private final Map<String, List<RunResult>> byArm = new LinkedHashMap<>();
   private final Map<String, Map<String, Statistic>> statistics = new LinkedHashMap<>();
   private final String baseline;
-  private final double target;
+  private final boolean hasMacro;
   private final RunResult first;
+  private final @Nullable String curves;
 
   /**
    * @param command the command line that made the runs
@@ -69,7 +87,7 @@ public final class AblationReport {
    * @param arms in the order of the report
    * @param results finished runs, at least one, each of one of the arms
    * @param unfinished names of runs that failed or were stopped
-   * @throws IllegalArgumentException if the runs differ in steps, batch or threads
+   * @throws IllegalArgumentException if the runs differ in length, batch or threads
    */
   AblationReport(
       String command,
@@ -82,12 +100,11 @@ public final class AblationReport {
     this.unfinished = List.copyOf(unfinished);
     this.first = results.getFirst();
     for (RunResult result : results) {
-      if (result.steps() != first.steps()
-          || result.batchSize() != first.batchSize()
-          || result.threads() != first.threads()) {
+      if (!result.setting().equals(first.setting())) {
         throw new IllegalArgumentException(
-            "%s cannot be compared with %s; arms need equal steps, batches and threads: remove one"
-                .formatted(size(result), size(first)));
+            ("%s cannot be compared with %s; arms need equal steps or equal time, and equal batches"
+                    + " and threads: remove one")
+                .formatted(named(result), named(first)));
       }
     }
     for (AblationArm arm : arms) {
@@ -100,16 +117,22 @@ public final class AblationReport {
     this.arms = List.copyOf(arms);
     this.baseline = byArm.keySet().iterator().next();
     byArm.forEach((arm, runs) -> statistics.put(arm, statistics(runs)));
-    this.target = mean(byArm.get(baseline), run -> last(run).macro());
+    this.hasMacro =
+        byArm.values().stream()
+            .flatMap(List::stream)
+            .allMatch(
+                run ->
+                    last(run).macroLarge() != null
+                        && run.curve().stream().allMatch(point -> point.macroLarge() != null));
+    this.curves = drawn();
   }
 
-  private static String size(RunResult run) {
-    return "%s seed %d (%d steps of batch %d, %d threads)"
-        .formatted(run.arm(), run.seed(), run.steps(), run.batchSize(), run.threads());
+  private static String named(RunResult run) {
+    return "%s seed %d (%s)".formatted(run.arm(), run.seed(), run.setting());
   }
 
   private static CurvePoint last(RunResult run) {
-    return CurvePoint.of(run.steps(), run.evaluation());
+    return CurvePoint.of(run.steps(), null, null, run.evaluation());
   }
 
   private static double mean(List<RunResult> runs, ToDoubleFunction<RunResult> value) {
@@ -117,37 +140,46 @@ public final class AblationReport {
   }
 
   /**
-   * The first evaluated step at which a run's caption choice reaches a level; empty if none does.
+   * The first evaluation at which a run's caption choice reaches a level; empty if none does.
+   *
+   * @param accuracy null where it is not known
    */
-  static OptionalLong reached(RunResult run, double level, ToDoubleFunction<CurvePoint> accuracy) {
+  static Optional<CurvePoint> reached(
+      RunResult run, double level, Function<CurvePoint, @Nullable Double> accuracy) {
     return run.curve().stream()
-        .filter(point -> accuracy.applyAsDouble(point) >= level)
-        .mapToLong(CurvePoint::step)
-        .min();
+        .filter(
+            point -> {
+              Double reached = accuracy.apply(point);
+              return reached != null && reached >= level;
+            })
+        .findFirst();
+  }
+
+  private static @Nullable FineGrainedReport report(RunResult run, String scorer) {
+    return scorer.equals("itm") ? run.evaluation().itm() : run.evaluation().itc();
   }
 
   /** Every number of one run, by a dotted name; what the run does not have is absent. */
   private static Map<String, Double> numbers(RunResult run) {
-    Map<String, Double> numbers = new LinkedHashMap<>();
+    Map<String, Double> scores = new LinkedHashMap<>();
     for (String scorer : SCORERS.keySet()) {
-      FineGrainedReport report =
-          scorer.equals("itm") ? run.evaluation().itm() : run.evaluation().itc();
-      if (report == null) {
-        continue;
-      }
-      for (Score score : SCORES) {
-        String prefix = scorer + "." + score.key() + ".";
-        report
-            .byAttribute()
-            .forEach(
-                (attribute, scores) ->
-                    numbers.put(prefix + attribute, score.of().applyAsDouble(scores)));
-        numbers.put(prefix + "micro", score.of().applyAsDouble(report.all()));
-        numbers.put(prefix + "macro", score.of().applyAsDouble(report.macro()));
+      FineGrainedReport report = report(run, scorer);
+      if (report != null) {
+        fineGrained(scores, scorer, report);
       }
     }
-    retrieval(numbers, "itc", run.evaluation().retrievalItc());
-    retrieval(numbers, "itm", run.evaluation().retrievalItm());
+    retrieval(scores, "itc", run.evaluation().retrievalItc());
+    retrieval(scores, "itm", run.evaluation().retrievalItm());
+    Map<String, Double> numbers = better(scores);
+    numbers.putAll(scores);
+    numbers.put(STEPS, (double) run.steps());
+    CurvePoint end = run.curve().isEmpty() ? null : run.curve().getLast();
+    if (end != null && end.samples() != null) {
+      numbers.put(SAMPLES, (double) end.samples());
+    }
+    if (end != null && end.stepSeconds() != null) {
+      numbers.put(MINUTES, end.stepSeconds() / 60);
+    }
     if (run.medianStepSeconds() != null) {
       numbers.put(STEP_SECONDS, run.medianStepSeconds());
     }
@@ -155,6 +187,37 @@ public final class AblationReport {
       numbers.put(PEAK, (double) run.peakMebibytes());
     }
     return numbers;
+  }
+
+  private static void fineGrained(
+      Map<String, Double> numbers, String scorer, FineGrainedReport report) {
+    Optional<AttributeScores> large = LargeTypes.macro(report);
+    for (Score score : SCORES) {
+      String prefix = scorer + "." + score.key() + ".";
+      report
+          .byAttribute()
+          .forEach(
+              (attribute, scores) -> numbers.put(prefix + attribute, score.of().share(scores)));
+      numbers.put(prefix + "micro", score.of().share(report.all()));
+      numbers.put(prefix + "macro", score.of().share(report.macro()));
+      large.ifPresent(macro -> numbers.put(prefix + MACRO_LARGE, score.of().share(macro)));
+    }
+  }
+
+  /** For each number by contrast the larger of it and that by matching, where there is one. */
+  private static Map<String, Double> better(Map<String, Double> numbers) {
+    Map<String, Double> better = new LinkedHashMap<>();
+    numbers.forEach(
+        (key, value) -> {
+          for (String prefix : List.of("", RETRIEVAL)) {
+            if (key.startsWith(prefix + "itc.")) {
+              String rest = key.substring((prefix + "itc").length());
+              double other = numbers.getOrDefault(prefix + "itm" + rest, value);
+              better.put(prefix + BETTER + rest, Math.max(value, other));
+            }
+          }
+        });
+    return better;
   }
 
   private static void retrieval(
@@ -170,7 +233,7 @@ public final class AblationReport {
   }
 
   private static String retrievalKey(String scorer, String way, int rank) {
-    return "retrieval." + scorer + "." + way + ".R@" + rank;
+    return RETRIEVAL + scorer + "." + way + ".R@" + rank;
   }
 
   private static Map<String, Statistic> statistics(List<RunResult> runs) {
@@ -193,50 +256,87 @@ public final class AblationReport {
 
   /** An accuracy to be reached. */
   private record Level(
-      String key, String title, double value, ToDoubleFunction<CurvePoint> accuracy) {}
+      String key,
+      String title,
+      double value,
+      Function<CurvePoint, @Nullable Double> accuracy,
+      boolean shown) {}
 
+  /** What it took to get there. */
+  private record Measure(
+      String key, String title, String form, Function<CurvePoint, @Nullable Double> of) {}
+
+  private static final List<Measure> MEASURES =
+      List.of(
+          new Measure("stepsTo", "Steps", "%,.0f", point -> (double) point.step()),
+          new Measure(
+              "samplesTo",
+              "Samples",
+              "%,.0f",
+              point -> point.samples() == null ? null : Double.valueOf(point.samples())),
+          new Measure(
+              "minutesTo",
+              "Minutes",
+              "%.1f",
+              point -> point.stepSeconds() == null ? null : point.stepSeconds() / 60));
+
+  /** The macro average of the large types is shown, that of all types kept for programs. */
   private List<Level> levels() {
     List<Level> levels = new ArrayList<>();
-    levels.add(
-        new Level(
-            "baselineMacro",
-            "baseline's last macro (" + percent(target) + " %)",
-            target,
-            CurvePoint::macro));
-    for (double value : LEVELS) {
-      String name = String.format(Locale.ROOT, "%.0f", 100 * value);
-      levels.add(new Level("macro" + name, "macro " + name + " %", value, CurvePoint::macro));
+    if (hasMacro) {
+      levels(levels, "macroLarge", "macro", CurvePoint::macroLarge, true);
     }
-    for (double value : LEVELS) {
-      String name = String.format(Locale.ROOT, "%.0f", 100 * value);
-      levels.add(new Level("micro" + name, "micro " + name + " %", value, CurvePoint::micro));
-    }
+    levels(levels, "macro", "macro", CurvePoint::macro, false);
+    levels(levels, "micro", "micro", CurvePoint::micro, true);
     return levels;
   }
 
-  private List<Double> stepsTo(String arm, Level level) {
-    return byArm.get(arm).stream()
-        .map(run -> reached(run, level.value(), level.accuracy()))
-        .filter(OptionalLong::isPresent)
-        .map(step -> (double) step.getAsLong())
-        .toList();
+  private void levels(
+      List<Level> levels,
+      String key,
+      String title,
+      Function<CurvePoint, @Nullable Double> accuracy,
+      boolean shown) {
+    double target =
+        mean(byArm.get(baseline), run -> Objects.requireNonNull(accuracy.apply(last(run))));
+    String baselineKey =
+        "baseline" + key.substring(0, 1).toUpperCase(Locale.ROOT) + key.substring(1);
+    String baselineTitle = "baseline's last " + title + " (" + percent(target) + " %)";
+    levels.add(new Level(baselineKey, baselineTitle, target, accuracy, shown));
+    for (double value : LEVELS) {
+      String name = String.format(Locale.ROOT, "%.0f", 100 * value);
+      levels.add(new Level(key + name, title + " " + name + " %", value, accuracy, shown));
+    }
   }
 
-  private String stepsCell(String arm, Level level) {
-    List<Double> steps = stepsTo(arm, level);
-    if (steps.isEmpty()) {
+  private List<Double> took(String arm, Level level, Measure measure) {
+    List<Double> values = new ArrayList<>();
+    for (RunResult run : byArm.get(arm)) {
+      Double value = reached(run, level.value(), level.accuracy()).map(measure.of()).orElse(null);
+      if (value != null) {
+        values.add(value);
+      }
+    }
+    return values;
+  }
+
+  private String tookCell(String arm, Level level, Measure measure) {
+    List<Double> values = took(arm, level, measure);
+    if (values.isEmpty()) {
       return "not reached";
     }
-    Statistic statistic = Statistic.of(steps);
+    Statistic statistic = Statistic.of(values);
     int runs = byArm.get(arm).size();
-    return String.format(
-        Locale.ROOT,
-        "%.0f%s%s",
-        statistic.mean(),
-        statistic.deviation() == null
-            ? ""
-            : String.format(Locale.ROOT, " ± %.0f", statistic.deviation()),
-        steps.size() < runs ? " (" + steps.size() + " of " + runs + ")" : "");
+    return plain(statistic, measure.form())
+        + (values.size() < runs ? " (" + values.size() + " of " + runs + ")" : "");
+  }
+
+  /** Whether every run tells it. */
+  private boolean isKnown(Measure measure) {
+    return byArm.values().stream()
+        .flatMap(List::stream)
+        .flatMap(run -> run.curve().stream())
+        .allMatch(point -> measure.of().apply(point) != null);
   }
 
   // ---------------------------------------------------------------------------- Markdown
@@ -249,11 +349,29 @@ public final class AblationReport {
       text.append("```\n").append(command).append("\n```\n\n");
     }
     text.append(conditions()).append("\n");
+    better(text);
+    if (curves != null) {
+      text.append("\n## Curves\n\n![")
+          .append(curveTitle())
+          .append("](")
+          .append(CURVES)
+          .append(")\n");
+    }
     overview(text);
     differences(text);
-    SCORERS.forEach((scorer, title) -> fineGrained(text, scorer, title));
+    SCORERS.forEach((scorer, title) -> fineGrained(text, scorer, "By " + title, this::share));
     retrieval(text);
-    table(text, "Steps to an accuracy", stepsNote(), levels(), Level::title, this::stepsCell);
+    for (Measure measure : MEASURES) {
+      if (isKnown(measure)) {
+        table(
+            text,
+            measure.title() + " to an accuracy",
+            measure.key().equals("stepsTo") ? levelsNote() : "",
+            levels().stream().filter(Level::shown).toList(),
+            Level::title,
+            (arm, level) -> tookCell(arm, level, measure));
+      }
+    }
     cost(text);
     text.append("\n## Arms\n\nThe fields in which each differs from the base configuration.\n\n");
     for (AblationArm arm : arms) {
@@ -274,26 +392,76 @@ public final class AblationReport {
     byArm.values().forEach(runs -> runs.forEach(run -> kernels.add(run.kernels())));
     long skipped =
         byArm.values().stream().flatMap(List::stream).mapToLong(RunResult::skippedSamples).sum();
+    String length =
+        first.minutes() == null
+            ? String.format(Locale.ROOT, "%,d steps of batch %d", first.steps(), first.batchSize())
+            : String.format(
+                Locale.ROOT,
+                "%s minutes of steps of batch %d, waiting for data included, start-up, evaluations"
+                    + " and checkpoints not",
+                decimal(first.minutes()),
+                first.batchSize());
     return String.format(
         Locale.ROOT,
         """
-        Every run: %,d steps of batch %d. Seeds %s. Kernels: %s; %d thread%s a run, %d run%s at a time.
-        %sShares are in %%, mean ± sample standard deviation over the seeds; a tie counts as wrong. The
-        first arm is the baseline.
+        Every run: %s. Seeds %s. Kernels: %s; %d thread%s a run, %d run%s at a time.
+        %sShares are in %%, mean ± sample standard deviation over the seeds; a tie counts as wrong. Of
+        types with fewer than %d pairs the right decisions are counted, mean over the seeds. The first
+        arm is the baseline.
+        %s\
         """,
-        first.steps(),
-        first.batchSize(),
+        length,
         seeds.stream().map(String::valueOf).collect(Collectors.joining(", ")),
         String.join(" and ", kernels),
         first.threads(),
         first.threads() == 1 ? "" : "s",
         parallel,
         parallel == 1 ? "" : "s",
-        skipped == 0 ? "" : skipped + " bad samples were skipped in all runs together. ");
+        skipped == 0 ? "" : skipped + " bad samples were skipped in all runs together. ",
+        LargeTypes.LEAST_PAIRS,
+        warning());
   }
 
-  /** A column of the tables of headline numbers. */
-  private record Column(String title, String key) {}
+  /** Equal time is not equal where runs took it from each other. */
+  private String warning() {
+    Optional<RunResult> shared =
+        byArm.values().stream()
+            .flatMap(List::stream)
+            .filter(run -> run.minutes() != null && run.sharedProcessors())
+            .findFirst();
+    return shared
+        .map(
+            run ->
+                """
+
+                **Warning: runs shared processors.** %d at a time with %d thread%s each ran on %d \
+                processor%s, so that a
+                minute of one run depended on the others. Compare arms at equal time with fewer runs at a
+                time (`--parallel`).
+                """
+                    .formatted(
+                        run.parallel(),
+                        run.threads(),
+                        run.threads() == 1 ? "" : "s",
+                        run.processors(),
+                        run.processors() == 1 ? "" : "s"))
+        .orElse("");
+  }
+
+  private static String decimal(double value) {
+    return new BigDecimal(Double.toString(value)).stripTrailingZeros().toPlainString();
+  }
+
+  /**
+   * A column of numbers by their name.
+   *
+   * @param decisions that are counted in place of a share; 0 for a share
+   */
+  private record Column(String title, String key, int decisions) {
+    Column(String title, String key) {
+      this(title, key, 0);
+    }
+  }
 
   private List<Column> headlines() {
     List<Column> columns = new ArrayList<>();
@@ -301,7 +469,7 @@ public final class AblationReport {
       String name = scorer.toUpperCase(Locale.ROOT);
       for (Score score : SCORES) {
         String prefix = scorer + "." + score.key() + ".";
-        columns.add(new Column(name + " " + score.title() + ", macro", prefix + "macro"));
+        columns.add(new Column(name + " " + score.title() + ", macro", prefix + MACRO_LARGE));
         if (score.key().equals("captionChoice")) {
           columns.add(new Column(name + " " + score.title() + ", micro", prefix + "micro"));
         }
@@ -320,7 +488,8 @@ public final class AblationReport {
   }
 
   private void overview(StringBuilder text) {
-    table(text, "Overview", "", headlines(), Column::title, (arm, c) -> share(arm, c.key()));
+    table(text, "Overview", "", headlines(), Column::title, this::share);
+    macroNote(text, "itc");
   }
 
   private void differences(StringBuilder text) {
@@ -330,10 +499,50 @@ public final class AblationReport {
     table(
         text,
         "Difference from the baseline",
-        "In points. **Apart**: the intervals mean ± standard deviation do not overlap.\n\n",
+        "In points. " + APART + "\n\n",
         headlines(),
         Column::title,
         (arm, column) -> arm.equals(baseline) ? NONE : difference(arm, column.key()));
+    macroNote(text, "itc");
+  }
+
+  private void macroNote(StringBuilder text, String scorer) {
+    long large = pairs(scorer).values().stream().filter(LargeTypes::isLarge).count();
+    String note = LargeTypes.note(large, "types", "pairs");
+    text.append('\n').append(note.substring(0, 1).toUpperCase(Locale.ROOT));
+    text.append(note.substring(1)).append(".\n");
+  }
+
+  /** The tables that come first: of each run the better scorer. */
+  private void better(StringBuilder text) {
+    text.append("\n## ").append(BETTER_TITLE).append("\n\n");
+    text.append(
+        """
+        Of each run and number the larger of ITC and ITM (for retrieval, of ITC and its best candidates
+        re-ranked by ITM). Chosen on the test pairs, it lies a little above what either alone would
+        reach, in every arm.
+        """);
+    if (byArm.size() > 1) {
+      text.append("In brackets the difference from the baseline in points. ");
+      text.append(APART).append('\n');
+    }
+    fineGrained(text, BETTER, BETTER_TITLE, this::shareAndDifference);
+    List<Column> columns =
+        present(
+            List.of(
+                new Column("image to text R@1", retrievalKey(BETTER, "imageToText", 1)),
+                new Column("text to image R@1", retrievalKey(BETTER, "textToImage", 1))));
+    if (!columns.isEmpty()) {
+      table(
+          text, BETTER_TITLE + ": retrieval", "", columns, Column::title, this::shareAndDifference);
+    }
+  }
+
+  private String shareAndDifference(String arm, Column column) {
+    String share = share(arm, column);
+    return arm.equals(baseline) || column.decisions() > 0 || share.equals(NONE)
+        ? share
+        : share + " (" + difference(arm, column.key()) + ")";
   }
 
   private String difference(String arm, String key) {
@@ -348,25 +557,24 @@ public final class AblationReport {
         + (overlaps == null || overlaps ? "" : " **apart**");
   }
 
-  private void fineGrained(StringBuilder text, String scorer, String title) {
+  private void fineGrained(StringBuilder text, String scorer, String title, Cell<Column> cell) {
     for (Score score : SCORES) {
       String prefix = scorer + "." + score.key() + ".";
       List<Column> columns = new ArrayList<>();
       pairs(scorer)
           .forEach(
               (attribute, pairs) ->
-                  columns.add(new Column(attribute + " (" + pairs + ")", prefix + attribute)));
+                  columns.add(
+                      new Column(
+                          attribute + " (" + pairs + ")",
+                          prefix + attribute,
+                          LargeTypes.isLarge(pairs) ? 0 : score.of().decisions(pairs))));
       columns.add(new Column(MICRO, prefix + "micro"));
-      columns.add(new Column(MACRO, prefix + "macro"));
+      columns.add(new Column(MACRO, prefix + MACRO_LARGE));
       List<Column> present = present(columns);
       if (!present.isEmpty()) {
-        table(
-            text,
-            "By " + title + ": " + score.title(),
-            "",
-            present,
-            Column::title,
-            (arm, column) -> share(arm, column.key()));
+        table(text, title + ": " + score.title(), "", present, Column::title, cell);
+        macroNote(text, scorer);
       }
     }
   }
@@ -376,8 +584,7 @@ public final class AblationReport {
     Map<String, Integer> pairs = new LinkedHashMap<>();
     for (List<RunResult> runs : byArm.values()) {
       for (RunResult run : runs) {
-        FineGrainedReport report =
-            scorer.equals("itm") ? run.evaluation().itm() : run.evaluation().itc();
+        FineGrainedReport report = report(run, scorer);
         if (report != null) {
           report
               .byAttribute()
@@ -407,26 +614,33 @@ public final class AblationReport {
             "",
             present,
             Column::title,
-            (arm, column) -> share(arm, column.key()));
+            this::share);
       }
     }
   }
 
-  private String stepsNote() {
+  private String levelsNote() {
     return """
     The first evaluation at which caption choice, by ITM where there is one, reaches the accuracy; mean
-    over the seeds that reach it. Each run has %,d steps.
+    over the seeds that reach it.%s
 
     """
-        .formatted(first.steps());
+        .formatted(
+            first.minutes() == null
+                ? String.format(Locale.ROOT, " Each run has %,d steps.", first.steps())
+                : "");
   }
 
   private void cost(StringBuilder text) {
     table(
         text,
         "Cost",
-        "A step's time is the median over a run, loading of its batch included.\n\n",
+        "Minutes are those of all steps. A step's time is the median over a run, loading of its"
+            + " batch included.\n\n",
         List.of(
+            new Column("steps", STEPS),
+            new Column("samples", SAMPLES),
+            new Column("minutes", MINUTES),
             new Column("seconds a step", STEP_SECONDS),
             new Column("against the baseline", RELATIVE + STEP_SECONDS),
             new Column("resident MiB at most", PEAK),
@@ -444,7 +658,16 @@ public final class AblationReport {
     if (statistic == null) {
       return NONE;
     }
-    String form = key.equals(STEP_SECONDS) ? "%.3f" : "%,.0f";
+    return plain(
+        statistic,
+        switch (key) {
+          case STEP_SECONDS -> "%.3f";
+          case MINUTES -> "%.2f";
+          default -> "%,.0f";
+        });
+  }
+
+  private static String plain(Statistic statistic, String form) {
     return String.format(Locale.ROOT, form, statistic.mean())
         + (statistic.deviation() == null
             ? ""
@@ -457,10 +680,18 @@ public final class AblationReport {
     return own == null || other == null || other.mean() == 0 ? null : own.mean() / other.mean();
   }
 
-  private String share(String arm, String key) {
-    Statistic statistic = statistic(arm, key);
+  /** A share, or the right decisions among so many. */
+  private String share(String arm, Column column) {
+    Statistic statistic = statistic(arm, column.key());
     if (statistic == null) {
       return NONE;
+    }
+    if (column.decisions() > 0) {
+      return String.format(
+          Locale.ROOT,
+          statistic.count() == 1 ? "%.0f of %d" : "%.1f of %d",
+          statistic.mean() * column.decisions(),
+          column.decisions());
     }
     return percent(statistic.mean())
         + (statistic.deviation() == null ? "" : " ± " + percent(statistic.deviation()));
@@ -498,20 +729,79 @@ public final class AblationReport {
     }
   }
 
+  // ---------------------------------------------------------------------------- curves
+
+  private String curveTitle() {
+    return (hasMacro ? "Macro" : "Micro") + " caption choice, better of ITC and ITM, in %";
+  }
+
+  /** Accuracy over the runs' course as a picture; null if no run tells samples or time. */
+  @Nullable String curves() {
+    return curves;
+  }
+
+  private @Nullable String drawn() {
+    List<CurvePicture.Panel> panels = new ArrayList<>();
+    for (Measure measure : List.of(MEASURES.get(2), MEASURES.get(1))) {
+      if (isKnown(measure) && byArm.values().stream().allMatch(AblationReport::haveCurves)) {
+        Map<String, List<CurvePicture.Curve>> arms = new LinkedHashMap<>();
+        byArm.forEach(
+            (arm, runs) -> arms.put(arm, runs.stream().map(run -> curve(run, measure)).toList()));
+        panels.add(
+            new CurvePicture.Panel(
+                measure.key().equals("minutesTo") ? "minutes of training" : "samples seen", arms));
+      }
+    }
+    return panels.isEmpty() ? null : CurvePicture.svg(curveTitle(), panels);
+  }
+
+  private static boolean haveCurves(List<RunResult> runs) {
+    return runs.stream().noneMatch(run -> run.curve().isEmpty());
+  }
+
+  private CurvePicture.Curve curve(RunResult run, Measure measure) {
+    return new CurvePicture.Curve(
+        run.curve().stream()
+            .mapToDouble(point -> Objects.requireNonNull(measure.of().apply(point)))
+            .toArray(),
+        run.curve().stream()
+            .mapToDouble(
+                point ->
+                    100
+                        * (hasMacro
+                            ? Objects.requireNonNull(point.betterMacroLarge())
+                            : point.betterMicro()))
+            .toArray());
+  }
+
   // ---------------------------------------------------------------------------- JSON
 
   /**
    * The same for programs: shares in [0, 1], every number by name as {@code {n, mean, deviation,
-   * difference, overlaps}}, and every run.
+   * difference, overlaps}}, and every run. Every type stands in it, however few pairs it has:
+   * {@code macro} is the mean over all types, {@code macroLarge} (what the tables show) that over
+   * those with at least {@link LargeTypes#LEAST_PAIRS} pairs, absent without such. {@code better}
+   * is of each run the larger of {@code itc} and {@code itm}. {@code stepsTo}, {@code samplesTo}
+   * and {@code minutesTo} are at the first evaluation that reached an accuracy. {@code minutes} is
+   * what the steps of every run were given, null for runs of equal steps; {@code steps} is null for
+   * runs of equal time.
    */
   public String json() {
     JsonMapper mapper = JsonMapper.shared();
     ObjectNode root = JsonNodeFactory.instance.objectNode();
     root.put("command", command);
-    root.put("steps", first.steps());
+    if (first.minutes() == null) {
+      root.put("steps", first.steps());
+    } else {
+      root.putNull("steps");
+    }
+    root.put("minutes", first.minutes());
     root.put("batchSize", first.batchSize());
     root.put("threads", first.threads());
     root.put("parallel", parallel);
+    root.put(
+        "sharedProcessors",
+        byArm.values().stream().flatMap(List::stream).anyMatch(RunResult::sharedProcessors));
     root.put("baseline", baseline);
     var list = root.putArray("arms");
     for (AblationArm arm : arms) {
@@ -527,16 +817,18 @@ public final class AblationReport {
       statistics
           .get(arm.name())
           .forEach((key, statistic) -> value(values.putObject(key), arm.name(), key, statistic));
-      ObjectNode reached = node.putObject("stepsTo");
-      for (Level level : levels()) {
-        ObjectNode entry = reached.putObject(level.key());
-        entry.put("accuracy", level.value());
-        List<Double> steps = stepsTo(arm.name(), level);
-        entry.put("n", steps.size());
-        if (steps.isEmpty()) {
-          entry.putNull("mean");
-        } else {
-          entry.put("mean", Statistic.of(steps).mean());
+      for (Measure measure : MEASURES) {
+        ObjectNode reached = node.putObject(measure.key());
+        for (Level level : levels()) {
+          ObjectNode entry = reached.putObject(level.key());
+          entry.put("accuracy", level.value());
+          List<Double> taken = took(arm.name(), level, measure);
+          entry.put("n", taken.size());
+          if (taken.isEmpty()) {
+            entry.putNull("mean");
+          } else {
+            entry.put("mean", Statistic.of(taken).mean());
+          }
         }
       }
       ObjectNode ratios = node.putObject("costAgainstBaseline");

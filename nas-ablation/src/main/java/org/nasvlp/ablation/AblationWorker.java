@@ -28,9 +28,9 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
 /**
- * The process of one run: trains as its folder says, or goes on from its checkpoint, and writes the
- * result. Tells its progress line by line on stdout; a failure is a line that begins with {@link
- * #FAILURE}.
+ * The process of one run: trains as its folder (the first argument) says, or goes on from its
+ * checkpoint, and writes the result; the second argument is how many run at a time. Tells its
+ * progress line by line on stdout; a failure is a line that begins with {@link #FAILURE}.
  */
 final class AblationWorker {
   static final String FAILURE = "failure: ";
@@ -43,7 +43,7 @@ final class AblationWorker {
     RunFolder folder = new RunFolder(Path.of(args[0]));
     int status = 1;
     try {
-      status = run(folder);
+      status = run(folder, Integer.parseInt(args[1]));
     } catch (Throwable e) {
       System.out.println(FAILURE + message(e));
       e.printStackTrace();
@@ -60,7 +60,7 @@ final class AblationWorker {
         : text.strip().lines().findFirst().orElseThrow();
   }
 
-  private static int run(RunFolder folder) throws IOException {
+  private static int run(RunFolder folder, int parallel) throws IOException {
     RunFolder.Task task = folder.task();
     NasConfig config = NasConfig.fromJson(task.config().toString(), folder.path().toString());
     int background = config.data().background();
@@ -98,14 +98,19 @@ final class AblationWorker {
       return 1;
     }
     EvaluationReport evaluation = Objects.requireNonNull(result.evaluation());
-    Log log = Log.read(folder.training().resolve("log.jsonl"));
+    int samplesPerStep = config.data().batchSize() * config.optimizer().accumulation();
+    Log log = Log.read(folder.training().resolve("log.jsonl"), samplesPerStep);
+    double minutes = config.training().stepMinutes();
     folder.write(
         new RunResult(
             task.arm(),
             task.seed(),
             result.steps(),
+            minutes > 0 ? minutes : null,
             config.data().batchSize(),
             task.threads(),
+            parallel,
+            Runtime.getRuntime().availableProcessors(),
             Kernels.describe(),
             progress.parameters,
             evaluation,
@@ -159,14 +164,15 @@ final class AblationWorker {
 
     @Override
     public void onEvaluation(long step, EvaluationReport report) {
-      CurvePoint point = CurvePoint.of(step, report);
+      CurvePoint point = CurvePoint.of(step, null, null, report);
+      Double macro = point.betterMacroLarge();
       System.out.println(
           String.format(
               Locale.ROOT,
-              "step %d: caption choice %.1f %% (macro), %.1f %% (micro)",
+              "step %d: caption choice, better of ITC and ITM: %s%.1f %% (micro)",
               step,
-              100 * point.macro(),
-              100 * point.micro()));
+              macro == null ? "" : String.format(Locale.ROOT, "%.1f %% (macro), ", 100 * macro),
+              100 * point.betterMicro()));
     }
 
     @Override
@@ -185,9 +191,9 @@ final class AblationWorker {
   record Log(List<CurvePoint> curve, @Nullable Double medianStepSeconds) {
     private static final JsonMapper JSON = JsonMapper.builder().build();
 
-    static Log read(Path file) throws IOException {
+    static Log read(Path file, int samplesPerStep) throws IOException {
       TreeMap<Long, CurvePoint> curve = new TreeMap<>();
-      List<Double> seconds = new ArrayList<>();
+      List<Double> taken = new ArrayList<>();
       long lastStep = -1;
       double lastSeconds = 0;
       try (Stream<String> lines = Files.lines(file)) {
@@ -198,7 +204,7 @@ final class AblationWorker {
             long number = step.get("step").longValue();
             double now = node.get("seconds").doubleValue();
             if (number == lastStep + 1) {
-              seconds.add(now - lastSeconds);
+              taken.add(now - lastSeconds);
             }
             lastStep = number;
             lastSeconds = now;
@@ -210,13 +216,20 @@ final class AblationWorker {
             long number = evaluation.get("step").longValue();
             EvaluationReport report =
                 JSON.treeToValue(evaluation.get("report"), EvaluationReport.class);
-            curve.put(number, CurvePoint.of(number, report));
+            JsonNode seconds = evaluation.get("stepSeconds");
+            curve.put(
+                number,
+                CurvePoint.of(
+                    number,
+                    number * samplesPerStep,
+                    seconds == null ? null : seconds.doubleValue(),
+                    report));
           }
         }
       } catch (JacksonException e) {
         throw new IOException(file + ": damaged: " + e.getOriginalMessage(), e);
       }
-      return new Log(List.copyOf(curve.values()), median(seconds));
+      return new Log(List.copyOf(curve.values()), median(taken));
     }
 
     private static @Nullable Double median(List<Double> values) {

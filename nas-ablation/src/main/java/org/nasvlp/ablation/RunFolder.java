@@ -53,11 +53,11 @@ record RunFolder(Path path) {
   }
 
   /**
-   * Writes the task into a new folder, or checks that the folder's own is the same.
+   * Checks that the folder is new, or its own task the same.
    *
    * @throws IllegalArgumentException naming the first field that differs
    */
-  void prepare(Task task) throws IOException {
+  void check(Task task) throws IOException {
     JsonNode wanted = JSON.valueToTree(task);
     if (Files.exists(taskFile())) {
       JsonNode found = read(taskFile(), JsonNode.class);
@@ -69,6 +69,12 @@ record RunFolder(Path path) {
                 + difference
                 + "; choose another output, go on with the same options, or remove that folder");
       }
+    }
+  }
+
+  /** Writes the task into a new folder. */
+  void prepare(Task task) throws IOException {
+    if (Files.exists(taskFile())) {
       return;
     }
     Files.createDirectories(path);

@@ -113,7 +113,16 @@ class AblationTest {
     assertThat(result.steps()).isEqualTo(8);
     assertThat(result.seed()).isEqualTo(2);
     assertThat(result.curve().stream().map(CurvePoint::step)).containsExactly(4L, 8L);
-    assertThat(result.curve().getLast()).isEqualTo(CurvePoint.of(8, result.evaluation()));
+    assertThat(result.curve().getLast())
+        .satisfies(
+            last ->
+                assertThat(last)
+                    .isEqualTo(CurvePoint.of(8, 64L, last.stepSeconds(), result.evaluation())));
+    assertThat(result.curve().getLast().stepSeconds())
+        .isGreaterThan(result.curve().getFirst().stepSeconds());
+    assertThat(result.minutes()).isNull();
+    assertThat(result.parallel()).isEqualTo(2);
+    assertThat(folder.resolve("out/curves.svg")).content().startsWith("<svg");
     assertThat(result.evaluation().itc().byAttribute()).containsOnlyKeys("place", "colour");
     assertThat(result.evaluation().retrievalItm()).isNotNull();
     assertThat(result.medianStepSeconds()).isPositive();
@@ -191,8 +200,76 @@ class AblationTest {
         {"kind":"step","seconds":10.6,"step":{"step":6}}
         """);
     // Between 1 and 2, 5 and 6: 0.5 and 0.7 seconds.
-    assertThat(AblationWorker.Log.read(log).medianStepSeconds())
+    assertThat(AblationWorker.Log.read(log, 8).medianStepSeconds())
         .isCloseTo(0.6, org.assertj.core.data.Offset.offset(1e-9));
-    assertThat(AblationWorker.Log.read(log).curve()).isEmpty();
+    assertThat(AblationWorker.Log.read(log, 8).curve()).isEmpty();
+  }
+
+  @Test
+  void anEvaluationHasItsSamplesAndTheTimeOfItsSteps() throws IOException {
+    String scores =
+        """
+        {"pairs":60,"captionChoice":0.75,"imageChoice":0.5,"text":0.5,"image":0.5,"group":0.25}\
+        """;
+    Path log =
+        Files.writeString(
+            folder.resolve("log.jsonl"),
+            """
+            {"kind":"evaluation","seconds":90.0,"evaluation":{"step":20,"stepSeconds":12.5,"report":\
+            {"itc":{"byAttribute":{"age":%1$s},"all":%1$s,"macro":%1$s}}}}
+            {"kind":"evaluation","seconds":99.0,"evaluation":{"step":30,"report":\
+            {"itc":{"byAttribute":{"age":%1$s},"all":%1$s,"macro":%1$s}}}}
+            """
+                .formatted(scores));
+    assertThat(AblationWorker.Log.read(log, 8).curve())
+        .containsExactly(
+            new CurvePoint(20, 160L, 12.5, 0.75, 0.75, 0.75, null, null, null),
+            new CurvePoint(30, 240L, null, 0.75, 0.75, 0.75, null, null, null));
+  }
+
+  /** Steps of milliseconds: a run of a second or so makes many. */
+  @Test
+  void runsOfEqualTimeMakeTheirOwnNumberOfSteps() throws Exception {
+    NasConfig base = Shapes.config(100).withTraining(training -> training.evaluateEvery(5));
+    double minutes = 0.02;
+    Ablation.Outcome outcome = timed(base, minutes).build().run();
+    assertThat(outcome.failures()).isEmpty();
+    for (String arm : List.of("plain", "+nva")) {
+      RunResult result = RunFolder.of(folder.resolve("out"), arm, 1).result().orElseThrow();
+      assertThat(result.minutes()).isEqualTo(minutes);
+      assertThat(result.steps()).isBetween(1L, 100_000L);
+      CurvePoint last = result.curve().getLast();
+      assertThat(last.step()).isEqualTo(result.steps());
+      assertThat(last.samples()).isEqualTo(8 * result.steps());
+      // 1.2 seconds, and no step takes one.
+      assertThat(last.stepSeconds()).isBetween(0.2, 2.2);
+      assertThat(result.curve().getFirst().step()).isEqualTo(Math.min(5, result.steps()));
+    }
+    assertThat(Files.readString(folder.resolve("out/results.md")))
+        .contains("Every run: 0.02 minutes of steps of batch 8");
+
+    AblationArm third = new AblationArm("third", "{}");
+    assertThatThrownBy(() -> timed(base, 0.03).arms(List.of(third)).resume(true).build().run())
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("out holds plain seed 1 with 0.02 minutes of steps of batch 8")
+        .hasMessageContaining("to which 0.03 minutes of steps of batch 8, 1 thread cannot be")
+        .hasMessageContaining("choose another output, or go on with the same options");
+    assertThat(folder.resolve("out/runs/third")).doesNotExist();
+    assertThatThrownBy(() -> timed(base, 0.03).resume(true).build().run())
+        .hasMessageContaining("another config.training.stepMinutes: 0.02, now 0.03");
+    assertThatThrownBy(() -> timed(base, minutes).steps(9).build())
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("steps and minutes are both set");
+    assertThatThrownBy(() -> timed(base, 0)).hasMessageContaining("minutes is 0.0: it must lie in");
+  }
+
+  private Ablation.Builder timed(NasConfig base, double minutes) {
+    return Ablation.builder()
+        .base(base)
+        .arms(List.of(PLAIN, SWAPS))
+        .seeds(List.of(1L))
+        .minutes(minutes)
+        .data(list, folder.resolve("tokenizer.json"), list, pairs)
+        .output(folder.resolve("out"));
   }
 }

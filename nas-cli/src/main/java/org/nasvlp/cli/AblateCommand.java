@@ -1,6 +1,7 @@
 package org.nasvlp.cli;
 
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -25,13 +26,15 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "ablate",
     description = {
-      "Trains variants (arms) of a configuration with several seeds each, at equal steps and equal"
-          + " batches, and compares what they reach: fine differences, retrieval, steps to given"
-          + " accuracies and cost.",
+      "Trains variants (arms) of a configuration with several seeds each, at equal steps or equal"
+          + " time and equal batches, and compares what they reach, by the better of ITC and ITM"
+          + " and by each: fine differences, retrieval, steps, samples and minutes to given"
+          + " accuracies, and cost.",
       "Every run is a process of its own. Its folder under --out holds its configuration,"
           + " checkpoints, log and result; the tables are written there as results.md and"
-          + " results.json, and the former to stdout. Progress goes to stderr. A run that fails is"
-          + " named; the others go on, and the exit status is 1 at the end."
+          + " results.json, the curves as curves.svg, and results.md to stdout. Progress goes to"
+          + " stderr. A run that fails is named; the others go on, and the exit status is 1 at the"
+          + " end."
     },
     footerHeading =
         "%nA file of arms, the baseline first; a patch has the form of a configuration:%n",
@@ -43,6 +46,7 @@ import picocli.CommandLine.Spec;
     })
 final class AblateCommand implements Callable<Integer> {
   private static final int DEMO_STEPS = 600;
+  private static final double MOST_MINUTES = 100_000;
   private static final Set<String> NOT_REPORTED = Set.of("--resume", "--report-only");
 
   private final Shell shell;
@@ -78,9 +82,21 @@ final class AblateCommand implements Callable<Integer> {
   private @Nullable Integer steps;
 
   @Option(
+      names = "--minutes",
+      paramLabel = "M",
+      description = {
+        "In place of --steps: minutes of training for every run, loading of data included, start-up"
+            + " and evaluations not. Each run makes as many steps as fit, and its learning rate"
+            + " spans them."
+      })
+  private @Nullable Double minutes;
+
+  @Option(
       names = "--evaluate-every",
       paramLabel = "N",
-      description = "Steps between evaluations (default: a twelfth of the steps).")
+      description =
+          "Steps between evaluations (default: a twelfth of the steps; with --minutes the"
+              + " configuration's).")
   private @Nullable Integer evaluateEvery;
 
   @Option(
@@ -137,6 +153,16 @@ final class AblateCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException, InterruptedException {
     check("--steps", steps);
+    if (steps != null && minutes != null) {
+      throw new ParameterException(
+          spec.commandLine(),
+          "--steps and --minutes exclude each other: runs have equal steps or equal time");
+    }
+    if (minutes != null && !(minutes > 0 && minutes <= MOST_MINUTES)) {
+      throw new ParameterException(
+          spec.commandLine(),
+          "Invalid value for option '--minutes': " + minutes + " is not above 0 (at most 100000)");
+    }
     check("--evaluate-every", evaluateEvery);
     check("--threads", threads);
     check("--parallel", parallel);
@@ -163,7 +189,9 @@ final class AblateCommand implements Callable<Integer> {
             .resume(resume)
             .command(command())
             .listener(new Progress());
-    if (steps != null || configFile == null) {
+    if (minutes != null) {
+      builder.minutes(minutes);
+    } else if (steps != null || configFile == null) {
       builder.steps(steps == null ? DEMO_STEPS : steps);
     }
     if (evaluateEvery != null) {
@@ -231,6 +259,9 @@ final class AblateCommand implements Callable<Integer> {
     shell
         .err()
         .println("tables: " + out.resolve("results.md") + ", " + out.resolve("results.json"));
+    if (Files.exists(out.resolve("curves.svg"))) {
+      shell.err().println("curves: " + out.resolve("curves.svg"));
+    }
   }
 
   /** Tells what runs do. */
@@ -252,7 +283,7 @@ final class AblateCommand implements Callable<Integer> {
           result.seed(),
           String.format(
               Locale.ROOT,
-              "finished: caption choice %s %% (macro)",
+              "finished: caption choice %s %% (mean of all types)",
               Text.percent(result.evaluation().headline())));
     }
 

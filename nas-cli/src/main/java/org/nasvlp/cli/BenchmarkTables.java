@@ -3,6 +3,7 @@ package org.nasvlp.cli;
 import java.util.List;
 import java.util.Locale;
 import org.nasvlp.eval.BenchmarkReport;
+import org.nasvlp.eval.LargeTypes;
 import org.nasvlp.eval.Share;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
@@ -11,7 +12,10 @@ import tools.jackson.databind.node.ObjectNode;
 final class BenchmarkTables {
   private BenchmarkTables() {}
 
-  /** For people: shares in percent with their intervals. */
+  /**
+   * For people: shares in percent with their intervals; of categories with few items ({@link
+   * LargeTypes}) the right answers, and a macro average without them before that of all.
+   */
   static String table(String title, String way, BenchmarkReport report) {
     StringBuilder table = new StringBuilder();
     table.append("%s by %s, %% right of %d items%n".formatted(title, way, report.items()));
@@ -22,25 +26,42 @@ final class BenchmarkTables {
     report.metrics().forEach(metric -> table.append(String.format(Locale.ROOT, " %21s", metric)));
     table.append(System.lineSeparator());
     if (report.byCategory().size() > 1) {
-      report.byCategory().forEach((category, shares) -> row(table, category, shares));
+      report.byCategory().forEach((category, shares) -> row(table, category, shares, false));
     }
-    row(table, "all (micro)", report.all());
+    row(table, "all (micro)", report.all(), true);
     if (report.byCategory().size() > 1) {
-      table.append(String.format(Locale.ROOT, "%-32s %7s", "categories (macro)", ""));
-      report
-          .macro()
-          .forEach(
-              mean ->
-                  table.append(String.format(Locale.ROOT, " %5.1f                ", 100 * mean)));
-      table.append(System.lineSeparator());
+      List<Double> shown = report.macroOfLarge();
+      if (!shown.isEmpty()) {
+        means(table, "categories (macro)", shown);
+      }
+      int large = report.largeCategories().size();
+      int all = report.byCategory().size() - report.leftOut().size();
+      if (large < all) {
+        means(table, "all %d categories".formatted(all), report.macro());
+      }
+      table.append(LargeTypes.note(large, "categories", "items")).append(System.lineSeparator());
     }
     return table.toString().replaceAll(" +(\\R)", "$1");
   }
 
-  private static void row(StringBuilder table, String name, List<Share> shares) {
+  private static void means(StringBuilder table, String name, List<Double> means) {
+    table.append(String.format(Locale.ROOT, "%-32s %7s", name, ""));
+    means.forEach(
+        mean -> table.append(String.format(Locale.ROOT, " %5.1f                ", 100 * mean)));
+    table.append(System.lineSeparator());
+  }
+
+  /**
+   * @param always whether a share of few items is shown as a percentage as well
+   */
+  private static void row(StringBuilder table, String name, List<Share> shares, boolean always) {
     String shown = name.length() > 32 ? name.substring(0, 31) + "…" : name;
     table.append(String.format(Locale.ROOT, "%-32s %7d", shown, shares.getFirst().of()));
     for (Share share : shares) {
+      if (!LargeTypes.isLarge(shares.getFirst().of()) && !always) {
+        table.append(" %-21s".formatted(share.right() + " of " + share.of()));
+        continue;
+      }
       table.append(
           String.format(
               Locale.ROOT,
@@ -52,7 +73,7 @@ final class BenchmarkTables {
     table.append(System.lineSeparator());
   }
 
-  /** For programs: shares in [0, 1]. */
+  /** For programs: shares in [0, 1], of every category; {@code macro} is the mean over all. */
   static void json(ObjectNode node, BenchmarkReport report) {
     node.put("items", report.items()).put("unscored", report.unscored());
     shares(node.putObject("all"), report.metrics(), report.all());

@@ -4,10 +4,13 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.eval.AttributeScores;
 import org.nasvlp.eval.EvaluationReport;
 import org.nasvlp.eval.FineGrainedReport;
+import org.nasvlp.eval.FineGrainedScore;
+import org.nasvlp.eval.LargeTypes;
 import org.nasvlp.eval.RetrievalReport;
 
 /** Evaluation reports as tables of text. */
@@ -53,7 +56,7 @@ final class ReportTables {
             Locale.ROOT, heads, "", "pairs", "choice", "choice", "score", "score", "score"));
     section(table, "by contrast (ITC)", report.itc(), width);
     section(table, "by matching (ITM)", report.itm(), width);
-    row(table, "chance", AttributeScores.chance(), width);
+    percentages(table, "chance", AttributeScores.chance(), width);
     return table.toString();
   }
 
@@ -65,22 +68,47 @@ final class ReportTables {
     table.append(title).append('\n');
     ordered(report.byAttribute())
         .forEach((attribute, scores) -> row(table, "  " + attribute, scores, width));
-    row(table, "  pairs (micro)", report.all(), width);
-    row(table, "  attributes (macro)", report.macro(), width);
+    percentages(table, "  pairs (micro)", report.all(), width);
+    LargeTypes.macro(report)
+        .ifPresent(macro -> percentages(table, "  attributes (macro)", macro, width));
+    table.append("  ").append(LargeTypes.note(report)).append('\n');
   }
 
+  /** A type: percentages, or what is right of how many where there are few pairs. */
   private static void row(StringBuilder table, String name, AttributeScores scores, int width) {
+    if (LargeTypes.isLarge(scores.pairs())) {
+      percentages(table, name, scores, width);
+      return;
+    }
+    line(
+        table,
+        name,
+        scores,
+        width,
+        score -> score.right(scores) + " of " + score.decisions(scores.pairs()));
+  }
+
+  private static void percentages(
+      StringBuilder table, String name, AttributeScores scores, int width) {
+    line(table, name, scores, width, score -> Text.percent(score.share(scores)));
+  }
+
+  private static void line(
+      StringBuilder table,
+      String name,
+      AttributeScores scores,
+      int width,
+      Function<FineGrainedScore, String> cell) {
     table.append(
         String.format(
             Locale.ROOT,
-            "%-" + width + "s %6s %9s %9s %9s %9s %9s%n",
+            "%-" + width + "s %6s",
             name,
-            scores.pairs() == 0 ? "" : Text.count(scores.pairs()),
-            Text.percent(scores.captionChoice()),
-            Text.percent(scores.imageChoice()),
-            Text.percent(scores.text()),
-            Text.percent(scores.image()),
-            Text.percent(scores.group())));
+            scores.pairs() == 0 ? "" : Text.count(scores.pairs())));
+    for (FineGrainedScore score : FineGrainedScore.values()) {
+      table.append(String.format(Locale.ROOT, " %9s", cell.apply(score)));
+    }
+    table.append(System.lineSeparator());
   }
 
   /** Empty where there was no retrieval. */

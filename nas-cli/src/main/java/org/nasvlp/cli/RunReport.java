@@ -101,7 +101,10 @@ record RunReport(
     text.append(String.format(Locale.ROOT, "%-12s%s%n", name, value));
   }
 
-  /** For programs: shares in [0, 1], times in seconds. */
+  /**
+   * For programs: shares in [0, 1], times in seconds. Every type stands in it, and {@code macro} is
+   * the mean over all of them, however few pairs they have.
+   */
   String json() {
     ObjectNode root = JsonNodeFactory.instance.objectNode();
     root.put("command", command);

@@ -173,6 +173,19 @@ class AblateCommandTest {
   }
 
   @Test
+  void equalTime() throws IOException {
+    String[] minutes = {"--seeds", "1", "--minutes", "0.01", "--arm", "plain"};
+    assertThat(run(minutes)).as(shell.err()).isZero();
+    assertThat(shell.out())
+        .contains("Every run: 0.01 minutes of steps of batch 8", "--minutes 0.01");
+    assertThat(shell.err()).contains("curves: " + out.resolve("curves.svg"));
+    JsonNode results = JsonMapper.shared().readTree(Files.readString(out.resolve("results.json")));
+    assertThat(results.get("minutes").doubleValue()).isEqualTo(0.01);
+    assertThat(run("--seeds", "1", "--steps", "6", "--arm", "plain", "--resume")).isEqualTo(1);
+    assertThat(shell.err()).contains("another config.training.steps").hasLineCount(1);
+  }
+
+  @Test
   void whatDoesNotFitIsToldBeforeAnythingIsTrained() throws IOException {
     assertThat(run("--resume")).isEqualTo(1);
     assertThat(shell.err()).contains("holds no ablation to resume").hasLineCount(1);
@@ -182,6 +195,10 @@ class AblateCommandTest {
     assertThat(shell.err()).contains("there is no arm plian; there are plain, +nva, broken");
     assertThat(run("--seeds", "1,1")).isEqualTo(1);
     assertThat(shell.err()).contains("seeds: 1 occurs twice");
+    assertThat(run("--steps", "5", "--minutes", "5")).isEqualTo(2);
+    assertThat(shell.err()).contains("--steps and --minutes exclude each other");
+    assertThat(run("--minutes", "0")).isEqualTo(2);
+    assertThat(shell.err()).contains("'--minutes': 0.0 is not above 0");
     Files.writeString(arms, "- name: a\n  patch: {nva: {radios: 1}}\n");
     assertThat(run()).isEqualTo(1);
     assertThat(shell.err()).contains("arm a: unknown field nva.radios").hasLineCount(1);
@@ -195,7 +212,15 @@ class AblateCommandTest {
   void help() {
     assertThat(shell.run("ablate", "--help")).isZero();
     assertThat(shell.out())
-        .contains("--arms", "--arm", "--seeds", "--steps", "--evaluate-every", "--config", "--data")
+        .contains(
+            "--arms",
+            "--arm",
+            "--seeds",
+            "--steps",
+            "--minutes",
+            "--evaluate-every",
+            "--config",
+            "--data")
         .contains("--out", "--threads", "--parallel", "--resume", "--report-only")
         .contains("patch: {nva: {enabled: false}}")
         .contains("1,2,3");

@@ -2,8 +2,11 @@ package org.nasvlp.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.util.Map;
 import org.junit.jupiter.api.Test;
+import org.nasvlp.eval.AttributeScores;
 import org.nasvlp.eval.EvaluationReport;
+import org.nasvlp.eval.FineGrainedReport;
 
 class ReportTablesTest {
   @Test
@@ -17,15 +20,28 @@ class ReportTablesTest {
             by contrast (ITC)
               skin tone             400      98.8     100.0      90.0      80.0      70.0
               colour              1,200      75.0      62.5      50.0      40.0      30.0
-              age                     6      25.0      50.0       0.0       0.0       0.0
+              age                     6   3 of 12   6 of 12    0 of 6    0 of 6    0 of 6
               pairs (micro)       1,606      80.0      70.0      60.0      50.0      40.0
-              attributes (macro)  1,606      66.0      71.0      47.0      40.0      33.0
+              attributes (macro)  1,600      86.9      81.3      70.0      60.0      50.0
+              macro: mean of the 2 types with at least 50 pairs
             by matching (ITM)
               colour              1,200     100.0     100.0     100.0     100.0     100.0
               pairs (micro)       1,606      80.0      70.0      60.0      50.0      40.0
-              attributes (macro)  1,606      90.0      80.0      70.0      60.0      50.0
+              attributes (macro)  1,200     100.0     100.0     100.0     100.0     100.0
+              macro: that of the only one of the types with at least 50 pairs
             chance                           50.0      50.0      25.0      25.0      16.7
             """);
+  }
+
+  @Test
+  void withFewPairsOfEveryTypeThereIsNoMacro() {
+    AttributeScores age = new AttributeScores(6, 0.25, 0.5, 0, 0, 0);
+    FineGrainedReport few = new FineGrainedReport(Map.of("age", age), age, age);
+    assertThat(ReportTables.fineGrained(new EvaluationReport(few, null, null, null)))
+        .contains("  age                     6   3 of 12")
+        .contains("  pairs (micro)           6      25.0")
+        .contains("  no macro: there are no types with at least 50 pairs\n")
+        .doesNotContain("(macro)");
   }
 
   @Test

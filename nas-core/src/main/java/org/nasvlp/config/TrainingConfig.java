@@ -4,9 +4,13 @@ package org.nasvlp.config;
  * Length of the run, seed, evaluation, checkpoints, and where and how precisely it computes.
  *
  * @param seed decides every random choice of the run
- * @param steps optimiser steps; with {@code minutes} above 0, the most that are planned
+ * @param steps optimiser steps; with {@code minutes} or {@code stepMinutes} above 0, the most that
+ *     are planned
  * @param minutes wall-clock budget; 0 for none; above 0 the number of steps is planned to fit it,
  *     from the time that the first steps take, and kept in the checkpoint
+ * @param stepMinutes wall-clock budget of the steps alone, waiting for their data included,
+ *     start-up, evaluations and checkpoints not; 0 for none; above 0 the number of steps is planned
+ *     to use it up, with the pace of later phases tried out before the first step
  * @param evaluateEvery steps between evaluations; 0 for one at the end only
  * @param checkpointEvery steps between checkpoints; 0 for one at the end only
  * @param keepCheckpoints most recent checkpoints that are kept
@@ -23,6 +27,7 @@ public record TrainingConfig(
     long seed,
     int steps,
     double minutes,
+    double stepMinutes,
     int evaluateEvery,
     int checkpointEvery,
     int keepCheckpoints,
@@ -35,6 +40,12 @@ public record TrainingConfig(
   public TrainingConfig {
     ConfigCheck.range("training.steps", steps, 1, 1_000_000_000);
     ConfigCheck.range("training.minutes", minutes, 0, 1_000_000);
+    ConfigCheck.range("training.stepMinutes", stepMinutes, 0, 1_000_000);
+    ConfigCheck.that(
+        minutes == 0 || stepMinutes == 0,
+        "training.stepMinutes",
+        stepMinutes,
+        "must be 0 where training.minutes is above 0");
     ConfigCheck.range("training.evaluateEvery", evaluateEvery, 0, 1_000_000_000);
     ConfigCheck.range("training.checkpointEvery", checkpointEvery, 0, 1_000_000_000);
     ConfigCheck.range("training.keepCheckpoints", keepCheckpoints, 1, 1000);
@@ -50,6 +61,7 @@ public record TrainingConfig(
         .seed(1)
         .steps(steps)
         .minutes(0)
+        .stepMinutes(0)
         .evaluateEvery(Math.max(1, steps / 5))
         .checkpointEvery(Math.max(1, steps / 10))
         .keepCheckpoints(2)

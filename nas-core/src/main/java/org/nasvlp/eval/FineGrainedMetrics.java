@@ -30,7 +30,8 @@ final class FineGrainedMetrics {
     return new FineGrainedReport(byAttribute, all.scores(), macro(byAttribute, pairs.size()));
   }
 
-  private static AttributeScores macro(Map<String, AttributeScores> byAttribute, int pairs) {
+  /** Every attribute counts alike. */
+  static AttributeScores macro(Map<String, AttributeScores> byAttribute, int pairs) {
     double captionChoice = 0;
     double imageChoice = 0;
     double text = 0;

@@ -265,6 +265,7 @@ public final class PublishedBenchmark {
           byCategory,
           shares(sums, count),
           BenchmarkReport.macro(byCategory, leftOut, metrics.size()),
+          leftOut,
           count,
           unscored);
     }

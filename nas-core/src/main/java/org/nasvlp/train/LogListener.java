@@ -48,6 +48,7 @@ final class LogListener implements TrainingListener {
     @Nullable EvaluationReport report = evaluation.report();
     Map<String, @Nullable Object> line = new LinkedHashMap<>();
     line.put("step", step);
+    line.put("stepSeconds", Math.round(clock.steps() * 1000) / 1000.0);
     line.put("report", report);
     if (!evaluation.benchmarks().isEmpty()) {
       line.put("benchmarks", evaluation.benchmarks());

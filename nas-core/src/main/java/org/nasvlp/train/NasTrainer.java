@@ -61,6 +61,7 @@ public final class NasTrainer {
     try (ExitHold hold = ExitHold.until(this::stop);
         RunLock lock = RunLock.take(settings.output())) {
       RunSetup setup = RunSetup.of(settings);
+      setup.rehearse();
       try (NasModel model = setup.model();
           TrainingStep trainingStep = setup.trainingStep(model);
           TrainingRun run = setup.run(model, trainingStep)) {

@@ -10,7 +10,8 @@ import org.nasvlp.data.LoaderState;
  *
  * @param step steps done
  * @param plannedSteps length that was fitted to a time budget; 0 for none
- * @param seconds that they took
+ * @param seconds that the run took
+ * @param stepSeconds that the steps took, waiting for their data included
  * @param samples what the loader has counted; null if nothing
  * @param best highest value of each metric in evaluations so far
  */
@@ -18,10 +19,11 @@ record Progress(
     int step,
     long plannedSteps,
     double seconds,
+    double stepSeconds,
     @Nullable LoaderState samples,
     Map<String, Double> best) {
   /** Of a run that has not begun. */
-  static final Progress NONE = new Progress(0, 0, 0, null, Map.of());
+  static final Progress NONE = new Progress(0, 0, 0, 0, null, Map.of());
 
   Progress {
     best = new TreeMap<>(best);

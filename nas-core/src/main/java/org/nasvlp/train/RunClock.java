@@ -2,11 +2,15 @@ package org.nasvlp.train;
 
 import java.util.function.LongSupplier;
 
-/** Wall-clock time of a run: since this process began it, and with what earlier ones took. */
+/**
+ * Wall-clock time of a run: since this process began it, and with what earlier ones took; and how
+ * much of it went into steps.
+ */
 final class RunClock {
   private final LongSupplier nanos;
   private final long begin;
   private double earlier;
+  private double steps;
 
   /**
    * A clock that starts now.
@@ -28,8 +32,19 @@ final class RunClock {
     return earlier + seconds();
   }
 
-  /** Adds what the run took up to the checkpoint that it goes on from. */
-  void resume(double earlierSeconds) {
+  /** Seconds of all steps, waiting for their data included; nothing else is. */
+  double steps() {
+    return steps;
+  }
+
+  /** Adds a step, from the wait for its data to its end. */
+  void stepTook(double seconds) {
+    steps += seconds;
+  }
+
+  /** Goes on from what the run, and its steps alone, took up to a checkpoint. */
+  void resume(double earlierSeconds, double stepSeconds) {
     earlier = earlierSeconds;
+    steps = stepSeconds;
   }
 }

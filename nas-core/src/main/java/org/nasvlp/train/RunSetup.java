@@ -3,6 +3,7 @@ package org.nasvlp.train;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.checkpoint.Checkpoints;
@@ -29,6 +30,8 @@ final class RunSetup {
   private final Listeners listeners = new Listeners();
   private final Evaluator evaluator;
   private final ArtefactProbing probing;
+  private @Nullable NegativeTextAugmentation textNegatives;
+  private Phases phases;
 
   private RunSetup(RunSettings settings, @Nullable Path previous) {
     this.settings = settings;
@@ -42,6 +45,7 @@ final class RunSetup {
             settings.published(),
             config.data().background(),
             listeners::onWarning);
+    this.phases = Phases.of(config);
     int codewords = config.dictionary().codewords();
     this.probing = new ArtefactProbing(codewords, config.training().evaluateEvery(), listeners);
     listeners.add(new LogListener(settings.output(), log, clock));
@@ -96,6 +100,25 @@ final class RunSetup {
             / config.optimizer().accumulation());
   }
 
+  /** With a budget for the steps alone: learns how long steps take in each phase. */
+  void rehearse() throws InterruptedException {
+    if (config.training().stepMinutes() == 0) {
+      return;
+    }
+    // Rates next to nothing: the model stays as it is, however soon the phase begins.
+    NasConfig still =
+        config.withOptimizer(
+            optimizer -> optimizer.learningRate(Double.MIN_NORMAL).finalLearningRate(0));
+    try (NasModel model = NasModel.create(still, settings.tokenizer());
+        TrainingStep step =
+            new TrainingStep(still, model, textNegatives(), stepsPerEpoch(), List.of());
+        BatchLoader loader = loader(0)) {
+      startDictionary(model, step);
+      phases = new Rehearsal(step, loader, config.optimizer().accumulation()).pace(phases);
+    }
+    Torch.releaseFreedMemory();
+  }
+
   /** A model with fresh parameters, of a fresh run with its initial weights. */
   NasModel model() throws IOException {
     NasModel model = NasModel.create(config, settings.tokenizer());
@@ -132,6 +155,9 @@ final class RunSetup {
     if (!config.nta().enabled() && !config.nva().usesWords()) {
       return null;
     }
+    if (textNegatives != null) {
+      return textNegatives;
+    }
     TextEditor.Factory editor = settings.textEditor();
     NegativeTextAugmentation negatives =
         NegativeTextAugmentation.prepare(
@@ -142,6 +168,7 @@ final class RunSetup {
             settings.output().resolve("captions"),
             config.training().seed());
     listeners.onCaptionEdits(negatives.preparation());
+    textNegatives = negatives;
     return negatives;
   }
 
@@ -149,16 +176,18 @@ final class RunSetup {
   TrainingRun run(NasModel model, TrainingStep trainingStep)
       throws IOException, InterruptedException {
     TrainingState state = new TrainingState(config, model, trainingStep);
-    StepPlanner planner =
-        new StepPlanner(config.training().steps(), config.training().minutes() * 60, clock);
+    StepPlanner planner = new StepPlanner(config.training(), phases, clock);
     Progress progress = Progress.NONE;
     boolean evaluated = false;
     if (previous != null) {
       progress = state.restore(previous);
-      clock.resume(progress.seconds());
+      clock.resume(progress.seconds(), progress.stepSeconds());
       planner.restore(progress.plannedSteps());
       evaluated = log.rewind(progress.step(), progress.step() >= planner.steps());
     } else {
+      if (config.training().stepMinutes() > 0) {
+        planner.begin();
+      }
       log.rewind(0, false);
       startDictionary(model, trainingStep);
     }

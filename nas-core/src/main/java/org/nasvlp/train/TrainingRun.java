@@ -116,7 +116,9 @@ final class TrainingRun implements AutoCloseable {
       Torch.releaseFreedMemory();
     }
     losses = outcome.losses();
-    planner.stepTook(clock.seconds() - began);
+    double took = clock.seconds() - began;
+    clock.stepTook(took);
+    planner.stepTook(took);
     listeners.onStep(report(outcome, waited));
     if (outcome.trace() != null) {
       listeners.onNvaTrace(step, outcome.trace());
@@ -216,7 +218,13 @@ final class TrainingRun implements AutoCloseable {
       saved =
           state.save(
               settings.output(),
-              new Progress(step, planner.planned(), clock.total(), loader.state(), best.values()));
+              new Progress(
+                  step,
+                  planner.planned(),
+                  clock.total(),
+                  clock.steps(),
+                  loader.state(),
+                  best.values()));
       checkpoint = saved;
       checkpointStep = step;
       listeners.onCheckpoint(step, saved);

@@ -39,6 +39,7 @@ final class TrainingState {
       long step,
       long plannedSteps,
       double seconds,
+      @Nullable Double stepSeconds,
       int queueFilled,
       int queueNext,
       @Nullable LoaderState samples,
@@ -82,6 +83,7 @@ final class TrainingState {
                   progress.step(),
                   progress.plannedSteps(),
                   progress.seconds(),
+                  progress.stepSeconds(),
                   queue == null ? 0 : queue.filled(),
                   queue == null ? 0 : queue.next(),
                   progress.samples(),
@@ -111,6 +113,7 @@ final class TrainingState {
         Math.toIntExact(saved.step()),
         saved.plannedSteps(),
         saved.seconds(),
+        saved.stepSeconds() == null ? saved.seconds() : saved.stepSeconds(),
         saved.samples(),
         saved.best() == null ? Map.of() : saved.best());
   }

@@ -8,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -25,7 +26,8 @@ class LogListenerTest {
   @BeforeEach
   void open() {
     RunClock clock = new RunClock(() -> nanos);
-    clock.resume(100);
+    clock.resume(100, 80);
+    clock.stepTook(1.5004);
     nanos = 2_500_400_000L;
     listener = new LogListener(output, new RunLog(output), clock);
   }
@@ -90,6 +92,7 @@ class LogListenerTest {
             Map.of("all", List.of(new Share(1, 2))),
             List.of(new Share(1, 2)),
             List.of(0.5),
+            Set.of(),
             2,
             0);
     Evaluation evaluation = new Evaluation(null, Map.of("crepe", Map.of("itc", report)));
@@ -102,13 +105,13 @@ class LogListenerTest {
     assertThat(lines.getFirst())
         .startsWith(
             """
-            {"kind":"evaluation","seconds":102.5,"evaluation":{"step":6,"report":null,\
+            {"kind":"evaluation","seconds":102.5,"evaluation":{"step":6,"stepSeconds":81.5,"report":null,\
             "benchmarks":{"crepe":{"itc":{"metrics":["accuracy"],\
             """);
     assertThat(lines.getLast())
         .isEqualTo(
             """
-            {"kind":"evaluation","seconds":102.5,"evaluation":{"step":7,"report":null}}\
+            {"kind":"evaluation","seconds":102.5,"evaluation":{"step":7,"stepSeconds":81.5,"report":null}}\
             """);
   }
 

@@ -40,6 +40,8 @@ import org.nasvlp.model.NasModel;
 import org.nasvlp.model.PretrainedWeights;
 import org.nasvlp.model.WeightReport;
 import org.nasvlp.negatives.NvaTrace;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
 
 class NasTrainerTest {
   @TempDir Path folder;
@@ -572,6 +574,44 @@ class NasTrainerTest {
     TrainingResult result = trainer(config, "out").build().run();
     assertThat(result.stopped()).isFalse();
     assertThat(result.step()).isEqualTo(result.steps()).isLessThan(100_000);
+  }
+
+  /** A run that is stopped half-way and goes on has the same budget as one that is not. */
+  @Test
+  void aBudgetOfStepsIsUsedUpByThem() throws IOException {
+    NasConfig config =
+        Shapes.config(1_000_000)
+            .withTraining(training -> training.stepMinutes(0.05).keepCheckpoints(1));
+    AtomicReference<NasTrainer> running = new AtomicReference<>();
+    List<Long> planned = new ArrayList<>();
+    NasTrainer first =
+        trainer(config, "out")
+            .listener(
+                new TrainingListener() {
+                  @Override
+                  public void onStart(TrainingStart start) {
+                    planned.add(start.steps());
+                  }
+
+                  @Override
+                  public void onStep(StepReport report) {
+                    if (report.step() >= report.steps() / 2) {
+                      running.get().stop();
+                    }
+                  }
+                })
+            .build();
+    running.set(first);
+    assertThat(first.run().stopped()).isTrue();
+    // The rehearsal gives the plan before the first step.
+    assertThat(planned).singleElement().satisfies(n -> assertThat(n).isBetween(2L, 100_000L));
+    TrainingResult result = trainer(config, "out").resume(true).build().run();
+    assertThat(result.stopped()).isFalse();
+    assertThat(result.step()).isEqualTo(result.steps());
+    JsonNode state =
+        JsonMapper.shared().readTree(Files.readString(result.checkpoint().resolve("state.json")));
+    // One step more or less, and no single one takes a second.
+    assertThat(state.get("stepSeconds").doubleValue()).isBetween(2.0, 4.0);
   }
 
   @Test

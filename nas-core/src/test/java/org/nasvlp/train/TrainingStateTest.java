@@ -41,6 +41,7 @@ class TrainingStateTest {
           7,
           40,
           12.5,
+          11.5,
           new LoaderState(0, new byte[] {5}, new byte[] {4}, List.of("shape 2: torn"), 3),
           Map.of("itc", 0.5, "itm-group", 0.25));
 
@@ -223,7 +224,8 @@ class TrainingStateTest {
         {"format":1,"step":7,"plannedSteps":0,"seconds":12.5,"queueFilled":24,"queueNext":16}
         """);
     try (Parts restored = parts(Shapes.config(50))) {
-      assertSame(restored.state.restore(checkpoint), new Progress(7, 0, 12.5, null, Map.of()));
+      assertSame(
+          restored.state.restore(checkpoint), new Progress(7, 0, 12.5, 12.5, null, Map.of()));
     }
   }
 

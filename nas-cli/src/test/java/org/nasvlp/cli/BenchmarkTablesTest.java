@@ -1,0 +1,63 @@
+package org.nasvlp.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import org.junit.jupiter.api.Test;
+import org.nasvlp.eval.BenchmarkReport;
+import org.nasvlp.eval.Share;
+
+/** Wilson's intervals by R's {@code prop.test(x, n, correct = FALSE)}. */
+class BenchmarkTablesTest {
+  private static String table(Map<String, List<Share>> categories, Share all, double macro) {
+    return BenchmarkTables.table(
+        "ARO",
+        "itm",
+        new BenchmarkReport(
+            List.of("accuracy"), categories, List.of(all), List.of(macro), Set.of(), all.of(), 0));
+  }
+
+  @Test
+  void fewItemsAreCounted() {
+    Map<String, List<Share>> categories = new LinkedHashMap<>();
+    categories.put("on", List.of(new Share(30, 60)));
+    categories.put("behind", List.of(new Share(12, 20)));
+    categories.put("beside", List.of(new Share(45, 50)));
+    assertThat(table(categories, new Share(87, 130), 2 / 3.0).lines().skip(2))
+        .containsExactly(
+            "                                   items              accuracy",
+            "on                                    60  50.0 ( 37.7 to  62.3)",
+            "behind                                20 12 of 20",
+            "beside                                50  90.0 ( 78.6 to  95.7)",
+            "all (micro)                          130  66.9 ( 58.5 to  74.4)",
+            "categories (macro)                        70.0",
+            "all 3 categories                          66.7",
+            "macro: mean of the 2 categories with at least 50 items");
+  }
+
+  @Test
+  void ofLargeCategoriesThereIsOneMacro() {
+    Map<String, List<Share>> categories = new LinkedHashMap<>();
+    categories.put("on", List.of(new Share(30, 60)));
+    categories.put("beside", List.of(new Share(45, 50)));
+    assertThat(table(categories, new Share(75, 110), 0.7))
+        .contains("categories (macro)                        70.0\n")
+        .doesNotContain("all 2 categories")
+        .endsWith("macro: mean of the 2 categories with at least 50 items\n");
+  }
+
+  @Test
+  void withoutLargeCategoriesThereIsNoMacroOfThem() {
+    Map<String, List<Share>> categories = new LinkedHashMap<>();
+    categories.put("on", List.of(new Share(1, 2)));
+    categories.put("beside", List.of(new Share(2, 2)));
+    assertThat(table(categories, new Share(3, 4), 0.75))
+        .contains("on                                     2 1 of 2\n")
+        .contains("all 2 categories                          75.0\n")
+        .doesNotContain("(macro)")
+        .endsWith("no macro: there are no categories with at least 50 items\n");
+  }
+}
