@@ -53,6 +53,7 @@ public final class AblationReport {
   private static final String RETRIEVAL = "retrieval.";
   private static final String BETTER = "better";
   private static final String MACRO_LARGE = "macroLarge";
+  private static final String REWORDED = ".reworded.";
 
   private static final Map<String, String> SCORERS = scorers();
 
@@ -202,6 +203,10 @@ public final class AblationReport {
       numbers.put(prefix + "macro", score.of().share(report.macro()));
       large.ifPresent(macro -> numbers.put(prefix + MACRO_LARGE, score.of().share(macro)));
     }
+    report.reworded().forEach((type, of) -> numbers.put(scorer + REWORDED + type, of.choice()));
+    report
+        .rewordedMacro()
+        .ifPresent(macro -> numbers.put(scorer + REWORDED + "macro", macro.choice()));
   }
 
   /** For each number by contrast the larger of it and that by matching, where there is one. */
@@ -474,6 +479,7 @@ public final class AblationReport {
           columns.add(new Column(name + " " + score.title() + ", micro", prefix + "micro"));
         }
       }
+      columns.add(new Column(name + " true rewording, macro", scorer + REWORDED + "macro"));
     }
     columns.add(new Column("ITC R@1, image to text", retrievalKey("itc", "imageToText", 1)));
     columns.add(new Column("ITC R@1, text to image", retrievalKey("itc", "textToImage", 1)));

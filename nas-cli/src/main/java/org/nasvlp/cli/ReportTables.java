@@ -12,6 +12,7 @@ import org.nasvlp.eval.FineGrainedReport;
 import org.nasvlp.eval.FineGrainedScore;
 import org.nasvlp.eval.LargeTypes;
 import org.nasvlp.eval.RetrievalReport;
+import org.nasvlp.eval.RewordedScores;
 
 /** Evaluation reports as tables of text. */
 final class ReportTables {
@@ -109,6 +110,60 @@ final class ReportTables {
       table.append(String.format(Locale.ROOT, " %9s", cell.apply(score)));
     }
     table.append(System.lineSeparator());
+  }
+
+  /** Empty where the test has no rewordings. */
+  static String reworded(EvaluationReport report) {
+    Map<String, RewordedScores> itc = report.itc().reworded();
+    if (itc.isEmpty()) {
+      return "";
+    }
+    int width = "attributes (macro)".length();
+    for (String type : itc.keySet()) {
+      width = Math.max(width, type.length());
+    }
+    String format = "  %-" + width + "s %10s %9s %9s %9s %9s%n";
+    StringBuilder table = new StringBuilder();
+    table.append("True rewordings against the false caption, % right: the rewording; it and the");
+    table.append(" caption\n");
+    table.append(
+        String.format(Locale.ROOT, format, "", "rewordings", "ITC", "both", "ITM", "both"));
+    FineGrainedReport itm = report.itm();
+    itc.forEach(
+        (type, scores) ->
+            rewordedRow(
+                table, format, type, scores, itm == null ? null : itm.reworded().get(type)));
+    report
+        .itc()
+        .rewordedMacro()
+        .ifPresent(
+            macro ->
+                rewordedRow(
+                    table,
+                    format,
+                    "attributes (macro)",
+                    macro,
+                    itm == null ? null : itm.rewordedMacro().orElse(null)));
+    rewordedRow(table, format, "chance", RewordedScores.chance(), RewordedScores.chance());
+    return table.toString();
+  }
+
+  private static void rewordedRow(
+      StringBuilder table,
+      String format,
+      String name,
+      RewordedScores itc,
+      @Nullable RewordedScores itm) {
+    table.append(
+        String.format(
+            Locale.ROOT,
+            format,
+            name,
+            itc.rewordings() == 0 ? "" : Text.count(itc.rewordings()),
+            Text.percent(itc.choice()),
+            Text.percent(itc.both()),
+            itm == null ? "" : Text.percent(itm.choice()),
+            itm == null ? "" : Text.percent(itm.both())));
   }
 
   /** Empty where there was no retrieval. */

@@ -11,6 +11,7 @@ import org.nasvlp.eval.AttributeScores;
 import org.nasvlp.eval.EvaluationReport;
 import org.nasvlp.eval.FineGrainedReport;
 import org.nasvlp.eval.RetrievalReport;
+import org.nasvlp.eval.RewordedScores;
 import org.nasvlp.train.TrainingResult;
 import org.nasvlp.train.TrainingStart;
 import tools.jackson.databind.json.JsonMapper;
@@ -45,6 +46,10 @@ record RunReport(
     EvaluationReport evaluation = result.evaluation();
     if (evaluation != null) {
       text.append(ReportTables.fineGrained(evaluation)).append('\n');
+      String reworded = ReportTables.reworded(evaluation);
+      if (!reworded.isEmpty()) {
+        text.append(reworded).append('\n');
+      }
       String retrieval = ReportTables.retrieval(evaluation);
       if (!retrieval.isEmpty()) {
         text.append(retrieval).append('\n');
@@ -182,6 +187,16 @@ record RunReport(
     }
     scores(node.putObject("micro"), report.all());
     scores(node.putObject("macro"), report.macro());
+    if (!report.reworded().isEmpty()) {
+      ObjectNode reworded = node.putObject("reworded");
+      report.reworded().forEach((type, of) -> reworded(reworded.putObject(type), of));
+    }
+  }
+
+  private static void reworded(ObjectNode node, RewordedScores scores) {
+    node.put("rewordings", scores.rewordings());
+    node.put("choice", scores.choice());
+    node.put("both", scores.both());
   }
 
   private static void scores(ObjectNode node, AttributeScores scores) {

@@ -7,6 +7,7 @@ import org.junit.jupiter.api.Test;
 import org.nasvlp.eval.AttributeScores;
 import org.nasvlp.eval.EvaluationReport;
 import org.nasvlp.eval.FineGrainedReport;
+import org.nasvlp.eval.RewordedScores;
 
 class ReportTablesTest {
   @Test
@@ -42,6 +43,35 @@ class ReportTablesTest {
         .contains("  pairs (micro)           6      25.0")
         .contains("  no macro: there are no types with at least 50 pairs\n")
         .doesNotContain("(macro)");
+  }
+
+  @Test
+  void rewordingsHaveATableOfTheirOwn() {
+    assertThat(ReportTables.reworded(Samples.evaluation())).isEmpty();
+    FineGrainedReport plain = Samples.evaluation().itc();
+    FineGrainedReport itc =
+        new FineGrainedReport(
+            plain.byAttribute(),
+            plain.all(),
+            plain.macro(),
+            Map.of("colour", new RewordedScores(2400, 0.75, 0.5)));
+    FineGrainedReport itm =
+        new FineGrainedReport(
+            plain.byAttribute(),
+            plain.all(),
+            plain.macro(),
+            Map.of("colour", new RewordedScores(2400, 0.8, 0.625)));
+    assertThat(ReportTables.reworded(new EvaluationReport(itc, itm, null, null)))
+        .isEqualTo(
+            """
+            True rewordings against the false caption, % right: the rewording; it and the caption
+                                 rewordings       ITC      both       ITM      both
+              colour                  2,400      75.0      50.0      80.0      62.5
+              attributes (macro)      2,400      75.0      50.0      80.0      62.5
+              chance                             50.0      33.3      50.0      33.3
+            """);
+    assertThat(ReportTables.reworded(new EvaluationReport(itc, null, null, null)))
+        .contains("  colour                  2,400      75.0      50.0");
   }
 
   @Test

@@ -37,7 +37,12 @@ public final class FineGrainedBenchmark {
   /** Candidates of the contrastive ranking that image-text matching re-ranks in retrieval. */
   static final int RERANKED = 10;
 
-  private record Item(int image, int caption) {}
+  /**
+   * One of a pair.
+   *
+   * @param reworded a caption that says the same; -1 for none
+   */
+  private record Item(int image, int caption, int reworded) {}
 
   private record Entry(String attribute, Item a, Item b) {}
 
@@ -71,8 +76,8 @@ public final class FineGrainedBenchmark {
 
   /**
    * Reads a benchmark: a JSON list of {@code {"attribute": "colour", "a": {"key": …, "caption": …},
-   * "b": {"key": …, "caption": …}}}, whose keys are those of the test set's pairs. Other fields are
-   * ignored.
+   * "b": {"key": …, "caption": …}}}, whose keys are those of the test set's pairs. Beside a caption
+   * there may be a {@code "reworded"} one that says the same. Other fields are ignored.
    *
    * @param pairsJson the list, UTF-8
    * @param testSet read once, from end to end; not kept and not closed
@@ -174,8 +179,14 @@ public final class FineGrainedBenchmark {
                         table.at(entry.a().image(), entry.a().caption()),
                         table.at(entry.a().image(), entry.b().caption()),
                         table.at(entry.b().image(), entry.a().caption()),
-                        table.at(entry.b().image(), entry.b().caption())))
+                        table.at(entry.b().image(), entry.b().caption()),
+                        reworded(table, entry.a()),
+                        reworded(table, entry.b())))
             .toList());
+  }
+
+  private static double reworded(ScoreTable table, Item item) {
+    return item.reworded() < 0 ? Double.NaN : table.at(item.image(), item.reworded());
   }
 
   private RetrievalReport report(int[] captionRanks, int[] imageRanks) {
@@ -209,15 +220,19 @@ public final class FineGrainedBenchmark {
   }
 
   private long[] pairCombinations() {
-    long[] combinations = new long[4 * entries.size()];
-    int next = 0;
+    LongStream.Builder combinations = LongStream.builder();
     for (Entry entry : entries) {
-      combinations[next++] = ScoreTable.combination(entry.a().image(), entry.a().caption());
-      combinations[next++] = ScoreTable.combination(entry.a().image(), entry.b().caption());
-      combinations[next++] = ScoreTable.combination(entry.b().image(), entry.a().caption());
-      combinations[next++] = ScoreTable.combination(entry.b().image(), entry.b().caption());
+      combinations.add(ScoreTable.combination(entry.a().image(), entry.a().caption()));
+      combinations.add(ScoreTable.combination(entry.a().image(), entry.b().caption()));
+      combinations.add(ScoreTable.combination(entry.b().image(), entry.a().caption()));
+      combinations.add(ScoreTable.combination(entry.b().image(), entry.b().caption()));
+      for (Item item : List.of(entry.a(), entry.b())) {
+        if (item.reworded() >= 0) {
+          combinations.add(ScoreTable.combination(item.image(), item.reworded()));
+        }
+      }
     }
-    return combinations;
+    return combinations.build().toArray();
   }
 
   private long[] allCombinations() {
@@ -375,6 +390,9 @@ public final class FineGrainedBenchmark {
       if (a.caption() == b.caption()) {
         throw wrong(number, "a and b have the same caption");
       }
+      if (a.reworded() == b.caption() || b.reworded() == a.caption()) {
+        throw wrong(number, "a rewording of one caption is the other one");
+      }
       return new Entry(attribute, a, b);
     }
 
@@ -389,7 +407,11 @@ public final class FineGrainedBenchmark {
       if (image == null) {
         throw wrong(number, side + ".key '" + key + "' is not in the test set " + testSet.name());
       }
-      return new Item(image, captionOf(caption));
+      int reworded =
+          item.get("reworded") == null
+              ? -1
+              : captionOf(text(number, item, "reworded", side + ".reworded"));
+      return new Item(image, captionOf(caption), reworded);
     }
 
     private String text(int number, JsonNode node, String field, String path) throws IOException {

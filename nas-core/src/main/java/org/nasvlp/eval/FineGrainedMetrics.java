@@ -15,8 +15,23 @@ final class FineGrainedMetrics {
    * @param ab image a with caption b
    * @param ba image b with caption a
    * @param bb image b with caption b
+   * @param reworded image a with a rewording of caption a; NaN without one
+   * @param otherReworded image b with a rewording of caption b; NaN without one
    */
-  record PairScores(String attribute, double aa, double ab, double ba, double bb) {}
+  record PairScores(
+      String attribute,
+      double aa,
+      double ab,
+      double ba,
+      double bb,
+      double reworded,
+      double otherReworded) {
+
+    /** Without rewordings. */
+    PairScores(String attribute, double aa, double ab, double ba, double bb) {
+      this(attribute, aa, ab, ba, bb, Double.NaN, Double.NaN);
+    }
+  }
 
   static FineGrainedReport report(List<PairScores> pairs) {
     Map<String, Tally> tallies = new LinkedHashMap<>();
@@ -27,7 +42,15 @@ final class FineGrainedMetrics {
     }
     Map<String, AttributeScores> byAttribute = new LinkedHashMap<>();
     tallies.forEach((attribute, tally) -> byAttribute.put(attribute, tally.scores()));
-    return new FineGrainedReport(byAttribute, all.scores(), macro(byAttribute, pairs.size()));
+    Map<String, RewordedScores> reworded = new LinkedHashMap<>();
+    tallies.forEach(
+        (attribute, tally) -> {
+          if (tally.rewordings > 0) {
+            reworded.put(attribute, tally.reworded());
+          }
+        });
+    return new FineGrainedReport(
+        byAttribute, all.scores(), macro(byAttribute, pairs.size()), reworded);
   }
 
   /** Every attribute counts alike. */
@@ -56,6 +79,9 @@ final class FineGrainedMetrics {
     private int text;
     private int image;
     private int group;
+    private int rewordings;
+    private int rewordedChoices;
+    private int bothChoices;
 
     void add(PairScores s) {
       boolean captionForA = s.aa() > s.ab();
@@ -68,6 +94,21 @@ final class FineGrainedMetrics {
       text += one(captionForA && captionForB);
       image += one(imageForA && imageForB);
       group += one(captionForA && captionForB && imageForA && imageForB);
+      addReworded(s.reworded(), s.aa(), s.ab());
+      addReworded(s.otherReworded(), s.bb(), s.ba());
+    }
+
+    private void addReworded(double reworded, double caption, double wrong) {
+      if (!Double.isNaN(reworded)) {
+        rewordings++;
+        rewordedChoices += one(reworded > wrong);
+        bothChoices += one(reworded > wrong && caption > wrong);
+      }
+    }
+
+    RewordedScores reworded() {
+      double n = rewordings;
+      return new RewordedScores(rewordings, rewordedChoices / n, bothChoices / n);
     }
 
     AttributeScores scores() {

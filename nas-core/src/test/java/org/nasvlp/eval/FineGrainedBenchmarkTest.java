@@ -156,6 +156,47 @@ class FineGrainedBenchmarkTest {
     assertThat(calls).containsExactly(7, 9);
   }
 
+  @Test
+  void rewordingsAreScoredBesideTheirCaptions() throws IOException {
+    List<ImageTextPair> pairs =
+        List.of(MemoryDataset.pair("k0", 0, "a"), MemoryDataset.pair("k1", 1, "b"));
+    Path file =
+        write(
+            """
+            [{"attribute": "x", "a": {"key": "k0", "caption": "a", "reworded": "A, too"},
+              "b": {"key": "k1", "caption": "b"}},
+             {"attribute": "y", "a": {"key": "k0", "caption": "a"},
+              "b": {"key": "k1", "caption": "b", "reworded": "B, too"}}]
+            """);
+    FineGrainedBenchmark benchmark = FineGrainedBenchmark.load(file, new MemoryDataset(pairs));
+    assertThat(benchmark.captions()).isEqualTo(2);
+    Map<String, double[]> scores =
+        Map.of(
+            "a", new double[] {3, 1},
+            "b", new double[] {2, 4},
+            "A, too", new double[] {2.5, 0},
+            "B, too", new double[] {9, 0.5});
+    ImageTextScorer scorer = scorer((image, caption) -> scores.get(caption)[image]);
+    for (boolean retrieval : new boolean[] {false, true}) {
+      FineGrainedReport report = benchmark.evaluate(scorer, null, retrieval).itc();
+      // "A, too" 2.5 against "b" 2 of picture 0; "B, too" 0.5 against "a" 1 of picture 1.
+      assertThat(report.reworded())
+          .containsExactly(
+              Map.entry("x", new RewordedScores(1, 1, 1)),
+              Map.entry("y", new RewordedScores(1, 0, 0)));
+    }
+    String same =
+        """
+        [{"attribute": "x", "a": {"key": "k0", "caption": "a", "reworded": "b"},
+          "b": {"key": "k1", "caption": "b"}}]
+        """;
+    assertThatThrownBy(() -> FineGrainedBenchmark.load(write(same), new MemoryDataset(pairs)))
+        .hasMessageContaining("entry 1: a rewording of one caption is the other one");
+    String blank = same.replace("\"reworded\": \"b\"", "\"reworded\": 5");
+    assertThatThrownBy(() -> FineGrainedBenchmark.load(write(blank), new MemoryDataset(pairs)))
+        .hasMessageContaining("entry 1: needs a text that is not blank as \"a.reworded\"");
+  }
+
   /**
    * Worked by hand: pictures 0, 1, 2; picture 0 has two captions, "b" belongs to pictures 0 and 1.
    *

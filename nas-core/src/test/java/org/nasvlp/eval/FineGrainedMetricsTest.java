@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.within;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
 import org.nasvlp.eval.FineGrainedMetrics.PairScores;
@@ -44,6 +45,31 @@ class FineGrainedMetricsTest {
   }
 
   @Test
+  void rewordingsWorkedByHand() {
+    double none = Double.NaN;
+    FineGrainedReport report =
+        FineGrainedMetrics.report(
+            List.of(
+                // a: 2 > 1 yes, caption 3 > 1 too; b: 2 > 2 is a tie, no
+                new PairScores("colour", 3, 1, 2, 4, 2, 2),
+                // a: 9 > 7 yes, though its caption 5 > 7 is not; b has none
+                new PairScores("colour", 5, 7, 1, 8, 9, none),
+                // b: 1 > 0 yes, caption 3 > 0 too
+                new PairScores("clock", 1, 1, 0, 3, none, 1),
+                new PairScores("age", 1, 0, 0, 1)));
+    assertThat(report.reworded())
+        .containsExactly(
+            Map.entry("colour", new RewordedScores(3, 2 / 3.0, 1 / 3.0)),
+            Map.entry("clock", new RewordedScores(1, 1, 1)));
+    RewordedScores macro = report.rewordedMacro().orElseThrow();
+    assertThat(macro.rewordings()).isEqualTo(4);
+    assertThat(macro.choice()).isCloseTo(5 / 6.0, within(1e-12));
+    assertThat(macro.both()).isCloseTo(2 / 3.0, within(1e-12));
+    PairScores plain = new PairScores("age", 1, 0, 0, 1);
+    assertThat(FineGrainedMetrics.report(List.of(plain)).rewordedMacro()).isEmpty();
+  }
+
+  @Test
   void randomScoresReachChance() {
     SplittableRandom random = new SplittableRandom(5);
     List<PairScores> pairs = new ArrayList<>();
@@ -54,9 +80,15 @@ class FineGrainedMetricsTest {
               random.nextDouble(),
               random.nextDouble(),
               random.nextDouble(),
+              random.nextDouble(),
+              random.nextDouble(),
               random.nextDouble()));
     }
-    AttributeScores scores = FineGrainedMetrics.report(pairs).all();
+    FineGrainedReport report = FineGrainedMetrics.report(pairs);
+    RewordedScores reworded = report.rewordedMacro().orElseThrow();
+    assertThat(reworded.choice()).isCloseTo(RewordedScores.chance().choice(), within(0.01));
+    assertThat(reworded.both()).isCloseTo(RewordedScores.chance().both(), within(0.01));
+    AttributeScores scores = report.all();
     AttributeScores chance = AttributeScores.chance();
     // four standard deviations of a share among 40,000 are at most 0.01
     assertThat(scores.captionChoice()).isCloseTo(chance.captionChoice(), within(0.01));
