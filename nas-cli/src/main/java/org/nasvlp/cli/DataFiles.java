@@ -2,6 +2,7 @@ package org.nasvlp.cli;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -13,8 +14,13 @@ import org.jspecify.annotations.Nullable;
  * @param pairs fine-grained pairs among them; null for no evaluation
  */
 record DataFiles(Path train, Path tokenizer, @Nullable Path test, @Nullable Path pairs) {
-  private static final String TRAIN = "train.tar";
-  private static final String TEST = "test.tar";
+  /** Forms of the training data in a prepared folder: one shard, a folder of them, a mixture. */
+  private static final List<String> TRAIN = List.of("train.tar", "train", "train.json");
+
+  /** Of a folder of shards; a folder of pictures may be called train too. */
+  private static final String FIRST_SHARD = "train-000000.tar";
+
+  private static final List<String> TEST = List.of("test.tar", "test.json");
   private static final String PAIRS = "pairs.json";
   private static final String TOKENIZER = "tokenizer.json";
 
@@ -25,20 +31,31 @@ record DataFiles(Path train, Path tokenizer, @Nullable Path test, @Nullable Path
 
   /** All four files of a folder. */
   static DataFiles complete(Path folder) {
-    for (String name : new String[] {TRAIN, TEST, PAIRS, TOKENIZER}) {
-      if (!Files.isRegularFile(folder.resolve(name))) {
-        throw new CommandFailure(
-            ("%s: no such file; the demonstration needs a folder with train.tar, test.tar,"
-                    + " pairs.json and tokenizer.json: give it with --data, or set NAS_HOME to the"
-                    + " folder this program was built in")
-                .formatted(folder.resolve(name)));
-      }
-    }
     return new DataFiles(
-        folder.resolve(TRAIN),
-        folder.resolve(TOKENIZER),
-        folder.resolve(TEST),
-        folder.resolve(PAIRS));
+        needed(folder, TRAIN),
+        needed(folder, List.of(TOKENIZER)),
+        needed(folder, TEST),
+        needed(folder, List.of(PAIRS)));
+  }
+
+  private static Path needed(Path folder, List<String> names) {
+    Path found = first(folder, names);
+    if (found == null) {
+      throw new CommandFailure(
+          ("%s: no such file; the demonstration needs a folder with train.tar, test.tar,"
+                  + " pairs.json and tokenizer.json: give it with --data, or set NAS_HOME to the"
+                  + " folder this program was built in")
+              .formatted(folder.resolve(names.getFirst())));
+    }
+    return found;
+  }
+
+  private static @Nullable Path first(Path folder, List<String> names) {
+    return names.stream()
+        .map(folder::resolve)
+        .filter(path -> Files.isRegularFile(path) || Files.isRegularFile(path.resolve(FIRST_SHARD)))
+        .findFirst()
+        .orElse(null);
   }
 
   /**
@@ -54,21 +71,19 @@ record DataFiles(Path train, Path tokenizer, @Nullable Path test, @Nullable Path
       throw new CommandFailure(
           "--test and --pairs belong together: the pairs to compare, and the pictures they name");
     }
-    boolean prepared = Files.isRegularFile(data.resolve(TRAIN));
+    Path train = first(data, TRAIN);
     Path ownTokenizer = data.resolve(TOKENIZER);
     if (tokenizer == null && !Files.isRegularFile(ownTokenizer)) {
       throw new CommandFailure(
           data + ": has no tokenizer.json; give a WordPiece tokenizer with --tokenizer FILE");
     }
+    Path ownTest = train == null ? null : first(data, TEST);
     boolean ownBenchmark =
-        test == null
-            && prepared
-            && Files.isRegularFile(data.resolve(TEST))
-            && Files.isRegularFile(data.resolve(PAIRS));
+        test == null && ownTest != null && Files.isRegularFile(data.resolve(PAIRS));
     return new DataFiles(
-        prepared ? data.resolve(TRAIN) : data,
+        train == null ? data : train,
         tokenizer == null ? ownTokenizer : tokenizer,
-        ownBenchmark ? data.resolve(TEST) : test,
+        ownBenchmark ? ownTest : test,
         ownBenchmark ? data.resolve(PAIRS) : pairs);
   }
 }

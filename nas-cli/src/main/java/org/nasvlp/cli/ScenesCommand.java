@@ -21,7 +21,8 @@ import picocli.CommandLine.Spec;
       "Composes scenes of emoji and drawn shapes with exact captions that ask for fine detail:"
           + " relation, role, binding, color, count, size, object, presence.",
       "Writes train.tar (or the folder train of shards), test.tar, pairs.json and tokenizer.json,"
-          + " for --data of demo, train and ablate. The same options give the same pictures."
+          + " for --data of demo, train and ablate; with --emoji-weight train.json and test.json,"
+          + " which mix scenes and emoji. The same options give the same pictures."
     })
 final class ScenesCommand implements Callable<Integer> {
   private static final long MEGABYTE = 1_000_000;
@@ -76,6 +77,15 @@ final class ScenesCommand implements Callable<Integer> {
   private boolean shapesOnly;
 
   @Option(
+      names = "--emoji-weight",
+      paramLabel = "N",
+      defaultValue = "0",
+      description =
+          "Also train on the emoji themselves, each N times an epoch, and test on them (default:"
+              + " ${DEFAULT-VALUE}, not at all).")
+  private int emojiWeight;
+
+  @Option(
       names = "--shard-size",
       paramLabel = "MB",
       defaultValue = "1000",
@@ -105,7 +115,13 @@ final class ScenesCommand implements Callable<Integer> {
     try {
       options =
           new SceneOptions(
-              images, pairs, size, seed, shapesOnly ? null : folder, megabytes * MEGABYTE);
+              images,
+              pairs,
+              size,
+              seed,
+              shapesOnly ? null : folder,
+              emojiWeight,
+              megabytes * MEGABYTE);
     } catch (IllegalArgumentException e) {
       throw new ParameterException(spec.commandLine(), "Invalid request: " + e.getMessage(), e);
     }

@@ -304,6 +304,10 @@ class KillAndResumeTest {
   private static JsonNode withoutTimes(String json) {
     ObjectNode node = (ObjectNode) JsonMapper.shared().readTree(json);
     node.remove("seconds");
+    node.remove("stepSeconds");
+    if (node.get("evaluation") instanceof ObjectNode evaluation) {
+      evaluation.remove("stepSeconds");
+    }
     if (node.get("step") instanceof ObjectNode step) {
       step.remove("pairsPerSecond");
       step.remove("seconds");

@@ -102,23 +102,21 @@ final class EmojiSprites {
    */
   static Map<String, Sprite> read(Path folder) throws IOException {
     Map<String, Sprite> found = new LinkedHashMap<>();
-    for (String file : List.of("train.tar", "test.tar")) {
-      Path shard = folder.resolve(file);
-      if (!Files.isRegularFile(shard)) {
-        throw new IOException(
-            shard + ": no such file; the emoji's folder is one that holds train.tar and test.tar");
-      }
-      try (ImageTextDataset dataset = ImageTextDataset.open(shard, 0xFFFFFF)) {
-        for (long i = 0; i < dataset.size(); i++) {
-          String caption = dataset.caption(i).caption();
-          if (NAMES.contains(caption)) {
-            Sprite sprite = sprite(shard, caption, dataset.encodedImage(i));
-            found.putIfAbsent(caption, sprite);
-          }
+    // Those of the test stay unseen.
+    Path shard = folder.resolve("train.tar");
+    if (!Files.isRegularFile(shard)) {
+      throw new IOException(
+          shard + ": no such file; the emoji's folder is one that nas data emoji made");
+    }
+    try (ImageTextDataset dataset = ImageTextDataset.open(shard, 0xFFFFFF)) {
+      for (long i = 0; i < dataset.size(); i++) {
+        String caption = dataset.caption(i).caption();
+        if (NAMES.contains(caption)) {
+          found.putIfAbsent(caption, sprite(shard, caption, dataset.encodedImage(i)));
         }
-      } catch (BadSampleException e) {
-        throw new IOException(shard + ": " + e.getMessage(), e);
       }
+    } catch (BadSampleException e) {
+      throw new IOException(shard + ": " + e.getMessage(), e);
     }
     Map<String, Sprite> ordered = new LinkedHashMap<>();
     for (String name : NAMES) {

@@ -20,13 +20,16 @@ import org.apache.commons.compress.archivers.tar.TarArchiveEntry;
 import org.apache.commons.compress.archivers.tar.TarArchiveOutputStream;
 import org.apache.commons.compress.archivers.tar.TarConstants;
 import org.nasvlp.data.scenes.SceneComposer.Described;
+import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
  * Makes a folder of composed scenes: {@code train.tar} (or {@code train/} with several shards),
- * {@code test.tar}, {@code pairs.json} and {@code tokenizer.json}.
+ * {@code test.tar}, {@code pairs.json} and {@code tokenizer.json}. With the emoji's own pairs
+ * beside them there are the mixtures {@code train.json} and {@code test.json} in place of the first
+ * two.
  *
  * <p>A combination of things is either training's or the test's, so that no caption occurs in both.
  * Each test pair is two scenes that differ in one respect, with captions that differ in it alone;
@@ -115,7 +118,14 @@ public final class SceneData {
     Map<SceneType, Integer> pairs = writeTest(folder, captions, progress);
     long different = captions.size();
     Path own = options.emoji() == null ? null : options.emoji().resolve(EMOJI_TOKENIZER);
-    Files.writeString(folder.resolve("tokenizer.json"), SceneVocabulary.json(own, words()));
+    if (options.emoji() != null) {
+      copyNotices(options.emoji(), folder);
+      if (options.emojiWeight() > 0) {
+        mix(options.emoji(), folder);
+      }
+    }
+    Files.writeString(
+        folder.resolve("tokenizer.json"), SceneVocabulary.json(own, composer.everyWord()));
     return new Result(
         options.images(),
         different,
@@ -124,9 +134,47 @@ public final class SceneData {
         shards);
   }
 
-  /** Captions that between them have every word. */
-  private List<String> words() {
-    return composer.everyWord();
+  private static void copyNotices(Path emoji, Path folder) throws IOException {
+    for (String name : List.of("LICENSE", "LICENSE-UNICODE", "NOTICE")) {
+      if (Files.isRegularFile(emoji.resolve(name))) {
+        Files.copy(emoji.resolve(name), folder.resolve(name));
+      }
+    }
+  }
+
+  /** Puts the emoji's own pairs beside the scenes, in training and in the test. */
+  private void mix(Path emoji, Path folder) throws IOException {
+    boolean one = Files.isRegularFile(folder.resolve("train.tar"));
+    String train = one ? "scenes-train.tar" : "scenes-train";
+    Files.move(folder.resolve(one ? "train.tar" : "train"), folder.resolve(train));
+    Files.move(folder.resolve("test.tar"), folder.resolve("scenes-test.tar"));
+    Files.copy(emoji.resolve("train.tar"), folder.resolve("emoji-train.tar"));
+    Files.copy(emoji.resolve("test.tar"), folder.resolve("emoji-test.tar"));
+    writeMixture(folder.resolve("train.json"), train, "emoji-train.tar", options.emojiWeight());
+    writeMixture(folder.resolve("test.json"), "scenes-test.tar", "emoji-test.tar", 1);
+    Path pairs = folder.resolve("pairs.json");
+    Path emojiPairs = emoji.resolve("pairs.json");
+    if (JsonMapper.shared().readTree(Files.readString(pairs)) instanceof ArrayNode all
+        && JsonMapper.shared().readTree(Files.readString(emojiPairs)) instanceof ArrayNode more) {
+      all.addAll(more);
+      writeJson(pairs, all);
+    } else {
+      throw new IOException(emojiPairs + ": must be a JSON list of pairs");
+    }
+  }
+
+  private static void writeMixture(Path file, String scenes, String emoji, int weight)
+      throws IOException {
+    ObjectNode mixture = JsonMapper.shared().createObjectNode();
+    ArrayNode sources = mixture.putArray("sources");
+    sources.addObject().put("path", scenes);
+    sources.addObject().put("path", emoji).put("weight", weight);
+    writeJson(file, mixture);
+  }
+
+  private static void writeJson(Path file, JsonNode json) throws IOException {
+    Files.writeString(
+        file, JsonMapper.shared().writerWithDefaultPrettyPrinter().writeValueAsString(json) + "\n");
   }
 
   private record Sample(byte[] png, String caption) {}
@@ -193,9 +241,7 @@ public final class SceneData {
         progress.accept(done);
       }
     }
-    Files.writeString(
-        folder.resolve("pairs.json"),
-        JsonMapper.shared().writerWithDefaultPrettyPrinter().writeValueAsString(list) + "\n");
+    writeJson(folder.resolve("pairs.json"), list);
     return counts;
   }
 

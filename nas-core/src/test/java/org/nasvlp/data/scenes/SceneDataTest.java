@@ -30,7 +30,7 @@ class SceneDataTest {
   @TempDir private Path folder;
 
   private static SceneOptions options(int images, int pairs, long seed) {
-    return new SceneOptions(images, pairs, 64, seed, EMOJI, 1L << 30);
+    return new SceneOptions(images, pairs, 64, seed, EMOJI, 0, 1L << 30);
   }
 
   @Test
@@ -120,7 +120,7 @@ class SceneDataTest {
 
   @Test
   void largeDataBecomesSeveralShards() throws Exception {
-    SceneOptions small = new SceneOptions(5000, 1, 32, 1, null, 1_000_000);
+    SceneOptions small = new SceneOptions(5000, 1, 32, 1, null, 0, 1_000_000);
     SceneData.Result made = SceneData.write(small, folder.resolve("s"), done -> {});
     assertThat(made.shards()).isGreaterThan(1);
     try (ImageTextDataset train = ImageTextDataset.open(folder.resolve("s/train"), 0)) {
@@ -130,18 +130,36 @@ class SceneDataTest {
   }
 
   @Test
+  void emojiBesideScenesAreTrainedOnAndTestedToo() throws Exception {
+    SceneOptions mixed = new SceneOptions(100, 2, 64, 1, EMOJI, 3, 1L << 30);
+    SceneData.write(mixed, folder.resolve("s"), done -> {});
+    Path own = folder.resolve("s");
+    try (ImageTextDataset train = ImageTextDataset.open(own.resolve("train.json"), 0xFFFFFF);
+        ImageTextDataset emoji = ImageTextDataset.open(EMOJI.resolve("train.tar"), 0xFFFFFF);
+        ImageTextDataset test = ImageTextDataset.open(own.resolve("test.json"), 0xFFFFFF)) {
+      assertThat(train.size()).isEqualTo(100 + 3 * emoji.size());
+      FineGrainedBenchmark benchmark = FineGrainedBenchmark.load(own.resolve("pairs.json"), test);
+      assertThat(benchmark.pairs()).isEqualTo(2 * SceneType.values().length + 1007);
+      assertThat(benchmark.attributes()).contains("relation", "skin tone");
+    }
+    assertThat(own.resolve("NOTICE")).hasSameTextualContentAs(EMOJI.resolve("NOTICE"));
+    assertThatThrownBy(() -> new SceneOptions(1, 1, 64, 1, null, 1, 1))
+        .hasMessage("emojiWeight is 1: it must be 0 to 0 without emoji");
+  }
+
+  @Test
   void whatCannotBeMadeIsRefusedAndNothingStays() throws Exception {
-    assertThatThrownBy(() -> new SceneOptions(1, 1, 16, 1, null, 1))
+    assertThatThrownBy(() -> new SceneOptions(1, 1, 16, 1, null, 0, 1))
         .hasMessage(
             "side is 16: it must be 32 to 512: five things need 32 pixels to be told apart");
-    assertThatThrownBy(() -> new SceneOptions(0, 1, 64, 1, null, 1))
+    assertThatThrownBy(() -> new SceneOptions(0, 1, 64, 1, null, 0, 1))
         .hasMessage("images is 0: it must be 1 to 100,000,000");
     Path full = Files.createDirectory(folder.resolve("full"));
     Files.createFile(full.resolve("mine"));
     assertThatThrownBy(() -> SceneData.write(options(1, 1, 1), full, done -> {}))
         .isInstanceOf(IOException.class)
         .hasMessageEndingWith("full: exists and is not empty; remove it or name another one");
-    SceneOptions lost = new SceneOptions(1, 1, 64, 1, folder.resolve("none"), 1);
+    SceneOptions lost = new SceneOptions(1, 1, 64, 1, folder.resolve("none"), 0, 1);
     assertThatThrownBy(() -> SceneData.write(lost, folder.resolve("s"), done -> {}))
         .isInstanceOf(IOException.class)
         .hasMessageContaining("train.tar: no such file");
