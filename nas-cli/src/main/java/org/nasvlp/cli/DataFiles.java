@@ -31,11 +31,10 @@ record DataFiles(Path train, Path tokenizer, @Nullable Path test, @Nullable Path
 
   /** All four files of a folder. */
   static DataFiles complete(Path folder) {
-    return new DataFiles(
-        needed(folder, TRAIN),
-        needed(folder, List.of(TOKENIZER)),
-        needed(folder, TEST),
-        needed(folder, List.of(PAIRS)));
+    Path train = needed(folder, TRAIN);
+    Path test = needed(folder, TEST);
+    Path pairs = needed(folder, List.of(PAIRS));
+    return new DataFiles(train, needed(folder, List.of(TOKENIZER)), test, pairs);
   }
 
   private static Path needed(Path folder, List<String> names) {

@@ -52,4 +52,24 @@ class ScenesCommandTest {
     assertThat(shell.err()).contains("exists and is not empty");
     assertThat(full).exists();
   }
+
+  @Test
+  void preparedFoldersHoldOneShardSeveralOrAMixture() throws IOException {
+    Path data = Files.createDirectory(folder.resolve("data"));
+    Files.createFile(data.resolve("tokenizer.json"));
+    Files.createDirectory(data.resolve("train"));
+    // A folder of pictures may be called train.
+    assertThat(DataFiles.choose(data, null, null, null).train()).isEqualTo(data);
+    Files.createFile(data.resolve("train.json"));
+    Files.createFile(data.resolve("test.json"));
+    Files.createFile(data.resolve("pairs.json"));
+    DataFiles mixture = DataFiles.choose(data, null, null, null);
+    assertThat(mixture.train()).isEqualTo(data.resolve("train.json"));
+    assertThat(mixture.test()).isEqualTo(data.resolve("test.json"));
+    assertThat(DataFiles.complete(data)).isEqualTo(mixture);
+    Files.createFile(data.resolve("train").resolve("train-000000.tar"));
+    assertThat(DataFiles.complete(data).train()).isEqualTo(data.resolve("train"));
+    Files.createFile(data.resolve("train.tar"));
+    assertThat(DataFiles.complete(data).train()).isEqualTo(data.resolve("train.tar"));
+  }
 }
