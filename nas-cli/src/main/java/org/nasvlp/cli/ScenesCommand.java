@@ -19,7 +19,7 @@ import picocli.CommandLine.Spec;
     name = "scenes",
     description = {
       "Composes scenes of emoji and drawn shapes with exact captions that ask for fine detail:"
-          + " relation, role, binding, color, count, size, object, presence.",
+          + " relation, role, binding, colour, count, size, object, presence.",
       "Writes train.tar (or the folder train of shards), test.tar, pairs.json and tokenizer.json,"
           + " for --data of demo, train and ablate; with --emoji-weight train.json and test.json,"
           + " which mix scenes and emoji. The same options give the same pictures."

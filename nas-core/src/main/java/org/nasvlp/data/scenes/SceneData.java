@@ -39,6 +39,15 @@ public final class SceneData {
   private static final int CHUNK = 2048;
   private static final String EMOJI_TOKENIZER = "tokenizer.json";
 
+  private static final String CHANGES =
+      """
+      Composed scenes
+
+      The pictures of scenes are composed of emoji, scaled and laid over backgrounds, and of drawn
+      shapes. The notice of the emoji follows.
+
+      """;
+
   private final SceneOptions options;
   private final SceneComposer composer;
   private final ScenePainter painter;
@@ -135,10 +144,14 @@ public final class SceneData {
   }
 
   private static void copyNotices(Path emoji, Path folder) throws IOException {
-    for (String name : List.of("LICENSE", "LICENSE-UNICODE", "NOTICE")) {
+    for (String name : List.of("LICENSE", "LICENSE-UNICODE")) {
       if (Files.isRegularFile(emoji.resolve(name))) {
         Files.copy(emoji.resolve(name), folder.resolve(name));
       }
+    }
+    if (Files.isRegularFile(emoji.resolve("NOTICE"))) {
+      Files.writeString(
+          folder.resolve("NOTICE"), CHANGES + Files.readString(emoji.resolve("NOTICE")));
     }
   }
 

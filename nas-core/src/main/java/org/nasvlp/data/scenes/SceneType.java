@@ -21,8 +21,8 @@ public enum SceneType {
   /** A thing that is there, and one that is not. */
   PRESENCE;
 
-  /** Its name in files and tables. */
+  /** Its name in files and tables, which is the emoji's where both have the type. */
   public String label() {
-    return name().toLowerCase(Locale.ROOT);
+    return this == COLOR ? "colour" : name().toLowerCase(Locale.ROOT);
   }
 }
