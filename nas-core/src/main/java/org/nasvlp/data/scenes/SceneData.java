@@ -8,7 +8,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
-import java.util.EnumMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -64,11 +63,9 @@ public final class SceneData {
    * @param images training pictures
    * @param captions different captions among them
    * @param testImages test pictures
-   * @param pairs test pairs by type
    * @param shards files of training pictures
    */
-  public record Result(
-      long images, long captions, long testImages, Map<SceneType, Integer> pairs, int shards) {}
+  public record Result(long images, long captions, long testImages, int shards) {}
 
   /**
    * Makes the folder. The same options give the same pictures and captions. It gets its name when
@@ -124,7 +121,7 @@ public final class SceneData {
   private Result write(Path folder, LongConsumer progress) throws IOException {
     Set<String> captions = new HashSet<>();
     int shards = writeTraining(folder, captions, progress);
-    Map<SceneType, Integer> pairs = writeTest(folder, captions, progress);
+    writeTest(folder, captions, progress);
     long different = captions.size();
     Path own = options.emoji() == null ? null : options.emoji().resolve(EMOJI_TOKENIZER);
     if (options.emoji() != null) {
@@ -136,11 +133,7 @@ public final class SceneData {
     Files.writeString(
         folder.resolve("tokenizer.json"), SceneVocabulary.json(own, composer.everyWord()));
     return new Result(
-        options.images(),
-        different,
-        2L * options.pairs() * SceneType.values().length,
-        pairs,
-        shards);
+        options.images(), different, 2L * options.pairs() * SceneType.values().length, shards);
   }
 
   private static void copyNotices(Path emoji, Path folder) throws IOException {
@@ -234,9 +227,8 @@ public final class SceneData {
     return shards.size();
   }
 
-  private Map<SceneType, Integer> writeTest(Path folder, Set<String> trained, LongConsumer progress)
+  private void writeTest(Path folder, Set<String> trained, LongConsumer progress)
       throws IOException {
-    Map<SceneType, Integer> counts = new EnumMap<>(SceneType.class);
     ArrayNode list = JsonMapper.shared().createArrayNode();
     long done = options.images();
     try (Shard out = new Shard(folder.resolve("test.tar"))) {
@@ -248,14 +240,12 @@ public final class SceneData {
           String key = "%s-%06d".formatted(type.label(), i);
           entry.set("a", item(out, key + "-a", pair.a(), pair.form(), trained));
           entry.set("b", item(out, key + "-b", pair.b(), pair.form(), trained));
-          counts.merge(type, 1, Integer::sum);
           done += 2;
         }
         progress.accept(done);
       }
     }
     writeJson(folder.resolve("pairs.json"), list);
-    return counts;
   }
 
   private ObjectNode item(Shard out, String key, Described of, int form, Set<String> trained)
