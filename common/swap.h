@@ -7,10 +7,11 @@
 
 namespace nas {
 
-/* (s - low) / (high - low) in float64, 0 where high = low. */
+/* (s - low) / (high - low) in float64, 0 where high = low. Never -0: of zeros of both signs `low` is either,
+ * by the order of comparing, and -0 - 0 is -0 until 0 is added. */
 NAS_HD double minmax(float s, float low, float high) {
   if (!(low < high)) return 0.0;
-  return div64(sub64((double)s, (double)low), sub64((double)high, (double)low));
+  return div64(add64(sub64((double)s, (double)low), 0.0), sub64((double)high, (double)low));
 }
 
 /* lambda*minmax(text) + (1-lambda)*minmax(image). */

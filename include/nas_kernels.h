@@ -298,8 +298,8 @@ typedef struct {
 /* For each image b, with z_i = codes[b][i]:
  *
  * NAS_CHOOSE_RELEVANCE: score_i = lambda*minmax(text_i) + (1-lambda)*minmax(image_i) in float64, with
- *   minmax(s)_i = (s_i - min s) / (max s - min s), or 0 for all i if max s = min s. The M positions of
- *   highest score are chosen, by (score descending, position ascending).
+ *   minmax(s)_i = (s_i - min s) / (max s - min s), or 0 for all i if max s = min s. No score is -0. The M
+ *   positions of highest score are chosen, by (score descending, position ascending).
  *
  * NAS_CHOOSE_GAIN, in float64, with v = evidence[evidence_of[b]]: best_i is the entry l >= 0 of
  *   neighbour_lists[z_i] of greatest v_l, the first of equals, if that v_l > v_{z_i}. score_i is the gain

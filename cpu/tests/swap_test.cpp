@@ -89,7 +89,7 @@ static Swapped naive_swap(const Swap &s, const std::vector<float> &e, int64_t K,
         auto minmax = [&](const std::vector<float> &all) {
           auto begin = all.begin() + b * N, end = begin + N;
           const double low = *std::min_element(begin, end), high = *std::max_element(begin, end);
-          return low == high ? 0.0 : ((double)begin[i] - low) / (high - low);
+          return begin[i] == low ? 0.0 : ((double)begin[i] - low) / (high - low);
         };
         const double from_text = p.text_weight * minmax(s.text);
         score = from_text + (1 - p.text_weight) * minmax(s.image);
@@ -169,6 +169,11 @@ static Swapped naive_swap(const Swap &s, const std::vector<float> &e, int64_t K,
   return out;
 }
 
+static float zero_or_one() {
+  const float values[] = {0.0f, -0.0f, 1.0f};
+  return values[pick(0, 19) == 0 ? 2 : pick(0, 1)];
+}
+
 static Swap random_swap(int repeat, int64_t K, int64_t d, int64_t B, int64_t N, int64_t M, int64_t R) {
   Swap s;
   nas_swap_params &p = s.params;
@@ -187,9 +192,10 @@ static Swap random_swap(int repeat, int64_t K, int64_t d, int64_t B, int64_t N, 
   p.write = repeat % 2;
   p.donors = pick(0, 2) == 0;
   for (int64_t i = 0; i < B * N; ++i) {
-    /* Few distinct similarities, so that there are ties; sometimes all equal. */
-    s.text.push_back(repeat % 3 == 0 ? (float)pick(0, 2) * 0.25f : gaussian());
-    s.image.push_back(repeat % 4 == 0 ? 0.5f : gaussian());
+    /* Few distinct similarities, so that there are ties; sometimes all equal, or mostly zeros of both signs. */
+    const bool zeros = repeat % 7 == 3;
+    s.text.push_back(zeros ? zero_or_one() : repeat % 3 == 0 ? (float)pick(0, 2) * 0.25f : gaussian());
+    s.image.push_back(zeros ? zero_or_one() : repeat % 4 == 0 ? 0.5f : gaussian());
     s.codes.push_back((int32_t)pick(0, repeat % 6 == 0 ? std::min<int64_t>(K - 1, 3) : K - 1));
     for (int64_t t = 0; t < d; ++t) s.tokens.push_back(pick(0, 50) == 0 ? NAN : gaussian());
   }
