@@ -132,6 +132,16 @@ class ArchitectureTest {
     assertThat(callers("org/bytedeco/pytorch/Tensor", "data_ptr")).isEmpty();
   }
 
+  /** Whatever of the library comes first, LibTorch is loaded by what sets its threads to sleep. */
+  @Test
+  void libTorchIsLoadedInOnePlace() throws IOException, URISyntaxException {
+    assertThat(callers("org/bytedeco/pytorch/AutoGradMode", "<init>")).isEmpty();
+    assertThat(callers("org/bytedeco/javacpp/Loader", "load")).isEmpty();
+    for (String factory : List.of("empty", "zeros", "from_blob", "tensor")) {
+      assertThat(callers("org/bytedeco/pytorch/global/torch", factory)).as(factory).isEmpty();
+    }
+  }
+
   @Test
   void checkpointsAndTensorsMemoryAreNotExported() throws URISyntaxException {
     ModuleDescriptor module =

@@ -299,7 +299,7 @@ public final class VisualDictionary implements AutoCloseable {
     Rows rows = rows(tokens);
     reserve(rows.count(), 0, 0);
     try (PointerScope scope = new PointerScope();
-        AutoGradMode off = new AutoGradMode(false);
+        AutoGradMode off = Torch.withoutGradient();
         TorchDevice.Use use = device.use()) {
       codebook.enqueueUpdate(rows, device.memory(codes), momentum, verdicts.next(), use.stream());
       check();
@@ -330,7 +330,7 @@ public final class VisualDictionary implements AutoCloseable {
   public void refreshNeighbours(int count) {
     requireOpen();
     try (PointerScope scope = new PointerScope();
-        AutoGradMode off = new AutoGradMode(false);
+        AutoGradMode off = Torch.withoutGradient();
         TorchDevice.Use use = device.use()) {
       Tensor live = counts.ge(new Scalar(config.deadThreshold())).to(torch.ScalarType.Byte);
       if (neighbourCount() != count) {
@@ -380,7 +380,7 @@ public final class VisualDictionary implements AutoCloseable {
   public DictionaryHealth health() {
     requireOpen();
     try (PointerScope scope = new PointerScope();
-        AutoGradMode off = new AutoGradMode(false)) {
+        AutoGradMode off = Torch.withoutGradient()) {
       long live = counts.ge(new Scalar(config.deadThreshold())).sum().item_long();
       return new DictionaryHealth(size(), (int) live, perplexity(counts), restarts);
     }
@@ -399,7 +399,7 @@ public final class VisualDictionary implements AutoCloseable {
   public double endEpoch() {
     requireOpen();
     try (PointerScope scope = new PointerScope();
-        AutoGradMode off = new AutoGradMode(false)) {
+        AutoGradMode off = Torch.withoutGradient()) {
       double perplexity = perplexity(epochCounts.to(torch.ScalarType.Double));
       epochCounts.fill_(new Scalar(0));
       return perplexity;

@@ -134,7 +134,7 @@ public final class ArtefactProbe {
       }
     }
     try (PointerScope scope = new PointerScope();
-        AutoGradMode off = new AutoGradMode(false)) {
+        AutoGradMode off = Torch.withoutGradient()) {
       Tensor x = Torch.floats(train, trainRow, features).to(torch.ScalarType.Double);
       Tensor y = Torch.floats(labels, trainRow, 1).to(torch.ScalarType.Double);
       Tensor mean = x.mean(new long[] {0}, true, new ScalarTypeOptional());

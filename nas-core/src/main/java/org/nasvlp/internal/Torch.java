@@ -44,6 +44,7 @@ public final class Torch {
     setEnvironment("CUBLAS_WORKSPACE_CONFIG", ":4096:8");
     refuseTwoBuilds(Torch.class.getClassLoader());
     try {
+      TorchLibraries.load();
       torch.set_num_threads(Runtime.getRuntime().availableProcessors());
     } catch (LinkageError e) {
       throw new IllegalStateException(
@@ -96,6 +97,15 @@ public final class Torch {
     } catch (Throwable e) {
       throw new IllegalStateException("setenv failed", e);
     }
+  }
+
+  /**
+   * Ends the recording of gradients on this thread until it is closed. Loads LibTorch, as the
+   * binding's own class would without this library's settings.
+   */
+  public static AutoGradMode withoutGradient() {
+    ensureLoaded();
+    return new AutoGradMode(false);
   }
 
   /** Loads LibTorch if it is not loaded yet. */
@@ -268,7 +278,7 @@ public final class Torch {
       return;
     }
     try (PointerScope scope = new PointerScope();
-        AutoGradMode off = new AutoGradMode(false)) {
+        AutoGradMode off = Torch.withoutGradient()) {
       Tensor staged = empty(tensor.scalar_type(), shape(tensor));
       segment(staged).copyFrom(values);
       tensor.copy_(staged);

@@ -49,7 +49,7 @@ final class ContrastiveEmbedder implements Embedder {
       for (int from = 0; from < all.size(); from += CHUNK) {
         List<T> chunk = all.subList(from, Math.min(all.size(), from + CHUNK));
         try (PointerScope scope = new PointerScope();
-            AutoGradMode off = new AutoGradMode(false)) {
+            AutoGradMode off = Torch.withoutGradient()) {
           float[] values = Torch.toFloats(embed.apply(chunk));
           int width = values.length / chunk.size();
           for (int at = 0; at < values.length; at += width) {

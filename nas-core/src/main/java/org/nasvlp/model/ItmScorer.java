@@ -83,7 +83,7 @@ final class ItmScorer implements ImageTextScorer {
   private double[] score(List<RgbImage> images, int[] rows, List<String> texts) {
     double[] scores = new double[rows.length];
     try (PointerScope scope = new PointerScope();
-        AutoGradMode off = new AutoGradMode(false)) {
+        AutoGradMode off = Torch.withoutGradient()) {
       Tensor features = network.encodeImage(inputs.pixels(images));
       Network.ImageContext context = network.imageContext(fusionInput(features));
       for (int from = 0; from < rows.length; from += COMBINATIONS) {

@@ -14,6 +14,7 @@ import org.nasvlp.config.NasConfig;
 import org.nasvlp.data.image.RgbImage;
 import org.nasvlp.data.text.CaptionTokenizer;
 import org.nasvlp.dictionary.VisualDictionary;
+import org.nasvlp.internal.Torch;
 import org.nasvlp.internal.TorchDevice;
 import org.nasvlp.model.layer.ParameterScope;
 import org.nasvlp.random.Draws;
@@ -50,7 +51,7 @@ public final class NasModel implements AutoCloseable {
     ModelConfig model = config.model();
     ParameterScope declared = ParameterScope.root();
     try (PointerScope scope = new PointerScope();
-        AutoGradMode off = new AutoGradMode(false)) {
+        AutoGradMode off = Torch.withoutGradient()) {
       network = network(declared);
       parameters =
           Parameters.create(declared, Draws.PARAMETERS.seed(config.training().seed()), device);
@@ -155,7 +156,7 @@ public final class NasModel implements AutoCloseable {
     try (Lifetime.Use use = lifetime.use();
         Parameters staged = parameters.hostCopy();
         PointerScope scope = new PointerScope();
-        AutoGradMode off = new AutoGradMode(false)) {
+        AutoGradMode off = Torch.withoutGradient()) {
       WeightReport report = new WeightImport(config.model(), tokenizer, staged).run(weights);
       parameters.values().copy_(staged.values());
       return report;

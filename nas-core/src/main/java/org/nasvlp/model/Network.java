@@ -96,7 +96,7 @@ public final class Network {
         Tensor images, List<UnaryOperator<Tensor>> stages, MixedPrecision precision) {
       this.stages = stages;
       this.precision = precision;
-      try (AutoGradMode off = new AutoGradMode(false)) {
+      try (AutoGradMode off = Torch.withoutGradient()) {
         features =
             precision.toFloat32(
                 images,

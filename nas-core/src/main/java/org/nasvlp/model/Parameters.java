@@ -13,6 +13,7 @@ import org.bytedeco.pytorch.AutoGradMode;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
+import org.nasvlp.internal.Torch;
 import org.nasvlp.internal.TorchDevice;
 import org.nasvlp.model.layer.Parameter;
 import org.nasvlp.model.layer.ParameterScope;
@@ -41,7 +42,7 @@ public final class Parameters implements AutoCloseable {
     long total = ordered.stream().mapToLong(Parameter::count).sum();
     decayed = ordered.stream().filter(Parameter::decay).mapToLong(Parameter::count).sum();
     try (PointerScope scope = new PointerScope();
-        AutoGradMode off = new AutoGradMode(false)) {
+        AutoGradMode off = Torch.withoutGradient()) {
       values = keep(device.zeros(total));
       gradients = trainable ? keep(device.zeros(total)) : null;
       long offset = 0;
@@ -76,7 +77,7 @@ public final class Parameters implements AutoCloseable {
       offset += entry.getValue().numel();
     }
     try (PointerScope pointers = new PointerScope();
-        AutoGradMode off = new AutoGradMode(false)) {
+        AutoGradMode off = Torch.withoutGradient()) {
       for (Parameter parameter : scope.declared().values()) {
         parameter.bind(byName.get(parameter.name()));
         bound.add(parameter);
@@ -99,7 +100,7 @@ public final class Parameters implements AutoCloseable {
     Parameters parameters =
         new Parameters(scope.declared().values(), true, device).bind(scope, device);
     try (PointerScope pointers = new PointerScope();
-        AutoGradMode off = new AutoGradMode(false)) {
+        AutoGradMode off = Torch.withoutGradient()) {
       torch.manual_seed(seed);
       for (Parameter parameter : parameters.declared) {
         double deviation = parameter.start().deviation(parameter.shape());
@@ -127,7 +128,7 @@ public final class Parameters implements AutoCloseable {
   }
 
   private Parameters copyOf(Parameters source) {
-    try (AutoGradMode off = new AutoGradMode(false)) {
+    try (AutoGradMode off = Torch.withoutGradient()) {
       values.copy_(source.values());
     }
     return this;

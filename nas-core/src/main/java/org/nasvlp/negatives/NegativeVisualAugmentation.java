@@ -146,7 +146,7 @@ public final class NegativeVisualAugmentation {
       TokenSwap.Choose choose,
       TokenSwap.Substitute substitute,
       boolean least) {
-    try (AutoGradMode off = new AutoGradMode(false)) {
+    try (AutoGradMode off = Torch.withoutGradient()) {
       Tensor tokens = images.tokens().detach().contiguous();
       int batch = (int) tokens.size(0);
       int count = (int) tokens.size(1);

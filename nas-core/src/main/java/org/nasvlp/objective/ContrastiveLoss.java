@@ -106,7 +106,7 @@ public final class ContrastiveLoss implements Objective, AutoCloseable {
 
   private static Tensor soften(
       Tensor labels, Tensor rows, Tensor bank, MomentumFeatures momentum, Tensor temperature) {
-    try (AutoGradMode off = new AutoGradMode(false)) {
+    try (AutoGradMode off = Torch.withoutGradient()) {
       Tensor logits = rows.matmul(bank.t()).div(temperature.detach());
       return Contrast.soften(labels, logits, momentum.softTargets());
     }

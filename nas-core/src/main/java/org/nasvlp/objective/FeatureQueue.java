@@ -3,6 +3,7 @@ package org.nasvlp.objective;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.AutoGradMode;
 import org.bytedeco.pytorch.Tensor;
+import org.nasvlp.internal.Torch;
 import org.nasvlp.internal.TorchDevice;
 
 /**
@@ -63,7 +64,7 @@ public final class FeatureQueue implements AutoCloseable {
   /** Replaces the oldest features by a batch's. The capacity is a multiple of the batch. */
   public void push(Tensor imageFeatures, Tensor textFeatures, long[] imageIds) {
     try (PointerScope scope = new PointerScope();
-        AutoGradMode off = new AutoGradMode(false)) {
+        AutoGradMode off = Torch.withoutGradient()) {
       images.narrow(0, next, imageIds.length).copy_(imageFeatures);
       texts.narrow(0, next, imageIds.length).copy_(textFeatures);
     }

@@ -47,7 +47,7 @@ final class ImageSwapper {
   /** The images with a hard negative; null if none has one. */
   @Nullable SwappedImages swap(Features features) {
     refreshNeighbours(features);
-    try (AutoGradMode off = new AutoGradMode(false)) {
+    try (AutoGradMode off = Torch.withoutGradient()) {
       Images images = images(features);
       HardNegativeImages negatives = augmentation.negatives(features.dictionary(), images);
       int[] rows = chosen(negatives.rows(), features);

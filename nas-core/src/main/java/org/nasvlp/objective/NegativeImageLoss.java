@@ -8,6 +8,7 @@ import org.nasvlp.config.HardNegativeLoss;
 import org.nasvlp.config.NasConfig;
 import org.nasvlp.config.NvaConfig;
 import org.nasvlp.dictionary.WordCodes;
+import org.nasvlp.internal.Torch;
 import org.nasvlp.internal.TorchDevice;
 import org.nasvlp.model.Network;
 
@@ -150,7 +151,7 @@ public final class NegativeImageLoss implements Objective {
     }
     Tensor loss = loss(forward, pairs);
     if (observer != null) {
-      try (AutoGradMode off = new AutoGradMode(false)) {
+      try (AutoGradMode off = Torch.withoutGradient()) {
         observer.onHardNegatives(
             new HardNegativeObserver.Observed(
                 forward.features(),

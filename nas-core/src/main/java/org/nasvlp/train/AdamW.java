@@ -5,6 +5,7 @@ import org.bytedeco.pytorch.AutoGradMode;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.nasvlp.config.OptimizerConfig;
+import org.nasvlp.internal.Torch;
 import org.nasvlp.internal.TorchDevice;
 import org.nasvlp.model.Parameters;
 
@@ -47,7 +48,7 @@ final class AdamW implements AutoCloseable {
    */
   double clip() {
     try (PointerScope scope = new PointerScope();
-        AutoGradMode off = new AutoGradMode(false)) {
+        AutoGradMode off = Torch.withoutGradient()) {
       double norm = parameters.gradients().norm().item_double();
       if (config.clipNorm() > 0 && norm > config.clipNorm()) {
         parameters.gradients().mul_(new Scalar(config.clipNorm() / (norm + 1e-6)));
@@ -59,7 +60,7 @@ final class AdamW implements AutoCloseable {
   /** One step; {@code count} is the number of steps including this one. */
   void step(double learningRate, long count) {
     try (PointerScope scope = new PointerScope();
-        AutoGradMode off = new AutoGradMode(false)) {
+        AutoGradMode off = Torch.withoutGradient()) {
       Tensor gradients = parameters.gradients();
       Tensor values = parameters.values();
       if (config.weightDecay() > 0) {

@@ -75,7 +75,7 @@ final class ImageEncoder {
   /** B·N·d patch tokens of a batch, without gradient, to start the dictionary from. */
   float[] patchTokens(Batch batch) {
     try (PointerScope scope = new PointerScope();
-        AutoGradMode off = new AutoGradMode(false)) {
+        AutoGradMode off = Torch.withoutGradient()) {
       return Torch.toFloats(patches(config, model.network().encodeImage(pixels(batch))));
     }
   }

@@ -7,6 +7,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.nasvlp.config.ModelConfig.FusionInput;
 import org.nasvlp.config.NasConfig;
 import org.nasvlp.dictionary.VisualDictionary;
+import org.nasvlp.internal.Torch;
 import org.nasvlp.internal.TorchDevice;
 import org.nasvlp.model.NasModel;
 import org.nasvlp.model.Network;
@@ -44,7 +45,7 @@ final class MomentumEncoders implements AutoCloseable {
    * @param step of the run, 0-based
    */
   MomentumFeatures encode(Tensor images, EncodedCaptions captions, long step) {
-    try (AutoGradMode off = new AutoGradMode(false)) {
+    try (AutoGradMode off = Torch.withoutGradient()) {
       Network network = copy.network();
       double alpha = config.objective().softTargetsAt(step, stepsPerEpoch);
       int size = captions.size();
@@ -80,7 +81,7 @@ final class MomentumEncoders implements AutoCloseable {
 
   /** Moves the copies on by a step of the trained encoders. */
   void follow() {
-    try (AutoGradMode off = new AutoGradMode(false)) {
+    try (AutoGradMode off = Torch.withoutGradient()) {
       copy.parameters()
           .values()
           .lerp_(model.parameters().values(), new Scalar(1 - config.objective().encoderMomentum()));

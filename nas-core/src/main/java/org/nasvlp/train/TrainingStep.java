@@ -10,6 +10,7 @@ import org.nasvlp.config.NasConfig;
 import org.nasvlp.data.Batch;
 import org.nasvlp.dictionary.WordCodes;
 import org.nasvlp.eval.ArtefactProbe;
+import org.nasvlp.internal.Torch;
 import org.nasvlp.model.NasModel;
 import org.nasvlp.negatives.NegativeTextAugmentation;
 import org.nasvlp.negatives.NvaTrace;
@@ -173,7 +174,7 @@ final class TrainingStep implements AutoCloseable {
 
   private Outcome outcome(BatchSums sums, double norm, StepClock clock) {
     try (PointerScope scope = new PointerScope();
-        AutoGradMode off = new AutoGradMode(false)) {
+        AutoGradMode off = Torch.withoutGradient()) {
       double temperature = model.network().temperature().item_double();
       return new Outcome(
           sums.loss(),
@@ -188,7 +189,7 @@ final class TrainingStep implements AutoCloseable {
 
   private void updateParameters(int step, long steps) {
     try (PointerScope scope = new PointerScope();
-        AutoGradMode off = new AutoGradMode(false)) {
+        AutoGradMode off = Torch.withoutGradient()) {
       optimizer.step(config.optimizer().learningRate(step, steps), step + 1L);
       model
           .network()
@@ -202,7 +203,7 @@ final class TrainingStep implements AutoCloseable {
 
   /** Moves objectives and dictionary on by a batch. */
   private void update(Features features) {
-    try (AutoGradMode off = new AutoGradMode(false)) {
+    try (AutoGradMode off = Torch.withoutGradient()) {
       objectives.all().forEach(objective -> objective.update(features));
       features
           .dictionary()

@@ -77,7 +77,7 @@ final class WordProposals {
       return proposed;
     }
     try (PointerScope scope = new PointerScope();
-        AutoGradMode off = new AutoGradMode(false)) {
+        AutoGradMode off = Torch.withoutGradient()) {
       TorchDevice device = TorchDevice.of(imageCls);
       Tensor attentionMask = device.longs(texts.mask(), rows.length, length).ne(new Scalar(0));
       Tensor text =

@@ -20,6 +20,7 @@ import java.util.Objects;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
+import org.nasvlp.internal.LibraryCaches;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -32,14 +33,16 @@ import tools.jackson.databind.json.JsonMapper;
  * Special tokens spelled out in a caption are text like any other. The padding and truncation
  * settings of the file are not used.
  *
- * <p>Needs no network. The native tokenizer library is unpacked once into a cache folder, {@code
- * ~/.djl.ai} or what the environment variable {@code DJL_CACHE_DIR} says. Loading sets the system
- * properties {@code ai.djl.offline} and {@code OPT_OUT_TRACKING} to true if they are not set, and
- * keeps DJL from using CUDA in this process. Thread-safe; use after {@link #close()} is an {@link
- * IllegalStateException}.
+ * <p>Needs no network. The native tokenizer library is unpacked once into a cache folder: what
+ * {@code DJL_CACHE_DIR} or {@code -Dnas.native.cache} says, or {@code ~/.djl.ai}. Loading sets the
+ * system properties {@code ai.djl.offline} and {@code OPT_OUT_TRACKING} to true if they are not
+ * set, and keeps DJL from using CUDA in this process. Thread-safe; use after {@link #close()} is an
+ * {@link IllegalStateException}.
  */
 public final class CaptionTokenizer implements AutoCloseable {
   private static final String UNKNOWN = "[UNK]";
+
+  private static boolean libraryLoaded;
 
   private final HuggingFaceTokenizer tokenizer;
   private final ReentrantReadWriteLock use = new ReentrantReadWriteLock();
@@ -97,6 +100,18 @@ public final class CaptionTokenizer implements AutoCloseable {
     return new CaptionTokenizer(open(tokenizerJson, json), json, maxTokens, vocabulary);
   }
 
+  private static synchronized HuggingFaceTokenizer tokenizer(
+      String json, Map<String, String> options) throws IOException {
+    LibraryCaches.Loading<HuggingFaceTokenizer> loading =
+        () ->
+            HuggingFaceTokenizer.newInstance(
+                new ByteArrayInputStream(json.getBytes(StandardCharsets.UTF_8)), options);
+    HuggingFaceTokenizer opened =
+        libraryLoaded ? loading.run() : LibraryCaches.withTokenizers(loading);
+    libraryLoaded = true;
+    return opened;
+  }
+
   private static HuggingFaceTokenizer open(Path file, String json) throws IOException {
     prepareLibrary();
     Map<String, String> options =
@@ -106,14 +121,13 @@ public final class CaptionTokenizer implements AutoCloseable {
             "truncation", "false",
             "modelMaxLength", Integer.toString(Integer.MAX_VALUE));
     try {
-      return HuggingFaceTokenizer.newInstance(
-          new ByteArrayInputStream(json.getBytes(StandardCharsets.UTF_8)), options);
+      return tokenizer(json, options);
     } catch (EngineException | LinkageError | IllegalStateException e) {
       throw new IOException(
           "the native tokenizer library cannot be loaded ("
               + e
-              + "); its cache folder must be writable and allow execution: set DJL_CACHE_DIR to"
-              + " another one",
+              + "); its cache folder must be writable and allow execution: name another one by"
+              + " -Dnas.native.cache",
           e);
     } catch (RuntimeException e) {
       throw new IOException(file + " is not a usable tokenizer: " + e.getMessage(), e);

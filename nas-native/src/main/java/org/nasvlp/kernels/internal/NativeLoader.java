@@ -13,19 +13,17 @@ import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.FileAttribute;
 import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
-import java.nio.file.attribute.UserPrincipal;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.HexFormat;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
 import java.util.Set;
 import org.nasvlp.kernels.Backend;
 import org.nasvlp.kernels.DeviceOutOfMemoryException;
 import org.nasvlp.kernels.NasNativeException;
+import org.nasvlp.kernels.NativeCache;
 import org.nasvlp.kernels.internal.Libraries.Outcome;
 
 /**
@@ -36,6 +34,9 @@ final class NativeLoader {
   private static final String RESOURCES = "org/nasvlp/kernels/native/";
   private static final String BUILD_REMEDY =
       "build it with 'mvn verify' in the source tree, or name it by -Dnas.native.path";
+
+  private static final FileAttribute<Set<PosixFilePermission>> OWNER_ONLY =
+      PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------"));
 
   private NativeLoader() {}
 
@@ -136,17 +137,16 @@ final class NativeLoader {
   private static Outcome loadCopy(Backend backend, byte[] content) {
     String hash = sha256(content);
     List<String> tried = new ArrayList<>();
-    for (Map.Entry<Path, Boolean> place : places().entrySet()) {
-      Path folder = place.getKey();
+    for (Path place : NativeCache.places()) {
       try {
-        Path file = copy(content, hash, folder, fileName(backend), place.getValue());
+        Path file = copy(content, hash, NativeCache.folder(place, hash), fileName(backend));
         Opened opened = open(backend, file);
         if (opened.library() != null || opened.verdict() != Verdict.UNREADABLE) {
           return opened.found();
         }
         tried.add(opened.reason());
       } catch (IOException e) {
-        tried.add(folder + ": " + e);
+        tried.add(place + ": " + e);
       }
     }
     return Outcome.none(
@@ -155,43 +155,14 @@ final class NativeLoader {
             + ". Name a folder that is writable and allows execution by -Dnas.native.cache.");
   }
 
-  /**
-   * Folders for the copy in order of preference, each with whether other users may write beside.
-   */
-  private static Map<Path, Boolean> places() {
-    Map<Path, Boolean> places = new LinkedHashMap<>();
-    String asked = System.getProperty("nas.native.cache");
-    String xdg = System.getenv("XDG_CACHE_HOME");
-    String home = System.getProperty("user.home");
-    if (asked != null && !asked.isBlank()) {
-      places.put(Path.of(asked).toAbsolutePath(), false);
-    } else if (xdg != null && xdg.startsWith("/")) {
-      places.put(Path.of(xdg, "nas", "native"), false);
-    } else if (home != null && home.startsWith("/")) {
-      places.put(Path.of(home, ".cache", "nas", "native"), false);
-    }
-    String user = System.getProperty("user.name", "user").replaceAll("[^A-Za-z0-9_.-]", "_");
-    String temporary = System.getProperty("java.io.tmpdir", "/tmp");
-    places.putIfAbsent(Path.of(temporary, "nas-native-" + user).toAbsolutePath(), true);
-    return places;
-  }
-
-  private static Path copy(byte[] content, String hash, Path place, String name, boolean shared)
+  private static Path copy(byte[] content, String hash, Path folder, String name)
       throws IOException {
-    FileAttribute<Set<PosixFilePermission>> owner =
-        PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------"));
-    if (shared) {
-      Files.createDirectories(place, owner);
-      requirePrivate(place);
-    }
-    Path folder = place.resolve(hash);
-    Files.createDirectories(folder, owner);
     Path file = folder.resolve(name);
     if (Files.isRegularFile(file, LinkOption.NOFOLLOW_LINKS)
         && sha256(Files.readAllBytes(file)).equals(hash)) {
       return file;
     }
-    Path unfinished = Files.createTempFile(folder, name, ".part", owner);
+    Path unfinished = Files.createTempFile(folder, name, ".part", OWNER_ONLY);
     try {
       Files.write(unfinished, content);
       try {
@@ -203,18 +174,6 @@ final class NativeLoader {
       Files.deleteIfExists(unfinished);
     }
     return file;
-  }
-
-  /** Another user who owns or can write the folder could slip in a library of his own. */
-  private static void requirePrivate(Path place) throws IOException {
-    UserPrincipal self = Files.getOwner(Path.of("/proc/self"));
-    Set<PosixFilePermission> permissions =
-        Files.getPosixFilePermissions(place, LinkOption.NOFOLLOW_LINKS);
-    if (!Files.getOwner(place, LinkOption.NOFOLLOW_LINKS).equals(self)
-        || permissions.contains(PosixFilePermission.GROUP_WRITE)
-        || permissions.contains(PosixFilePermission.OTHERS_WRITE)) {
-      throw new IOException("the folder is not this user's alone");
-    }
   }
 
   private static String sha256(byte[] content) {
