@@ -23,6 +23,9 @@ import java.util.Map;
  * @param exactLabels whether captions are labels that name every person and colour exactly, as
  *     those of pictograms do, so that "person" is false of a man and "blue" of a light blue thing;
  *     in free captions they are not, and such edits are not made
+ * @param seenPairs whether edits that put two words side by side which never stand so in the
+ *     captions are left out, as language alone would tell them; for captions in set forms, of which
+ *     enough edits are left then
  * @param typeWeights how often an edit type is drawn against the others that a caption has; types
  *     left out weigh 1, types of weight 0 are never drawn. {@link EditType#WORD} is drawn by {@code
  *     wordShare} instead and has no weight here
@@ -38,6 +41,7 @@ public record NtaConfig(
     double wordShare,
     double maskShare,
     boolean exactLabels,
+    boolean seenPairs,
     Map<EditType, Double> typeWeights) {
 
   /** Checks ranges. */
@@ -85,6 +89,7 @@ public record NtaConfig(
         .wordShare(0)
         .maskShare(0)
         .exactLabels(false)
+        .seenPairs(false)
         .typeWeights(Map.of())
         .build();
   }

@@ -158,7 +158,7 @@ public final class NegativeTextAugmentation {
    *
    * @param dataset stays open and may be read again later
    * @param tokenizer of the training run; stays open
-   * @param editor the language
+   * @param language its editors
    * @param cacheFolder made if missing; null for none
    * @param runSeed seed of the run
    * @throws IllegalStateException if the editor lacks something, or fails on a caption; the message
@@ -167,13 +167,14 @@ public final class NegativeTextAugmentation {
   public static NegativeTextAugmentation prepare(
       ImageTextDataset dataset,
       CaptionTokenizer tokenizer,
-      TextEditor.Factory editor,
+      TextEditor.Factory language,
       NtaConfig config,
       @Nullable Path cacheFolder,
       long runSeed)
       throws InterruptedException {
     Objects.requireNonNull(tokenizer, "tokenizer");
     Objects.requireNonNull(config, "config");
+    TextEditor.Factory editor = config.seenPairs() ? SeenPairs.over(language) : language;
     LongTable truths = new LongTable();
     MessageDigest digest = sha256();
     digest.update((editor.identity() + EditStore.TYPES).getBytes(StandardCharsets.UTF_8));

@@ -135,6 +135,26 @@ class NegativeTextAugmentationTest {
   }
 
   @Test
+  void wordsThatNeverStandSideBySideCanBeLeftOut() throws Exception {
+    Captions data = Captions.of("red heart", "blue circle", "red circle", "a blue heart", "green");
+    NtaConfig config = NtaConfig.defaults().toBuilder().seenPairs(true).build();
+    TextEditor.Factory colours = new Colours("colours");
+    NegativeTextAugmentation nta =
+        NegativeTextAugmentation.prepare(data, TOKENIZER, colours, config, folder, 17);
+    // "Green heart" is not: green never stands before another word. "A red heart" is not either.
+    assertThat(nta.candidates("red heart", 99))
+        .extracting(CaptionEdit::caption)
+        .containsExactly("blue heart", "red circle");
+    assertThat(nta.candidates("a blue heart", 99))
+        .extracting(CaptionEdit::caption)
+        .containsExactly("a blue circle");
+    // Kept edits of the one kind are not taken for the other's.
+    NegativeTextAugmentation all = prepare(data, colours, folder);
+    assertThat(all.preparation().fromCache()).isFalse();
+    assertThat(all.candidates("red heart", 99)).hasSize(3);
+  }
+
+  @Test
   void otherTrueCaptionsOfTheImageAreNoNegatives() throws Exception {
     Captions data =
         new Captions(

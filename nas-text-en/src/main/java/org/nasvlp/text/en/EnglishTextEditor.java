@@ -30,6 +30,9 @@ import org.nasvlp.text.en.Lexicon.Noun;
  *       would say the same again.
  * </ul>
  *
+ * <p>Where a caption names two opposite places, as in "a dog on the left and a cat on the right",
+ * both change: one alone would contradict itself, and be told without a look at the image.
+ *
  * <p>Parts of speech are Apache OpenNLP's. Whatever is put in occurs in the captions the editor was
  * made for, is no synonym, hypernym or hyponym of what it replaces in any sense known to WordNet
  * (the curated lists are made so that it is not), and is not on a list of offensive words. Number
@@ -38,7 +41,7 @@ import org.nasvlp.text.en.Lexicon.Noun;
  * <p>Only the first 64 words of a caption are edited. Thread-safe.
  */
 public final class EnglishTextEditor implements TextEditor {
-  private static final String VERSION = "english-2";
+  private static final String VERSION = "english-3";
   private static final int MAX_WORDS = 64;
   private static final Set<String> CONTENT = Set.of("NOUN", "PROPN", "VERB", "ADJ", "NUM");
   private static final Set<String> GENDERED_PRONOUNS =
@@ -57,6 +60,8 @@ public final class EnglishTextEditor implements TextEditor {
           "underneath",
           "atop",
           "inside",
+          "outside",
+          "around",
           "in front of",
           "on top of",
           "to the left of",
@@ -336,7 +341,10 @@ public final class EnglishTextEditor implements TextEditor {
         // "an orange" is a fruit, "an orange cat" is not.
         case COLOR ->
             !(isNoun(last) && is(span.start() - 1, "DET") && !(isNoun(next) || is(next, "ADJ")));
-        case DIRECTION -> !(tag.equals("VERB") && is(next, "DET"));
+        // "She left the house", but "on the left a dog", whatever the tagger says.
+        case DIRECTION ->
+            !(tag.equals("VERB") && is(next, "DET"))
+                || (span.start() > 0 && words[span.start() - 1].equals("the"));
         case GENDER -> Arrays.stream(words).noneMatch(GENDERED_PRONOUNS::contains);
         case SIZE -> !tag.equals("ADV") && !tag.equals("VERB");
         default -> true;
@@ -390,6 +398,11 @@ public final class EnglishTextEditor implements TextEditor {
     private void replaceAttribute(Span span) {
       Unit unit = Objects.requireNonNull(span.unit());
       for (Membership place : places(span, unit)) {
+        Span opposite = oppositePlace(span, place);
+        if (opposite != null) {
+          exchangePlaces(place.wordClass().type(), span, opposite);
+          continue;
+        }
         List<List<List<String>>> alternatives = place.wordClass().alternatives();
         for (int a = 0; a < alternatives.size(); a++) {
           String substitute =
@@ -405,6 +418,40 @@ public final class EnglishTextEditor implements TextEditor {
           }
         }
       }
+    }
+
+    /**
+     * What says the opposite of a place elsewhere in the caption, as in "a dog on the left and a
+     * cat on the right"; null if nothing does.
+     */
+    private @Nullable Span oppositePlace(Span span, Membership place) {
+      EditType type = place.wordClass().type();
+      if (type != EditType.DIRECTION && type != EditType.RELATION) {
+        return null;
+      }
+      for (Span other : attributes) {
+        if (other.start() != span.start()
+            && places(other, Objects.requireNonNull(other.unit())).stream()
+                .anyMatch(
+                    m ->
+                        m.wordClass() == place.wordClass()
+                            && m.alternative() != place.alternative())) {
+          return other;
+        }
+      }
+      return null;
+    }
+
+    /** Of two opposite places one alone would contradict the other, so both change. */
+    private void exchangePlaces(EditType type, Span one, Span two) {
+      boolean inOrder = one.start() < two.start();
+      Span first = inOrder ? one : two;
+      Span second = inOrder ? two : one;
+      // A "left right arrow" is a "right left arrow" too.
+      if (nouns.stream().noneMatch(n -> n.start() >= first.end() && n.end() <= second.start())) {
+        return;
+      }
+      add(swap(type, first.start(), first.end(), second.start(), second.end()));
     }
 
     /** The unit's places that fit, and of several forms in one class the likeliest. */

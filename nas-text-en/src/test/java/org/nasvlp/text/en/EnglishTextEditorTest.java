@@ -158,6 +158,27 @@ class EnglishTextEditorTest {
     assertThat(negatives(LABEL_EDITOR, caption, type)).contains(negative);
   }
 
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          a dog on the left and a cat on the right     | DIRECTION | a dog on the right and a cat on the left
+          on the left a dog and on the right a car     | DIRECTION | on the right a dog and on the left a car
+          a dog above a car and a cat below the table  | RELATION  | a dog below a car and a cat above the table
+          """)
+  void oppositePlacesChangeTogether(String caption, EditType type, String negative) {
+    assertThat(negatives(PHOTO_EDITOR, caption, type)).containsExactly(negative);
+  }
+
+  @Test
+  void oppositePlacesOfOneThingAreLeft() {
+    List<String> arrows = List.of("left-right arrow", "right arrow", "left arrow");
+    assertThat(negatives(editor(true, arrows), "left-right arrow", EditType.DIRECTION)).isEmpty();
+    assertThat(negatives(editor(true, arrows), "left arrow", EditType.DIRECTION))
+        .containsExactly("right arrow");
+  }
+
   @Test
   void aPersonIsNoNegativeOfAManInFreeCaptions() {
     assertThat(negatives(PHOTO_EDITOR, "a man near a car", EditType.GENDER))
