@@ -1,5 +1,6 @@
 package org.nasvlp.internal;
 
+import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
@@ -29,12 +30,15 @@ import org.jspecify.annotations.Nullable;
  * JVM, and moving arrays in and out. Tensors are made in the caller's {@code PointerScope}.
  */
 public final class Torch {
-  private static final boolean LOADED = load();
+  private static final @Nullable LoadFailure FAILURE = load();
   private static final @Nullable MethodHandle MALLOC_TRIM = mallocTrim();
 
   private Torch() {}
 
-  private static boolean load() {
+  /** Why LibTorch cannot be used. A class whose start failed would tell it once, and badly. */
+  private record LoadFailure(String message, Throwable cause) {}
+
+  private static @Nullable LoadFailure load() {
     // LibTorch's OpenMP threads and OpenBLAS's own would otherwise spin against each other between
     // operations, at half the speed. Both libraries read these variables when they are loaded, so
     // they are set before the first LibTorch class is touched; values set by the user stay.
@@ -42,21 +46,26 @@ public final class Torch {
     setEnvironment("OPENBLAS_THREAD_TIMEOUT", "4");
     // Without it cuBLAS may add in another order from run to run.
     setEnvironment("CUBLAS_WORKSPACE_CONFIG", ":4096:8");
-    refuseTwoBuilds(Torch.class.getClassLoader());
     try {
+      refuseTwoBuilds(Torch.class.getClassLoader());
       TorchLibraries.load();
       torch.set_num_threads(Runtime.getRuntime().availableProcessors());
-    } catch (LinkageError e) {
-      throw new IllegalStateException(
-          "LibTorch could not be loaded ("
-              + e.getMessage()
-              + "); add org.bytedeco pytorch, openblas and javacpp with the classifier of this"
-              + " platform to the class path; the GPU build of LibTorch needs CUDA's libraries"
-              + " besides (cuBLAS, cuDNN, cuSPARSE, cuSOLVER, NCCL: install them, or set"
-              + " LD_LIBRARY_PATH to where they are)",
+    } catch (IOException | IllegalStateException e) {
+      return new LoadFailure(e.getMessage(), e);
+    } catch (LinkageError | IllegalCallerException e) {
+      String denied = NativeAccess.denied(Torch.class, e);
+      return new LoadFailure(
+          denied != null
+              ? "LibTorch cannot be loaded: " + denied
+              : "LibTorch could not be loaded ("
+                  + e
+                  + "); add org.bytedeco pytorch, openblas and javacpp with the classifier of this"
+                  + " platform to the class path; the GPU build of LibTorch needs CUDA's libraries"
+                  + " besides (cuBLAS, cuDNN, cuSPARSE, cuSOLVER, NCCL: install them, or set"
+                  + " LD_LIBRARY_PATH to where they are)",
           e);
     }
-    return true;
+    return null;
   }
 
   /** Refuses a class path with LibTorch's CPU and GPU builds: loading both ends the process. */
@@ -108,10 +117,14 @@ public final class Torch {
     return new AutoGradMode(false);
   }
 
-  /** Loads LibTorch if it is not loaded yet. */
+  /**
+   * Loads LibTorch if it is not loaded yet.
+   *
+   * @throws IllegalStateException if it cannot be loaded, with the remedy
+   */
   public static void ensureLoaded() {
-    if (!LOADED) {
-      throw new IllegalStateException("LibTorch is not loaded");
+    if (FAILURE != null) {
+      throw new IllegalStateException(FAILURE.message, FAILURE.cause);
     }
   }
 

@@ -8,11 +8,11 @@ import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
 import java.util.List;
 import org.bytedeco.javacpp.Loader;
 import org.bytedeco.openblas.presets.openblas;
 import org.bytedeco.pytorch.global.torch;
-import org.jspecify.annotations.Nullable;
 import org.nasvlp.kernels.NativeCache;
 
 /**
@@ -23,8 +23,8 @@ import org.nasvlp.kernels.NativeCache;
  * and each is loaded by its path, after those that it needs.
  */
 final class TorchLibraries {
-  /** Each after those that it needs; the GPU build's are not in the CPU build. */
-  private static final List<String> ORDER =
+  /** The GPU build's are not in the CPU build. */
+  private static final List<String> LIBRARIES =
       List.of(
           "libgomp.so.1",
           "libc10.so",
@@ -38,51 +38,66 @@ final class TorchLibraries {
   /**
    * Copies and loads them.
    *
-   * @throws UnsatisfiedLinkError if they cannot be copied or loaded
+   * @throws IOException if they cannot be copied, naming the folder and the remedy
+   * @throws LinkageError if they cannot be loaded
    */
-  static void load() {
-    try {
-      Path cache = LibraryCaches.javaCpp();
-      // Copies by two processes at once would each take the other's for finished.
-      try (FileChannel channel =
-              FileChannel.open(
-                  cache.resolve("nas.lock"), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
-          FileLock _ = channel.lock()) {
-        Loader.load(openblas.class);
-        preload();
-        Loader.load(torch.class);
-      }
-    } catch (IOException e) {
-      throw (UnsatisfiedLinkError) new UnsatisfiedLinkError(e.getMessage()).initCause(e);
+  static void load() throws IOException {
+    Path cache = LibraryCaches.javaCpp();
+    // Copies by two processes at once would each take the other's for finished.
+    try (FileChannel channel =
+            FileChannel.open(
+                cache.resolve("nas.lock"), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+        FileLock _ = channel.lock()) {
+      List<Path> copies = copyAll(cache);
+      openAll(copies, List.of("libgomp.so.1", "libc10.so"));
+      Loader.load(openblas.class);
+      openAll(copies, List.of("libtorch_cpu.so"));
+      Loader.load(torch.class);
     }
   }
 
-  private static void preload() throws IOException {
+  private static List<Path> copyAll(Path cache) throws IOException {
     String extension =
         torch.class.getResource("/" + Torch.library("-gpu", "libtorch_cpu.so")) == null
             ? ""
             : "-gpu";
-    List<File> copies =
-        ORDER.stream()
-            .map(name -> cached("/" + Torch.library(extension, name)))
-            .filter(file -> file != null)
-            .toList();
-    for (File copy : copies) {
-      if (!copy.getName().contains("cuda") && !copy.getName().equals("libtorch.so")) {
-        open(copy.toPath());
+    List<Path> copies = new ArrayList<>();
+    for (String name : LIBRARIES) {
+      String resource = "/" + Torch.library(extension, name);
+      if (torch.class.getResource(resource) != null) {
+        copies.add(copy(resource, cache).toPath());
+      }
+    }
+    return copies;
+  }
+
+  /** Opens those of some names, so that whatever needs one of that name gets this one. */
+  private static void openAll(List<Path> copies, List<String> names) throws IOException {
+    for (Path copy : copies) {
+      if (names.contains(copy.getFileName().toString())) {
+        open(copy);
       }
     }
   }
 
-  private static @Nullable File cached(String resource) {
+  private static File copy(String resource, Path cache) throws IOException {
+    File copy;
     try {
-      return torch.class.getResource(resource) == null
-          ? null
-          : Loader.cacheResource(torch.class, resource);
+      copy = Loader.cacheResource(torch.class, resource);
     } catch (IOException e) {
-      throw (UnsatisfiedLinkError)
-          new UnsatisfiedLinkError(resource + " cannot be copied: " + e.getMessage()).initCause(e);
+      throw new IOException(cannotCopy(resource, cache) + " (" + e.getMessage() + ")", e);
     }
+    if (copy == null) {
+      throw new IOException(cannotCopy(resource, cache));
+    }
+    return copy;
+  }
+
+  private static String cannotCopy(String resource, Path cache) {
+    return "LibTorch's %s cannot be copied to %s, which needs 500 MB: make room there, or name"
+            .formatted(resource.substring(resource.lastIndexOf('/') + 1), cache)
+        + " another folder by -D"
+        + NativeCache.PROPERTY;
   }
 
   private static void open(Path file) throws IOException {

@@ -21,6 +21,7 @@ import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.nasvlp.internal.LibraryCaches;
+import org.nasvlp.internal.NativeAccess;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -122,7 +123,11 @@ public final class CaptionTokenizer implements AutoCloseable {
             "modelMaxLength", Integer.toString(Integer.MAX_VALUE));
     try {
       return tokenizer(json, options);
-    } catch (EngineException | LinkageError | IllegalStateException e) {
+    } catch (EngineException | LinkageError | IllegalStateException | IllegalCallerException e) {
+      String denied = NativeAccess.denied(CaptionTokenizer.class, e);
+      if (denied != null) {
+        throw new IOException("the native tokenizer library cannot be loaded: " + denied, e);
+      }
       throw new IOException(
           "the native tokenizer library cannot be loaded ("
               + e
