@@ -55,6 +55,7 @@ class NasTest {
           eval --benchmark retrieval --checkpoint c --data d --rerank 0; must be above 0
           data;                             nas data: Missing command
           data emoji --style;               '--style'
+          data check d --max-unpacked 0;    '--max-unpacked': it is not above 0
           """)
   void wrongUsageIsStatus2WithAHint(String line, String message) {
     TestShell shell = new TestShell();
