@@ -77,7 +77,7 @@ class ArchitectureTest {
           Map.entry("data", Set.of("config", "random", "internal")),
           Map.entry("libtorch", Set.of("internal")),
           Map.entry("checkpoint", Set.of("internal")),
-          Map.entry("config", Set.of()),
+          Map.entry("config", Set.of("internal")),
           Map.entry("random", Set.of("kernels")),
           Map.entry("internal", Set.of("kernels")));
 

@@ -2,6 +2,7 @@ package org.nasvlp.ablation;
 
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -14,6 +15,7 @@ import java.util.Set;
 import java.util.regex.Pattern;
 import org.nasvlp.config.NasConfig;
 import tools.jackson.core.JacksonException;
+import tools.jackson.core.StreamReadFeature;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.ObjectMapper;
 import tools.jackson.databind.json.JsonMapper;
@@ -29,6 +31,10 @@ import tools.jackson.dataformat.yaml.YAMLMapper;
 public record AblationArm(String name, String patch) {
   private static final Pattern NAME = Pattern.compile("[A-Za-z0-9+_-][A-Za-z0-9+_.-]{0,59}");
   private static final String BUILT_IN = "arms.yaml";
+  private static final ObjectMapper JSON =
+      JsonMapper.builder().enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build();
+  private static final ObjectMapper YAML =
+      YAMLMapper.builder().enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build();
 
   /** What every arm has to share with the others, so that they can be compared. */
   private static final List<String> SHARED =
@@ -91,7 +97,7 @@ public record AblationArm(String name, String patch) {
   public static List<AblationArm> builtIn() {
     try (InputStream stream = AblationArm.class.getResourceAsStream(BUILT_IN)) {
       byte[] text = Objects.requireNonNull(stream, BUILT_IN).readAllBytes();
-      return parse(new String(text, StandardCharsets.UTF_8), BUILT_IN, YAMLMapper.shared());
+      return parse(new String(text, StandardCharsets.UTF_8), BUILT_IN, YAML);
     } catch (IOException e) {
       throw new IllegalStateException(BUILT_IN + " cannot be read", e);
     }
@@ -112,8 +118,15 @@ public record AblationArm(String name, String patch) {
       throw new IllegalArgumentException(
           file + ": a file of arms has a name that ends in .json, .yaml or .yml");
     }
-    return parse(
-        Files.readString(file), file.toString(), yaml ? YAMLMapper.shared() : JsonMapper.shared());
+    if (Files.exists(file) && !Files.isRegularFile(file)) {
+      throw new IOException(file + ": is not a regular file; name a file of arms");
+    }
+    try {
+      return parse(Files.readString(file), file.toString(), yaml ? YAML : JSON);
+    } catch (CharacterCodingException e) {
+      throw new IOException(
+          file + " is not UTF-8 text; convert it (iconv -f ENCODING -t UTF-8)", e);
+    }
   }
 
   private static List<AblationArm> parse(String text, String file, ObjectMapper mapper) {
@@ -121,7 +134,8 @@ public record AblationArm(String name, String patch) {
     try {
       list = mapper.readTree(text);
     } catch (JacksonException e) {
-      throw new IllegalArgumentException(file + ": " + e.getOriginalMessage(), e);
+      String line = e.getLocation() == null ? "" : "line " + e.getLocation().getLineNr() + ": ";
+      throw new IllegalArgumentException(file + ": " + line + e.getOriginalMessage(), e);
     }
     if (!list.isArray() || list.isEmpty()) {
       throw new IllegalArgumentException(

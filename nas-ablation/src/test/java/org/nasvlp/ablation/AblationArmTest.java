@@ -108,7 +108,9 @@ class AblationArmTest {
           [{"name": "a", "pach": {}}];             entry 1: unknown field pach
           [{"name": "a", "patch": 3}];             arm a: its patch must be an object
           [{"name": "a"}, {"name": "a"}];          entry 2: the name a occurs twice
-          [{"name": "a";                           arms.json
+          [{"name": "a";                           arms.json: line 1
+          [{"name": "a"}] [];                      arms.json: line 1: Trailing token
+          [{"name": "a", "name": "b"}];            arms.json: line 1: Duplicate Object property "name"
           """)
   void aBadFileIsNamed(String text, String message) throws IOException {
     Path file = Files.writeString(folder.resolve("arms.json"), text);

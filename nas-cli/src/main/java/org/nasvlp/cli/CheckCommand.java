@@ -25,6 +25,7 @@ import tools.jackson.databind.json.JsonMapper;
     })
 final class CheckCommand implements Callable<Integer> {
   private static final int WHITE = 0xFFFFFF;
+  private static final int NAMED = 20;
 
   private final Shell shell;
 
@@ -88,7 +89,15 @@ final class CheckCommand implements Callable<Integer> {
     StringBuilder text = new StringBuilder();
     line(text, "pairs", Text.count(report.pairs()));
     line(text, "cannot be used", Text.count(report.bad()));
-    report.badByReason().forEach((reason, many) -> line(text, "  " + many, reason));
+    report.badByReason().entrySet().stream()
+        .limit(NAMED)
+        .forEach(reason -> line(text, "  " + reason.getValue(), reason.getKey()));
+    if (report.badByReason().size() > NAMED) {
+      line(
+          text,
+          "  …",
+          report.badByReason().size() - NAMED + " more reasons; --json lists them all");
+    }
     report.firstBad().forEach(bad -> text.append("    ").append(bad).append("\n"));
     line(text, "images", Text.count(report.images()));
     line(text, "  width", spread(report.width()) + " pixels");

@@ -1,6 +1,7 @@
 package org.nasvlp.cli;
 
 import java.io.IOException;
+import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
@@ -288,10 +289,17 @@ final class EvalCommand implements Callable<Integer> {
 
   private static Set<String> categories(Path file) throws IOException {
     Set<String> names = new LinkedHashSet<>();
-    for (String line : Files.readAllLines(file)) {
-      if (!line.isBlank()) {
-        names.add(line.strip());
+    if (Files.exists(file) && !Files.isRegularFile(file)) {
+      throw new CommandFailure(file + " is not a regular file; name a file of categories");
+    }
+    try {
+      for (String line : Files.readAllLines(file)) {
+        if (!line.isBlank()) {
+          names.add(line.strip());
+        }
       }
+    } catch (CharacterCodingException e) {
+      throw new CommandFailure(file + " is not UTF-8 text; convert it (iconv)", e);
     }
     return names;
   }

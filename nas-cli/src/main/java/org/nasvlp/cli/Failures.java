@@ -10,11 +10,19 @@ import org.nasvlp.data.BadSampleException;
 
 /** Turns exceptions into the one message a user sees. */
 final class Failures {
+  /** Nobody reads more, whatever it is that a message repeats. */
+  private static final int MOST_CHARACTERS = 8000;
+
   private Failures() {}
 
   static String describe(Throwable failure) {
+    String text = text(failure);
+    return text.length() > MOST_CHARACTERS ? text.substring(0, MOST_CHARACTERS) + " …" : text;
+  }
+
+  private static String text(Throwable failure) {
     if (failure instanceof ExecutionException && failure.getCause() != null) {
-      return describe(failure.getCause());
+      return text(failure.getCause());
     }
     return switch (failure) {
       case OutOfMemoryError e ->

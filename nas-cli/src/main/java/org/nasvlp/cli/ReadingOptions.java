@@ -4,10 +4,15 @@ import java.nio.file.Path;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.data.source.DatasetOptions;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
 
 /** How a list of images and captions is to be read, where it leaves it open. */
 final class ReadingOptions {
+  private static final long MEGABYTE = 1_000_000;
+
   @Option(
       names = "--images",
       paramLabel = "DIR",
@@ -34,8 +39,25 @@ final class ReadingOptions {
           "Splits of a Karpathy file (default: train,restval to train on, test to test on).")
   private List<String> splits = List.of();
 
+  @Option(
+      names = "--max-unpacked",
+      paramLabel = "MB",
+      description =
+          "Megabytes that a .tar.gz shard may unpack to (default: 100 times its size, but 67 at"
+              + " least and 17180 at most).")
+  private @Nullable Integer maxUnpacked;
+
+  @Spec(Spec.Target.MIXEE)
+  private CommandSpec spec;
+
   DatasetOptions over(int background) {
-    return new DatasetOptions(background, images, imageColumn, captionColumn, splits, false);
+    if (maxUnpacked != null && maxUnpacked < 1) {
+      throw new ParameterException(
+          spec.commandLine(), "Invalid value for option '--max-unpacked': it is not above 0");
+    }
+    long maxUnpackedBytes = maxUnpacked == null ? 0 : maxUnpacked * MEGABYTE;
+    return new DatasetOptions(
+        background, images, imageColumn, captionColumn, splits, false, maxUnpackedBytes);
   }
 
   @Nullable Path images() {

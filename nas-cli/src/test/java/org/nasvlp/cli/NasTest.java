@@ -9,6 +9,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.nasvlp.data.image.RgbImage;
 import org.nasvlp.kernels.Kernels;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -54,6 +55,7 @@ class NasTest {
           eval --benchmark retrieval --checkpoint c --data d --rerank 0; must be above 0
           data;                             nas data: Missing command
           data emoji --style;               '--style'
+          data check d --max-unpacked 0;    '--max-unpacked': it is not above 0
           """)
   void wrongUsageIsStatus2WithAHint(String line, String message) {
     TestShell shell = new TestShell();
@@ -64,6 +66,19 @@ class NasTest {
     assertThat(shell.run(args)).isEqualTo(2);
     assertThat(shell.err()).contains(message).containsIgnoringCase("--help");
     assertThat(shell.out()).isEmpty();
+  }
+
+  @Test
+  void aCheckNamesNoMoreReasonsThanAPersonReads() throws IOException {
+    Files.write(folder.resolve("a.png"), new RgbImage(1, 1, new byte[3]).png());
+    StringBuilder table = new StringBuilder("image,caption\na.png,one\n");
+    for (char name = 'a'; name < 'a' + 25; name++) {
+      table.append("../").append(name).append(",one\n");
+    }
+    Path list = Files.writeString(folder.resolve("list.csv"), table);
+    TestShell shell = new TestShell();
+    assertThat(shell.run("data", "check", list.toString())).isEqualTo(1);
+    assertThat(shell.out()).contains("../a leads out", "5 more reasons; --json lists them all");
   }
 
   @Test

@@ -41,6 +41,7 @@ class TextTest {
     assertThat(Failures.describe(new IOException("the file x is torn")))
         .isEqualTo("the file x is torn");
     assertThat(Failures.describe(new CommandFailure("do this"))).isEqualTo("do this");
+    assertThat(Failures.describe(new IOException("x".repeat(1 << 20)))).hasSize(8002).endsWith("…");
     assertThat(Failures.describe(new ExecutionException(new IOException("inner"))))
         .isEqualTo("inner");
     assertThat(Failures.describe(new OutOfMemoryError("Java heap space")))

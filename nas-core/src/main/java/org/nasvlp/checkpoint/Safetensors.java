@@ -17,11 +17,11 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import org.nasvlp.internal.Excerpt;
+import org.nasvlp.internal.InputFiles;
+import org.nasvlp.internal.Json;
 import tools.jackson.core.JacksonException;
-import tools.jackson.core.StreamReadFeature;
-import tools.jackson.databind.DeserializationFeature;
 import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.json.JsonMapper;
 
 /**
  * Reads and writes safetensors files: 8 bytes little-endian header length, a JSON header of names
@@ -29,11 +29,6 @@ import tools.jackson.databind.json.JsonMapper;
  */
 public final class Safetensors {
   private static final String METADATA = "__metadata__";
-  private static final JsonMapper JSON =
-      JsonMapper.builder()
-          .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
-          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
-          .build();
   private static final long MAX_HEADER = 100L << 20;
   // A mapped file promises no more than byte alignment.
   private static final ValueLayout.OfFloat FLOAT =
@@ -165,7 +160,7 @@ public final class Safetensors {
       header.put(tensor.getKey(), description);
       offset = end;
     }
-    byte[] json = JSON.writeValueAsBytes(header);
+    byte[] json = Json.MAPPER.writeValueAsBytes(header);
     int padded = (json.length + 7) / 8 * 8;
     ByteBuffer head = ByteBuffer.allocate(8 + padded).order(ByteOrder.LITTLE_ENDIAN);
     head.putLong(padded).put(json);
@@ -216,6 +211,7 @@ public final class Safetensors {
    * @throws IOException naming the file, if it is cut short or not a safetensors file
    */
   public static Contents open(Path file, Arena arena) throws IOException {
+    InputFiles.requireRegular(file);
     try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
       long size = channel.size();
       if (size < 8) {
@@ -230,9 +226,9 @@ public final class Safetensors {
           StandardCharsets.UTF_8.decode(all.asSlice(8, headerSize).asByteBuffer()).toString();
       JsonNode header;
       try {
-        header = JSON.readTree(text);
+        header = Json.MAPPER.readTree(text);
       } catch (JacksonException e) {
-        throw broken(file, "its header is not JSON (" + e.getOriginalMessage() + ")");
+        throw broken(file, "its header is not JSON (" + Json.problem(e) + ")");
       }
       if (!header.isObject()) {
         throw broken(file, "its header is not a JSON object");
@@ -242,9 +238,12 @@ public final class Safetensors {
       Map<String, String> metadata = new LinkedHashMap<>();
       for (var property : header.properties()) {
         if (property.getKey().equals(METADATA)) {
+          if (!property.getValue().isObject()) {
+            throw broken(file, METADATA + " is not an object of texts");
+          }
           for (var note : property.getValue().properties()) {
             if (!note.getValue().isString()) {
-              throw broken(file, "its metadata " + note.getKey() + " is not a text");
+              throw broken(file, "its metadata " + Excerpt.of(note.getKey()) + " is not a text");
             }
             metadata.put(note.getKey(), note.getValue().stringValue());
           }
@@ -272,7 +271,7 @@ public final class Safetensors {
         throw broken(
             file,
             "tensor "
-                + tensor.getKey()
+                + Excerpt.of(tensor.getKey())
                 + (place.address() < covered ? " overlaps another" : " follows a gap")
                 + ": the file is damaged");
       }
@@ -287,7 +286,7 @@ public final class Safetensors {
   private static Entry entry(Path file, String name, JsonNode node, MemorySegment data)
       throws IOException {
     try {
-      String dtype = node.required("dtype").asString();
+      String dtype = Excerpt.of(field(node, "dtype").asString(""));
       Type type =
           Arrays.stream(Type.values())
               .filter(known -> known.name().equals(dtype))
@@ -295,12 +294,12 @@ public final class Safetensors {
               .orElseThrow(
                   () ->
                       new IllegalArgumentException(
-                          "unknown dtype "
-                              + dtype
+                          "dtype is "
+                              + Excerpt.of(field(node, "dtype"))
                               + "; known are "
                               + Arrays.toString(Type.values())));
-      long[] shape = longs(node.required("shape"));
-      long[] range = longs(node.required("data_offsets"));
+      long[] shape = longs(node, "shape");
+      long[] range = longs(node, "data_offsets");
       if (range.length != 2
           || range[0] < 0
           || range[1] < range[0]
@@ -309,26 +308,39 @@ public final class Safetensors {
         throw broken(
             file,
             "tensor "
-                + name
+                + Excerpt.of(name)
                 + " lies at "
-                + Arrays.toString(range)
+                + Excerpt.of(Arrays.toString(range))
                 + " of "
                 + data.byteSize()
                 + " bytes: the file is cut short or damaged");
       }
       return new Entry(type, shape, data.asSlice(range[0], range[1] - range[0]));
-    } catch (IllegalArgumentException | ArithmeticException | JacksonException e) {
-      throw broken(file, "tensor " + name + ": " + e.getMessage());
+    } catch (IllegalArgumentException | ArithmeticException e) {
+      throw broken(file, "tensor " + Excerpt.of(name) + ": " + e.getMessage());
     }
   }
 
-  private static long[] longs(JsonNode node) {
-    long[] values = new long[node.size()];
-    for (int i = 0; i < values.length; i++) {
-      if (!node.get(i).isIntegralNumber()) {
-        throw new IllegalArgumentException("expected whole numbers, got " + node);
-      }
-      values[i] = node.get(i).asLong();
+  private static JsonNode field(JsonNode tensor, String name) {
+    JsonNode value = tensor.get(name);
+    if (value == null) {
+      throw new IllegalArgumentException("has no " + name);
+    }
+    return value;
+  }
+
+  private static long[] longs(JsonNode tensor, String field) {
+    JsonNode list = field(tensor, field);
+    long[] values = new long[list.size()];
+    boolean fine = list.isArray();
+    for (int i = 0; fine && i < values.length; i++) {
+      JsonNode value = list.get(i);
+      fine = value.isIntegralNumber() && value.canConvertToLong();
+      values[i] = fine ? value.longValue() : 0;
+    }
+    if (!fine) {
+      throw new IllegalArgumentException(
+          field + " is " + Excerpt.of(list) + "; a list of whole numbers is needed");
     }
     return values;
   }

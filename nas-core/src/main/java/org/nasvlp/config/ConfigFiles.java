@@ -1,14 +1,17 @@
 package org.nasvlp.config;
 
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
+import org.nasvlp.internal.Excerpt;
+import org.nasvlp.internal.InputFiles;
+import org.nasvlp.internal.Json;
 import tools.jackson.core.JacksonException;
+import tools.jackson.core.StreamReadFeature;
 import tools.jackson.databind.DeserializationFeature;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.SerializationFeature;
@@ -21,15 +24,20 @@ import tools.jackson.dataformat.yaml.YAMLMapper;
 /** Reads and writes configurations as JSON or YAML. */
 final class ConfigFiles {
   private static final JsonMapper JSON =
-      JsonMapper.builder()
+      Json.MAPPER
+          .rebuild()
           .enable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
           .enable(DeserializationFeature.FAIL_ON_NULL_FOR_PRIMITIVES)
-          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
           .enable(EnumFeature.FAIL_ON_NUMBERS_FOR_ENUMS)
           .disable(DeserializationFeature.ACCEPT_FLOAT_AS_INT)
           .enable(SerializationFeature.INDENT_OUTPUT)
           .build();
-  private static final YAMLMapper YAML = YAMLMapper.builder().build();
+  private static final YAMLMapper YAML =
+      YAMLMapper.builder()
+          .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+          .build();
+  private static final int MAX_BYTES = 1 << 20;
 
   private ConfigFiles() {}
 
@@ -40,7 +48,7 @@ final class ConfigFiles {
       throw new IllegalArgumentException(
           file + ": a configuration file's name ends in .json, .yaml or .yml");
     }
-    return parse(Files.readString(file), file.toString(), yaml);
+    return parse(InputFiles.text(file, MAX_BYTES), file.toString(), yaml);
   }
 
   /** The configuration of a file's text: the fields it names in place of its preset's. */
@@ -51,7 +59,7 @@ final class ConfigFiles {
           ObjectNode fields = object(yaml ? YAML.readTree(text) : JSON.readTree(text));
           JsonNode preset = fields.remove("preset");
           if (preset != null && !preset.isString()) {
-            throw new IllegalArgumentException("preset must be a name, got " + preset);
+            throw new IllegalArgumentException("preset must be a name, got " + Excerpt.of(preset));
           }
           return merge(NasConfig.preset(preset == null ? "tiny" : preset.stringValue()), fields);
         });
@@ -84,7 +92,7 @@ final class ConfigFiles {
       throw new IllegalArgumentException(
           name
               + ": unknown field "
-              + e.getPropertyName()
+              + Excerpt.of(e.getPropertyName())
               + "; known are "
               + e.getKnownPropertyIds(),
           e);
@@ -98,7 +106,7 @@ final class ConfigFiles {
               .map(JacksonException.Reference::getPropertyName)
               .collect(Collectors.joining("."));
       throw new IllegalArgumentException(
-          name + ": " + (where.isEmpty() ? "" : where + ": ") + e.getOriginalMessage(), e);
+          name + ": " + (where.isEmpty() ? "" : where + ": ") + Json.problem(e), e);
     } catch (IllegalArgumentException e) {
       throw new IllegalArgumentException(name + ": " + e.getMessage(), e);
     }
@@ -117,7 +125,7 @@ final class ConfigFiles {
       if (known == null) {
         throw new IllegalArgumentException(
             "unknown field "
-                + field
+                + Excerpt.of(field)
                 + "; known here are "
                 + into.propertyNames().stream().sorted().toList());
       }

@@ -1,6 +1,7 @@
 package org.nasvlp.config;
 
 import java.util.List;
+import org.nasvlp.internal.Excerpt;
 
 /** The presets' values. */
 final class Presets {
@@ -15,7 +16,10 @@ final class Presets {
       case "base" -> base();
       default ->
           throw new IllegalArgumentException(
-              "unknown preset '" + name + "': the presets are " + String.join(", ", NAMES));
+              "unknown preset '"
+                  + Excerpt.of(name)
+                  + "': the presets are "
+                  + String.join(", ", NAMES));
     };
   }
 

@@ -2,7 +2,6 @@ package org.nasvlp.eval;
 
 import java.io.IOException;
 import java.io.StringReader;
-import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.NoSuchFileException;
@@ -11,22 +10,31 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.internal.CsvRows;
+import org.nasvlp.internal.Excerpt;
+import org.nasvlp.internal.InputFiles;
+import org.nasvlp.internal.Json;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.JsonNodeFactory;
 
 /** Reads the files of published benchmarks. */
 final class BenchmarkReader {
   /** Published files have up to 60 MB. */
-  private static final long MAX_FILE_BYTES = 1L << 29;
+  private static final int MAX_FILE_BYTES = 1 << 29;
 
   /** VALSE's authors keep a foil if at least two of three annotators chose the caption. */
   private static final int VALSE_VOTES = 2;
+
+  private static final List<String> SVO_COLUMNS =
+      List.of("sentence", "pos_image_id", "neg_image_id", "subj_neg", "verb_neg", "obj_neg");
+
+  /** Stands where an item comes from a table. */
+  private static final JsonNode NO_FIELDS = JsonNodeFactory.instance.objectNode();
 
   private final BenchmarkFormat format;
   private final Path data;
@@ -112,26 +120,18 @@ final class BenchmarkReader {
 
   private static String text(Path file) throws IOException {
     try {
-      if (Files.size(file) > MAX_FILE_BYTES) {
-        throw new IOException(
-            "%s: has %d bytes; benchmark files of up to %d are read"
-                .formatted(file, Files.size(file), MAX_FILE_BYTES));
-      }
-      String text = Files.readString(file);
+      String text = InputFiles.text(file, MAX_FILE_BYTES);
       return text.startsWith("\uFEFF") ? text.substring(1) : text;
     } catch (NoSuchFileException e) {
       throw new IOException(file + ": no such file", e);
-    } catch (CharacterCodingException e) {
-      throw new IOException(file + ": not UTF-8 text", e);
     }
   }
 
   private JsonNode parse(Path file, String where, String json) throws IOException {
     try {
-      return JsonMapper.shared().readTree(json);
+      return Json.MAPPER.readTree(json);
     } catch (JacksonException e) {
-      String place = e.getLocation() == null ? "" : " (line " + e.getLocation().getLineNr() + ")";
-      throw new OtherFormat(file + ": " + where + "not JSON: " + e.getOriginalMessage() + place, e);
+      throw new OtherFormat(file + ": " + where + "not JSON: " + Json.problem(e), e);
     }
   }
 
@@ -158,7 +158,7 @@ final class BenchmarkReader {
       return;
     }
     for (Map.Entry<String, JsonNode> field : root.properties()) {
-      Entry entry = new Entry(file, "entry " + field.getKey(), field.getValue());
+      Entry entry = new Entry(file, "entry " + Excerpt.of(field.getKey()), field.getValue());
       switch (format) {
         case VALSE -> valse(entry, field.getKey());
         case SUGARCREPE -> sugarCrepe(entry, part, field.getKey());
@@ -298,66 +298,60 @@ final class BenchmarkReader {
     if (text.stripLeading().startsWith("{") || text.stripLeading().startsWith("[")) {
       throw new OtherFormat(file + ": holds JSON, not comma-separated values");
     }
-    List<CsvRows.Row> rows = new ArrayList<>();
     try (CsvRows csv = new CsvRows(new StringReader(text), file.toString(), ',')) {
-      for (CsvRows.Row row = csv.next(); row != null; row = csv.next()) {
-        rows.add(row);
+      List<String> header = Objects.requireNonNull(csv.next()).fields();
+      Map<String, Integer> columns = new HashMap<>();
+      for (int i = 0; i < header.size(); i++) {
+        columns.put(header.get(i), i);
       }
-    }
-    List<String> header = rows.getFirst().fields();
-    Map<String, Integer> columns = new HashMap<>();
-    for (int i = 0; i < header.size(); i++) {
-      columns.put(header.get(i), i);
-    }
-    List<String> needed =
-        List.of("sentence", "pos_image_id", "neg_image_id", "subj_neg", "verb_neg", "obj_neg");
-    for (String name : needed) {
-      if (!columns.containsKey(name)) {
-        throw new OtherFormat(
-            "%s: has no column %s; its columns are %s".formatted(file, name, header));
-      }
-    }
-    for (CsvRows.Row row : rows.subList(1, rows.size())) {
-      String where = file + " line " + row.line();
-      if (row.fields().size() != header.size()) {
-        throw new IOException(
-            "%s: has %d fields, the header has %d"
-                .formatted(where, row.fields().size(), header.size()));
-      }
-      String category = null;
-      for (String part : List.of("subj", "verb", "obj")) {
-        String value = row.fields().get(columns.get(part + "_neg")).strip();
-        if (value.equalsIgnoreCase("true") || value.equals("1")) {
-          if (category != null) {
-            throw new IOException(where + ": both " + category + " and " + part + " are negative");
-          }
-          category = part;
-        } else if (!value.equalsIgnoreCase("false") && !value.equals("0")) {
-          throw new IOException(
-              where + ": " + part + "_neg is '" + value + "'; True or False is needed");
+      for (String name : SVO_COLUMNS) {
+        if (!columns.containsKey(name)) {
+          throw new OtherFormat(
+              "%s: has no column %s; its columns are %s".formatted(file, name, Excerpt.of(header)));
         }
       }
-      if (category == null) {
-        throw new IOException(where + ": none of subj_neg, verb_neg and obj_neg is True");
+      for (CsvRows.Row row = csv.next(); row != null; row = csv.next()) {
+        if (row.fields().size() != header.size()) {
+          throw new IOException(
+              "%s line %d: has %d fields, the header has %d"
+                  .formatted(file, row.line(), row.fields().size(), header.size()));
+        }
+        svoProbe(new Entry(file, "line " + row.line(), NO_FIELDS), columns, row);
       }
-      String sentence = row.fields().get(columns.get("sentence"));
-      if (sentence.isBlank()) {
-        dropped.merge("no sentence", 1, Integer::sum);
-        continue;
-      }
-      Entry entry = new Entry(file, "line " + row.line(), JsonMapper.shared().createObjectNode());
-      add(
-          entry,
-          new BenchmarkItem(
-              String.valueOf(row.line()),
-              category,
-              List.of(
-                  picture(
-                      entry.safe("pos_image_id", row.fields().get(columns.get("pos_image_id")))),
-                  picture(
-                      entry.safe("neg_image_id", row.fields().get(columns.get("neg_image_id"))))),
-              List.of(sentence)));
     }
+  }
+
+  private void svoProbe(Entry entry, Map<String, Integer> columns, CsvRows.Row row)
+      throws IOException {
+    String category = null;
+    for (String part : List.of("subj", "verb", "obj")) {
+      String value = row.fields().get(columns.get(part + "_neg")).strip();
+      if (value.equalsIgnoreCase("true") || value.equals("1")) {
+        if (category != null) {
+          throw entry.wrong("both " + category + " and " + part + " are negative");
+        }
+        category = part;
+      } else if (!value.equalsIgnoreCase("false") && !value.equals("0")) {
+        throw entry.wrong(part + "_neg is '" + Excerpt.of(value) + "'; True or False is needed");
+      }
+    }
+    if (category == null) {
+      throw entry.wrong("none of subj_neg, verb_neg and obj_neg is True");
+    }
+    String sentence = row.fields().get(columns.get("sentence"));
+    if (sentence.isBlank()) {
+      dropped.merge("no sentence", 1, Integer::sum);
+      return;
+    }
+    add(
+        entry,
+        new BenchmarkItem(
+            String.valueOf(row.line()),
+            category,
+            List.of(
+                picture(entry.safe("pos_image_id", row.fields().get(columns.get("pos_image_id")))),
+                picture(entry.safe("neg_image_id", row.fields().get(columns.get("neg_image_id"))))),
+            List.of(sentence)));
   }
 
   private static BenchmarkItem.Picture picture(String path) {
@@ -366,7 +360,7 @@ final class BenchmarkReader {
 
   private void add(Entry entry, BenchmarkItem item) throws IOException {
     if (items.putIfAbsent(item.id(), item) != null) {
-      throw entry.wrong("the id " + item.id() + " occurs twice");
+      throw entry.wrong("the id " + Excerpt.of(item.id()) + " occurs twice");
     }
   }
 
@@ -434,7 +428,7 @@ final class BenchmarkReader {
     private String text(String field, JsonNode value) throws IOException {
       if (!value.isString() || value.stringValue().isBlank()) {
         throw wrong(
-            "\"" + field + "\" is " + shown(value) + "; a text that is not blank is needed");
+            "\"" + field + "\" is " + Excerpt.of(value) + "; a text that is not blank is needed");
       }
       return value.stringValue();
     }
@@ -456,7 +450,7 @@ final class BenchmarkReader {
       if (!value.isIntegralNumber() || !value.canConvertToInt() || value.intValue() < least) {
         throw wrong(
             "\"%s\" is %s; an integer of at least %d is needed"
-                .formatted(field, shown(value), least));
+                .formatted(field, Excerpt.of(value), least));
       }
       return value.intValue();
     }
@@ -464,7 +458,8 @@ final class BenchmarkReader {
     String id(String field) throws IOException {
       JsonNode value = node(field);
       if (!value.isIntegralNumber() && !value.isString()) {
-        throw wrong("\"" + field + "\" is " + shown(value) + "; an integer or a text is needed");
+        throw wrong(
+            "\"" + field + "\" is " + Excerpt.of(value) + "; an integer or a text is needed");
       }
       return value.asString();
     }
@@ -484,18 +479,13 @@ final class BenchmarkReader {
         if (path.isBlank() || normal.isAbsolute() || normal.startsWith("..")) {
           throw wrong(
               "the image path '%s' in \"%s\" leads out of the folder of images; make it relative to"
-                      .formatted(path, field)
+                      .formatted(Excerpt.of(path), field)
                   + " that folder");
         }
         return normal.toString();
       } catch (InvalidPathException e) {
         throw wrong("the image path in \"" + field + "\" is not valid: " + e.getReason());
       }
-    }
-
-    private static String shown(JsonNode value) {
-      String text = value.toString();
-      return text.length() > 60 ? text.substring(0, 60).toLowerCase(Locale.ROOT) + "…" : text;
     }
   }
 }

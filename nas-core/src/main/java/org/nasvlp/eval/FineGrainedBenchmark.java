@@ -1,8 +1,6 @@
 package org.nasvlp.eval;
 
 import java.io.IOException;
-import java.nio.charset.CharacterCodingException;
-import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -22,10 +20,10 @@ import org.nasvlp.data.BadSampleException;
 import org.nasvlp.data.ImageTextDataset;
 import org.nasvlp.data.ImageTextPair;
 import org.nasvlp.data.image.RgbImage;
+import org.nasvlp.internal.Excerpt;
+import org.nasvlp.internal.Json;
 import org.nasvlp.scoring.ImageTextScorer;
-import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.json.JsonMapper;
 
 /**
  * A test of fine differences: pairs of real image-caption pairs (a, b) that differ in one
@@ -333,19 +331,11 @@ public final class FineGrainedBenchmark {
     }
 
     private JsonNode parse() throws IOException {
-      String text;
-      try {
-        text = Files.readString(file);
-      } catch (NoSuchFileException e) {
-        throw new IOException(file + ": no such file; it should list the pairs to compare", e);
-      } catch (CharacterCodingException e) {
-        throw new IOException(file + ": not UTF-8 text", e);
-      }
       JsonNode list;
       try {
-        list = JsonMapper.shared().readTree(text);
-      } catch (JacksonException e) {
-        throw new IOException(file + ": not JSON: " + e.getOriginalMessage(), e);
+        list = Json.read(file);
+      } catch (NoSuchFileException e) {
+        throw new IOException(file + ": no such file; it should list the pairs to compare", e);
       }
       if (!list.isArray() || list.isEmpty()) {
         throw new IOException(
@@ -374,7 +364,7 @@ public final class FineGrainedBenchmark {
         if (other != null && !other.equals(image)) {
           throw new IOException(
               "test set %s: two images have the key '%s'; keys must tell images apart"
-                  .formatted(testSet.name(), pair.key()));
+                  .formatted(testSet.name(), Excerpt.of(pair.key())));
         }
         rightCaptions.get(image).set(captionOf(pair.caption()));
       }
@@ -405,7 +395,9 @@ public final class FineGrainedBenchmark {
       String caption = text(number, item, "caption", side + ".caption");
       Integer image = imageOfKey.get(key);
       if (image == null) {
-        throw wrong(number, side + ".key '" + key + "' is not in the test set " + testSet.name());
+        throw wrong(
+            number,
+            side + ".key '" + Excerpt.of(key) + "' is not in the test set " + testSet.name());
       }
       int reworded =
           item.get("reworded") == null

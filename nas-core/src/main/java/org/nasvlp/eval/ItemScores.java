@@ -1,10 +1,7 @@
 package org.nasvlp.eval;
 
-import java.io.BufferedReader;
 import java.io.BufferedWriter;
 import java.io.IOException;
-import java.nio.charset.CharacterCodingException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -17,7 +14,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
-import tools.jackson.core.JacksonException;
+import org.nasvlp.internal.Excerpt;
+import org.nasvlp.internal.InputFiles;
+import org.nasvlp.internal.Json;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ArrayNode;
@@ -97,32 +96,25 @@ public record ItemScores(Map<String, Map<String, double[][]>> byItem) {
    */
   public static ItemScores read(Path file) throws IOException {
     Map<String, Map<String, double[][]>> items = new LinkedHashMap<>();
-    try (BufferedReader reader = Files.newBufferedReader(file, StandardCharsets.UTF_8)) {
+    try {
       int number = 0;
-      for (String text = reader.readLine(); text != null; text = reader.readLine()) {
+      for (String text : (Iterable<String>) InputFiles.text(file).lines()::iterator) {
         number++;
         if (text.isBlank()) {
           continue;
         }
         String where = file + " line " + number;
-        JsonNode line;
-        try {
-          line = JsonMapper.shared().readTree(text);
-        } catch (JacksonException e) {
-          throw new IOException(where + ": not JSON: " + e.getOriginalMessage(), e);
-        }
+        JsonNode line = Json.parse(text, where);
         JsonNode id = line.get("id");
         if (id == null || !(id.isString() || id.isIntegralNumber())) {
           throw new IOException(where + ": needs a text or an integer as \"id\"");
         }
         if (items.put(id.asString(), scores(where, line)) != null) {
-          throw new IOException(where + ": the id " + id.asString() + " occurs twice");
+          throw new IOException(where + ": the id " + Excerpt.of(id.asString()) + " occurs twice");
         }
       }
     } catch (NoSuchFileException e) {
       throw new IOException(file + ": no such file; it should hold scores as JSON lines", e);
-    } catch (CharacterCodingException e) {
-      throw new IOException(file + ": not UTF-8 text", e);
     }
     if (items.isEmpty()) {
       throw new IOException(file + ": holds no scores");
@@ -160,7 +152,7 @@ public record ItemScores(Map<String, Map<String, double[][]>> byItem) {
         throw new IOException(
             where
                 + ": \""
-                + way
+                + Excerpt.of(way)
                 + "\" must be a list of rows of the same length, images by captions");
       }
       double[] values = new double[row.size()];
@@ -176,7 +168,8 @@ public record ItemScores(Map<String, Map<String, double[][]>> byItem) {
       throws IOException {
     if (node == null || !node.isNumber() || !Double.isFinite(node.doubleValue())) {
       throw new IOException(
-          where + ": \"" + field + "\" is " + node + "; a finite number is needed");
+          "%s: \"%s\" is %s; a finite number is needed"
+              .formatted(where, Excerpt.of(field), Excerpt.of(node)));
     }
     return node.doubleValue();
   }

@@ -15,7 +15,9 @@ public final class CsvRows implements AutoCloseable {
   private static final int END = -1;
 
   /** More characters in a row mean a quote that is not closed, or no table at all. */
-  private static final int MAX_ROW = 1 << 24;
+  private static final int MAX_ROW = 1 << 22;
+
+  private static final int MAX_COLUMNS = 1 << 12;
 
   /**
    * A row.
@@ -52,7 +54,8 @@ public final class CsvRows implements AutoCloseable {
    * The next row; null after the last.
    *
    * @throws IOException naming the line, for a quote that is not closed, or followed by anything
-   *     but a comma or the line's end, or that stands inside a field without quotes
+   *     but a comma or the line's end, or that stands inside a field without quotes; for a row of
+   *     more than 4096 columns or 4 Mi characters
    */
   public @Nullable Row next() throws IOException {
     while (next == '\r' || next == '\n') {
@@ -69,6 +72,10 @@ public final class CsvRows implements AutoCloseable {
       if (next != separator) {
         break;
       }
+      if (fields.size() == MAX_COLUMNS) {
+        throw wrong(begin, "more than " + MAX_COLUMNS + " columns; is it a table?");
+      }
+      count();
       advance();
     }
     endOfLine();
@@ -112,10 +119,14 @@ public final class CsvRows implements AutoCloseable {
 
   private void take(StringBuilder field) throws IOException {
     field.append((char) next);
+    count();
+    advance();
+  }
+
+  private void count() throws IOException {
     if (++length > MAX_ROW) {
       throw wrong(line, "a row of more than " + MAX_ROW + " characters; is a quote not closed?");
     }
-    advance();
   }
 
   private void endOfLine() throws IOException {

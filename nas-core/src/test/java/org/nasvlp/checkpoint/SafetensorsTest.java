@@ -18,6 +18,7 @@ import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class SafetensorsTest {
@@ -145,7 +146,9 @@ class SafetensorsTest {
         "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},"
             + "\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}",
         "{\"__metadata__\":{\"x\":1},\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}",
-        "{\"a\":5}"
+        "{\"a\":5}",
+        "{\"__metadata__\":7,\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}",
+        "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,99999999999999999999]}}"
       })
   void headersThatLieAreRefused(String header) throws IOException {
     byte[] json = header.getBytes(StandardCharsets.UTF_8);
@@ -156,6 +159,32 @@ class SafetensorsTest {
       assertThatThrownBy(() -> Safetensors.read(file, arena))
           .isInstanceOf(IOException.class)
           .hasMessageContaining("lie.safetensors");
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      textBlock =
+          """
+          "dtype":"F32","shape":{"x":1},"data_offsets":[0,4] | shape is {"x":1}; a list
+          "dtype":"F32","shape":1,"data_offsets":[0,4]       | shape is 1; a list
+          "dtype":"F32","shape":[{}],"data_offsets":[0,4]    | shape is [{}]; a list
+          "dtype":"F32","shape":[1],"data_offsets":{"a":0}   | data_offsets is {"a":0}; a list
+          "dtype":{"a":1},"shape":[1],"data_offsets":[0,4]   | dtype is {"a":1}
+          "dtype":"F32","data_offsets":[0,4]                 | has no shape
+          """)
+  void fieldsOfAnotherTypeAreNamed(String fields, String message) throws IOException {
+    byte[] json = ("{\"layer\":{" + fields + "}}").getBytes(StandardCharsets.UTF_8);
+    ByteBuffer buffer = ByteBuffer.allocate(8 + json.length + 4).order(ByteOrder.LITTLE_ENDIAN);
+    buffer.putLong(json.length).put(json);
+    Path file = Files.write(folder.resolve("odd.safetensors"), buffer.array());
+    try (Arena arena = Arena.ofConfined()) {
+      assertThatThrownBy(() -> Safetensors.read(file, arena))
+          .isInstanceOf(IOException.class)
+          .hasMessageContaining("odd.safetensors")
+          .hasMessageContaining("tensor layer: " + message);
     }
   }
 }

@@ -332,7 +332,7 @@ class FineGrainedBenchmarkTest {
     }
     Path latin = Files.write(folder.resolve("latin.json"), new byte[] {'[', (byte) 0xE9, ']'});
     assertThatThrownBy(() -> FineGrainedBenchmark.load(latin, new MemoryDataset(pairs)))
-        .hasMessageContaining("latin.json: not UTF-8");
+        .hasMessageContaining("latin.json: line 1 is not UTF-8");
     assertThatThrownBy(
             () ->
                 FineGrainedBenchmark.load(folder.resolve("absent.json"), new MemoryDataset(pairs)))

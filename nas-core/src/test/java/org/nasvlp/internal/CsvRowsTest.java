@@ -77,4 +77,21 @@ class CsvRowsTest {
     assertThat(parse("\n\r\n", ',')).isEmpty();
     assertThat(parse("", ',')).isEmpty();
   }
+
+  @Test
+  void columnsAndCharactersOfARowAreLimited() throws IOException {
+    assertThat(parse("a" + ",".repeat(4095), ','))
+        .first()
+        .extracting(row -> row.fields().size())
+        .isEqualTo(4096);
+    for (char separator : new char[] {',', '\t'}) {
+      String commas = String.valueOf(separator).repeat(4096);
+      assertThatThrownBy(() -> parse("a\n" + commas, separator))
+          .hasMessage("t.csv line 2: more than 4096 columns; is it a table?");
+    }
+    String half = "x".repeat(1 << 21);
+    assertThat(parse(half + "," + half.substring(1), ',')).hasSize(1);
+    assertThatThrownBy(() -> parse("a\n" + half + "," + half, ','))
+        .hasMessageContaining("t.csv line 2: a row of more than 4194304 characters");
+  }
 }

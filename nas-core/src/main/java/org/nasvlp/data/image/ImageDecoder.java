@@ -31,6 +31,10 @@ import org.nasvlp.data.BadSampleException;
 final class ImageDecoder {
   private static final long MAX_DECODED_BYTES = 1L << 28;
   private static final int MAX_JPEG_SCANS = 200;
+
+  /** A scan costs its pixels, however few bytes it has. Encoders make about ten at most. */
+  private static final long MAX_SCANNED_PIXELS = 16 * RgbImage.MAX_PIXELS;
+
   private static final int NO_ADOBE_MARKER = -1;
   private static final int ADOBE_CMYK = 0;
   private static final int ADOBE_YCCK = 2;
@@ -331,6 +335,8 @@ final class ImageDecoder {
     int adobeTransform = NO_ADOBE_MARKER;
     int orientation = ExifOrientation.UNKNOWN;
     int scans = 0;
+    int width = 0;
+    int height = 0;
     int at = 2;
     while (true) {
       int mark = at;
@@ -350,6 +356,11 @@ final class ImageDecoder {
         if (components == 0 || scans == 0) {
           throw new Malformed("damaged JPEG: it ends before any pixels");
         }
+        if ((long) width * height * scans > MAX_SCANNED_PIXELS) {
+          throw new Malformed(
+              "JPEG of %d x %d pixels in %d scans; up to %d are decoded: save it with fewer scans"
+                  .formatted(width, height, scans, MAX_SCANNED_PIXELS / ((long) width * height)));
+        }
         kept.write(0xFF);
         kept.write(0xD9);
         checkInks(components, adobeTransform);
@@ -367,6 +378,8 @@ final class ImageDecoder {
       }
       if (marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC) {
         components = checkedComponents(in, at, length);
+        height = Math.max(height, in.getShort(at + 3) & 0xFFFF);
+        width = Math.max(width, in.getShort(at + 5) & 0xFFFF);
       } else if (marker == 0xEE && length >= 14 && ascii(encoded, at + 2, "Adobe")) {
         adobeTransform = encoded[at + 13] & 0xFF;
       } else if (marker == 0xE1
@@ -447,35 +460,46 @@ final class ImageDecoder {
     return encoded.length;
   }
 
-  // GIF89a: the blocks must lead to the end of the first image's data.
+  // GIF89a: the blocks must lead to the end of the first image's data, which must be all there.
   private static void checkGif(byte[] encoded) throws Malformed {
+    ByteBuffer in = ByteBuffer.wrap(encoded).order(ByteOrder.LITTLE_ENDIAN);
     int at = 13 + (encoded.length > 10 ? colorTable(encoded[10]) : 0);
     while (at < encoded.length) {
       int block = encoded[at] & 0xFF;
       if (block == 0x3B) {
         throw new Malformed("GIF without an image");
       }
+      long pixels = 0;
       boolean image = block == 0x2C;
       if (image) {
         if (encoded.length - at < 10) {
           break;
         }
+        int width = in.getShort(at + 5) & 0xFFFF;
+        int height = in.getShort(at + 7) & 0xFFFF;
+        checkSize(width, height, 4);
+        pixels = (long) width * height;
         at += 10 + colorTable(encoded[at + 9]) + 1;
       } else if (block == 0x21) {
         at += 2;
       } else {
         throw new Malformed("damaged GIF: unknown block " + block);
       }
+      int data = at;
       while (at < encoded.length && encoded[at] != 0) {
         at += 1 + (encoded[at] & 0xFF);
       }
       if (at >= encoded.length) {
         break;
       }
-      at++;
       if (image) {
+        long found = GifPixels.count(encoded, data);
+        if (found < pixels) {
+          throw new Malformed("GIF cut short: %d of %d pixels".formatted(found, pixels));
+        }
         return;
       }
+      at++;
     }
     throw new Malformed("GIF cut short after " + encoded.length + " bytes");
   }

@@ -5,6 +5,7 @@ import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.util.Objects;
 import org.nasvlp.data.BadSampleException;
 
@@ -62,7 +63,7 @@ public final class RgbImage {
    * @param name what messages call the image
    * @param background RGB colour, {@code 0xRRGGBB}
    * @throws BadSampleException if it is cut short, damaged, of another format or larger than 64 Mi
-   *     pixels
+   *     pixels, or a JPEG of more than 1 Gi pixels in all its scans
    */
   public static RgbImage decode(byte[] encoded, String name, int background)
       throws BadSampleException {
@@ -82,14 +83,20 @@ public final class RgbImage {
    * The bytes of an image file.
    *
    * @param name of the sample, for messages
-   * @throws BadSampleException if the file is missing, too large or cannot be read
+   * @throws BadSampleException if the file is missing, not regular, of more than 256 MiB or cannot
+   *     be read
    */
   public static byte[] readFile(Path file, String name) throws BadSampleException {
     try {
-      if (Files.isDirectory(file)) {
+      BasicFileAttributes attributes = Files.readAttributes(file, BasicFileAttributes.class);
+      if (attributes.isDirectory()) {
         throw new BadSampleException(name, "is a folder, not an image file");
       }
-      long size = Files.size(file);
+      if (!attributes.isRegularFile()) {
+        throw new BadSampleException(
+            name, "is a pipe or a device, not a regular file; replace it by an image file");
+      }
+      long size = attributes.size();
       if (size > MAX_FILE_BYTES) {
         throw new BadSampleException(
             name, "has " + size + " bytes; images of up to " + MAX_FILE_BYTES + " are read");

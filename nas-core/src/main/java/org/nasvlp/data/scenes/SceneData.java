@@ -19,6 +19,7 @@ import org.apache.commons.compress.archivers.tar.TarArchiveEntry;
 import org.apache.commons.compress.archivers.tar.TarArchiveOutputStream;
 import org.apache.commons.compress.archivers.tar.TarConstants;
 import org.nasvlp.data.scenes.SceneComposer.Described;
+import org.nasvlp.internal.Json;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ArrayNode;
@@ -160,8 +161,8 @@ public final class SceneData {
     writeMixture(folder.resolve("test.json"), "scenes-test.tar", "emoji-test.tar", 1);
     Path pairs = folder.resolve("pairs.json");
     Path emojiPairs = emoji.resolve("pairs.json");
-    if (JsonMapper.shared().readTree(Files.readString(pairs)) instanceof ArrayNode all
-        && JsonMapper.shared().readTree(Files.readString(emojiPairs)) instanceof ArrayNode more) {
+    if (Json.read(pairs) instanceof ArrayNode all
+        && Json.read(emojiPairs) instanceof ArrayNode more) {
       all.addAll(more);
       writeJson(pairs, all);
     } else {

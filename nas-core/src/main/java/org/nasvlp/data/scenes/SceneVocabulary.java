@@ -1,7 +1,6 @@
 package org.nasvlp.data.scenes;
 
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Collection;
 import java.util.LinkedHashSet;
@@ -9,7 +8,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
-import tools.jackson.core.JacksonException;
+import org.nasvlp.internal.Json;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
@@ -29,14 +28,10 @@ final class SceneVocabulary {
     if (own == null) {
       root = (ObjectNode) JsonMapper.shared().readTree(resource());
     } else {
-      try {
-        root =
-            JsonMapper.shared().readTree(Files.readString(own)) instanceof ObjectNode object
-                ? object
-                : JsonMapper.shared().createObjectNode();
-      } catch (JacksonException e) {
-        throw new IOException(own + ": not JSON: " + e.getOriginalMessage(), e);
-      }
+      root =
+          Json.read(own) instanceof ObjectNode object
+              ? object
+              : JsonMapper.shared().createObjectNode();
     }
     if (!(root.at("/model/vocab") instanceof ObjectNode vocabulary)) {
       throw new IOException(own + ": has no model.vocab; a WordPiece tokenizer.json is needed");

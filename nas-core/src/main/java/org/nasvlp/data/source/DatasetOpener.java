@@ -11,6 +11,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.stream.Stream;
 import org.nasvlp.data.ImageTextDataset;
+import org.nasvlp.internal.InputFiles;
 
 /** Finds out which kind of data set a path is. */
 public final class DatasetOpener {
@@ -29,7 +30,7 @@ public final class DatasetOpener {
     if (!Files.exists(path) && ShardPattern.isPattern(path)) {
       checkForShards(path, options);
       List<Path> shards = ShardPattern.expand(path);
-      return ShardFolder.open(path, shards, options.background());
+      return ShardFolder.open(path, shards, options);
     }
     if (!Files.exists(path)) {
       throw new NoSuchFileException(path.toString(), null, "the data set does not exist");
@@ -38,6 +39,7 @@ public final class DatasetOpener {
   }
 
   private static ImageTextDataset openFile(Path file, DatasetOptions options) throws IOException {
+    InputFiles.requireRegular(file);
     String name = file.getFileName().toString().toLowerCase(Locale.ROOT);
     if (MixedDataset.isMixture(file)) {
       return MixedDataset.open(file, options);
@@ -52,7 +54,7 @@ public final class DatasetOpener {
               + " it or give another");
     }
     checkForShards(file, options);
-    TarShard shard = TarShard.open(file, options.background());
+    TarShard shard = TarShard.open(file, options);
     if (shard.usable() == 0) {
       shard.close();
       throw nothingUsable(file, "key.png or key.jpg beside key.txt", shard.firstProblems());
@@ -93,7 +95,7 @@ public final class DatasetOpener {
     }
     checkForShards(folder, options);
     checkForTwins(shards);
-    return ShardFolder.open(folder, shards, options.background());
+    return ShardFolder.open(folder, shards, options);
   }
 
   /** A shard beside its own compressed form would count twice. */
@@ -110,7 +112,7 @@ public final class DatasetOpener {
   }
 
   private static void checkForShards(Path path, DatasetOptions options) throws IOException {
-    if (!options.forTest().equals(DatasetOptions.of(options.background()).forTest())) {
+    if (options.describesAList()) {
       throw new IOException(
           path
               + " holds shards, which have no images elsewhere, columns or splits; leave those"

@@ -21,6 +21,9 @@ import org.jspecify.annotations.Nullable;
 import org.nasvlp.data.BadSampleException;
 import org.nasvlp.data.text.CaptionText;
 import org.nasvlp.internal.CsvRows;
+import org.nasvlp.internal.Excerpt;
+import org.nasvlp.internal.InputFiles;
+import org.nasvlp.internal.Json;
 import org.nasvlp.random.StableHash;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.JsonParser;
@@ -32,9 +35,8 @@ import tools.jackson.databind.json.JsonMapper;
 /** Reads a list of images and captions in any of its forms. */
 final class ListReader {
   private static final int MAX_LINE_BYTES = 1 << 24;
-  private static final JsonMapper JSON = JsonMapper.builder().build();
   private static final JsonMapper JSON_ENTRIES =
-      JsonMapper.builder().disable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS).build();
+      Json.MAPPER.rebuild().disable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS).build();
   private static final List<String> IMAGE_COLUMNS =
       List.of("image", "image_path", "filepath", "file_path", "file_name", "filename", "path");
   private static final List<String> CAPTION_COLUMNS = List.of("caption", "title", "text");
@@ -115,23 +117,22 @@ final class ListReader {
       JsonToken first = parser.nextToken();
       if (first == JsonToken.START_OBJECT) {
         readObject(parser, index);
-        return;
-      }
-      if (first != JsonToken.START_ARRAY) {
+      } else if (first == JsonToken.START_ARRAY) {
+        while (parser.nextToken() != JsonToken.END_ARRAY) {
+          add(index[0], JSON_ENTRIES.readTree(parser));
+          index[0]++;
+        }
+      } else {
         throw noList();
       }
-      while (parser.nextToken() != JsonToken.END_ARRAY) {
-        add(index[0], JSON_ENTRIES.readTree(parser));
-        index[0]++;
+      if (parser.nextToken() != null) {
+        throw new IOException(
+            "%s: line %d: more JSON follows the end of the list; keep one list a file"
+                .formatted(file, parser.currentTokenLocation().getLineNr()));
       }
     } catch (JacksonException e) {
       throw new IOException(
-          "%s is not valid JSON after %d entries%s: %s"
-              .formatted(
-                  file,
-                  index[0],
-                  e.getLocation() == null ? "" : ", in line " + e.getLocation().getLineNr(),
-                  e.getOriginalMessage()),
+          "%s is not valid JSON after %d entries, in %s".formatted(file, index[0], Json.problem(e)),
           e);
     }
   }
@@ -181,7 +182,8 @@ final class ListReader {
     if (karpathy && pairs.size() == 0) {
       throw new IOException(
           "%s has no image of the splits %s; it has %s"
-              .formatted(file, String.join(", ", splits()), String.join(", ", otherSplits)));
+              .formatted(
+                  file, String.join(", ", splits()), Excerpt.of(String.join(", ", otherSplits))));
     }
     if (karpathy) {
       return;
@@ -243,7 +245,7 @@ final class ListReader {
     if (before != null) {
       throw new IOException(
           "%s has two images with the id %d: %s and %s"
-              .formatted(file, id.longValue(), before, name.stringValue()));
+              .formatted(file, id.longValue(), Excerpt.of(before), Excerpt.of(name.stringValue())));
     }
   }
 
@@ -340,13 +342,12 @@ final class ListReader {
 
   private void addLine(int line, byte[] json) throws IOException {
     try {
-      JsonNode node = JSON.readTree(json);
+      JsonNode node = Json.MAPPER.readTree(json);
       if (!node.isMissingNode()) {
         add(line, node);
       }
     } catch (JacksonException e) {
-      pairs.addBad(
-          naming.sample(fileName, line, -1), "is not valid JSON: " + e.getOriginalMessage());
+      pairs.addBad(naming.sample(fileName, line, -1), "is not valid JSON: " + Json.problem(e));
     }
   }
 
@@ -384,7 +385,7 @@ final class ListReader {
         }
       }
     } catch (CharacterCodingException e) {
-      throw new IOException(file + " is not UTF-8 text; convert it (iconv)", e);
+      throw InputFiles.notUtf8(file.toString(), e);
     }
   }
 
@@ -406,7 +407,7 @@ final class ListReader {
                   found.isEmpty() ? "no column" : found.size() + " columns",
                   what,
                   String.join(", ", names),
-                  String.join(", ", header.fields())));
+                  Excerpt.of(String.join(", ", header.fields()))));
     }
     return found.getFirst();
   }
@@ -540,7 +541,7 @@ final class ListReader {
       case OBJECT -> "an object";
       case ARRAY -> "a list";
       case STRING -> "a string";
-      case NUMBER -> "the number " + node;
+      case NUMBER -> "the number " + Excerpt.of(node);
       case BOOLEAN -> node.toString();
       case NULL -> "null";
       default -> node.getNodeType().toString();

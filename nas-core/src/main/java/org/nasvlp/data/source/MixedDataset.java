@@ -2,7 +2,6 @@ package org.nasvlp.data.source;
 
 import java.io.IOException;
 import java.io.InputStream;
-import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
@@ -16,12 +15,14 @@ import org.nasvlp.data.BadSampleException;
 import org.nasvlp.data.ImageCaption;
 import org.nasvlp.data.ImageTextDataset;
 import org.nasvlp.data.ImageTextPair;
+import org.nasvlp.internal.Excerpt;
+import org.nasvlp.internal.InputFiles;
+import org.nasvlp.internal.Json;
 import org.nasvlp.random.StableHash;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.JsonParser;
 import tools.jackson.core.JsonToken;
 import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.json.JsonMapper;
 
 /**
  * Several data sets as one, each with a weight: an epoch holds every pair of a source as often as
@@ -31,6 +32,7 @@ final class MixedDataset implements ImageTextDataset {
   private static final String SOURCES = "sources";
   private static final int MOST_BYTES = 1 << 20;
   private static final int MOST_WEIGHT = 1000;
+  private static final int MOST_PATH = 4096;
   private static final Set<String> FIELDS =
       Set.of("path", "weight", "images", "imageColumn", "captionColumn", "splits");
 
@@ -54,7 +56,7 @@ final class MixedDataset implements ImageTextDataset {
       return false;
     }
     try (InputStream in = Files.newInputStream(file);
-        JsonParser parser = JsonMapper.shared().createParser(in)) {
+        JsonParser parser = Json.MAPPER.createParser(in)) {
       return parser.nextToken() == JsonToken.START_OBJECT
           && parser.nextToken() == JsonToken.PROPERTY_NAME
           && parser.currentName().equals(SOURCES);
@@ -68,7 +70,7 @@ final class MixedDataset implements ImageTextDataset {
    * relative to the file's folder.
    */
   static MixedDataset open(Path file, DatasetOptions options) throws IOException {
-    if (!options.forTest().equals(DatasetOptions.of(options.background()).forTest())) {
+    if (options.describesAList()) {
       throw new IOException(
           file
               + " is a mixture, whose sources say themselves where images, columns and splits are;"
@@ -94,22 +96,11 @@ final class MixedDataset implements ImageTextDataset {
   }
 
   private static JsonNode parse(Path file) throws IOException {
-    if (Files.size(file) > MOST_BYTES) {
-      throw new IOException(
-          "%s: a mixture of %d bytes; up to %d are read"
-              .formatted(file, Files.size(file), MOST_BYTES));
+    JsonNode list = Json.parse(InputFiles.text(file, MOST_BYTES), file.toString()).get(SOURCES);
+    if (!list.isArray() || list.isEmpty()) {
+      throw new IOException(file + ": \"sources\" must be a list of at least one data set");
     }
-    try {
-      JsonNode list = JsonMapper.shared().readTree(Files.readString(file)).get(SOURCES);
-      if (!list.isArray() || list.isEmpty()) {
-        throw new IOException(file + ": \"sources\" must be a list of at least one data set");
-      }
-      return list;
-    } catch (CharacterCodingException e) {
-      throw new IOException(file + ": not UTF-8 text", e);
-    } catch (JacksonException e) {
-      throw new IOException(file + ": not JSON: " + e.getOriginalMessage(), e);
-    }
+    return list;
   }
 
   /** A source as the file says it. */
@@ -126,7 +117,7 @@ final class MixedDataset implements ImageTextDataset {
         if (!FIELDS.contains(field)) {
           throw wrong(
               "has the unknown field \""
-                  + field
+                  + Excerpt.of(field)
                   + "\"; there are "
                   + String.join(", ", FIELDS.stream().sorted().toList()));
         }
@@ -137,7 +128,7 @@ final class MixedDataset implements ImageTextDataset {
       }
       Path data = resolve(path);
       if (Files.isRegularFile(data) && isMixture(data)) {
-        throw wrong(path + " is a mixture itself; name its sources");
+        throw wrong(Excerpt.of(path) + " is a mixture itself; name its sources");
       }
       weight();
       DatasetOptions own =
@@ -151,10 +142,14 @@ final class MixedDataset implements ImageTextDataset {
     }
 
     private Path resolve(String path) throws IOException {
+      if (path.length() > MOST_PATH) {
+        throw wrong(
+            "'" + Excerpt.of(path) + "' is no path: it has more than " + MOST_PATH + " characters");
+      }
       try {
         return file.toAbsolutePath().resolveSibling(path).normalize();
       } catch (InvalidPathException e) {
-        throw wrong("'" + path + "' is no path: " + e.getReason());
+        throw wrong("'" + Excerpt.of(path) + "' is no path: " + e.getReason());
       }
     }
 
@@ -197,7 +192,7 @@ final class MixedDataset implements ImageTextDataset {
           || value.intValue() > MOST_WEIGHT) {
         throw wrong(
             "\"weight\" is %s; it must be a whole number of 1 to %d, how often an epoch holds each"
-                    .formatted(value, MOST_WEIGHT)
+                    .formatted(Excerpt.of(value), MOST_WEIGHT)
                 + " pair");
       }
       return value.intValue();

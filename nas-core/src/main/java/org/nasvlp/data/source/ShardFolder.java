@@ -28,13 +28,14 @@ final class ShardFolder implements ImageTextDataset {
     }
   }
 
-  static ShardFolder open(Path folder, List<Path> files, int background) throws IOException {
+  static ShardFolder open(Path folder, List<Path> files, DatasetOptions options)
+      throws IOException {
     List<TarShard> shards = new ArrayList<>();
     try {
       List<String> problems = new ArrayList<>();
       long usable = 0;
       for (Path file : files) {
-        TarShard shard = TarShard.open(file, background);
+        TarShard shard = TarShard.open(file, options);
         shards.add(shard);
         usable += shard.usable();
         if (problems.size() < SHOWN) {

@@ -1,23 +1,16 @@
 package org.nasvlp.data.source;
 
-import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
-import java.nio.channels.ClosedChannelException;
-import java.nio.channels.FileChannel;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
-import java.util.zip.GZIPInputStream;
-import java.util.zip.ZipException;
 import org.apache.commons.compress.archivers.tar.TarArchiveEntry;
 import org.apache.commons.compress.archivers.tar.TarArchiveInputStream;
 import org.nasvlp.data.BadSampleException;
@@ -26,23 +19,26 @@ import org.nasvlp.data.ImageTextDataset;
 import org.nasvlp.data.ImageTextPair;
 import org.nasvlp.data.image.RgbImage;
 import org.nasvlp.data.text.CaptionText;
+import org.nasvlp.internal.InputFiles;
+import org.nasvlp.internal.Json;
 import org.nasvlp.random.StableHash;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.json.JsonMapper;
 
 /**
  * A WebDataset shard: a tar whose entries {@code key.extension} with the same key form a pair.
- * Opening reads the headers only; pairs are then read by position. Since that needs an archive that
- * is not compressed, one with gzip is copied without it into the folder of temporary files, where
- * the copy stays until the shard is closed or the JVM ends. Thread-safe.
+ * Opening reads the headers only; pairs are then read by position, of an archive with gzip from a
+ * copy without it. Thread-safe.
  */
 final class TarShard implements ImageTextDataset {
   private static final int RECORD = 512;
+
+  /** Bytes of an entry's header with all its extensions: long names, PAX records, sparse maps. */
+  private static final int MAX_HEADER_BYTES = 1 << 20;
+
   private static final long MAX_IMAGE_BYTES = 1L << 28;
   private static final int MAX_JSON_BYTES = 1 << 22;
   private static final int SHOWN = 10;
-  private static final JsonMapper JSON = JsonMapper.builder().build();
 
   /** A file inside the archive. */
   private record Part(String entry, long offset, long length) {}
@@ -99,45 +95,38 @@ final class TarShard implements ImageTextDataset {
   }
 
   private final Path file;
-
-  /** The archive that is read: the file, or its copy without compression. */
-  private final Path archive;
-
+  private final ArchiveBytes archive;
   private final String fileName;
   private final int background;
   private final Slot[] slots;
   private final long usable;
-  private final Object lock = new Object();
-  private FileChannel channel;
   private volatile boolean closed;
 
-  private TarShard(Path file, Path archive, int background, FileChannel channel, List<Slot> slots) {
+  private TarShard(Path file, ArchiveBytes archive, int background, List<Slot> slots) {
     this.file = file;
     this.archive = archive;
     this.fileName = file.getFileName().toString();
     this.background = background;
-    this.channel = channel;
     this.slots = slots.toArray(Slot[]::new);
     this.usable = slots.stream().filter(slot -> slot.problem() == null).count();
   }
 
-  /** Opens a shard, which may hold bad slots only: see {@link #usable()}. */
-  static TarShard open(Path file, int background) throws IOException {
-    if (!Files.isRegularFile(file)) {
-      throw new IOException(file + " is not a file");
-    }
-    Path archive = isCompressed(file) ? decompressed(file) : file;
-    FileChannel channel = null;
+  /**
+   * Opens a shard, which may hold bad slots only: see {@link #usable()}.
+   *
+   * @throws IOException naming the file, if it is not regular, cannot be decompressed or has data
+   *     behind its end mark
+   */
+  static TarShard open(Path file, DatasetOptions options) throws IOException {
+    InputFiles.requireRegular(file);
+    ArchiveBytes archive =
+        isCompressed(file)
+            ? new UnpackedArchive(file, options.maxUnpackedBytes())
+            : new ArchiveFile(file);
     try {
-      channel = FileChannel.open(archive, StandardOpenOption.READ);
-      return new TarShard(file, archive, background, channel, index(channel));
+      return new TarShard(file, archive, options.background(), index(file, archive));
     } catch (IOException | RuntimeException e) {
-      if (channel != null) {
-        channel.close();
-      }
-      if (!archive.equals(file)) {
-        Files.deleteIfExists(archive);
-      }
+      archive.close();
       throw e;
     }
   }
@@ -155,31 +144,11 @@ final class TarShard implements ImageTextDataset {
     return file.getFileName().toString().toLowerCase(Locale.ROOT);
   }
 
-  private static Path decompressed(Path file) throws IOException {
-    Path copy = Files.createTempFile("nas-shard-", ".tar");
-    copy.toFile().deleteOnExit();
-    try (InputStream in = new GZIPInputStream(Files.newInputStream(file), 1 << 16)) {
-      Files.copy(in, copy, StandardCopyOption.REPLACE_EXISTING);
-      return copy;
-    } catch (EOFException | ZipException e) {
-      Files.deleteIfExists(copy);
-      throw new IOException(
-          file + ": damaged or cut short (" + e.getMessage() + "); fetch the file again", e);
-    } catch (IOException e) {
-      Files.deleteIfExists(copy);
-      throw new IOException(
-          "%s cannot be decompressed into %s (%s): free some space there, name another folder with"
-                  .formatted(file, copy.toAbsolutePath().getParent(), e.getMessage())
-              + " -Djava.io.tmpdir, or decompress the shards",
-          e);
-    }
-  }
-
-  private static List<Slot> index(FileChannel channel) throws IOException {
+  private static List<Slot> index(Path file, ArchiveBytes archive) throws IOException {
     Map<String, Draft> drafts = new LinkedHashMap<>();
     String damage = null;
     String last = null;
-    HeaderStream stream = new HeaderStream(channel);
+    HeaderStream stream = new HeaderStream(archive);
     while (damage == null) {
       long start = stream.position();
       TarArchiveEntry entry;
@@ -188,14 +157,26 @@ final class TarShard implements ImageTextDataset {
         entry = new TarArchiveInputStream(stream).getNextEntry();
       } catch (IOException | RuntimeException e) {
         damage =
-            channel.size() - start < RECORD
+            archive.size() - start < RECORD
                 ? "the archive is cut short inside a header"
-                : "the archive is damaged or cut short: no valid header at byte " + start;
+                : stream.isPastLimit()
+                    ? "the header at byte %d has more than %d bytes"
+                        .formatted(start, MAX_HEADER_BYTES)
+                    : "the archive is damaged or cut short: no valid header at byte " + start;
         break;
       }
       if (entry == null) {
-        if (channel.size() - start < RECORD) {
+        long data = firstData(archive, start);
+        if (archive.size() - start < RECORD) {
           damage = "the archive is cut short: it has no end mark";
+        } else if (data >= 0 && data < start + RECORD) {
+          damage = "the archive is cut short behind the header at byte " + start;
+        } else if (data >= 0) {
+          throw new IOException(
+              ("%s: damaged, or several archives in one file: data at byte %d follow the end mark"
+                      + " at byte %d; fetch the file again, or join archives with tar"
+                      + " --concatenate")
+                  .formatted(file, data, start));
         }
         break;
       }
@@ -206,10 +187,10 @@ final class TarShard implements ImageTextDataset {
       long offset = stream.position();
       long end = offset + entry.getSize();
       last = entry.getName();
-      if (end > channel.size() || end < offset) {
+      if (end > archive.size() || end < offset) {
         damage =
             "the archive is cut short inside this entry: %d of its %d bytes are there"
-                .formatted(channel.size() - offset, entry.getSize());
+                .formatted(archive.size() - offset, entry.getSize());
         break;
       }
       add(drafts, entry, offset);
@@ -230,6 +211,24 @@ final class TarShard implements ImageTextDataset {
       slots.add(new Slot("all of it", null, null, null, "the archive holds no pair"));
     }
     return slots;
+  }
+
+  /** The place of the first byte that is not 0; -1 if there is none. */
+  private static long firstData(ArchiveBytes archive, long start) throws IOException {
+    ByteBuffer block = ByteBuffer.allocate(1 << 16);
+    for (long at = start; at < archive.size(); at += block.limit()) {
+      archive.read(block.clear(), at);
+      if (block.flip().limit() == 0) {
+        // It has become shorter since; whoever reads a pair of it will tell.
+        return -1;
+      }
+      for (int i = 0; i < block.limit(); i++) {
+        if (block.get(i) != 0) {
+          return at + i;
+        }
+      }
+    }
+    return -1;
   }
 
   private static void add(Map<String, Draft> drafts, TarArchiveEntry entry, long offset) {
@@ -323,13 +322,13 @@ final class TarShard implements ImageTextDataset {
     String sample = sample(slot.json().entry());
     JsonNode id;
     try {
-      JsonNode root = JSON.readTree(read(slot.json(), MAX_JSON_BYTES));
+      JsonNode root = Json.MAPPER.readTree(read(slot.json(), MAX_JSON_BYTES));
       if (!root.isObject()) {
         throw new BadSampleException(sample, "is not a JSON object");
       }
       id = root.get("image_id");
     } catch (JacksonException e) {
-      throw new BadSampleException(sample, "is not valid JSON: " + e.getOriginalMessage(), e);
+      throw new BadSampleException(sample, "is not valid JSON: " + Json.problem(e), e);
     }
     return id == null || id.isNull()
         ? StableHash.of(idPrefix() + slot.key())
@@ -351,86 +350,65 @@ final class TarShard implements ImageTextDataset {
           sample(part.entry()), "has " + part.length() + " bytes; up to " + limit + " are read");
     }
     ByteBuffer bytes = ByteBuffer.allocate((int) part.length());
-    // An interrupt in the middle of a read closes the channel for every thread.
-    boolean interrupted = Thread.interrupted();
     try {
-      while (bytes.hasRemaining()) {
-        FileChannel open = channel();
-        try {
-          if (open.read(bytes, part.offset() + bytes.position()) < 0) {
-            throw new BadSampleException(
-                sample(part.entry()), "the archive has become shorter since it was opened");
-          }
-        } catch (ClosedChannelException e) {
-          interrupted |= Thread.interrupted();
-        }
-      }
-      return bytes.array();
+      archive.read(bytes, part.offset());
     } catch (IOException e) {
       throw new BadSampleException(sample(part.entry()), "cannot be read (" + e + ")", e);
-    } finally {
-      if (interrupted) {
-        Thread.currentThread().interrupt();
-      }
     }
-  }
-
-  private FileChannel channel() throws IOException {
-    synchronized (lock) {
-      if (closed) {
-        throw new IllegalStateException(file + " is closed");
-      }
-      if (!channel.isOpen()) {
-        channel = FileChannel.open(archive, StandardOpenOption.READ);
-      }
-      return channel;
+    if (bytes.hasRemaining()) {
+      throw new BadSampleException(
+          sample(part.entry()), "the archive has become shorter since it was opened");
     }
+    return bytes.array();
   }
 
   @Override
   public void close() {
-    synchronized (lock) {
-      closed = true;
-      try {
-        channel.close();
-        if (!archive.equals(file)) {
-          Files.deleteIfExists(archive);
-        }
-      } catch (IOException e) {
-        throw new java.io.UncheckedIOException(file + " cannot be closed", e);
-      }
+    closed = true;
+    try {
+      archive.close();
+    } catch (IOException e) {
+      throw new UncheckedIOException(file + " cannot be closed", e);
     }
   }
 
-  /** Reads the archive from a settable position through a small buffer. */
+  /** Reads headers from a settable position through a small buffer. */
   private static final class HeaderStream extends InputStream {
-    private final FileChannel channel;
-    private final long size;
+    private final ArchiveBytes archive;
     private final ByteBuffer buffer = ByteBuffer.allocate(4096).limit(0);
     private long bufferStart;
     private long position;
+    private long limit = MAX_HEADER_BYTES;
 
-    HeaderStream(FileChannel channel) throws IOException {
-      this.channel = channel;
-      this.size = channel.size();
+    HeaderStream(ArchiveBytes archive) {
+      this.archive = archive;
     }
 
     long position() {
       return position;
     }
 
+    /** Goes to the next header, which may have {@link #MAX_HEADER_BYTES}. */
     void position(long newPosition) {
       position = newPosition;
+      limit = newPosition + MAX_HEADER_BYTES;
+    }
+
+    /** Whether a header was longer. */
+    boolean isPastLimit() {
+      return position >= limit;
     }
 
     private boolean fill() throws IOException {
-      if (position >= size) {
+      if (position >= archive.size()) {
         return false;
       }
+      if (isPastLimit()) {
+        throw new IOException("a header of more than " + MAX_HEADER_BYTES + " bytes");
+      }
       if (position < bufferStart || position >= bufferStart + buffer.limit()) {
-        buffer.clear();
-        int count = channel.read(buffer, position);
-        buffer.position(0).limit(Math.max(count, 0));
+        archive.read(buffer.clear(), position);
+        buffer.flip();
         bufferStart = position;
       }
       return buffer.limit() > 0;
@@ -459,14 +437,14 @@ final class TarShard implements ImageTextDataset {
 
     @Override
     public long skip(long n) {
-      long count = Math.clamp(n, 0, Math.max(0, size - position));
+      long count = Math.clamp(n, 0, Math.max(0, archive.size() - position));
       position += count;
       return count;
     }
 
     @Override
     public int available() {
-      return Math.clamp(size - position, 0, Integer.MAX_VALUE);
+      return Math.clamp(archive.size() - position, 0, Integer.MAX_VALUE);
     }
   }
 }

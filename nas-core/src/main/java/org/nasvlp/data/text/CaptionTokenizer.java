@@ -5,7 +5,6 @@ import ai.djl.huggingface.tokenizers.Encoding;
 import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
-import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -20,11 +19,13 @@ import java.util.Objects;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
+import org.nasvlp.internal.Excerpt;
+import org.nasvlp.internal.InputFiles;
+import org.nasvlp.internal.Json;
 import org.nasvlp.internal.LibraryCaches;
 import org.nasvlp.internal.NativeAccess;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.json.JsonMapper;
 
 /**
  * Turns captions into token ids by a HuggingFace {@code tokenizer.json} with BERT's special tokens
@@ -87,16 +88,11 @@ public final class CaptionTokenizer implements AutoCloseable {
       throw new IllegalArgumentException(
           "maxTokens is " + maxTokens + ": it must be 3 or more ([CLS], a word, [SEP])");
     }
-    if (!Files.isRegularFile(tokenizerJson)) {
+    if (!Files.exists(tokenizerJson)) {
       throw new NoSuchFileException(
           tokenizerJson.toString(), null, "there is no tokenizer file (tokenizer.json)");
     }
-    String json;
-    try {
-      json = Files.readString(tokenizerJson);
-    } catch (CharacterCodingException e) {
-      throw new IOException(tokenizerJson + " is not valid UTF-8", e);
-    }
+    String json = InputFiles.text(tokenizerJson);
     Vocabulary vocabulary = Vocabulary.read(tokenizerJson, json);
     return new CaptionTokenizer(open(tokenizerJson, json), json, maxTokens, vocabulary);
   }
@@ -135,7 +131,7 @@ public final class CaptionTokenizer implements AutoCloseable {
               + " -Dnas.native.cache",
           e);
     } catch (RuntimeException e) {
-      throw new IOException(file + " is not a usable tokenizer: " + e.getMessage(), e);
+      throw new IOException(file + " is not a usable tokenizer: " + Excerpt.of(e.getMessage()), e);
     }
   }
 
@@ -339,10 +335,11 @@ public final class CaptionTokenizer implements AutoCloseable {
     static Vocabulary read(Path file, String json) throws IOException {
       JsonNode root;
       try {
-        root = JsonMapper.builder().build().readTree(json);
+        root = Json.MAPPER.readTree(json);
       } catch (JacksonException e) {
-        throw new IOException(file + " is not valid JSON: " + e.getOriginalMessage(), e);
+        throw new IOException(file + " is not valid JSON: " + Json.problem(e), e);
       }
+      requireUnknown(file, root.path("model"));
       Vocabulary vocabulary = new Vocabulary();
       JsonNode words = root.path("model").path("vocab");
       if (words.isObject()) {
@@ -380,9 +377,24 @@ public final class CaptionTokenizer implements AutoCloseable {
       return vocabulary;
     }
 
+    /** The library misses it only at the first word that it does not know, and names no file. */
+    private static void requireUnknown(Path file, JsonNode model) throws IOException {
+      JsonNode words = model.path("vocab");
+      String unknown = model.path("unk_token").asString(UNKNOWN);
+      boolean needed =
+          model.has("unk_token") || model.path("type").asString("").equals("WordPiece");
+      if (needed && words.isObject() && !words.has(unknown)) {
+        throw new IOException(
+            "%s has no %s in model.vocab, the token of unknown words (model.unk_token); add it"
+                .formatted(file, Excerpt.of(unknown)));
+      }
+    }
+
     private void add(Path file, String word, JsonNode id) throws IOException {
       if (!id.isInt() || id.intValue() < 0 || id.intValue() > 100_000_000) {
-        throw new IOException(file + " gives the token " + word + " the id " + id);
+        throw new IOException(
+            "%s gives the token %s the id %s; an integer of 0 to 100000000 is needed"
+                .formatted(file, Excerpt.of(word), Excerpt.of(id)));
       }
       ids.put(word, id.intValue());
       size = Math.max(size, id.intValue() + 1);

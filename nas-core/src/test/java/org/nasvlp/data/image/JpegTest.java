@@ -19,6 +19,7 @@ import java.util.Arrays;
 import java.util.Random;
 import javax.imageio.IIOImage;
 import javax.imageio.ImageIO;
+import javax.imageio.ImageWriteParam;
 import javax.imageio.ImageWriter;
 import javax.imageio.stream.ImageOutputStream;
 import org.junit.jupiter.api.Test;
@@ -264,5 +265,42 @@ class JpegTest {
     assertThatThrownBy(() -> RgbImage.decode(cut, "x", WHITE))
         .isInstanceOf(BadSampleException.class)
         .hasMessageContaining("cut short");
+  }
+
+  /** A progressive file whose last scan, which refines, stands there as often as is said. */
+  private static byte[] scans(int times, int side) throws IOException {
+    BufferedImage image = Fixtures.pattern(16, 16, BufferedImage.TYPE_INT_RGB);
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    ImageWriter writer = ImageIO.getImageWritersByFormatName("jpeg").next();
+    try (ImageOutputStream stream = ImageIO.createImageOutputStream(out)) {
+      writer.setOutput(stream);
+      ImageWriteParam progressive = writer.getDefaultWriteParam();
+      progressive.setProgressiveMode(ImageWriteParam.MODE_DEFAULT);
+      writer.write(null, new IIOImage(image, null, null), progressive);
+    } finally {
+      writer.dispose();
+    }
+    byte[] jpeg = out.toByteArray();
+    String text = new String(jpeg, StandardCharsets.ISO_8859_1);
+    ByteBuffer.wrap(jpeg)
+        .putShort(text.indexOf("\u00ff\u00c2") + 5, (short) side)
+        .putShort(text.indexOf("\u00ff\u00c2") + 7, (short) side);
+    int last = text.lastIndexOf("\u00ff\u00da");
+    ByteArrayOutputStream more = new ByteArrayOutputStream();
+    more.write(jpeg, 0, last);
+    for (int i = 0; i < times; i++) {
+      more.write(jpeg, last, jpeg.length - 2 - last);
+    }
+    more.write(jpeg, jpeg.length - 2, 2);
+    return more.toByteArray();
+  }
+
+  @Test
+  void scansTimesPixelsAreLimited() throws Exception {
+    assertThat(RgbImage.decode(scans(1, 16), "x", WHITE).width()).isEqualTo(16);
+    assertThatThrownBy(() -> RgbImage.decode(scans(20, 8192), "a.jpg", WHITE))
+        .isInstanceOf(BadSampleException.class)
+        .hasMessageContaining("a.jpg: JPEG of 8192 x 8192 pixels in 29 scans")
+        .hasMessageContaining("save it with fewer scans");
   }
 }

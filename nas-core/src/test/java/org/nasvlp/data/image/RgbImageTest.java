@@ -19,6 +19,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import java.util.SplittableRandom;
 import java.util.zip.DeflaterOutputStream;
 import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
@@ -386,6 +387,75 @@ class RgbImageTest {
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("12 needed");
     assertThatThrownBy(() -> new RgbImage(0, 2, NONE)).isInstanceOf(IllegalArgumentException.class);
+  }
+
+  /** A picture of few colours, so that GIF loses nothing, of the size and noise that are given. */
+  private static BufferedImage speckled(int width, int height, int colours) {
+    BufferedImage image = new BufferedImage(width, height, BufferedImage.TYPE_BYTE_INDEXED);
+    SplittableRandom random = new SplittableRandom(width);
+    for (int y = 0; y < height; y++) {
+      for (int x = 0; x < width; x++) {
+        image.getRaster().setSample(x, y, 0, random.nextInt(colours));
+      }
+    }
+    return image;
+  }
+
+  @Test
+  void gifOfFewerPixelsThanItSaysIsCutShort() throws BadSampleException {
+    // The code that clears the table, then the one that ends the data.
+    byte[] empty = {
+      'G',
+      'I',
+      'F',
+      '8',
+      '9',
+      'a',
+      0,
+      32,
+      0,
+      32,
+      (byte) 0x80,
+      0,
+      0,
+      0,
+      0,
+      0,
+      -1,
+      -1,
+      -1, //
+      0x2C,
+      0,
+      0,
+      0,
+      0,
+      0,
+      32,
+      0,
+      32,
+      0,
+      2,
+      1,
+      0x2C,
+      0,
+      0x3B
+    };
+    assertRefused(empty, "GIF cut short: 0 of 67108864 pixels");
+    for (int colours : new int[] {1, 2, 7, 200}) {
+      // Whole files, of tables that fill up and are cleared, are taken.
+      BufferedImage image = speckled(190 + colours, 171, colours);
+      byte[] gif = encode(image, "gif");
+      RgbImage read = RgbImage.decode(gif, "x", WHITE);
+      assertThat(read.red(100, 100)).isEqualTo(image.getRGB(100, 100) >> 16 & 0xFF);
+      int frame = 13 + (3 << ((gif[10] & 7) + 1));
+      while (gif[frame] != 0x2C) {
+        frame++;
+      }
+      gif[frame + 7]++;
+      assertRefused(
+          gif,
+          "GIF cut short: %d of %d pixels".formatted((190 + colours) * 171, (190 + colours) * 172));
+    }
   }
 
   @Test

@@ -205,6 +205,110 @@ class TarShardTest {
   }
 
   @Test
+  void dataBehindTheEndMarkAreRefused() throws Exception {
+    Fixtures.Tar pairs = new Fixtures.Tar().pair("a", 1, "one").pair("b", 2, "two");
+    int end = pairs.open().length;
+    byte[] whole = pairs.bytes();
+    byte[] zeroed = whole.clone();
+    Arrays.fill(zeroed, 2048, 2560, (byte) 0);
+    assertRefused(zeroed, "end mark at byte 2048", "byte 2560");
+    byte[] joined = Arrays.copyOf(whole, 2 * whole.length);
+    System.arraycopy(whole, 0, joined, whole.length, whole.length);
+    assertRefused(joined, "end mark at byte " + end, "byte " + whole.length, "--concatenate");
+    byte[] last = Arrays.copyOf(whole, 1 << 20);
+    last[last.length - 1] = 1;
+    assertRefused(last, "byte " + (last.length - 1));
+    for (int more : new int[] {1, 512, 777, 100_000}) {
+      Path padded =
+          Files.write(folder.resolve("padded.tar"), Arrays.copyOf(whole, end + 512 + more));
+      try (ImageTextDataset dataset = ImageTextDataset.open(padded, WHITE)) {
+        assertThat(dataset.size()).isEqualTo(2);
+      }
+    }
+  }
+
+  private void assertRefused(byte[] tar, String... parts) throws IOException {
+    Path plain = Files.write(folder.resolve("s.tar"), tar);
+    Path packed = Files.write(folder.resolve("p.tar.gz"), gzip(tar));
+    for (Path file : List.of(plain, packed)) {
+      assertThatThrownBy(() -> ImageTextDataset.open(file, WHITE))
+          .isInstanceOf(IOException.class)
+          .message()
+          .startsWith(file.toString())
+          .contains(parts);
+    }
+  }
+
+  @Test
+  void joinedCompressedShardsAreRefused() throws Exception {
+    byte[] one = gzip(new Fixtures.Tar().pair("a", 1, "one").bytes());
+    byte[] two = gzip(new Fixtures.Tar().pair("b", 2, "two").bytes());
+    ByteArrayOutputStream both = new ByteArrayOutputStream();
+    both.writeBytes(one);
+    both.writeBytes(two);
+    byte[] joined = both.toByteArray();
+    Path file = folder.resolve("s.tar.gz");
+    for (int i = 0; i < 3; i++) {
+      // Whole, then with the second's mark damaged, by which a lenient reader would end.
+      Files.write(file, joined);
+      assertThatThrownBy(() -> ImageTextDataset.open(file, WHITE))
+          .isInstanceOf(IOException.class)
+          .hasMessageStartingWith(file.toString());
+      joined[one.length + i] ^= 0x55;
+    }
+  }
+
+  private static byte[] gzip(byte[] bytes) throws IOException {
+    ByteArrayOutputStream compressed = new ByteArrayOutputStream();
+    try (GZIPOutputStream out = new GZIPOutputStream(compressed)) {
+      out.write(bytes);
+    }
+    return compressed.toByteArray();
+  }
+
+  @Test
+  void headersThatAreTooLongAreDamage() throws Exception {
+    byte[] good = new Fixtures.Tar().pair("a", 1, "one").open();
+    for (char type : "LKxg".toCharArray()) {
+      ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+      bytes.writeBytes(good);
+      bytes.writeBytes(bomb(type, 1 << 22));
+      bytes.writeBytes(new Fixtures.Tar().pair("b", 2, "two").bytes());
+      Path file = Files.write(folder.resolve("bomb.tar"), bytes.toByteArray());
+      try (ImageTextDataset dataset = ImageTextDataset.open(file, WHITE)) {
+        assertThat(dataset.size()).as("%s", type).isEqualTo(2);
+        assertThat(problem(dataset, 0)).isEqualTo("usable: a");
+        assertThat(problem(dataset, 1))
+            .contains("bomb.tar: after a.txt", "header", "byte 2048", "1048576 bytes");
+      }
+    }
+  }
+
+  /** A header of another one's extension, with that many bytes of it. */
+  private static byte[] bomb(char type, int length) {
+    byte[] bytes = new byte[512 + length];
+    System.arraycopy(Fixtures.utf8("././@LongLink"), 0, bytes, 0, 13);
+    System.arraycopy(
+        Fixtures.utf8(String.format("0000644\0%8s%8s%011o\0%012o", "", "", length, 0)),
+        0,
+        bytes,
+        100,
+        48);
+    bytes[156] = (byte) type;
+    System.arraycopy(Fixtures.utf8("ustar  \0"), 0, bytes, 257, 8);
+    Arrays.fill(bytes, 148, 156, (byte) ' ');
+    int sum = 0;
+    for (int i = 0; i < 512; i++) {
+      sum += bytes[i] & 0xFF;
+    }
+    System.arraycopy(Fixtures.utf8(String.format("%06o\0 ", sum)), 0, bytes, 148, 8);
+    Arrays.fill(bytes, 512, bytes.length, (byte) 'x');
+    System.arraycopy(Fixtures.utf8(length + " path="), 0, bytes, 512, 13);
+    bytes[bytes.length - 1] = '\n';
+    return bytes;
+  }
+
+  @Test
   void noUsablePairIsAnErrorThatShowsWhy() throws Exception {
     assertThatThrownBy(() -> open(new Fixtures.Tar().add("x.png", Fixtures.png(1))))
         .isInstanceOf(IOException.class)
@@ -239,11 +343,7 @@ class TarShardTest {
             .add("b.png", Fixtures.png(0x040506))
             .add("b.txt", Fixtures.utf8("two"))
             .bytes();
-    ByteArrayOutputStream compressed = new ByteArrayOutputStream();
-    try (GZIPOutputStream out = new GZIPOutputStream(compressed)) {
-      out.write(tar);
-    }
-    byte[] gzip = compressed.toByteArray();
+    byte[] gzip = gzip(tar);
     Path plainFolder = Files.createDirectory(folder.resolve("plain"));
     Path plain = Files.write(plainFolder.resolve("s-0.tar"), tar);
     Path packedFolder = Files.createDirectory(folder.resolve("packed"));
@@ -257,7 +357,8 @@ class TarShardTest {
           assertThat(dataset.caption(i)).isEqualTo(expected.caption(i));
           assertThat(dataset.get(i).image().rgb()).isEqualTo(expected.get(i).image().rgb());
         }
-        assertThat(temporaries()).hasSize(before.size() + 1);
+        // Unlinked while open: nothing is left of it, however the process ends.
+        assertThat(temporaries()).isEqualTo(before);
       }
       assertThat(temporaries()).isEqualTo(before);
     }
@@ -276,6 +377,54 @@ class TarShardTest {
     Files.write(packedFolder.resolve("s-0.tar"), tar);
     assertThatThrownBy(() -> ImageTextDataset.open(packedFolder, WHITE))
         .hasMessageContaining("its other form");
+  }
+
+  @Test
+  void whatACompressedShardUnpacksToIsLimited() throws Exception {
+    byte[] tar = new Fixtures.Tar().pair("a", 1, "one").bytes();
+    Path small = Files.write(folder.resolve("small.tar.gz"), gzip(tar));
+    DatasetOptions options = DatasetOptions.of(WHITE);
+    ImageTextDataset.open(small, options.withMaxUnpackedBytes(tar.length)).close();
+    assertThatThrownBy(
+            () -> ImageTextDataset.open(small, options.withMaxUnpackedBytes(tar.length - 1)))
+        .isInstanceOf(IOException.class)
+        .hasMessageStartingWith(small + ": its " + Files.size(small) + " bytes unpack to more than")
+        .hasMessageContaining("--max-unpacked");
+    Path bomb = Files.write(folder.resolve("bomb.tar.gz"), gzip(Arrays.copyOf(tar, 65 << 20)));
+    List<Path> before = temporaries();
+    assertThatThrownBy(() -> ImageTextDataset.open(bomb, options))
+        .isInstanceOf(IOException.class)
+        .hasMessageContaining("unpack to more than " + (64 << 20));
+    ImageTextDataset.open(bomb, options.withMaxUnpackedBytes(65 << 20)).close();
+    assertThatThrownBy(() -> options.withMaxUnpackedBytes(-1))
+        .hasMessageContaining("maxUnpackedBytes is -1");
+    assertThat(temporaries()).isEqualTo(before);
+  }
+
+  @Test
+  void aCopyThatWouldFillTheDiskIsNotMade() throws Exception {
+    Path file = Files.write(folder.resolve("s.tar.gz"), gzip(new byte[1024]));
+    List<Path> before = temporaries();
+    assertThatThrownBy(() -> new UnpackedArchive(file, 0, Long.MAX_VALUE / 2))
+        .isInstanceOf(IOException.class)
+        .hasMessageStartingWith(file + " cannot be decompressed into ")
+        .hasMessageContaining("bytes are free")
+        .hasMessageContaining("-Djava.io.tmpdir");
+    assertThat(temporaries()).isEqualTo(before);
+  }
+
+  @Test
+  void theCopyHasNoNameWhileItIsRead() throws Exception {
+    Path file = Files.write(folder.resolve("s.tar.gz"), gzip(new byte[100_000]));
+    List<Path> before = temporaries();
+    try (UnpackedArchive copy = new UnpackedArchive(file, 0)) {
+      assertThat(copy.size()).isEqualTo(100_000);
+      assertThat(temporaries()).isEqualTo(before);
+    }
+    try (UnpackedArchive empty =
+        new UnpackedArchive(Files.write(folder.resolve("e.tar.gz"), gzip(new byte[0])), 0)) {
+      assertThat(empty.size()).isZero();
+    }
   }
 
   @Test

@@ -163,6 +163,22 @@ class CaptionTokenizerTest {
   }
 
   @Test
+  void theTokenOfUnknownWordsMustBeInTheVocabulary() throws IOException {
+    String json = Files.readString(Fixtures.tokenizerFile());
+    Path file = folder.resolve("t.json");
+    for (String named : List.of("\"unk_token\": \"[UNK]\",", "")) {
+      Files.writeString(
+          file,
+          json.replace("\"unk_token\": \"[UNK]\",", named)
+              .replace("\"[UNK]\": 1,", "\"word\": 1,"));
+      assertThatThrownBy(() -> CaptionTokenizer.load(file, 8))
+          .isInstanceOf(IOException.class)
+          .hasMessageContaining("t.json has no [UNK] in model.vocab")
+          .hasMessageContaining("add it");
+    }
+  }
+
+  @Test
   void badFilesAreNamed() throws IOException {
     assertThatThrownBy(() -> CaptionTokenizer.load(folder.resolve("none.json"), 8))
         .isInstanceOf(NoSuchFileException.class)
