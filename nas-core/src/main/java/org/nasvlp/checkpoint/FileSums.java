@@ -85,7 +85,8 @@ public final class FileSums {
       Matcher parts = LINE.matcher(line);
       if (!parts.matches()) {
         throw new IOException(
-            "%s is damaged: '%s' is no sum and file name; remove this checkpoint and use an earlier one"
+            ("%s is damaged: '%s' is no sum and file name; remove this checkpoint and use an"
+                    + " earlier one")
                 .formatted(list, line));
       }
       sums.put(parts.group(2), parts.group(1));
