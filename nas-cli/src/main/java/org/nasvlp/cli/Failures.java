@@ -1,6 +1,7 @@
 package org.nasvlp.cli;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
@@ -8,7 +9,7 @@ import java.util.concurrent.ExecutionException;
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.data.BadSampleException;
 
-/** Turns exceptions into the one message a user sees. */
+/** Turns exceptions and errors into the one message a user sees. */
 final class Failures {
   /** Nobody reads more, whatever it is that a message repeats. */
   private static final int MOST_CHARACTERS = 8000;
@@ -21,15 +22,24 @@ final class Failures {
   }
 
   private static String text(Throwable failure) {
-    if (failure instanceof ExecutionException && failure.getCause() != null) {
-      return text(failure.getCause());
+    Throwable cause = failure.getCause();
+    if (cause != null
+        && (failure instanceof ExecutionException
+            || failure instanceof UncheckedIOException
+            || failure instanceof ExceptionInInitializerError
+            || cause instanceof ExceptionInInitializerError)) {
+      return text(cause);
     }
     return switch (failure) {
-      case OutOfMemoryError e ->
-          "out of memory ("
-              + e.getMessage()
-              + "): use a smaller data.batchSize or model, or give Java more with"
-              + " NAS_JAVA_OPTS=-Xmx4g";
+      case OutOfMemoryError e -> outOfMemory(e);
+      // Which sample or batch it was stands in the message.
+      case RuntimeException e when e.getCause() instanceof OutOfMemoryError error ->
+          orName(e) + "; " + outOfMemory(error);
+      case LinkageError e ->
+          "a part of the program cannot be loaded ("
+              + e.getClass().getSimpleName()
+              + firstLine(e)
+              + "): build the program anew (mvn clean, then ./nas), and see ./nas env";
       case RuntimeException e when isGpuOutOfMemory(e) ->
           "out of GPU memory: use a smaller data.batchSize or model,"
               + " training.gradientCheckpointing, or training.precision BFLOAT16"
@@ -48,6 +58,18 @@ final class Failures {
               ? orName(failure)
               : "unexpected " + failure.getClass().getSimpleName() + firstLine(failure);
     };
+  }
+
+  private static String outOfMemory(OutOfMemoryError e) {
+    String message = String.valueOf(e.getMessage()).lines().findFirst().orElse("");
+    if (message.contains("native thread")) {
+      return "out of threads ("
+          + message
+          + "): use fewer --threads, or raise the limit (ulimit -u)";
+    }
+    return "out of memory ("
+        + message
+        + "): use a smaller data.batchSize or model, or give Java more with NAS_JAVA_OPTS=-Xmx4g";
   }
 
   private static String orName(Throwable failure) {

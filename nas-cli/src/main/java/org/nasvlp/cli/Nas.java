@@ -79,14 +79,21 @@ public final class Nas implements Runnable {
           return new CommandLine.RunLast().execute(parsed);
         });
     command.setExecutionExceptionHandler(
-        (failure, commandLine, parsed) -> {
-          shell.err().println("nas: " + Failures.describe(failure));
-          if (nas.verbose || Boolean.getBoolean("nas.debug")) {
-            failure.printStackTrace(shell.err());
-          }
-          return shell.interruption().requested() ? INTERRUPTED : FAILURE;
-        });
-    return command.execute(args);
+        (failure, commandLine, parsed) -> nas.failure(failure, shell));
+    try {
+      return command.execute(args);
+    } catch (Error e) {
+      // What picocli hands on to nobody.
+      return nas.failure(e, shell);
+    }
+  }
+
+  private int failure(Throwable failure, Shell shell) {
+    shell.err().println("nas: " + Failures.describe(failure));
+    if (verbose || Boolean.getBoolean("nas.debug")) {
+      failure.printStackTrace(shell.err());
+    }
+    return shell.interruption().requested() ? INTERRUPTED : FAILURE;
   }
 
   @Override

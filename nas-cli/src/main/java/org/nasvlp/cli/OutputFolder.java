@@ -1,9 +1,12 @@
 package org.nasvlp.cli;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Comparator;
+import java.util.Optional;
 import java.util.stream.Stream;
 import org.nasvlp.config.NasConfig;
 
@@ -14,27 +17,36 @@ import org.nasvlp.config.NasConfig;
  */
 record OutputFolder(Path path) {
   private static final String CHECKPOINTS = "checkpoints";
+  private static final String LOG = "log.jsonl";
+  private static final String LOCK = "lock";
 
   /** Refuses to mix two runs, and to resume where nothing was ever begun. */
   void check(boolean resume) throws IOException {
     if (Files.exists(path) && !Files.isDirectory(path)) {
       throw new CommandFailure(path + ": is a file; give a folder with --out DIR");
     }
-    boolean empty = true;
-    if (Files.isDirectory(path)) {
+    if (!resume && Files.isDirectory(path)) {
       try (Stream<Path> children = Files.list(path)) {
-        // A run that failed before its first step leaves its lock file alone.
-        empty = children.allMatch(child -> child.getFileName().toString().equals("lock"));
+        if (!children.allMatch(this::isPreparation)) {
+          throw new CommandFailure(
+              path + ": holds another run; continue it with --resume or choose another --out DIR");
+        }
       }
     }
-    if (!resume && !empty) {
-      throw new CommandFailure(
-          path + ": holds another run; continue it with --resume or choose another --out DIR");
-    }
-    if (resume && !Files.exists(log()) && !hasCheckpoint()) {
+    if (resume && !Files.exists(path.resolve(LOCK)) && !Files.exists(log()) && !hasCheckpoint()) {
       throw new CommandFailure(
           path + ": holds no run to resume; leave out --resume, or name the run with --out DIR");
     }
+  }
+
+  /** Whether a child is one that a run makes before its first step: a run that begins anew may. */
+  private boolean isPreparation(Path child) {
+    return switch (child.getFileName().toString()) {
+      case LOCK, "captions", "weights.json" -> true;
+      case LOG -> child.toFile().length() == 0;
+      case CHECKPOINTS -> !hasCheckpoint();
+      default -> false;
+    };
   }
 
   /** The same for an ablation, which holds several runs. */
@@ -50,22 +62,40 @@ record OutputFolder(Path path) {
 
   /** Whether there is a checkpoint; a run that was killed early has none. */
   boolean hasCheckpoint() {
-    return Files.isRegularFile(latest());
+    return newest().isPresent();
   }
 
   /** The configuration of the newest checkpoint. */
   NasConfig savedConfig() throws IOException {
-    String name = Files.readString(latest()).strip();
-    Path file = path.resolve(CHECKPOINTS).resolve(name).resolve("config.json");
+    Path file = newest().orElseThrow().resolve("config.json");
     return NasConfig.fromJson(Files.readString(file), file.toString());
   }
 
   Path log() {
-    return path.resolve("log.jsonl");
+    return path.resolve(LOG);
   }
 
-  private Path latest() {
-    return path.resolve(CHECKPOINTS).resolve("latest");
+  private Optional<Path> newest() {
+    Path checkpoints = path.resolve(CHECKPOINTS);
+    if (!Files.isDirectory(checkpoints)) {
+      return Optional.empty();
+    }
+    try {
+      Path latest = checkpoints.resolve("latest");
+      if (Files.isRegularFile(latest)) {
+        Path named = checkpoints.resolve(Files.readString(latest).strip());
+        if (Files.isDirectory(named)) {
+          return Optional.of(named);
+        }
+      }
+      // Killed before it was named so, or the one that is named was removed.
+      try (Stream<Path> all = Files.list(checkpoints)) {
+        return all.filter(folder -> folder.getFileName().toString().startsWith("step-"))
+            .max(Comparator.naturalOrder());
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   /** Makes sure, before any work, that a file of results can be written; makes its folder. */

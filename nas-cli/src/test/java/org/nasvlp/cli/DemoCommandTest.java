@@ -9,6 +9,8 @@ import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.nasvlp.train.TrainingException;
 import org.nasvlp.train.TrainingResult;
 import tools.jackson.databind.JsonNode;
@@ -101,6 +103,36 @@ class DemoCommandTest {
     assertThat(shell.run("demo", "--out", out.resolve("log.jsonl").toString())).isEqualTo(1);
     assertThat(shell.err()).contains("is a file").hasLineCount(1);
     assertThat(jobs).isEmpty();
+  }
+
+  /** Of a run that was killed while it prepared, before its first line of log. */
+  @ParameterizedTest
+  @ValueSource(strings = {"lock", "captions", "weights.json", "checkpoints"})
+  void aRunThatWasKilledBeforeItsFirstStepBeginsAnew(String left) throws IOException {
+    TestShell shell = shell(false);
+    Path out = Files.createDirectory(folder.resolve("out"));
+    Files.createFile(out.resolve("lock"));
+    if (left.equals("captions") || left.equals("checkpoints")) {
+      Files.writeString(Files.createDirectory(out.resolve(left)).resolve(".part"), "x");
+    } else if (left.equals("weights.json")) {
+      Files.writeString(out.resolve(left), "{}");
+    }
+    assertThat(shell.run("demo", "--out", out.toString())).as(shell.err()).isZero();
+    assertThat(shell.run("demo", "--resume", "--out", out.toString())).as(shell.err()).isZero();
+    assertThat(jobs).extracting(TrainingJob::resume).containsExactly(false, true);
+  }
+
+  /** Killed between the first checkpoint's renaming and that of the file which names it. */
+  @Test
+  void resumesWithTheRunsOwnConfigurationWithoutThePointer() throws IOException {
+    TestShell shell = shell(false);
+    Path out = folder.resolve("out");
+    Path checkpoint = Files.createDirectories(out.resolve("checkpoints").resolve("step-00000040"));
+    Files.writeString(checkpoint.resolve("config.json"), DemoConfig.create(9, 2).toJson());
+    assertThat(shell.run("demo", "--out", out.toString())).isEqualTo(1);
+    assertThat(shell.err()).contains("holds another run");
+    assertThat(shell.run("demo", "--resume", "--out", out.toString())).as(shell.err()).isZero();
+    assertThat(jobs.getFirst().config()).isEqualTo(DemoConfig.create(9, 2));
   }
 
   @Test

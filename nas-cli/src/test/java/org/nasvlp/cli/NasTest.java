@@ -5,10 +5,13 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.nasvlp.data.image.RgbImage;
 import org.nasvlp.kernels.Kernels;
 import tools.jackson.databind.JsonNode;
@@ -116,6 +119,56 @@ class NasTest {
     String absent = folder.resolve("absent").toString();
     assertThat(shell.run("--verbose", "score", "a.png", "b", "--checkpoint", absent)).isEqualTo(1);
     assertThat(shell.err()).contains("\tat org.nasvlp.cli.ScoreCommand");
+    System.clearProperty("org.slf4j.simpleLogger.defaultLogLevel");
+  }
+
+  private static Stream<Arguments> errors() {
+    Throwable cause = new IllegalStateException("LibTorch could not be loaded; add it");
+    return Stream.of(
+        Arguments.of(new OutOfMemoryError("Java heap space"), "out of memory", "-Xmx"),
+        Arguments.of(
+            new OutOfMemoryError("unable to create native thread: possibly out of memory"),
+            "unable to create native thread",
+            "--threads"),
+        Arguments.of(new ExceptionInInitializerError(cause), cause.getMessage(), ""),
+        Arguments.of(
+            new NoClassDefFoundError("Could not initialize class X")
+                .initCause(new ExceptionInInitializerError(cause)),
+            cause.getMessage(),
+            ""),
+        Arguments.of(
+            new NoClassDefFoundError("org/nasvlp/text/en/English"),
+            "org/nasvlp/text/en/English",
+            "build the program anew"),
+        Arguments.of(
+            new UnsatisfiedLinkError("/tmp/libx.so: wrong ELF class"),
+            "/tmp/libx.so: wrong ELF class",
+            "build the program anew"),
+        Arguments.of(new StackOverflowError(), "StackOverflowError", "--verbose"),
+        Arguments.of(new AssertionError("what\n\tat native"), "AssertionError: what", "--verbose"),
+        Arguments.of(
+            new IllegalStateException("the batch loader failed: x", new OutOfMemoryError("heap")),
+            "out of memory",
+            "-Xmx"));
+  }
+
+  /** Whatever is thrown, the user sees what went wrong and what to do, and no stack trace. */
+  @ParameterizedTest
+  @MethodSource("errors")
+  void errorsAreStatus1AndOneLine(Throwable error, String told, String remedy) {
+    TestShell shell =
+        new TestShell(
+            (job, listener) -> {
+              if (error instanceof Error e) {
+                throw e;
+              }
+              throw (RuntimeException) error;
+            });
+    String out = folder.resolve("out").toString();
+    assertThat(shell.run("demo", "--out", out)).isEqualTo(1);
+    assertThat(shell.err()).startsWith("nas: ").contains(told, remedy).hasLineCount(1);
+    assertThat(shell.run("demo", "--out", out, "--verbose")).isEqualTo(1);
+    assertThat(shell.err()).startsWith("nas: ").contains("\tat org.nasvlp.cli.");
     System.clearProperty("org.slf4j.simpleLogger.defaultLogLevel");
   }
 

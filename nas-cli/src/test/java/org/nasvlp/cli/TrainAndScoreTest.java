@@ -7,10 +7,15 @@ import java.awt.Color;
 import java.awt.Graphics2D;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import javax.imageio.ImageIO;
@@ -113,6 +118,7 @@ class TrainAndScoreTest {
     assertThat(scores.get(1).get("cosine").doubleValue()).isBetween(-1.0001, 1.0001);
 
     evaluate(shell, data, out, scores);
+    neverANumberThatIsNone(shell, score, out.resolve("checkpoints/step-00000006"));
 
     Path exported = folder.resolve("exported.safetensors");
     String[] export = {"export", "--checkpoint", out.toString(), "--out", exported.toString()};
@@ -139,6 +145,35 @@ class TrainAndScoreTest {
     score[1] = folder.resolve("absent.png").toString();
     assertThat(shell.run(score)).isEqualTo(1);
     assertThat(shell.err()).contains("absent.png").hasLineCount(1);
+  }
+
+  /** A NaN among the weights is told, whether it came by damage or was written. */
+  private static void neverANumberThatIsNone(TestShell shell, String[] score, Path checkpoint)
+      throws IOException {
+    Path file = checkpoint.resolve("model.safetensors");
+    Path list = checkpoint.resolve("SHA256SUMS");
+    byte[] weights = Files.readAllBytes(file);
+    String sums = Files.readString(list);
+    byte[] damaged = weights.clone();
+    ByteBuffer.wrap(damaged).order(ByteOrder.LITTLE_ENDIAN).putFloat(weights.length - 4, Float.NaN);
+    Files.write(file, damaged);
+    assertThat(shell.run(score)).isEqualTo(1);
+    assertThat(shell.err()).contains(file.toString(), "SHA256SUMS", "damaged").hasLineCount(1);
+    assertThat(shell.out()).isEmpty();
+    Files.writeString(list, sums.replace(sum(weights), sum(damaged)));
+    assertThat(shell.run(score)).isEqualTo(1);
+    assertThat(shell.err()).contains(file.toString(), " holds NaN").hasLineCount(1);
+    assertThat(shell.out()).isEmpty();
+    Files.write(file, weights);
+    Files.writeString(list, sums);
+  }
+
+  private static String sum(byte[] bytes) {
+    try {
+      return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(bytes));
+    } catch (NoSuchAlgorithmException e) {
+      throw new AssertionError(e);
+    }
   }
 
   /** The benchmark's first item is the picture and the captions that were scored before. */

@@ -29,6 +29,7 @@ public final class Checkpoints {
   }
 
   private static final String LATEST = "latest";
+  private static final String REPLACED = ".replaced-";
 
   private Checkpoints() {}
 
@@ -37,8 +38,8 @@ public final class Checkpoints {
   }
 
   /**
-   * Writes a checkpoint under a temporary name, forces it to the disk and renames it; then drops
-   * the oldest beyond {@code keep}.
+   * Writes a checkpoint under a temporary name, forces it to the disk and renames it, in the place
+   * of one of the same step; then drops the oldest beyond {@code keep}.
    *
    * @return the checkpoint's folder
    */
@@ -56,10 +57,7 @@ public final class Checkpoints {
         }
       }
       force(temporary);
-      if (Files.exists(target)) {
-        delete(target);
-      }
-      Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE);
+      replace(root, temporary, target);
     } catch (IOException | RuntimeException e) {
       try {
         delete(temporary);
@@ -106,13 +104,41 @@ public final class Checkpoints {
       }
     }
     force(temporary);
-    Path target = root.resolve(name);
-    delete(target);
+    replace(root, temporary, root.resolve(name));
+  }
+
+  /** Puts a folder in the place of another, which is not lost if a kill comes between. */
+  private static void replace(Path root, Path temporary, Path target) throws IOException {
+    Path old = root.resolve(REPLACED + target.getFileName());
+    if (Files.exists(target)) {
+      Files.move(target, old, StandardCopyOption.ATOMIC_MOVE);
+    }
     Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE);
     force(root);
+    delete(old);
+  }
+
+  /**
+   * Cleans up after a writer that was killed: a folder that it was about to replace is back. Not
+   * while another one writes.
+   */
+  public static void recover(Path output) throws IOException {
+    if (Files.isDirectory(folder(output))) {
+      removeLeftovers(folder(output));
+    }
   }
 
   private static void removeLeftovers(Path root) throws IOException {
+    try (DirectoryStream<Path> replaced = Files.newDirectoryStream(root, REPLACED + "*")) {
+      for (Path old : replaced) {
+        Path target = root.resolve(old.getFileName().toString().substring(REPLACED.length()));
+        if (Files.exists(target)) {
+          delete(old);
+        } else {
+          Files.move(old, target, StandardCopyOption.ATOMIC_MOVE);
+        }
+      }
+    }
     try (DirectoryStream<Path> leftovers = Files.newDirectoryStream(root, ".writing-*")) {
       for (Path leftover : leftovers) {
         delete(leftover);

@@ -56,7 +56,7 @@ public final class VisualDictionary implements AutoCloseable {
   private long reservedRows;
   private long reservedImages;
   private long reservedTokens;
-  private boolean closed;
+  private volatile boolean closed;
 
   private VisualDictionary(
       DictionaryConfig config, int width, float[] codewords, TorchDevice device) {
@@ -168,11 +168,13 @@ public final class VisualDictionary implements AutoCloseable {
 
   /** Number of codewords, K. */
   public int size() {
+    requireOpen();
     return config.codewords();
   }
 
   /** Width of a codeword, d. */
   public int width() {
+    requireOpen();
     return width;
   }
 
@@ -361,6 +363,7 @@ public final class VisualDictionary implements AutoCloseable {
 
   /** Width of the neighbour lists; 0 before the first {@link #refreshNeighbours}. */
   public int neighbourCount() {
+    requireOpen();
     return neighbours == null ? 0 : (int) neighbours.size(1);
   }
 

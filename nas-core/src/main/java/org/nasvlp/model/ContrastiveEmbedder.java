@@ -50,7 +50,7 @@ final class ContrastiveEmbedder implements Embedder {
         List<T> chunk = all.subList(from, Math.min(all.size(), from + CHUNK));
         try (PointerScope scope = new PointerScope();
             AutoGradMode off = Torch.withoutGradient()) {
-          float[] values = Torch.toFloats(embed.apply(chunk));
+          float[] values = ModelInputs.finite("an embedding", Torch.toFloats(embed.apply(chunk)));
           int width = values.length / chunk.size();
           for (int at = 0; at < values.length; at += width) {
             out.add(Arrays.copyOfRange(values, at, at + width));

@@ -9,6 +9,7 @@ import java.util.Arrays;
 import java.util.Map;
 import java.util.TreeMap;
 import org.nasvlp.checkpoint.Safetensors;
+import org.nasvlp.checkpoint.TensorRange;
 import org.nasvlp.dictionary.VisualDictionary;
 import org.nasvlp.kernels.CodebookState;
 
@@ -16,38 +17,46 @@ import org.nasvlp.kernels.CodebookState;
 final class DictionaryFile {
   static final String NAME = "dictionary.safetensors";
 
+  private static final TensorRange COUNT = TensorRange.of(0, Long.MAX_VALUE);
+
   private DictionaryFile() {}
 
   /**
    * Reads a dictionary of k codewords of width d.
    *
-   * @throws IOException naming the file, if it is damaged or holds another one
+   * @throws IOException naming the file, if it is damaged, holds another one, or numbers that no
+   *     dictionary has
    */
   static VisualDictionary.Saved read(Path file, int k, int d) throws IOException {
     try (Arena arena = Arena.ofConfined()) {
       Map<String, Safetensors.Entry> found = Safetensors.read(file, arena);
       float[] codewords =
-          entry(file, found, "codewords", Safetensors.Type.F32, k, d)
+          entry(file, found, "codewords", TensorRange.FINITE, Safetensors.Type.F32, k, d)
               .toArray(ValueLayout.JAVA_FLOAT);
       double[] n =
-          entry(file, found, "n", Safetensors.Type.F64, k).toArray(ValueLayout.JAVA_DOUBLE);
+          entry(file, found, "n", TensorRange.NOT_NEGATIVE, Safetensors.Type.F64, k)
+              .toArray(ValueLayout.JAVA_DOUBLE);
       float[] m =
-          entry(file, found, "m", Safetensors.Type.F32, k, d).toArray(ValueLayout.JAVA_FLOAT);
+          entry(file, found, "m", TensorRange.FINITE, Safetensors.Type.F32, k, d)
+              .toArray(ValueLayout.JAVA_FLOAT);
       int[] dead =
-          entry(file, found, "dead_steps", Safetensors.Type.I32, k).toArray(ValueLayout.JAVA_INT);
+          entry(file, found, "dead_steps", COUNT, Safetensors.Type.I32, k)
+              .toArray(ValueLayout.JAVA_INT);
       Safetensors.Entry lists = found.get("neighbours");
       int[] neighbours = new int[0];
       int neighbourCount = 0;
       if (lists != null) {
-        neighbourCount = (int) lists.shape()[1];
+        neighbourCount = lists.shape().length == 2 ? (int) lists.shape()[1] : 0;
+        TensorRange codes = TensorRange.of(-1, k - 1);
         neighbours =
-            entry(file, found, "neighbours", Safetensors.Type.I32, k, neighbourCount)
+            entry(file, found, "neighbours", codes, Safetensors.Type.I32, k, neighbourCount)
                 .toArray(ValueLayout.JAVA_INT);
       }
       long restarts =
-          entry(file, found, "restarts", Safetensors.Type.I64, 1).get(ValueLayout.JAVA_LONG, 0);
+          entry(file, found, "restarts", COUNT, Safetensors.Type.I64, 1)
+              .get(ValueLayout.JAVA_LONG, 0);
       long[] epochCounts =
-          entry(file, found, "epoch_counts", Safetensors.Type.I64, k)
+          entry(file, found, "epoch_counts", COUNT, Safetensors.Type.I64, k)
               .toArray(ValueLayout.JAVA_LONG);
       return new VisualDictionary.Saved(
           new CodebookState(codewords, n, m, dead),
@@ -62,6 +71,7 @@ final class DictionaryFile {
       Path file,
       Map<String, Safetensors.Entry> found,
       String name,
+      TensorRange range,
       Safetensors.Type type,
       long... shape)
       throws IOException {
@@ -79,6 +89,7 @@ final class DictionaryFile {
               + " "
               + Arrays.toString(shape));
     }
+    range.require(file, name, entry);
     // Copied: a mapped file promises no more than byte alignment.
     MemorySegment copy = MemorySegment.ofArray(new long[(int) ((entry.data().byteSize() + 7) / 8)]);
     return copy.asSlice(0, entry.data().byteSize()).copyFrom(entry.data());

@@ -96,7 +96,8 @@ final class ItmScorer implements ImageTextScorer {
                   inputs.index(Arrays.copyOfRange(rows, from, to)),
                   network.encodeText(text.ids(), text.attentionMask()),
                   text.attentionMask());
-          float[] logits = Torch.toFloats(network.matchLogits(fused.select(1, 0)));
+          Tensor match = network.matchLogits(fused.select(1, 0));
+          float[] logits = ModelInputs.finite("a match logit", Torch.toFloats(match));
           for (int k = from; k < to; k++) {
             scores[k] = (double) logits[2 * (k - from) + 1] - logits[2 * (k - from)];
           }

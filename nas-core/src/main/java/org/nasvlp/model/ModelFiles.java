@@ -7,12 +7,15 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
+import org.nasvlp.checkpoint.FileSums;
 import org.nasvlp.checkpoint.Safetensors;
+import org.nasvlp.checkpoint.TensorRange;
 import org.nasvlp.config.NasConfig;
 import org.nasvlp.data.text.CaptionTokenizer;
 import org.nasvlp.internal.Torch;
@@ -28,7 +31,24 @@ final class ModelFiles {
   private static final String TOKENIZER = "tokenizer.json";
   private static final String PARAMETERS = "model.safetensors";
 
+  private static final List<String> ALL =
+      List.of(CONFIG, TOKENIZER, PARAMETERS, DictionaryFile.NAME);
+
   private ModelFiles() {}
+
+  /**
+   * Checks a checkpoint's files of the model against its list of sums.
+   *
+   * @throws IOException naming the file and the remedy, if one is missing or was changed
+   */
+  static void check(Path checkpoint) throws IOException {
+    FileSums.check(checkpoint, ALL);
+  }
+
+  /** Lists the files of the model, which are complete, with their sums. */
+  static void list(Path checkpoint) throws IOException {
+    FileSums.add(checkpoint, ALL);
+  }
 
   static NasConfig readConfig(Path checkpoint) throws IOException {
     Path file = checkpoint.resolve(CONFIG);
@@ -50,9 +70,9 @@ final class ModelFiles {
   }
 
   /**
-   * Replaces all parameters by a checkpoint's; none if they do not fit.
+   * Replaces all parameters by a checkpoint's; none if they do not fit or are not finite.
    *
-   * @throws IOException naming file and parameter, if they do not
+   * @throws IOException naming file and parameter
    */
   static void readParameters(Path checkpoint, Parameters parameters) throws IOException {
     Path file = checkpoint.resolve(PARAMETERS);
@@ -86,6 +106,7 @@ final class ModelFiles {
                   + ", the model's is F32 "
                   + Arrays.toString(shape));
         }
+        TensorRange.FINITE.require(file, parameter.getKey(), entry);
       }
       for (var parameter : own.entrySet()) {
         Torch.copyInto(parameter.getValue(), found.get(parameter.getKey()).data());

@@ -48,6 +48,25 @@ final class ModelInputs {
     return new Text(ids, mask);
   }
 
+  /**
+   * What a model gave, if it is finite.
+   *
+   * @throws IllegalStateException naming {@code what} and the remedy, if it is not
+   */
+  static float[] finite(String what, float[] values) {
+    for (float value : values) {
+      if (!Float.isFinite(value)) {
+        throw new IllegalStateException(
+            what
+                + " of the model is not finite ("
+                + value
+                + "): its weights are too large, and its training had failed; use an earlier"
+                + " checkpoint");
+      }
+    }
+    return values;
+  }
+
   /** An int64 vector. */
   Tensor index(int[] values) {
     return device.index(values);

@@ -92,18 +92,19 @@ public final class NasModel implements AutoCloseable {
    *
    * @param device where it is to compute: {@code cpu}, {@code cuda}, {@code cuda:N} or {@code
    *     auto}, as {@link org.nasvlp.config.TrainingConfig#device}
-   * @throws IOException naming the file, if one is missing, cut short, or does not fit the
-   *     checkpoint's configuration
+   * @throws IOException naming the file, if one is missing, was changed since it was written, does
+   *     not fit the checkpoint's configuration, or holds a number that no model has
    * @throws IllegalStateException if the device cannot be used, with the reason
    */
   public static NasModel load(Path directory, String device) throws IOException {
     TorchDevice on = TorchDevice.of(device);
     Path checkpoint = Checkpoints.resolve(directory);
+    ModelFiles.check(checkpoint);
     NasConfig config = ModelFiles.readConfig(checkpoint);
     CaptionTokenizer tokenizer = ModelFiles.readTokenizer(checkpoint, config.model().textTokens());
     NasModel model = new NasModel(config, tokenizer, true, on);
     try {
-      model.read(checkpoint);
+      model.readChecked(checkpoint);
       return model;
     } catch (IOException | RuntimeException e) {
       model.close();
@@ -111,8 +112,18 @@ public final class NasModel implements AutoCloseable {
     }
   }
 
-  /** Replaces parameters and dictionary by those of a checkpoint's folder. */
+  /**
+   * Replaces parameters and dictionary by those of a checkpoint's folder.
+   *
+   * @throws IOException as {@link #load(Path, String)} does
+   */
   public void read(Path checkpoint) throws IOException {
+    lifetime.check();
+    ModelFiles.check(checkpoint);
+    readChecked(checkpoint);
+  }
+
+  private void readChecked(Path checkpoint) throws IOException {
     try (Lifetime.Use use = lifetime.use()) {
       ModelFiles.readParameters(checkpoint, parameters);
       int width = config.model().width();
@@ -126,7 +137,10 @@ public final class NasModel implements AutoCloseable {
     }
   }
 
-  /** Writes configuration, tokenizer, parameters and dictionary into a checkpoint's folder. */
+  /**
+   * Writes configuration, tokenizer, parameters and dictionary into a checkpoint's folder, and the
+   * list of their sums.
+   */
   public void write(Path directory) throws IOException {
     try (Lifetime.Use use = lifetime.use()) {
       ModelFiles.write(directory, config, tokenizer);
@@ -136,6 +150,7 @@ public final class NasModel implements AutoCloseable {
           dictionary().state(),
           config.dictionary().codewords(),
           config.model().width());
+      ModelFiles.list(directory);
     }
   }
 
@@ -150,6 +165,7 @@ public final class NasModel implements AutoCloseable {
    * @throws IllegalArgumentException if no file is named
    */
   public WeightReport importWeights(PretrainedWeights weights) throws IOException {
+    lifetime.check();
     if (weights.isEmpty()) {
       throw new IllegalArgumentException("no weights file is named");
     }
@@ -247,6 +263,7 @@ public final class NasModel implements AutoCloseable {
    * Contrastive embeddings of images.
    *
    * @return per image an L2-normalized vector of the projection's width
+   * @throws IllegalStateException if the weights are too large to give finite numbers
    */
   public float[][] encodeImage(List<RgbImage> images) {
     return embedder.images(images);
@@ -256,6 +273,7 @@ public final class NasModel implements AutoCloseable {
    * Contrastive embeddings of captions.
    *
    * @return per caption an L2-normalized vector of the projection's width
+   * @throws IllegalStateException if the weights are too large to give finite numbers
    */
   public float[][] encodeText(List<String> captions) {
     return embedder.texts(captions);
@@ -265,6 +283,7 @@ public final class NasModel implements AutoCloseable {
    * How probably each caption matches the image, by the match head (ITM).
    *
    * @return per caption a probability in 0..1
+   * @throws IllegalStateException if the weights are too large to give finite numbers
    */
   public double[] score(RgbImage image, List<String> captions) {
     int[] captionIndex = new int[captions.size()];

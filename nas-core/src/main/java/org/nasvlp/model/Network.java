@@ -24,7 +24,7 @@ import org.nasvlp.model.layer.ParameterScope;
  * differences decide what is the better match, are float32 throughout.
  *
  * <p>Notation: B images or captions, N patch tokens, L text tokens, d width, p projection. Every
- * method throws IllegalStateException once the model is closed.
+ * method but {@link #config} throws IllegalStateException once the model is closed.
  */
 public final class Network {
   private final ModelConfig config;

@@ -10,6 +10,7 @@ import java.util.Map;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.AutoGradMode;
+import org.bytedeco.pytorch.GeneratorOptional;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -101,11 +102,12 @@ public final class Parameters implements AutoCloseable {
         new Parameters(scope.declared().values(), true, device).bind(scope, device);
     try (PointerScope pointers = new PointerScope();
         AutoGradMode off = Torch.withoutGradient()) {
-      torch.manual_seed(seed);
+      // Not the process's generator, which another thread may be drawing from.
+      GeneratorOptional generator = new GeneratorOptional(torch.make_generator_cpu(seed));
       for (Parameter parameter : parameters.declared) {
         double deviation = parameter.start().deviation(parameter.shape());
         if (deviation > 0) {
-          Tensor drawn = torch.randn(parameter.shape()).mul(new Scalar(deviation));
+          Tensor drawn = torch.randn(parameter.shape(), generator).mul(new Scalar(deviation));
           parameter.value().copy_(drawn);
         } else if (parameter.start() == Start.ONES) {
           parameter.value().fill_(new Scalar(1.0));

@@ -8,8 +8,10 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
+import org.nasvlp.checkpoint.FileSums;
 import org.nasvlp.checkpoint.Safetensors;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
@@ -43,6 +45,9 @@ record WeightFile(
       if (!Files.exists(file)) {
         throw new NoSuchFileException(
             path.toString(), null, "the folder holds neither " + SINGLE + " nor " + INDEX);
+      }
+      if (Files.exists(path.resolve(FileSums.NAME))) {
+        FileSums.check(path, List.of(file.getFileName().toString()));
       }
     }
     if (!Files.isRegularFile(file)) {

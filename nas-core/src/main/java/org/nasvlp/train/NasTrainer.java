@@ -17,10 +17,11 @@ import org.nasvlp.model.NasModel;
  *         .run();
  * }</pre>
  *
- * <p>A trainer runs once, on the calling thread; {@link #stop} may be called from any thread. A JVM
- * that is asked to exit meanwhile (Ctrl-C, SIGTERM, {@code System.exit}) stops the run and waits
- * for its checkpoint. {@code System.exit} must not be called from a listener: it would wait for
- * itself.
+ * <p>A trainer runs once, on the calling thread, and one at a time in a process: threads are
+ * process-wide. {@link #stop} may be called from any thread. A JVM that is asked to exit meanwhile
+ * (Ctrl-C, SIGTERM, {@code System.exit}) stops the run and waits for its checkpoint. Only where a
+ * listener itself calls {@code System.exit} does the JVM end at once, with the checkpoints written
+ * before: {@link #stop} writes one.
  */
 public final class NasTrainer {
   private final RunSettings settings;
@@ -52,12 +53,19 @@ public final class NasTrainer {
    * Trains.
    *
    * @return how it ended
-   * @throws TrainingException if the run cannot start or go on; a checkpoint written before stays
+   * @throws TrainingException if the run cannot start or go on, or another training is under way in
+   *     this process; a checkpoint written before stays
    * @throws org.nasvlp.data.TooManyBadSamplesException if more samples are bad than allowed
    * @throws IllegalStateException if the trainer has run before
    */
   public TrainingResult run() {
-    startOnce();
+    try (OneTraining one = OneTraining.begin()) {
+      startOnce();
+      return train();
+    }
+  }
+
+  private TrainingResult train() {
     try (ExitHold hold = ExitHold.until(this::stop);
         RunLock lock = RunLock.take(settings.output())) {
       RunSetup setup = RunSetup.of(settings);

@@ -14,6 +14,7 @@ import org.nasvlp.data.LoaderState;
  * @param stepSeconds that the steps took, waiting for their data included
  * @param samples what the loader has counted; null if nothing
  * @param best highest value of each metric in evaluations so far
+ * @param bestSteps the steps that they were found at; none if an earlier version wrote them
  */
 record Progress(
     int step,
@@ -21,11 +22,13 @@ record Progress(
     double seconds,
     double stepSeconds,
     @Nullable LoaderState samples,
-    Map<String, Double> best) {
+    Map<String, Double> best,
+    Map<String, Integer> bestSteps) {
   /** Of a run that has not begun. */
-  static final Progress NONE = new Progress(0, 0, 0, 0, null, Map.of());
+  static final Progress NONE = new Progress(0, 0, 0, 0, null, Map.of(), Map.of());
 
   Progress {
     best = new TreeMap<>(best);
+    bestSteps = new TreeMap<>(bestSteps);
   }
 }

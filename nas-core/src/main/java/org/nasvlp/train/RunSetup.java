@@ -60,6 +60,7 @@ final class RunSetup {
    * @throws TrainingException if the output holds a run that is not to be resumed
    */
   static RunSetup of(RunSettings settings) throws IOException {
+    Checkpoints.recover(settings.output());
     Optional<Path> previous = Checkpoints.latest(settings.output());
     if (previous.isPresent() && !settings.resume()) {
       throw new TrainingException(

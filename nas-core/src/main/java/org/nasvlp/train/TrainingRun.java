@@ -80,7 +80,8 @@ final class TrainingRun implements AutoCloseable {
 
   /** Tells what the run begins with, and makes up for an evaluation that a kill has cut off. */
   void begin() throws IOException {
-    best.restore(from.best());
+    boolean keeps = config.training().keepBest();
+    best.restore(from.best(), from.bestSteps(), step, keeps ? checkpoint : null);
     listeners.onStart(
         new TrainingStart(
             step,
@@ -200,36 +201,41 @@ final class TrainingRun implements AutoCloseable {
     double began = clock.seconds();
     Evaluation evaluation = evaluator.evaluate(model.itcScorer(), model.itmScorer(), last);
     planner.evaluationTook(clock.seconds() - began);
+    // Before the log has it: what is in the log is not evaluated again after a kill.
+    if (config.training().keepBest()) {
+      best.keep(step, evaluation.metrics(), this::write);
+    }
     listeners.onEvaluated(step, evaluation);
     if (evaluation.report() != null) {
       listeners.onEvaluation(step, evaluation.report());
     }
     evaluation.benchmarks().forEach((name, byWay) -> listeners.onBenchmark(step, name, byWay));
-    if (config.training().keepBest()) {
-      best.keep(evaluation.metrics(), this::save);
-    }
     return evaluation;
   }
 
   /** The checkpoint of the steps done, written unless there is one. */
   private Path save() throws IOException {
     Path saved = checkpoint;
-    if (saved == null || checkpointStep != step) {
-      saved =
-          state.save(
-              settings.output(),
-              new Progress(
-                  step,
-                  planner.planned(),
-                  clock.total(),
-                  clock.steps(),
-                  loader.state(),
-                  best.values()));
-      checkpoint = saved;
-      checkpointStep = step;
-      listeners.onCheckpoint(step, saved);
-    }
-    return saved;
+    return saved == null || checkpointStep != step ? write() : saved;
+  }
+
+  /** A checkpoint of the steps done, in the place of one that there is. */
+  private Path write() throws IOException {
+    Path written =
+        state.save(
+            settings.output(),
+            new Progress(
+                step,
+                planner.planned(),
+                clock.total(),
+                clock.steps(),
+                loader.state(),
+                best.values(),
+                best.steps()));
+    checkpoint = written;
+    checkpointStep = step;
+    listeners.onCheckpoint(step, written);
+    return written;
   }
 
   /** Writes the last checkpoint and, if all steps are done, evaluates for the last time. */

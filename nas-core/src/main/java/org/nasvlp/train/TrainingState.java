@@ -7,14 +7,20 @@ import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.BitSet;
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.TreeMap;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.checkpoint.Checkpoints;
+import org.nasvlp.checkpoint.FileSums;
 import org.nasvlp.checkpoint.Safetensors;
+import org.nasvlp.checkpoint.TensorRange;
 import org.nasvlp.config.NasConfig;
 import org.nasvlp.data.LoaderState;
 import org.nasvlp.dictionary.WordCodes;
@@ -22,16 +28,40 @@ import org.nasvlp.internal.Torch;
 import org.nasvlp.model.NasModel;
 import org.nasvlp.objective.FeatureQueue;
 import tools.jackson.core.JacksonException;
+import tools.jackson.core.StreamReadFeature;
+import tools.jackson.databind.DeserializationFeature;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.MapperFeature;
 import tools.jackson.databind.json.JsonMapper;
 
 /**
  * All that a run goes on from, in a checkpoint's folder: the model as {@link NasModel#write} writes
  * it; optimizer, momentum encoders, queue and word counts in {@code training.safetensors}; {@link
- * Progress} in {@code state.json}.
+ * Progress} in {@code state.json}. All files are in the list that {@link FileSums} keeps.
  */
 final class TrainingState {
-  private static final JsonMapper JSON = JsonMapper.builder().build();
+  private static final JsonMapper JSON =
+      JsonMapper.builder()
+          .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+          .enable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
+          .enable(DeserializationFeature.FAIL_ON_NULL_FOR_PRIMITIVES)
+          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+          .disable(DeserializationFeature.ACCEPT_FLOAT_AS_INT)
+          .disable(MapperFeature.ALLOW_COERCION_OF_SCALARS)
+          .build();
   private static final int FORMAT = 1;
+  private static final String STATE = "state.json";
+  private static final String TENSORS = "training.safetensors";
+
+  /** Those that every version has written; absent ones would be read as 0. */
+  private static final List<String> FIELDS =
+      List.of("step", "plannedSteps", "seconds", "queueFilled", "queueNext");
+
+  private static final List<String> SAMPLE_FIELDS =
+      List.of("firstStep", "read", "bad", "examples", "truncatedCaptions");
+
+  /** What {@link Evaluation#metrics} are called, which is part of a folder's name. */
+  private static final Pattern METRIC = Pattern.compile("[a-z0-9][a-z0-9_-]*");
 
   /** {@code state.json}. */
   private record Saved(
@@ -43,7 +73,8 @@ final class TrainingState {
       int queueFilled,
       int queueNext,
       @Nullable LoaderState samples,
-      @Nullable Map<String, Double> best) {}
+      @Nullable Map<String, Double> best,
+      @Nullable Map<String, Integer> bestSteps) {}
 
   private final NasConfig config;
   private final NasModel model;
@@ -74,7 +105,7 @@ final class TrainingState {
         directory -> {
           model.write(directory);
           try (PointerScope scope = new PointerScope()) {
-            Safetensors.write(directory.resolve("training.safetensors"), entries());
+            Safetensors.write(directory.resolve(TENSORS), entries());
           }
           FeatureQueue queue = trainingStep.queue();
           Saved saved =
@@ -87,8 +118,10 @@ final class TrainingState {
                   queue == null ? 0 : queue.filled(),
                   queue == null ? 0 : queue.next(),
                   progress.samples(),
-                  progress.best());
-          Files.writeString(directory.resolve("state.json"), JSON.writeValueAsString(saved));
+                  progress.best(),
+                  progress.bestSteps());
+          Files.writeString(directory.resolve(STATE), JSON.writeValueAsString(saved));
+          FileSums.add(directory, List.of(TENSORS, STATE));
         });
   }
 
@@ -97,15 +130,18 @@ final class TrainingState {
    *
    * @param directory the checkpoint's folder
    * @throws TrainingException if it is of another configuration, tokenizer or format, or damaged
-   * @throws IOException if a file is missing or not readable
+   * @throws IOException naming the file, if one is missing, was changed since it was written, or
+   *     holds a number that no training has
    */
   Progress restore(Path directory) throws IOException {
-    Path file = directory.resolve("state.json");
+    // Those of the model are checked when it is read; what is read before that, here.
+    FileSums.check(directory, List.of(STATE, "config.json", "tokenizer.json", TENSORS));
+    Path file = directory.resolve(STATE);
     Saved saved = read(file);
     SameRun.require(directory, config, model.tokenizer());
     requireFits(file, saved);
     model.read(directory);
-    restoreTensors(directory.resolve("training.safetensors"));
+    restoreTensors(directory.resolve(TENSORS));
     if (trainingStep.queue() != null) {
       trainingStep.queue().restore(saved.queueFilled(), saved.queueNext());
     }
@@ -115,41 +151,128 @@ final class TrainingState {
         saved.seconds(),
         saved.stepSeconds() == null ? saved.seconds() : saved.stepSeconds(),
         saved.samples(),
-        saved.best() == null ? Map.of() : saved.best());
+        saved.best() == null ? Map.of() : saved.best(),
+        saved.bestSteps() == null ? Map.of() : saved.bestSteps());
   }
 
-  private Saved read(Path file) throws IOException {
-    Saved saved;
+  private static Saved read(Path file) throws IOException {
     try {
-      saved = JSON.readValue(Files.readString(file), Saved.class);
+      JsonNode json = JSON.readTree(Files.readString(file));
+      JsonNode format = json.path("format");
+      if (!format.isInt()) {
+        throw damaged(file, "it has no format", null);
+      }
+      // Before all else: another format's fields may be others.
+      if (format.intValue() != FORMAT) {
+        throw new TrainingException(
+            ("%s has format %d, this version of the library reads %d: resume with the version that"
+                    + " wrote it")
+                .formatted(file, format.intValue(), FORMAT));
+      }
+      requireFields(file, json, "", FIELDS);
+      if (json.hasNonNull("samples")) {
+        requireFields(file, json.get("samples"), "samples.", SAMPLE_FIELDS);
+      }
+      return JSON.treeToValue(json, Saved.class);
     } catch (JacksonException e) {
-      throw damaged(file, e.getOriginalMessage(), e);
+      throw damaged(file, at(e) + e.getOriginalMessage(), e);
     }
-    if (saved == null || saved.format() == 0) {
-      throw damaged(file, "it has no format", null);
+  }
+
+  private static void requireFields(Path file, JsonNode json, String of, List<String> names) {
+    for (String name : names) {
+      if (!json.hasNonNull(name)) {
+        throw damaged(file, "it has no " + of + name, null);
+      }
     }
-    if (saved.format() != FORMAT) {
-      throw new TrainingException(
-          ("%s has format %d, this version of the library reads %d: resume with the version that"
-                  + " wrote it")
-              .formatted(file, saved.format(), FORMAT));
-    }
-    if (saved.step() < 1 || saved.step() > Integer.MAX_VALUE) {
-      throw damaged(file, "step is " + saved.step(), null);
-    }
-    return saved;
+  }
+
+  /** The field that an exception is about, as far as it is known. */
+  private static String at(JacksonException e) {
+    String path =
+        e.getPath().stream()
+            .map(JacksonException.Reference::getPropertyName)
+            .filter(Objects::nonNull)
+            .collect(Collectors.joining("."));
+    return path.isEmpty() ? "" : path + ": ";
   }
 
   private void requireFits(Path file, Saved saved) {
+    long step = saved.step();
+    require(file, step >= 1 && step <= Integer.MAX_VALUE, "step", step, "1 or more");
+    long planned = saved.plannedSteps();
+    require(
+        file, planned >= 0 && planned <= Integer.MAX_VALUE, "plannedSteps", planned, "0 or more");
+    requireTime(file, "seconds", saved.seconds());
+    if (saved.stepSeconds() != null) {
+      requireTime(file, "stepSeconds", saved.stepSeconds());
+    }
+    requireQueue(file, saved.queueFilled(), saved.queueNext());
+    if (saved.samples() != null) {
+      requireSamples(file, saved.samples(), step * config.optimizer().accumulation());
+    }
+    Map<String, Double> best = saved.best() == null ? Map.of() : saved.best();
+    best.forEach(
+        (metric, value) -> {
+          require(file, METRIC.matcher(metric).matches(), "best", metric, "names of metrics");
+          boolean finite = value != null && Double.isFinite(value);
+          require(file, finite, "best." + metric, value, "a finite number");
+        });
+    if (saved.bestSteps() != null) {
+      boolean known = best.keySet().containsAll(saved.bestSteps().keySet());
+      require(file, known, "bestSteps", saved.bestSteps(), "metrics that best has");
+      saved
+          .bestSteps()
+          .forEach(
+              (metric, at) ->
+                  require(
+                      file,
+                      at != null && at >= 1 && at <= step,
+                      "bestSteps." + metric,
+                      at,
+                      "a step up to this one"));
+    }
+  }
+
+  private static void requireTime(Path file, String field, double seconds) {
+    require(file, seconds >= 0 && Double.isFinite(seconds), field, seconds, "0 or more");
+  }
+
+  /** A queue is filled batch by batch, and goes round once it is full. */
+  private void requireQueue(Path file, int filled, int next) {
     FeatureQueue queue = trainingStep.queue();
     int capacity = queue == null ? 0 : queue.ids().length;
-    int filled = saved.queueFilled();
-    int next = saved.queueNext();
-    if (filled < 0 || filled > capacity || next < 0 || next > Math.max(0, capacity - 1)) {
-      throw damaged(
-          file,
-          "a queue of %d has %d features, the next at %d".formatted(capacity, filled, next),
-          null);
+    int batch = config.data().batchSize();
+    require(
+        file,
+        filled >= 0 && filled <= capacity && filled % batch == 0,
+        "queueFilled",
+        filled,
+        "whole batches of %d, at most %d in all".formatted(batch, capacity));
+    require(
+        file,
+        (filled < capacity || capacity == 0)
+            ? next == filled
+            : next >= 0 && next < capacity && next % batch == 0,
+        "queueNext",
+        next,
+        "where a batch of a queue of %d with %d features begins".formatted(capacity, filled));
+  }
+
+  private static void requireSamples(Path file, LoaderState samples, long batches) {
+    long first = samples.firstStep();
+    require(file, first >= 0 && first <= batches, "samples.firstStep", first, "0 to " + batches);
+    BitSet bad = BitSet.valueOf(samples.bad());
+    bad.andNot(BitSet.valueOf(samples.read()));
+    require(file, bad.isEmpty(), "samples.bad", "has " + bad, "none that was not read");
+    long truncated = samples.truncatedCaptions();
+    require(file, truncated >= 0, "samples.truncatedCaptions", truncated, "0 or more");
+  }
+
+  private static void require(
+      Path file, boolean holds, String field, @Nullable Object value, String expected) {
+    if (!holds) {
+      throw damaged(file, "%s is %s, expected %s".formatted(field, value, expected), null);
     }
   }
 
@@ -211,7 +334,9 @@ final class TrainingState {
     try (Arena arena = Arena.ofConfined();
         PointerScope scope = new PointerScope()) {
       Map<String, Safetensors.Entry> found = Safetensors.read(file, arena);
-      entries().forEach((name, expected) -> requireFits(file, name, found.get(name), expected));
+      for (var expected : entries().entrySet()) {
+        requireFits(file, expected.getKey(), found.get(expected.getKey()), expected.getValue());
+      }
       tensors().forEach((name, tensor) -> Torch.copyInto(tensor, data(found, name)));
       FeatureQueue queue = trainingStep.queue();
       if (queue != null) {
@@ -231,12 +356,25 @@ final class TrainingState {
   }
 
   private static void requireFits(
-      Path file, String name, Safetensors.@Nullable Entry found, Safetensors.Entry expected) {
+      Path file, String name, Safetensors.@Nullable Entry found, Safetensors.Entry expected)
+      throws IOException {
     if (found == null
         || found.type() != expected.type()
         || !Arrays.equals(found.shape(), expected.shape())) {
       throw new TrainingException(
           file + " does not fit this run: " + name + " is missing or of another shape");
+    }
+    switch (name) {
+      // Any number may be an image's id.
+      case "queue.ids" -> {}
+      case "adamw.second" -> TensorRange.NOT_NEGATIVE.require(file, name, found);
+      case "word_codes" -> {
+        // Its last number is a weight that others are divided by.
+        long counts = found.count() - 1;
+        TensorRange.NOT_NEGATIVE.require(file, name, found, 0, counts);
+        TensorRange.POSITIVE.require(file, name, found, counts, counts + 1);
+      }
+      default -> TensorRange.FINITE.require(file, name, found);
     }
   }
 }

@@ -66,6 +66,39 @@ class CheckpointsTest {
   }
 
   @Test
+  void oneOfTheSameStepIsReplaced() throws IOException {
+    write(5, 2);
+    Path again =
+        Checkpoints.write(
+            output,
+            5,
+            2,
+            directory -> Files.writeString(directory.resolve("model.safetensors"), "anew"));
+    assertThat(Files.readString(again.resolve("model.safetensors"))).isEqualTo("anew");
+    try (var files = Files.list(output.resolve("checkpoints"))) {
+      assertThat(files.map(file -> file.getFileName().toString()))
+          .containsExactlyInAnyOrder("step-00000005", "latest");
+    }
+  }
+
+  @Test
+  void whatWasToBeReplacedWhenTheWriterWasKilledIsBack() throws IOException {
+    Path root = output.resolve("checkpoints");
+    Path kept = write(5, 2);
+    Checkpoints.keepAs(output, "best-itc", kept);
+    Files.move(kept, root.resolve(".replaced-step-00000005"));
+    Files.createDirectory(root.resolve(".writing-step-00000005"));
+    Files.createDirectory(root.resolve(".replaced-best-itc"));
+    Checkpoints.recover(output);
+    assertThat(Checkpoints.latest(output)).contains(kept);
+    try (var files = Files.list(root)) {
+      assertThat(files.map(file -> file.getFileName().toString()))
+          .containsExactlyInAnyOrder("step-00000005", "best-itc", "latest");
+    }
+    Checkpoints.recover(output.resolve("absent"));
+  }
+
+  @Test
   void aMissingPointerIsMadeUpFor() throws IOException {
     Path good = write(5, 2);
     Files.delete(output.resolve("checkpoints/latest"));

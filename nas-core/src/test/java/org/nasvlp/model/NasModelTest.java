@@ -5,12 +5,20 @@ import static org.assertj.core.api.Assertions.assertThatCode;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Method;
+import java.lang.reflect.Modifier;
+import java.lang.reflect.Type;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
@@ -26,7 +34,11 @@ import org.junit.jupiter.api.io.TempDir;
 import org.nasvlp.config.NasConfig;
 import org.nasvlp.data.image.RgbImage;
 import org.nasvlp.data.text.CaptionTokenizer;
+import org.nasvlp.dictionary.VisualDictionary;
 import org.nasvlp.internal.Torch;
+import org.nasvlp.kernels.SwapInput;
+import org.nasvlp.kernels.SwapOutput;
+import org.nasvlp.kernels.TokenSwap;
 import org.nasvlp.scoring.Embedder;
 import org.nasvlp.scoring.ImageTextScorer;
 import org.nasvlp.train.Shapes;
@@ -131,6 +143,88 @@ class NasModelTest {
       assertThat(folder.resolve("out.safetensors")).doesNotExist();
       assertThat(model.config()).isEqualTo(config());
       assertThatCode(model::close).doesNotThrowAnyException();
+    }
+  }
+
+  /** A value for a parameter of a public method. */
+  private static Object argument(Type type, Path checkpoint) {
+    return switch (type.getTypeName()) {
+      case "java.nio.file.Path" -> checkpoint;
+      case "int" -> 1;
+      case "long" -> 1L;
+      case "int[]" -> new int[1];
+      case "float[]" -> new float[50 * D];
+      case "java.util.List<org.nasvlp.data.image.RgbImage>" -> IMAGES;
+      case "java.util.List<java.lang.String>" -> CAPTIONS;
+      case "org.nasvlp.data.image.RgbImage" -> IMAGES.getFirst();
+      case "org.nasvlp.model.PretrainedWeights" -> PretrainedWeights.none();
+      case "org.bytedeco.pytorch.Tensor" -> Torch.zeros(1, 16, D);
+      case "org.nasvlp.kernels.TokenSwap" -> TokenSwap.builder(1, 16, 1, 1).build();
+      case "org.nasvlp.kernels.SwapInput" ->
+          SwapInput.of(
+              MemorySegment.ofArray(new float[16 * D]),
+              MemorySegment.ofArray(new int[16]),
+              MemorySegment.ofArray(new int[40]));
+      case "org.nasvlp.kernels.SwapOutput" ->
+          SwapOutput.of(
+              MemorySegment.ofArray(new int[1]),
+              MemorySegment.ofArray(new int[1]),
+              MemorySegment.ofArray(new float[16 * D]));
+      default -> throw new AssertionError("no value is known for a " + type);
+    };
+  }
+
+  /** Every public method of a type, those aside that are named, refuses to work. */
+  private static void assertClosed(
+      Class<?> type, Object closed, String message, Path checkpoint, String... aside) {
+    Set<String> names = new TreeSet<>();
+    for (Method method : type.getMethods()) {
+      if (Modifier.isStatic(method.getModifiers())
+          || method.getDeclaringClass() == Object.class
+          || List.of(aside).contains(method.getName())) {
+        continue;
+      }
+      Object[] arguments =
+          Arrays.stream(method.getGenericParameterTypes())
+              .map(parameter -> argument(parameter, checkpoint))
+              .toArray();
+      names.add(method.getName());
+      assertThatThrownBy(() -> method.invoke(closed, arguments))
+          .as(method.toString())
+          .isInstanceOf(InvocationTargetException.class)
+          .cause()
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessage(message);
+    }
+    assertThat(names).isNotEmpty();
+  }
+
+  @Test
+  void everyPublicMethodRefusesAfterClose() throws IOException {
+    Path checkpoint = Files.createDirectory(folder.resolve("checkpoint"));
+    try (CaptionTokenizer tokenizer = Shapes.tokenizer(folder, 8);
+        PointerScope scope = new PointerScope()) {
+      NasModel model = started(tokenizer);
+      model.write(checkpoint);
+      VisualDictionary replaced = model.dictionary();
+      model.read(checkpoint);
+      VisualDictionary dictionary = model.dictionary();
+      Embedder embedder = model.embedder();
+      List<ImageTextScorer> scorers = List.of(model.itcScorer(), model.itmScorer());
+      assertThat(dictionary.health().codewords()).isEqualTo(40);
+      assertClosed(
+          VisualDictionary.class, replaced, "the dictionary is closed", checkpoint, "close");
+
+      model.close();
+      String closed = "the model is closed";
+      assertClosed(NasModel.class, model, closed, checkpoint, "config", "close");
+      assertClosed(Embedder.class, embedder, closed, checkpoint);
+      for (ImageTextScorer scorer : scorers) {
+        assertClosed(ImageTextScorer.class, scorer, closed, checkpoint);
+      }
+      assertClosed(
+          VisualDictionary.class, dictionary, "the dictionary is closed", checkpoint, "close");
+      dictionary.close();
     }
   }
 

@@ -3,19 +3,28 @@ package org.nasvlp.train;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.nio.charset.StandardCharsets;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
 class ExitHoldTest {
-  /** Exits while a run is held, or once it is over. */
+  /** Exits while a run is held, by itself or from another thread, or once it is over. */
   static final class Child {
     private Child() {}
 
     public static void main(String[] args) throws InterruptedException {
       CountDownLatch stop = new CountDownLatch(1);
       try (ExitHold hold = ExitHold.until(stop::countDown)) {
+        if (args[0].equals("inside")) {
+          System.exit(5);
+        }
+        if (args[0].equals("both")) {
+          Thread.ofPlatform().daemon().start(() -> System.exit(6));
+          stop.await();
+          System.exit(5);
+        }
         if (args[0].equals("held")) {
           Thread.ofPlatform().daemon().start(() -> System.exit(7));
           stop.await();
@@ -34,6 +43,8 @@ class ExitHoldTest {
 
   private static String printed(String mode, int status) throws Exception {
     Process child = Children.start(Child.class, mode);
+    // Reading its output cannot be interrupted, so that no time limit ends it.
+    CompletableFuture.delayedExecutor(60, TimeUnit.SECONDS).execute(child::destroyForcibly);
     try {
       String printed =
           new String(child.getInputStream().readAllBytes(), StandardCharsets.UTF_8).strip();
@@ -54,5 +65,14 @@ class ExitHoldTest {
   @Timeout(120)
   void anExitAfterTheRunIsNotHeld() throws Exception {
     assertThat(printed("over", 8)).isEmpty();
+  }
+
+  /** As a listener does that calls System.exit: the run cannot go on then. */
+  @Test
+  @Timeout(120)
+  void anExitFromTheRunItselfIsNotHeld() throws Exception {
+    assertThat(printed("inside", 5)).isEmpty();
+    // Its status is that of the exit which came first.
+    assertThat(printed("both", 6)).isEmpty();
   }
 }

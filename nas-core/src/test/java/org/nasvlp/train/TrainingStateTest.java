@@ -6,7 +6,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -15,13 +14,13 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
-import java.util.function.UnaryOperator;
 import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.nasvlp.checkpoint.Safetensors;
 import org.nasvlp.config.HardNegativeLoss;
@@ -43,7 +42,8 @@ class TrainingStateTest {
           12.5,
           11.5,
           new LoaderState(0, new byte[] {5}, new byte[] {4}, List.of("shape 2: torn"), 3),
-          Map.of("itc", 0.5, "itm-group", 0.25));
+          Map.of("itc", 0.5, "itm-group", 0.25),
+          Map.of("itc", 7, "itm-group", 4));
 
   @TempDir private Path folder;
   private CaptionTokenizer tokenizer;
@@ -126,7 +126,7 @@ class TrainingStateTest {
       for (int i = 0; i < queue.ids().length; i++) {
         queue.ids()[i] = random.nextInt(32);
       }
-      queue.restore(24, 16);
+      queue.restore(24, 24);
     }
     if (parts.step.words() != null) {
       parts.step.words().restore(random.doubles(parts.step.words().stateSize()).toArray());
@@ -167,7 +167,8 @@ class TrainingStateTest {
             "model.safetensors",
             "dictionary.safetensors",
             "training.safetensors",
-            "state.json");
+            "state.json",
+            "SHA256SUMS");
     try (Parts expected = parts(everything());
         Parts restored = parts(everything())) {
       fill(expected, 1);
@@ -185,7 +186,7 @@ class TrainingStateTest {
       assertThat(floats(queue.texts())).isEqualTo(floats(expected.step.queue().texts()));
       assertThat(queue.ids()).isEqualTo(expected.step.queue().ids());
       assertThat(queue.filled()).isEqualTo(24);
-      assertThat(queue.next()).isEqualTo(16);
+      assertThat(queue.next()).isEqualTo(24);
       assertThat(restored.step.words().state()).isEqualTo(expected.step.words().state());
       assertThat(restored.model.dictionary().state().codebook().codewords())
           .isEqualTo(expected.model.dictionary().state().codebook().codewords());
@@ -221,11 +222,13 @@ class TrainingStateTest {
     Files.writeString(
         checkpoint.resolve("state.json"),
         """
-        {"format":1,"step":7,"plannedSteps":0,"seconds":12.5,"queueFilled":24,"queueNext":16}
+        {"format":1,"step":7,"plannedSteps":0,"seconds":12.5,"queueFilled":24,"queueNext":24}
         """);
+    Sums.seal(checkpoint);
     try (Parts restored = parts(Shapes.config(50))) {
       assertSame(
-          restored.state.restore(checkpoint), new Progress(7, 0, 12.5, 12.5, null, Map.of()));
+          restored.state.restore(checkpoint),
+          new Progress(7, 0, 12.5, 12.5, null, Map.of(), Map.of()));
     }
   }
 
@@ -259,6 +262,7 @@ class TrainingStateTest {
   void aDamagedStateIsNamed(String json) throws Exception {
     Path checkpoint = saved(Shapes.config(50));
     Path file = Files.writeString(checkpoint.resolve("state.json"), json.replace('\'', '"'));
+    Sums.seal(checkpoint);
     assertRefused(
         checkpoint,
         Shapes.config(50),
@@ -267,11 +271,79 @@ class TrainingStateTest {
         "): remove this checkpoint");
   }
 
+  private static final String STATE =
+      """
+      {"format":1,"step":7,"plannedSteps":40,"seconds":12.5,"stepSeconds":11.5,"queueFilled":24,
+      "queueNext":24,"samples":{"firstStep":0,"read":"BQ==","bad":"BA==","examples":[],
+      "truncatedCaptions":3},"best":{"itc":0.5},"bestSteps":{"itc":3}}
+      """;
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = ';',
+      quoteCharacter = '@',
+      textBlock =
+          """
+          "step":7;                 "step":7.5;                step
+          "step":7;                 "step":"7";                step
+          "step":7,;                @@;                        step
+          "plannedSteps":40;        "plannedSteps":-1;         plannedSteps is -1
+          "plannedSteps":40;        "plannedSteps":3000000000; plannedSteps is 3000000000
+          "plannedSteps":40,;       @@;                        plannedSteps
+          "seconds":12.5;           "seconds":-1;              seconds is -1
+          "seconds":12.5;           "seconds":1e999;           seconds is Infinity
+          "stepSeconds":11.5;       "stepSeconds":-1;          stepSeconds is -1
+          "stepSeconds":11.5;       "stepSeconds":1e999;       stepSeconds is Infinity
+          "queueFilled":24;         "queueFilled":-1;          queueFilled is -1
+          "queueFilled":24;         "queueFilled":33;          queueFilled is 33
+          "queueFilled":24;         "queueFilled":20;          queueFilled is 20
+          "queueFilled":24,;        @@;                        queueFilled
+          "queueNext":24;           "queueNext":-1;            queueNext is -1
+          "queueNext":24;           "queueNext":32;            queueNext is 32
+          "queueNext":24;           "queueNext":20;            queueNext is 20
+          "queueNext":24;           "queueNext":16;            queueNext is 16
+          "firstStep":0;            "firstStep":-1;            samples.firstStep is -1
+          "firstStep":0;            "firstStep":8;             samples.firstStep is 8
+          "read":"BQ==";            "read":null;               samples.read
+          "read":"BQ==";            "read":"AQ==";             samples.bad
+          "bad":"BA==";             "bad":null;                samples.bad
+          "examples":[];            "examples":null;           examples
+          "truncatedCaptions":3;    "truncatedCaptions":-3;    samples.truncatedCaptions is -3
+          "itc":0.5;                "itc":null;                best.itc
+          "itc":0.5;                "itc":1e999;               best.itc is Infinity
+          "itc":0.5;                "../itc":0.5;              best
+          "itc":3;                  "itc":8;                   bestSteps.itc is 8
+          "itc":3;                  "itc":0;                   bestSteps.itc is 0
+          "itc":3;                  "itc":null;                bestSteps.itc
+          "itc":3;                  "itm":3;                   bestSteps
+          "format":1;               "format":1,"other":2;      other
+          "format":1;               "format":1,"step":7;       step
+          """)
+  void aFieldOfTheStateThatNoRunHasIsNamed(String from, String to, String told) throws Exception {
+    Path checkpoint = saved(Shapes.config(50));
+    Path file = Files.writeString(checkpoint.resolve("state.json"), STATE);
+    Sums.seal(checkpoint);
+    try (Parts parts = parts(Shapes.config(50))) {
+      parts.state.restore(checkpoint);
+    }
+    assertThat(STATE).contains(from);
+    Files.writeString(file, STATE.replace(from, to));
+    Sums.seal(checkpoint);
+    assertRefused(
+        checkpoint,
+        Shapes.config(50),
+        TrainingException.class,
+        file + " is damaged (",
+        told,
+        "): remove this checkpoint");
+  }
+
   @Test
   void anotherFormatIsRefused() throws Exception {
     Path checkpoint = saved(Shapes.config(50));
     Path file = checkpoint.resolve("state.json");
     Files.writeString(file, Files.readString(file).replace("\"format\":1", "\"format\":2"));
+    Sums.seal(checkpoint);
     assertRefused(
         checkpoint, Shapes.config(50), TrainingException.class, file + " has format 2", "reads 1");
   }
@@ -298,30 +370,8 @@ class TrainingStateTest {
     Path file = checkpoint.resolve("training.safetensors");
     byte[] bytes = Files.readAllBytes(file);
     Files.write(file, Arrays.copyOf(bytes, bytes.length - 100));
+    Sums.seal(checkpoint);
     assertRefused(checkpoint, Shapes.config(50), IOException.class, file.toString(), "cut short");
-  }
-
-  private static void change(Path file, String name, UnaryOperator<Safetensors.Entry> change)
-      throws IOException {
-    Map<String, Safetensors.Entry> tensors = new HashMap<>();
-    try (Arena arena = Arena.ofConfined()) {
-      Safetensors.read(file, arena)
-          .forEach(
-              (key, entry) ->
-                  tensors.put(
-                      key,
-                      new Safetensors.Entry(
-                          entry.type(),
-                          entry.shape(),
-                          MemorySegment.ofArray(entry.data().toArray(ValueLayout.JAVA_BYTE)))));
-    }
-    assertThat(tensors).containsKey(name);
-    Safetensors.Entry changed = change.apply(tensors.remove(name));
-    if (changed != null) {
-      tensors.put(name, changed);
-    }
-    Files.delete(file);
-    Safetensors.write(file, tensors);
   }
 
   @ParameterizedTest
@@ -339,21 +389,36 @@ class TrainingStateTest {
     Path checkpoint = saved(everything());
     Path file = checkpoint.resolve("training.safetensors");
     String refusal = file + " does not fit this run: " + name + " is missing or of another shape";
-    change(
+    Sums.change(
         file,
         name,
         entry ->
             new Safetensors.Entry(
                 Safetensors.Type.U8, new long[] {entry.data().byteSize()}, entry.data()));
     assertRefused(checkpoint, everything(), TrainingException.class, refusal);
-    change(
+    Sums.change(
         file,
         name,
         entry ->
             new Safetensors.Entry(Safetensors.Type.U8, new long[] {8}, entry.data().asSlice(0, 8)));
     assertRefused(checkpoint, everything(), TrainingException.class, refusal);
-    change(file, name, entry -> null);
+    Sums.change(file, name, entry -> null);
     assertRefused(checkpoint, everything(), TrainingException.class, refusal);
+  }
+
+  @Test
+  void wordCountsThatNoRunHasAreNamed() throws Exception {
+    Path checkpoint = saved(everything());
+    Path file = checkpoint.resolve("training.safetensors");
+    for (String weight : List.of("-1", "0", "NaN")) {
+      Sums.set(file, "word_codes", Double.parseDouble(weight));
+      assertRefused(
+          checkpoint,
+          everything(),
+          IOException.class,
+          file + ": tensor word_codes holds " + weight,
+          "earlier checkpoint");
+    }
   }
 
   @Test
@@ -378,6 +443,7 @@ class TrainingStateTest {
             case "data" -> json.replaceFirst("(\"loaderThreads\"\\s*:\\s*)2", "$13");
             default -> json.replaceFirst("(\"seed\"\\s*:\\s*)3", "$14");
           });
+      Sums.seal(checkpoint);
       assertRefused(
           checkpoint,
           Shapes.config(50),
@@ -400,6 +466,7 @@ class TrainingStateTest {
     Path checkpoint = saved(Shapes.config(50));
     Path file = checkpoint.resolve("tokenizer.json");
     Files.writeString(file, Files.readString(file) + "\n");
+    Sums.seal(checkpoint);
     assertRefused(
         checkpoint,
         Shapes.config(50),
