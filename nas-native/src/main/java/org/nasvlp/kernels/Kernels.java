@@ -23,7 +23,7 @@ import org.nasvlp.kernels.internal.Philox;
  *       an error rather than a reason to go on in Java.
  *   <li>{@code nas.native.cache}: folder into which the libraries shipped in jars are copied once
  *       (default {@code $XDG_CACHE_HOME/nas/native} or {@code ~/.cache/nas/native}, then {@code
- *       java.io.tmpdir}). It has to allow execution.
+ *       java.io.tmpdir}). It has to allow execution. See {@link NativeCache}.
  * </ul>
  */
 public final class Kernels {
