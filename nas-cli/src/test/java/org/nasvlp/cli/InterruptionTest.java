@@ -70,7 +70,7 @@ class InterruptionTest {
 
   @Test
   @EnabledOnOs({OS.LINUX, OS.MAC})
-  @Timeout(120)
+  @Timeout(360)
   void controlCLeavesACheckpointAndSaysWhere() throws IOException, InterruptedException {
     assertThat(interrupt("INT")).isEqualTo(130);
     assertThat(interrupt("TERM")).isEqualTo(143);
@@ -94,7 +94,7 @@ class InterruptionTest {
     builder.environment().put("NAS_HOME", TestShell.home().toString());
     Process process = builder.start();
     // Reading its output cannot be interrupted, so that no time limit ends it.
-    CompletableFuture.delayedExecutor(50, TimeUnit.SECONDS).execute(process::destroyForcibly);
+    CompletableFuture.delayedExecutor(150, TimeUnit.SECONDS).execute(process::destroyForcibly);
     try (BufferedReader output = process.inputReader(UTF_8)) {
       String line = output.readLine();
       while (line != null && !line.equals("training")) {
