@@ -15,11 +15,6 @@ import java.util.function.LongToDoubleFunction;
  * @param text what they are, for people
  */
 public record TensorRange(double least, double most, String text) {
-  // A mapped file promises no more than byte alignment.
-  private static final ValueLayout.OfFloat FLOAT =
-      ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-  private static final ValueLayout.OfDouble DOUBLE =
-      ValueLayout.JAVA_DOUBLE_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
   private static final ValueLayout.OfInt INT =
       ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
   private static final ValueLayout.OfLong LONG =
@@ -72,8 +67,8 @@ public record TensorRange(double least, double most, String text) {
   private static LongToDoubleFunction elements(Safetensors.Entry entry) {
     MemorySegment data = entry.data();
     return switch (entry.type()) {
-      case F32 -> i -> data.getAtIndex(FLOAT, i);
-      case F64 -> i -> data.getAtIndex(DOUBLE, i);
+      case F32 -> i -> data.getAtIndex(Safetensors.FLOAT, i);
+      case F64 -> i -> data.getAtIndex(Safetensors.DOUBLE, i);
       case I32 -> i -> data.getAtIndex(INT, i);
       case I64 -> i -> (double) data.getAtIndex(LONG, i);
       default -> throw new IllegalArgumentException("no range is known for " + entry.type());

@@ -18,6 +18,7 @@ import org.nasvlp.checkpoint.Safetensors;
 import org.nasvlp.checkpoint.TensorRange;
 import org.nasvlp.config.NasConfig;
 import org.nasvlp.data.text.CaptionTokenizer;
+import org.nasvlp.internal.InputFiles;
 import org.nasvlp.internal.Torch;
 
 /** The files that a model's parts are kept in: a checkpoint's, and exported weights. */
@@ -53,7 +54,7 @@ final class ModelFiles {
   static NasConfig readConfig(Path checkpoint) throws IOException {
     Path file = checkpoint.resolve(CONFIG);
     try {
-      return NasConfig.fromJson(Files.readString(file), file.toString());
+      return NasConfig.fromJson(InputFiles.text(file), file.toString());
     } catch (IllegalArgumentException e) {
       throw new IOException(e.getMessage(), e);
     }

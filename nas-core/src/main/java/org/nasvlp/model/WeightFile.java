@@ -13,6 +13,7 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.checkpoint.FileSums;
 import org.nasvlp.checkpoint.Safetensors;
+import org.nasvlp.internal.InputFiles;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -129,12 +130,12 @@ record WeightFile(
   /** The text of a file beside the weights; null if there is none. */
   @Nullable String beside(String name) throws IOException {
     Path file = folder.resolve(name);
-    return Files.isRegularFile(file) ? Files.readString(file) : null;
+    return Files.isRegularFile(file) ? InputFiles.text(file) : null;
   }
 
   static JsonNode json(Path file) throws IOException {
     try {
-      return JSON.readTree(Files.readString(file));
+      return JSON.readTree(InputFiles.text(file));
     } catch (JacksonException e) {
       throw new IOException(file + " is not valid JSON: " + e.getOriginalMessage(), e);
     }

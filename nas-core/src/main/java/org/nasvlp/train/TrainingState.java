@@ -24,6 +24,7 @@ import org.nasvlp.checkpoint.TensorRange;
 import org.nasvlp.config.NasConfig;
 import org.nasvlp.data.LoaderState;
 import org.nasvlp.dictionary.WordCodes;
+import org.nasvlp.internal.InputFiles;
 import org.nasvlp.internal.Torch;
 import org.nasvlp.model.NasModel;
 import org.nasvlp.objective.FeatureQueue;
@@ -157,7 +158,7 @@ final class TrainingState {
 
   private static Saved read(Path file) throws IOException {
     try {
-      JsonNode json = JSON.readTree(Files.readString(file));
+      JsonNode json = JSON.readTree(InputFiles.text(file));
       JsonNode format = json.path("format");
       if (!format.isInt()) {
         throw damaged(file, "it has no format", null);

@@ -89,7 +89,7 @@ public final class NativeCache {
   }
 
   /** What went wrong in a folder, with its name. */
-  static String reason(Path place, IOException e) {
+  private static String reason(Path place, IOException e) {
     String message = String.valueOf(e.getMessage());
     return message.contains(place.toString())
         ? e.getClass().getSimpleName() + ": " + message
@@ -118,7 +118,7 @@ public final class NativeCache {
    * @throws IOException if it is a link, belongs to another user than this one or root, or may be
    *     written by others
    */
-  public static void requirePrivate(Path folder) throws IOException {
+  private static void requirePrivate(Path folder) throws IOException {
     UserPrincipal self = Files.getOwner(Path.of("/proc/self"));
     UserPrincipal owner = Files.getOwner(folder, LinkOption.NOFOLLOW_LINKS);
     Set<PosixFilePermission> permissions =
