@@ -22,6 +22,11 @@ record Scene(long background, List<Placement> placements) {
       return new Placement(thing, newX, newY, size);
     }
 
+    /** In the place that a mirror shows, of which the thing itself is not part. */
+    Placement mirrored(boolean across) {
+      return across ? at(1 - x, y) : at(x, 1 - y);
+    }
+
     Placement of(Thing other) {
       return new Placement(other, x, y, size);
     }

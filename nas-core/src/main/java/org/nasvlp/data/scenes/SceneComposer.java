@@ -7,6 +7,7 @@ import org.nasvlp.data.scenes.Scene.Placement;
 import org.nasvlp.data.scenes.Statement.Accompanied;
 import org.nasvlp.data.scenes.Statement.Both;
 import org.nasvlp.data.scenes.Statement.Counted;
+import org.nasvlp.data.scenes.Statement.Placed;
 import org.nasvlp.data.scenes.Statement.Related;
 import org.nasvlp.data.scenes.Statement.Sized;
 import org.nasvlp.random.StableHash;
@@ -67,6 +68,9 @@ final class SceneComposer {
       for (int count = 2; count <= 5; count++) {
         all.addAll(new Counted(count, thing, List.of(second)).rewordings());
       }
+      for (Side side : Side.values()) {
+        all.addAll(new Placed(thing, side).rewordings());
+      }
       all.addAll(new Sized(thing, second, true).rewordings());
       all.addAll(new Accompanied(thing, true, second).rewordings());
       all.addAll(new Accompanied(thing, false, second).rewordings());
@@ -88,20 +92,25 @@ final class SceneComposer {
   }
 
   private static SceneType drawType(Dice dice) {
-    int draw = dice.below(16);
+    int draw = dice.below(20);
     if (draw < 6) {
       return SceneType.RELATION;
     }
-    if (draw < 8) {
-      return SceneType.BINDING;
-    }
-    if (draw < 9) {
-      return SceneType.COLOR;
+    // A word of place that two things share says nothing of the picture as a whole, and is not
+    // learned of such pictures alone.
+    if (draw < 10) {
+      return SceneType.PLACE;
     }
     if (draw < 12) {
+      return SceneType.BINDING;
+    }
+    if (draw < 13) {
+      return SceneType.COLOR;
+    }
+    if (draw < 16) {
       return SceneType.COUNT;
     }
-    return draw < 14 ? SceneType.SIZE : draw < 15 ? SceneType.OBJECT : SceneType.PRESENCE;
+    return draw < 18 ? SceneType.SIZE : draw < 19 ? SceneType.OBJECT : SceneType.PRESENCE;
   }
 
   /** Pair number n of the test of a type. */
@@ -122,6 +131,7 @@ final class SceneComposer {
   private Described draw(SceneType type, Dice dice) {
     return switch (type) {
       case RELATION, ROLE -> related(type, dice);
+      case PLACE -> placed(dice);
       case BINDING -> both(shape(dice), dice, true);
       case COLOR -> both(shape(dice), dice, false);
       case OBJECT ->
@@ -311,6 +321,26 @@ final class SceneComposer {
     }
   }
 
+  private Described placed(Dice dice) {
+    Thing thing = any(dice);
+    Side side = dice.of(List.of(Side.values()));
+    double size = dice.between(0.24, 0.4);
+    double along = dice.between(size / 2, 0.35);
+    boolean first = side == Side.LEFT || side == Side.TOP;
+    List<Placement> placed = new ArrayList<>();
+    placed.add(
+        place(
+            thing,
+            side.isAcross(),
+            first ? along : 1 - along,
+            dice.between(size / 2, 1 - size / 2),
+            size));
+    if (dice.chance(0.4)) {
+      addFree(placed, other(dice, false, thing), dice.between(0.2, 0.3), dice);
+    }
+    return new Described(new Scene(background(dice), placed), new Placed(thing, side));
+  }
+
   private Described counted(Dice dice) {
     Thing thing = any(dice);
     List<Thing> other = dice.chance(0.5) ? List.of(other(dice, false, thing)) : List.of();
@@ -370,6 +400,16 @@ final class SceneComposer {
                     ? new Scene(scene.background(), layout(now, dice).placements())
                     : exchanged(scene, was.first(), was.second()),
                 now));
+      }
+      case PLACE -> {
+        Placed was = (Placed) of.statement();
+        boolean across = was.side().isAcross();
+        yield Optional.of(
+            new Described(
+                new Scene(
+                    scene.background(),
+                    placed.stream().map(place -> place.mirrored(across)).toList()),
+                new Placed(was.thing(), was.side().opposite())));
       }
       case ROLE -> {
         Related was = (Related) of.statement();

@@ -6,6 +6,8 @@ import java.util.Locale;
 public enum SceneType {
   /** Left for right, above for below, inside for outside, in front of for behind. */
   RELATION,
+  /** A thing on the left of the picture, on its right, at its top or at its bottom. */
+  PLACE,
   /** A cat to the left of a dog, a dog to the left of a cat. */
   ROLE,
   /** A red circle and a blue square, a blue circle and a red square. */

@@ -47,6 +47,20 @@ sealed interface Statement {
     }
   }
 
+  /** On which side of the picture a thing is. */
+  record Placed(Thing thing, Side side) implements Statement {
+    @Override
+    public List<String> forms() {
+      String text = thing.one() + " " + side.words();
+      return List.of(text, "there is " + text, side.words() + " " + thing.one());
+    }
+
+    @Override
+    public String combination() {
+      return "place of " + thing.words();
+    }
+  }
+
   /** That two things are there. */
   record Both(Thing first, Thing second) implements Statement {
     @Override

@@ -32,7 +32,7 @@ class SceneComposerTest {
             .isTrue();
       }
     }
-    assertThat(kinds).hasSize(5);
+    assertThat(kinds).hasSize(6);
   }
 
   @ParameterizedTest
@@ -54,7 +54,7 @@ class SceneComposerTest {
   }
 
   @ParameterizedTest
-  @EnumSource(names = {"RELATION", "ROLE", "BINDING", "COUNT", "SIZE"})
+  @EnumSource(names = {"RELATION", "PLACE", "ROLE", "BINDING", "COUNT", "SIZE"})
   void aPairThatDiffersInArrangementHasTheSameWordsOrNearly(SceneType type) {
     for (int n = 0; n < PAIRS; n++) {
       SceneComposer.Pair pair = composer.test(type, n);
@@ -63,8 +63,13 @@ class SceneComposerTest {
       Set<String> onlyOne = new HashSet<>(a);
       onlyOne.removeAll(b);
       onlyOne.removeAll(Set.of("a", "an"));
-      // Of a relation its word, of a count its number; else the words are the same.
-      int atMost = type == SceneType.RELATION ? 3 : type == SceneType.COUNT ? 1 : 0;
+      // Of a relation its words, of a place and a count one; else the words are the same.
+      int atMost =
+          switch (type) {
+            case RELATION -> 3;
+            case PLACE, COUNT -> 1;
+            default -> 0;
+          };
       assertThat(onlyOne.size()).as("%s / %s", a, b).isLessThanOrEqualTo(atMost);
     }
   }

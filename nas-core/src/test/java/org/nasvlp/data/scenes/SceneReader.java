@@ -37,6 +37,14 @@ final class SceneReader {
     if (sides.matches()) {
       return sided(scene, sides.group(2), sides.group(1), sides.group(4), sides.group(3));
     }
+    Matcher place = Pattern.compile(THING + " (?:on|at) the (\\w+)").matcher(text);
+    if (place.matches()) {
+      return isOn(scene, place.group(2), place.group(1));
+    }
+    place = Pattern.compile("(?:on|at) the (\\w+) " + THING).matcher(text);
+    if (place.matches()) {
+      return isOn(scene, place.group(1), place.group(2));
+    }
     Matcher related =
         Pattern.compile(
                 THING
@@ -93,6 +101,21 @@ final class SceneReader {
         .filter(place -> place.thing().words().equals(words))
         .findFirst()
         .orElseThrow();
+  }
+
+  /** Whether a thing lies clearly on a side of the picture: its middle within the first 35 %. */
+  private static boolean isOn(Scene scene, String side, String words) {
+    if (count(scene, words) != 1) {
+      return false;
+    }
+    Placement at = only(scene, words);
+    return switch (side) {
+      case "left" -> at.x() <= 0.35;
+      case "right" -> at.x() >= 0.65;
+      case "top" -> at.y() <= 0.35;
+      case "bottom" -> at.y() >= 0.65;
+      default -> throw new IllegalArgumentException(side);
+    };
   }
 
   private static boolean sided(Scene scene, String one, String here, String two, String there) {
