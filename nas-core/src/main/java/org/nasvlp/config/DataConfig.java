@@ -4,6 +4,10 @@ package org.nasvlp.config;
  * Batches and image augmentation.
  *
  * @param batchSize pairs in a batch of one process
+ * @param singleThingSteps steps at the run's start that draw only pairs whose caption names one
+ *     thing, as the editor of hard negative captions reads it ("a pear on the left"); 0 for none.
+ *     What is said of one thing is learned before what binds two: of "a pear on the left and a
+ *     spoon on the right" alone, a word of place is never true of the picture as a whole
  * @param minCropScale least share of the image's area that a random crop keeps; 1 for no cropping
  *     (ALBEF: 0.2)
  * @param flip whether images may be mirrored (never where the caption says left or right)
@@ -16,6 +20,7 @@ package org.nasvlp.config;
 @ConfigSection
 public record DataConfig(
     int batchSize,
+    int singleThingSteps,
     double minCropScale,
     boolean flip,
     double colorJitter,
@@ -30,6 +35,7 @@ public record DataConfig(
         "data.batchSize",
         batchSize,
         "must lie between 2 and 65536 (a contrast needs another pair)");
+    ConfigCheck.range("data.singleThingSteps", singleThingSteps, 0, 1_000_000_000);
     ConfigCheck.that(
         minCropScale > 0 && minCropScale <= 1,
         "data.minCropScale",
@@ -45,6 +51,7 @@ public record DataConfig(
   public static DataConfig defaults(int batchSize) {
     return DataConfigBuilder.builder()
         .batchSize(batchSize)
+        .singleThingSteps(0)
         .minCropScale(0.2)
         .flip(true)
         .colorJitter(0.2)

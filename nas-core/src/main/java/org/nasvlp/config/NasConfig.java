@@ -64,6 +64,12 @@ public record NasConfig(
         nva.neighbours(),
         "must be below dictionary.codewords (" + dictionary.codewords() + ")");
     ConfigCheck.that(
+        nta.enabled() || data.singleThingSteps() == 0,
+        "data.singleThingSteps",
+        data.singleThingSteps(),
+        "must be 0 where nta.enabled is false: their editor reads what a caption names (with"
+            + " nta.weight 0 there is no loss of theirs)");
+    ConfigCheck.that(
         !nta.enabled() || nta.wordShare() == 0 || objective.mlmWeight() > 0,
         "nta.wordShare",
         nta.wordShare(),

@@ -19,9 +19,10 @@ import org.nasvlp.random.Draws;
  * Reads, decodes, augments and tokenises batches ahead of training.
  *
  * <p>Batch s is a function of the data set, the configuration, the seed and s alone: neither the
- * number of threads nor the first step changes it. Every epoch goes through the data set in an
- * order of its own; the pairs left over at its end, fewer than a batch, are not used in it. A bad
- * sample is replaced by another one, drawn from (seed, step, place in the batch).
+ * number of threads nor the first step changes it. After the {@link FirstPairs}, every epoch goes
+ * through the data set in an order of its own; the pairs left over at its end, fewer than a batch,
+ * are not used in it. A bad sample is replaced by another one, drawn from (seed, step, place in the
+ * batch).
  *
  * <p>One thread at a time may wait in {@link #next()}; all methods are thread-safe.
  */
@@ -31,7 +32,6 @@ public final class BatchLoader implements AutoCloseable {
   private static final long CLOSE_WAIT_MILLIS = 2000;
 
   // Positions of this class's draws; see the package's comment.
-  private static final int SHUFFLE = 0x5000_0000;
   private static final int REDRAW = 0x5100_0000;
 
   /** A sample that was read and found bad. */
@@ -57,7 +57,7 @@ public final class BatchLoader implements AutoCloseable {
     Pending(long step) {
       this.step = step;
       int size = config.batchSize();
-      this.planned = plan(step);
+      this.planned = order.indices(step);
       this.used = planned.clone();
       this.keys = new String[size];
       this.captions = new String[size];
@@ -84,6 +84,7 @@ public final class BatchLoader implements AutoCloseable {
   private final long seed;
   private long firstStep; // guarded by lock
   private final int size;
+  private final BatchOrder order; // guarded by lock
   private final int stepsPerEpoch;
   private final SkippedSamples skipped = new SkippedSamples();
   private final List<Thread> threads = new ArrayList<>();
@@ -97,11 +98,8 @@ public final class BatchLoader implements AutoCloseable {
   private RuntimeException failure;
   private volatile boolean closed;
 
-  private long orderEpoch = -1; // guarded by lock
-  private int[] order;
-
   /**
-   * Starts loading.
+   * Starts loading, without {@link FirstPairs}.
    *
    * @param dataset stays open when the loader is closed
    * @param imageSize S of the images
@@ -115,6 +113,27 @@ public final class BatchLoader implements AutoCloseable {
       DataConfig config,
       long seed,
       long firstStep) {
+    this(dataset, tokenizer, imageSize, config, seed, firstStep, FirstPairs.NONE);
+  }
+
+  /**
+   * Starts loading.
+   *
+   * @param dataset stays open when the loader is closed
+   * @param imageSize S of the images
+   * @param firstStep the first batch to give, counted from 0
+   * @param first what the batches before those of the whole data set are drawn from
+   * @throws IllegalArgumentException if the data set, or what comes first, holds fewer pairs than a
+   *     batch
+   */
+  public BatchLoader(
+      ImageTextDataset dataset,
+      CaptionTokenizer tokenizer,
+      int imageSize,
+      DataConfig config,
+      long seed,
+      long firstStep,
+      FirstPairs first) {
     this.dataset = Objects.requireNonNull(dataset, "dataset");
     this.tokenizer = Objects.requireNonNull(tokenizer, "tokenizer");
     this.config = Objects.requireNonNull(config, "config");
@@ -142,8 +161,14 @@ public final class BatchLoader implements AutoCloseable {
           "a batch of %d images of %d x %d pixels does not fit an array; lower data.batchSize"
               .formatted(config.batchSize(), imageSize, imageSize));
     }
+    if (first.batches() > 0 && first.count() < config.batchSize()) {
+      throw new IllegalArgumentException(
+          "%d pairs of the data set %s are to come first, fewer than a batch of %d (data.batchSize)"
+              .formatted(first.count(), dataset.name(), config.batchSize()));
+    }
     this.size = (int) pairs;
-    this.stepsPerEpoch = size / config.batchSize();
+    this.order = new BatchOrder(seed, size, config.batchSize(), first);
+    this.stepsPerEpoch = order.batchesPerEpoch();
     for (int i = 0; i < config.loaderThreads(); i++) {
       threads.add(Thread.ofPlatform().daemon().name("nas-loader-" + i).unstarted(this::work));
     }
@@ -442,27 +467,5 @@ public final class BatchLoader implements AutoCloseable {
         mine.captions,
         mine.images,
         tokenizer.assemble(Arrays.asList(mine.words)));
-  }
-
-  /** The data set's indices of a batch. Called with the lock. */
-  private int[] plan(long step) {
-    long epoch = step / stepsPerEpoch;
-    if (epoch != orderEpoch) {
-      order = permutation(seed, (int) epoch, size);
-      orderEpoch = epoch;
-    }
-    int start = (int) (step % stepsPerEpoch) * config.batchSize();
-    return Arrays.copyOfRange(order, start, start + config.batchSize());
-  }
-
-  /** The order of an epoch: a Fisher–Yates shuffle whose draws are those of (seed, epoch). */
-  static int[] permutation(long seed, int epoch, int size) {
-    int[] order = new int[size];
-    for (int i = 0; i < size; i++) {
-      int j = Draws.uniform(Draws.draw(seed, epoch, i, SHUFFLE), i + 1);
-      order[i] = order[j];
-      order[j] = i;
-    }
-    return order;
   }
 }

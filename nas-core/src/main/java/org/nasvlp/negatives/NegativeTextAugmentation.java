@@ -25,6 +25,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.atomic.LongAdder;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.config.EditType;
 import org.nasvlp.config.NtaConfig;
@@ -397,6 +398,29 @@ public final class NegativeTextAugmentation {
           }
         });
     return words;
+  }
+
+  /**
+   * The pairs whose caption names one thing ({@link TextEditor#things}), found on all processors.
+   *
+   * @param dataset the one that was prepared
+   * @return their indices, ascending
+   */
+  public int[] singleThings(ImageTextDataset dataset) {
+    TextEditor ready = editor.get();
+    return IntStream.range(0, Math.toIntExact(dataset.size()))
+        .parallel()
+        .filter(index -> namesOneThing(ready, dataset, index))
+        .toArray();
+  }
+
+  private static boolean namesOneThing(TextEditor editor, ImageTextDataset dataset, int index) {
+    try {
+      return editor.things(CaptionTokenizer.normalize(dataset.caption(index).caption())) == 1;
+    } catch (BadSampleException e) {
+      // Counted when the captions were first gone through.
+      return false;
+    }
   }
 
   /** What has been drawn so far. */

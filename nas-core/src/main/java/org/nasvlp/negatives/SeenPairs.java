@@ -74,4 +74,9 @@ final class SeenPairs implements TextEditor {
     CaptionEdit edit = editor.replace(caption, word, proposal);
     return edit == null || !isSeen(edit) ? null : edit;
   }
+
+  @Override
+  public int things(String caption) {
+    return editor.things(caption);
+  }
 }

@@ -40,6 +40,14 @@ public interface TextEditor {
   @Nullable CaptionEdit replace(String caption, int word, String proposal);
 
   /**
+   * How many things a caption names, each mention counted: two in "a pear to the left of a spoon",
+   * one in "a picture of three pears". 0 if it names none that the editor knows.
+   *
+   * @param caption text of {@link org.nasvlp.data.text.CaptionTokenizer#normalize}
+   */
+  int things(String caption);
+
+  /**
    * Where the editors of a language come from; found by {@link ServiceLoader}. English is in {@code
    * org.nasvlp:nas-text-en}.
    */

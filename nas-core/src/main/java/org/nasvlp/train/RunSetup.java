@@ -9,6 +9,7 @@ import org.jspecify.annotations.Nullable;
 import org.nasvlp.checkpoint.Checkpoints;
 import org.nasvlp.config.NasConfig;
 import org.nasvlp.data.BatchLoader;
+import org.nasvlp.data.FirstPairs;
 import org.nasvlp.internal.Torch;
 import org.nasvlp.kernels.Kernels;
 import org.nasvlp.model.NasModel;
@@ -31,6 +32,7 @@ final class RunSetup {
   private final Evaluator evaluator;
   private final ArtefactProbing probing;
   private @Nullable NegativeTextAugmentation textNegatives;
+  private @Nullable FirstPairs firstPairs;
   private Phases phases;
 
   private RunSetup(RunSettings settings, @Nullable Path previous) {
@@ -209,13 +211,38 @@ final class RunSetup {
     }
   }
 
-  private BatchLoader loader(long firstBatch) {
+  private BatchLoader loader(long firstBatch) throws InterruptedException {
     return new BatchLoader(
         settings.dataset(),
         settings.tokenizer(),
         config.model().imageSize(),
         config.data(),
         Draws.DATA.seed(config.training().seed()),
-        firstBatch);
+        firstBatch,
+        firstPairs());
+  }
+
+  /** Pairs that name one thing, for a run that begins with such. */
+  private FirstPairs firstPairs() throws InterruptedException {
+    int steps = config.data().singleThingSteps();
+    NegativeTextAugmentation negatives = steps > 0 ? textNegatives() : null;
+    if (negatives == null) {
+      return FirstPairs.NONE;
+    }
+    if (firstPairs == null) {
+      int[] pairs = negatives.singleThings(settings.dataset());
+      if (pairs.length < config.data().batchSize()) {
+        throw new TrainingException(
+            ("%d of the %d captions of %s name one thing, fewer than a batch of %d: set"
+                    + " data.singleThingSteps to 0")
+                .formatted(
+                    pairs.length,
+                    settings.dataset().size(),
+                    settings.dataset().name(),
+                    config.data().batchSize()));
+      }
+      firstPairs = new FirstPairs(pairs, (long) steps * config.optimizer().accumulation());
+    }
+    return firstPairs;
   }
 }

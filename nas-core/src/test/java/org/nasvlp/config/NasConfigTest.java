@@ -154,6 +154,9 @@ class NasConfigTest {
     assertThatThrownBy(() -> tiny.withData(data -> data.batchSize(48)))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("objective.queue is 2048: it must be a multiple of data.batchSize");
+    NasConfig curriculum = tiny.withData(data -> data.singleThingSteps(100));
+    assertThatThrownBy(() -> curriculum.withNta(nta -> nta.enabled(false)))
+        .hasMessageContaining("data.singleThingSteps is 100: it must be 0 where nta.enabled");
     NasConfig both =
         tiny.toBuilder()
             .data(data -> data.batchSize(48))

@@ -161,7 +161,7 @@ class BatchLoaderTest {
     // Of 6 places each of 4 values: over 6,000 epochs a place sees a value 1,500 times, sd 34.
     int[][] counts = new int[4][4];
     for (int epoch = 0; epoch < 6000; epoch++) {
-      int[] order = BatchLoader.permutation(5, epoch, 4);
+      int[] order = BatchOrder.permutation(5, epoch, 4);
       int[] sorted = order.clone();
       Arrays.sort(sorted);
       assertThat(sorted).containsExactly(0, 1, 2, 3);
@@ -206,6 +206,44 @@ class BatchLoaderTest {
         BatchLoader b = new BatchLoader(good(50), tokenizer, SIDE, config(8, 1, 0), 2, 0)) {
       assertThat(a.next().sampleIds()).isNotEqualTo(b.next().sampleIds());
     }
+  }
+
+  @Test
+  void firstPairsFillTheFirstBatchesAndTheWholeDataSetFollows() throws Exception {
+    ImageTextDataset dataset = good(50);
+    Set<Long> first = Set.of(3L, 7L, 20L, 21L, 22L, 23L, 41L, 48L, 49L);
+    int[] indices = first.stream().mapToInt(Long::intValue).sorted().toArray();
+    FirstPairs pairs = new FirstPairs(indices, 5);
+    List<Batch> all;
+    try (BatchLoader loader =
+        new BatchLoader(dataset, tokenizer, SIDE, config(4, 2, 0), 77, 0, pairs)) {
+      all = take(loader, 9);
+    }
+    for (Batch batch : all.subList(0, 5)) {
+      assertThat(batch.sampleIds()).hasSize(4).doesNotHaveDuplicates();
+      assertThat(Arrays.stream(batch.sampleIds()).boxed()).isSubsetOf(first);
+    }
+    // Two batches go through eight of the nine.
+    for (int i = 0; i < 4; i += 2) {
+      assertThat(all.get(i).sampleIds()).doesNotContain(all.get(i + 1).sampleIds());
+    }
+    assertThat(all.get(0).sampleIds()).isNotEqualTo(all.get(2).sampleIds());
+    int[] order = BatchOrder.permutation(77, 0, 50);
+    for (int i = 0; i < 4; i++) {
+      assertThat(all.get(5 + i).sampleIds())
+          .isEqualTo(Arrays.stream(order, 4 * i, 4 * i + 4).asLongStream().toArray());
+    }
+    try (BatchLoader later =
+        new BatchLoader(dataset, tokenizer, SIDE, config(4, 1, 0), 77, 3, pairs)) {
+      for (int i = 3; i < 9; i++) {
+        assertSame(later.next(), all.get(i));
+      }
+    }
+    assertThatThrownBy(
+            () -> new BatchLoader(dataset, tokenizer, SIDE, config(10, 1, 0), 77, 0, pairs))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("9 pairs of the data set")
+        .hasMessageContaining("data.batchSize");
   }
 
   @Test
@@ -327,7 +365,7 @@ class BatchLoaderTest {
               });
       try (BatchLoader loader = loader(dataset, config(4, 3, 1), 0)) {
         int first = 0;
-        int[] order = BatchLoader.permutation(77, 0, 40);
+        int[] order = BatchOrder.permutation(77, 0, 40);
         while (order[first] != 13) {
           first++;
         }

@@ -44,6 +44,7 @@ class NegativeTextAugmentationTest {
 
   /** Replaces colours and hearts, and counts how often it is made and asked. */
   private static final class Colours implements TextEditor.Factory {
+    private static final List<String> THINGS = List.of("heart", "circle", "star");
     private final AtomicInteger made = new AtomicInteger();
     private final AtomicInteger asked = new AtomicInteger();
     private final String identity;
@@ -81,6 +82,11 @@ class NegativeTextAugmentationTest {
             // Not normalised, as an editor of a user's may give it.
             edits.add(new CaptionEdit(caption.replace(old, text + ","), type, old, text));
           }
+        }
+
+        @Override
+        public int things(String caption) {
+          return (int) Arrays.stream(caption.split(" ")).filter(THINGS::contains).count();
         }
 
         @Override
@@ -132,6 +138,20 @@ class NegativeTextAugmentationTest {
             new CaptionEdit("green heart", EditType.COLOR, "red", "green"),
             new CaptionEdit("red circle", EditType.NOUN, "heart", "circle"));
     assertThat(nta.candidates("never seen", 99)).isEmpty();
+  }
+
+  @Test
+  void captionsThatNameOneThingAreFound() throws Exception {
+    Captions data =
+        Captions.of(
+            "red heart", "Red, heart!", "red", null, "red circle heart", "star", "red heart");
+    assertThat(inMemory(data).singleThings(data)).containsExactly(0, 1, 5, 6);
+    NtaConfig config = NtaConfig.defaults().toBuilder().seenPairs(true).build();
+    assertThat(
+            NegativeTextAugmentation.prepare(
+                    data, TOKENIZER, new Colours("colours"), config, null, 17)
+                .singleThings(data))
+        .containsExactly(0, 1, 5, 6);
   }
 
   @Test

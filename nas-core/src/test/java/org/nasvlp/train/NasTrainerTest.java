@@ -14,6 +14,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -28,7 +29,10 @@ import org.nasvlp.config.ModelConfig;
 import org.nasvlp.config.NasConfig;
 import org.nasvlp.config.NtaConfig;
 import org.nasvlp.config.NvaConfig;
+import org.nasvlp.data.BadSampleException;
+import org.nasvlp.data.ImageCaption;
 import org.nasvlp.data.ImageTextDataset;
+import org.nasvlp.data.ImageTextPair;
 import org.nasvlp.data.TooManyBadSamplesException;
 import org.nasvlp.data.text.CaptionTokenizer;
 import org.nasvlp.eval.BenchmarkFormat;
@@ -230,6 +234,52 @@ class NasTrainerTest {
         .isInstanceOf(TrainingException.class)
         .hasMessageContaining("already holds a run")
         .hasMessageContaining("resume it, or choose another output");
+  }
+
+  @Test
+  void aCurriculumBeginsWithPairsThatNameOneThing() {
+    NasConfig config =
+        Shapes.config(3).toBuilder()
+            .nta(nta -> nta.enabled(true))
+            .data(data -> data.singleThingSteps(100))
+            .build();
+    Shapes shapes = new Shapes();
+    Set<String> read = ConcurrentHashMap.newKeySet();
+    ImageTextDataset recording =
+        new ImageTextDataset() {
+          @Override
+          public long size() {
+            return shapes.size();
+          }
+
+          @Override
+          public ImageTextPair get(long index) throws BadSampleException {
+            ImageTextPair pair = shapes.get(index);
+            read.add(pair.caption());
+            return pair;
+          }
+
+          @Override
+          public ImageCaption caption(long index) throws BadSampleException {
+            return shapes.caption(index);
+          }
+
+          @Override
+          public String name() {
+            return shapes.name();
+          }
+        };
+    trainer(config, "out", recording).textEditor(ShapesEditor.factory("red")).build().run();
+    assertThat(read).hasSize(8).allMatch(caption -> caption.startsWith("red "));
+    assertThatThrownBy(
+            () ->
+                trainer(config, "none")
+                    .textEditor(ShapesEditor.factory("frame left"))
+                    .build()
+                    .run())
+        .isInstanceOf(TrainingException.class)
+        .hasMessageContaining("4 of the 32 captions of shapes name one thing")
+        .hasMessageContaining("set data.singleThingSteps to 0");
   }
 
   @Test

@@ -20,8 +20,19 @@ final class ShapesEditor implements TextEditor {
     WORDS.put(EditType.DIRECTION, List.of("left", "right"));
   }
 
-  /** Makes such editors. */
+  private final String alone;
+
+  private ShapesEditor(String alone) {
+    this.alone = alone;
+  }
+
+  /** Makes such editors; to them every caption names one thing. */
   static TextEditor.Factory factory() {
+    return factory("");
+  }
+
+  /** Makes such editors; to them captions name one thing that hold a text, and others name two. */
+  static TextEditor.Factory factory(String alone) {
     return new TextEditor.Factory() {
       @Override
       public String identity() {
@@ -30,7 +41,7 @@ final class ShapesEditor implements TextEditor {
 
       @Override
       public TextEditor create(Iterable<String> captions) {
-        return new ShapesEditor();
+        return new ShapesEditor(alone);
       }
     };
   }
@@ -51,6 +62,11 @@ final class ShapesEditor implements TextEditor {
       }
     }
     return edits;
+  }
+
+  @Override
+  public int things(String caption) {
+    return caption.contains(alone) ? 1 : 2;
   }
 
   @Override

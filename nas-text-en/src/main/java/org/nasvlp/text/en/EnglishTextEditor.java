@@ -150,6 +150,11 @@ public final class EnglishTextEditor implements TextEditor {
         : null;
   }
 
+  @Override
+  public int things(String caption) {
+    return new Sentence(CaptionTokenizer.normalize(caption)).things();
+  }
+
   private boolean accepts(String word, String proposal) {
     return !proposal.equals(word)
         && proposal.indexOf(' ') < 0
@@ -387,6 +392,15 @@ public final class EnglishTextEditor implements TextEditor {
       swapAttributes();
       swapNouns();
       return List.copyOf(edits.values());
+    }
+
+    /** Heads of compounds, but for "picture" and the like. */
+    int things() {
+      return (int)
+          nouns.stream()
+              .filter(span -> nounStartingAt(span.end()) == null)
+              .filter(span -> !lists.isStopWord(Objects.requireNonNull(span.noun()).text()))
+              .count();
     }
 
     private void add(@Nullable CaptionEdit edit) {

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.HashSet;
 import java.util.List;
@@ -15,13 +16,18 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.nasvlp.config.EditType;
 import org.nasvlp.config.NtaConfig;
 import org.nasvlp.data.ImageCaption;
 import org.nasvlp.data.ImageTextDataset;
+import org.nasvlp.data.scenes.SceneData;
+import org.nasvlp.data.scenes.SceneOptions;
 import org.nasvlp.data.text.CaptionTokenizer;
 import org.nasvlp.negatives.CaptionEdit;
 import org.nasvlp.negatives.Captions;
@@ -60,6 +66,36 @@ class EnglishAugmentationTest {
     assertThatThrownBy(() -> TextEditor.factory("xx", true))
         .isInstanceOf(IllegalStateException.class)
         .hasMessageContaining("org.nasvlp:nas-text-xx");
+  }
+
+  @Test
+  void captionsOfScenesThatNameOneThingAreNearlyThoseWithOneArticleOrNumber(@TempDir Path folder)
+      throws Exception {
+    Path made = folder.resolve("scenes");
+    SceneData.write(new SceneOptions(4000, 1, 32, 5, EMOJI, 0, 1L << 30), made, done -> {});
+    try (ImageTextDataset scenes = ImageTextDataset.open(made.resolve("train.tar"), 0xFFFFFF)) {
+      Captions data = read(scenes, scenes.size());
+      int[] found = prepare(data, EnglishTextEditor.factory(true), null).singleThings(data);
+      // A thing is named with an article or a number; the picture that a caption speaks of is none.
+      Pattern thing = Pattern.compile("\\b(an?|two|three|four|five) ");
+      Set<Integer> expected =
+          IntStream.range(0, data.rows().size())
+              .filter(
+                  i ->
+                      thing
+                              .matcher(data.rows().get(i).caption().replace("a picture of", ""))
+                              .results()
+                              .count()
+                          == 1)
+              .boxed()
+              .collect(Collectors.toSet());
+      long right = Arrays.stream(found).filter(expected::contains).count();
+      // The lexicon takes "lemon" and "crown" for other things than they are here, and "Red Cross"
+      // for a name.
+      assertThat(right).isGreaterThan(expected.size() * 97L / 100);
+      assertThat(right).isGreaterThan(found.length * 85L / 100);
+      assertThat(expected.size()).isBetween(800, 1400);
+    }
   }
 
   @Test
