@@ -41,10 +41,16 @@ public final class Checkpoints {
    * Writes a checkpoint under a temporary name, forces it to the disk and renames it, in the place
    * of one of the same step; then drops the oldest beyond {@code keep}.
    *
+   * @param output an existing folder
    * @return the checkpoint's folder
+   * @throws java.nio.file.NoSuchFileException if {@code output} is not there (any more)
    */
   public static Path write(Path output, long step, int keep, Contents contents) throws IOException {
-    Path root = Files.createDirectories(folder(output));
+    Path root = folder(output);
+    if (!Files.isDirectory(root)) {
+      // Not the output as well: where that has gone, a run would go on in two halves.
+      Files.createDirectory(root);
+    }
     removeLeftovers(root);
     Path target = root.resolve(String.format(Locale.ROOT, "step-%08d", step));
     Path temporary = root.resolve(".writing-" + target.getFileName());

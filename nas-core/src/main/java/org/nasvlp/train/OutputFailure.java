@@ -3,6 +3,8 @@ package org.nasvlp.train;
 import java.io.IOException;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 
 /** Says what to do when a run's files cannot be read or written. */
@@ -10,6 +12,12 @@ final class OutputFailure {
   private OutputFailure() {}
 
   static TrainingException of(Path output, IOException e) {
+    if (e instanceof NoSuchFileException && !Files.exists(output)) {
+      return new TrainingException(
+          "the run in %s cannot go on: that folder is gone; put it back, and resume the run"
+              .formatted(output),
+          e);
+    }
     String reason = e instanceof AccessDeniedException ? "access denied: " : "";
     return new TrainingException(
         "the run in %s cannot go on: %s%s; %s (checkpoints written before are complete)"

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -52,6 +53,22 @@ class CheckpointsTest {
       assertThat(files.map(file -> file.getFileName().toString()))
           .containsExactlyInAnyOrder("step-00000005", "latest");
     }
+  }
+
+  @Test
+  void anOutputThatHasGoneIsNotMadeAnew() throws IOException {
+    write(5, 2);
+    Path away = output.resolveSibling(output.getFileName() + "-away");
+    Files.move(output, away);
+    try {
+      assertThatThrownBy(() -> write(10, 2))
+          .isInstanceOf(NoSuchFileException.class)
+          .hasMessageContaining(output.toString());
+      assertThat(output).doesNotExist();
+    } finally {
+      Files.move(away, output);
+    }
+    assertThat(Checkpoints.latest(output)).contains(output.resolve("checkpoints/step-00000005"));
   }
 
   @Test

@@ -125,4 +125,21 @@ class LogListenerTest {
         .hasMessageContaining("check space and permissions of the output folder")
         .hasMessageEndingWith("(checkpoints written before are complete)");
   }
+
+  @Test
+  void aFolderThatHasGoneEndsTheRunAndIsNotMadeAnew() throws IOException {
+    Path away = output.resolveSibling(output.getFileName() + "-away");
+    Files.move(output, away);
+    try {
+      assertThatThrownBy(() -> listener.onEpoch(4, 12.5))
+          .isInstanceOf(TrainingException.class)
+          .hasMessage(
+              "the run in "
+                  + output
+                  + " cannot go on: that folder is gone; put it back, and resume the run");
+      assertThat(output).doesNotExist();
+    } finally {
+      Files.move(away, output);
+    }
+  }
 }
