@@ -38,8 +38,8 @@ import org.nasvlp.train.Shapes;
 
 /**
  * Each reader of the library as a function of bytes, for a fuzzer ({@code tools/fuzz}) and for the
- * cases that it has found. A reader reads, or says what is wrong with which file; anything else is a
- * defect.
+ * cases that it has found. A reader reads, or says what is wrong with which file; anything else is
+ * a defect.
  */
 public final class Readers {
   /** The readers. */
@@ -255,8 +255,7 @@ public final class Readers {
       try (CaptionTokenizer tokenizer = Shapes.tokenizer(made, 8);
           NasModel model = NasModel.create(Shapes.config(1), tokenizer)) {
         float[] tokens =
-            new float
-                [4 * model.config().dictionary().codewords() * model.config().model().width()];
+            new float[4 * model.config().dictionary().codewords() * model.config().model().width()];
         for (int i = 0; i < tokens.length; i++) {
           tokens[i] = (float) Math.sin(0.7 * i);
         }
@@ -276,7 +275,7 @@ public final class Readers {
         Files.delete(path);
       }
     } catch (IOException e) {
-      // A folder of temporary files.
+      throw new UncheckedIOException(e);
     }
   }
 
@@ -343,8 +342,7 @@ public final class Readers {
               Fixtures.encode(colour, "jpg"),
               Fixtures.encode(Fixtures.pattern(9, 7, BufferedImage.TYPE_BYTE_GRAY), "jpg"));
       case GIF ->
-          List.of(
-              Fixtures.encode(Fixtures.pattern(9, 7, BufferedImage.TYPE_BYTE_INDEXED), "gif"));
+          List.of(Fixtures.encode(Fixtures.pattern(9, 7, BufferedImage.TYPE_BYTE_INDEXED), "gif"));
       case BMP ->
           List.of(
               Fixtures.encode(colour, "bmp"),
@@ -375,10 +373,12 @@ public final class Readers {
               "[{\"image\": \"a.png\", \"caption\": [\"a red dog\", \"a dog\"], \"image_id\": 3}]",
               """
               {"images": [{"id": 1, "file_name": "a.png"}], "annotations": [{"image_id": 1,
-              "id": 2, "caption": "a red dog"}]}""",
+              "id": 2, "caption": "a red dog"}]}\
+              """,
               """
               {"images": [{"filename": "a.png", "split": "train", "imgid": 1,
-              "sentences": [{"raw": "a red dog"}]}], "dataset": "x"}""");
+              "sentences": [{"raw": "a red dog"}]}], "dataset": "x"}\
+              """);
       case JSON_LINES ->
           texts(
               """
@@ -417,7 +417,8 @@ public final class Readers {
           texts(
               """
               [{"attribute": "colour", "a": {"key": "a", "caption": "a red dog",
-              "reworded": "a dog that is red"}, "b": {"key": "b", "caption": "a blue dog"}}]""");
+              "reworded": "a dog that is red"}, "b": {"key": "b", "caption": "a blue dog"}}]\
+              """);
       case SCORES ->
           texts(
               """
@@ -430,19 +431,22 @@ public final class Readers {
               """
               [{"image_id": 1, "image_path": "a.png", "bbox_x": 1, "bbox_y": 2, "bbox_w": 4,
               "bbox_h": 3, "relation_name": "on", "true_caption": "the dog on the mat",
-              "false_caption": "the mat on the dog"}]""");
+              "false_caption": "the mat on the dog"}]\
+              """);
       case ARO_ATTRIBUTION ->
           texts(
               """
               [{"image_id": 1, "image_path": "a.png", "bbox_x": 1, "bbox_y": 2, "bbox_w": 4,
               "bbox_h": 3, "attributes": ["red", "wet"], "true_caption": "the red dog and the wet mat",
-              "false_caption": "the wet dog and the red mat"}]""");
+              "false_caption": "the wet dog and the red mat"}]\
+              """);
       case COCO_ORDER, FLICKR30K_ORDER ->
           texts(
               """
               {"dataset": "coco", "images": [{"filename": "a.png", "filepath": "val2014",
               "split": "test", "imgid": 1, "cocoid": 1,
-              "sentences": [{"raw": "A small brown dog is on the red sofa.", "sentid": 1}]}]}""",
+              "sentences": [{"raw": "A small brown dog is on the red sofa.", "sentid": 1}]}]}\
+              """,
               "[{\"image\": \"val2014/a.png\", \"caption\": [\"a small dog is on the sofa\"]}]");
       case WINOGROUND ->
           texts(
@@ -455,11 +459,13 @@ public final class Readers {
           texts(
               """
               {"one": {"image_file": "a.png", "caption": "two cats", "foil": "three cats",
-              "linguistic_phenomena": "counting", "mturk": {"foil": 0, "caption": 3, "other": 0}}}""");
+              "linguistic_phenomena": "counting", "mturk": {"foil": 0, "caption": 3, "other": 0}}}\
+              """);
       case SUGARCREPE ->
           texts(
               """
-              {"0": {"filename": "a.png", "caption": "a red cup", "negative_caption": "a blue cup"}}""");
+              {"0": {"filename": "a.png", "caption": "a red cup", "negative_caption": "a blue cup"}}\
+              """);
       case SVO_PROBES ->
           texts(
               """

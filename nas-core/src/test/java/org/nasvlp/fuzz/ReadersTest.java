@@ -51,7 +51,7 @@ class ReadersTest {
   @Test
   void aReaderThatBreaksIsTold() {
     // No reader is handed a null in earnest.
-    assertThatThrownBy(() -> Readers.read(Readers.Reader.JPEG, null))
+    assertThatThrownBy(() -> Readers.read(Readers.Reader.CONFIG_JSON, null))
         .isInstanceOf(AssertionError.class)
         .hasMessageContaining("NullPointerException");
   }
