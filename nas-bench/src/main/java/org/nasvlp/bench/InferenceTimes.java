@@ -144,8 +144,8 @@ public final class InferenceTimes {
     StringBuilder text =
         new StringBuilder(
             ("results compared: the %d scores of all %d processes are the same to the bit%nOpenMP"
-                 + " spins so often before it sleeps: nas %s, unset %s%n%n%-44s %10s %10s %8s "
-                 + " %s%n")
+                    + " spins so often before it sleeps: nas %s, unset %s%n%n%-44s %10s %10s %8s "
+                    + " %s%n")
                 .formatted(
                     PICTURES * PICTURES,
                     all.size(),
