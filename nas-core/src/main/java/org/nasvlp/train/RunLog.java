@@ -17,8 +17,8 @@ import tools.jackson.databind.json.JsonMapper;
 
 /**
  * The log of a run, {@code log.jsonl}: a JSON object a line, in the order of time, with {@code
- * kind}, {@code seconds} and a field named by the kind. Every step stands in it once, however often
- * the run was killed and resumed.
+ * kind}, {@code seconds} and a field named by the kind. No step stands in it twice, however often
+ * the run was killed and resumed; of long runs not all do ({@link LogListener#everySteps}).
  */
 final class RunLog {
   private static final JsonMapper JSON = JsonMapper.builder().build();

@@ -9,6 +9,8 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -36,22 +38,25 @@ class LogListenerTest {
     assertThat(Files.readAllLines(output.resolve("log.jsonl"))).containsExactly(lines);
   }
 
+  private static StepReport step(long step, long steps) {
+    return new StepReport(
+        step,
+        steps,
+        1.5,
+        Map.of("itc", 1.25),
+        0.001,
+        2.0,
+        0.07,
+        Map.of("nva", 4),
+        8.5,
+        Map.of("data", 0.5),
+        new DictionaryHealth(24, 20, 12.5, 1),
+        0);
+  }
+
   @Test
   void aStepIsALine() throws IOException {
-    listener.onStep(
-        new StepReport(
-            3,
-            9,
-            1.5,
-            Map.of("itc", 1.25),
-            0.001,
-            2.0,
-            0.07,
-            Map.of("nva", 4),
-            8.5,
-            Map.of("data", 0.5),
-            new DictionaryHealth(24, 20, 12.5, 1),
-            0));
+    listener.onStep(step(3, 9));
     assertLogged(
         """
         {"kind":"step","seconds":102.5,"step":{"step":3,"steps":9,"loss":1.5,"losses":{"itc":1.25},\
@@ -59,6 +64,54 @@ class LogListenerTest {
         "pairsPerSecond":8.5,"seconds":{"data":0.5},"dictionary":{"codewords":24,"live":20,\
         "perplexity":12.5,"restarts":1},"skippedSamples":0}}\
         """);
+  }
+
+  @Test
+  void ofLongRunsFewerAndFewerStepsAreLogged() throws IOException {
+    for (long about : new long[] {99_999, 100_010, 999_990, 1_000_100}) {
+      for (long step = about - 10; step <= about + 10; step++) {
+        listener.onStep(step(step, 2_000_000));
+      }
+    }
+    Pattern number = Pattern.compile("\"step\":(\\d+),\"steps\"");
+    List<Long> logged =
+        Files.readString(output.resolve("log.jsonl"))
+            .lines()
+            .map(number::matcher)
+            .filter(Matcher::find)
+            .map(found -> Long.valueOf(found.group(1)))
+            .toList();
+    assertThat(logged)
+        .containsExactly(
+            99_989L,
+            99_990L,
+            99_991L,
+            99_992L,
+            99_993L,
+            99_994L,
+            99_995L,
+            99_996L,
+            99_997L,
+            99_998L,
+            99_999L,
+            100_000L, // of the first four windows, every step up to here
+            100_000L,
+            100_010L,
+            100_020L,
+            999_980L,
+            999_990L,
+            1_000_000L,
+            1_000_100L);
+  }
+
+  /** Counted one by one, which is why the docs can tell how large a log becomes. */
+  @Test
+  void tenTimesTheStepsAreNotTenTimesTheLog() {
+    long lines = 0;
+    for (long step = 1; step <= 10_000_000; step++) {
+      lines += step % LogListener.everySteps(step) == 0 ? 1 : 0;
+    }
+    assertThat(lines).isEqualTo(100_000 + 90_000 + 90_000);
   }
 
   @Test
