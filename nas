@@ -146,9 +146,51 @@ elif outdated; then
   build "sources have changed"
 fi
 
+# The machine's memory in MiB, or the container's where that is less: what cgroups (2 or 1) allow to
+# this process's group and to those above it.
+memory() {
+  kibibytes=$(sed -n 's/^MemTotal: *\([0-9]*\) kB$/\1/p' /proc/meminfo 2>/dev/null) || true
+  kibibytes=${kibibytes:-8388608}
+  [ -r /proc/self/cgroup ] || { echo $((kibibytes / 1024)) && return; }
+  while IFS=: read -r _ controllers group; do
+    case ,$controllers, in
+      ,,) root=/sys/fs/cgroup limit=memory.max ;;
+      *,memory,*) root=/sys/fs/cgroup/memory limit=memory.limit_in_bytes ;;
+      *) continue ;;
+    esac
+    group=${group%/}
+    while :; do
+      bytes=max
+      if [ -r "$root$group/$limit" ]; then read -r bytes <"$root$group/$limit" || true; fi
+      case $bytes in
+        '' | *[!0-9]*) ;;
+        *) [ $((bytes / 1024)) -ge "$kibibytes" ] || kibibytes=$((bytes / 1024)) ;;
+      esac
+      [ -n "$group" ] || break
+      group=${group%/*}
+    done
+  done </proc/self/cgroup
+  echo $((kibibytes / 1024))
+}
+
+# A quarter of it for Java's heap, and no more than Java has a use for: LibTorch's memory, where model
+# and batch are, lies outside the heap. The serial collector fills the least of it with garbage, and
+# takes no processor from LibTorch's threads.
+memory=$(memory)
+heap=$((memory / 4))
+if [ "$heap" -gt 2048 ]; then heap=2048; fi
+if [ "$heap" -lt 256 ]; then heap=256; fi
+collector=-XX:+UseSerialGC
+case ${NAS_JAVA_OPTS:-} in
+  *-XX:+Use*GC*) collector='' ;;
+esac
+
+# JavaCPP ends a run with an error that takes more than this; by itself at four times the heap.
+resident="-Dorg.bytedeco.javacpp.maxPhysicalBytes=${memory}m"
+
 # LibTorch's OpenMP threads and OpenBLAS's own would otherwise spin against each other.
 export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-PASSIVE}"
 export OPENBLAS_THREAD_TIMEOUT="${OPENBLAS_THREAD_TIMEOUT:-4}"
 
 # shellcheck disable=SC2086
-exec "$java_home/bin/java" -Xmx2g $java_flags ${NAS_JAVA_OPTS:-} -jar "$jar" "$@"
+exec "$java_home/bin/java" -Xmx${heap}m $collector $resident $java_flags ${NAS_JAVA_OPTS:-} -jar "$jar" "$@"

@@ -96,6 +96,7 @@ final class DemoCommand implements Callable<Integer> {
             threads,
             options.json,
             options.profile,
+            options.memory,
             hint)
         .run();
   }

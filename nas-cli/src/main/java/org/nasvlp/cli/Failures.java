@@ -67,6 +67,13 @@ final class Failures {
           + message
           + "): use fewer --threads, or raise the limit (ulimit -u)";
     }
+    if (message.contains("maxPhysicalBytes")) {
+      return "out of memory ("
+          + message
+          + "): use a smaller data.batchSize or model, or training.gradientCheckpointing; --memory"
+          + " tells what takes how much, NAS_JAVA_OPTS=-Dorg.bytedeco.javacpp.maxPhysicalBytes=16g"
+          + " allows more";
+    }
     return "out of memory ("
         + message
         + "): use a smaller data.batchSize or model, or give Java more with NAS_JAVA_OPTS=-Xmx4g";

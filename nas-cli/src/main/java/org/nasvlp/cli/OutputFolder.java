@@ -71,6 +71,15 @@ record OutputFolder(Path path) {
     return NasConfig.fromJson(Files.readString(file), file.toString());
   }
 
+  /** Bytes that may still be written where the folder is or will be. */
+  long freeBytes() throws IOException {
+    Path existing = path.toAbsolutePath();
+    while (existing.getParent() != null && !Files.exists(existing)) {
+      existing = existing.getParent();
+    }
+    return Files.getFileStore(existing).getUsableSpace();
+  }
+
   Path log() {
     return path.resolve(LOG);
   }

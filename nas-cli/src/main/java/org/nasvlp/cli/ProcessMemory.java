@@ -1,6 +1,8 @@
 package org.nasvlp.cli;
 
+import com.sun.management.OperatingSystemMXBean;
 import java.io.IOException;
+import java.lang.management.ManagementFactory;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -23,6 +25,11 @@ final class ProcessMemory {
   /** The machine's memory in MiB; empty on other systems. */
   static OptionalLong machineMebibytes() {
     return mebibytes(Path.of("/proc/meminfo"), "MemTotal");
+  }
+
+  /** What the machine has, or the container where that is less, in bytes. */
+  static long availableBytes() {
+    return ManagementFactory.getPlatformMXBean(OperatingSystemMXBean.class).getTotalMemorySize();
   }
 
   static OptionalLong mebibytes(Path file, String field) {

@@ -160,6 +160,7 @@ final class TrainCommand implements Callable<Integer> {
             threads,
             options.json,
             options.profile,
+            options.memory,
             "the same command with --resume")
         .run();
   }

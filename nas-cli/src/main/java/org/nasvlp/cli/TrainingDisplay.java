@@ -37,6 +37,7 @@ final class TrainingDisplay implements TrainingListener, AutoCloseable {
   private final StatusLine status;
   private final StepProfile profile = new StepProfile();
 
+  private String note = "";
   private @Nullable TrainingStart start;
   private @Nullable ProgressBar bar;
   private volatile @Nullable StepReport latest;
@@ -56,6 +57,11 @@ final class TrainingDisplay implements TrainingListener, AutoCloseable {
     this.status = new StatusLine(err.charset().equals(StandardCharsets.UTF_8));
   }
 
+  /** A line to be shown once the training begins. */
+  void noteAtStart(String line) {
+    note = line;
+  }
+
   @Override
   public void onStart(TrainingStart begun) {
     start = begun;
@@ -68,6 +74,9 @@ final class TrainingDisplay implements TrainingListener, AutoCloseable {
             begun.parameters() / 1e6,
             begun.device(),
             begun.kernels()));
+    if (!note.isEmpty()) {
+      line(note);
+    }
     firstStep = begun.firstStep();
     startNanos = nanos.getAsLong();
     lastPlainNanos = startNanos;

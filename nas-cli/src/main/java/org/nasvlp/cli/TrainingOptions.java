@@ -33,6 +33,11 @@ final class TrainingOptions {
   @Option(names = "--profile", description = "Also show where the time of a step goes.")
   boolean profile;
 
+  @Option(
+      names = "--memory",
+      description = "Only tell what memory and disk the run takes, and exit.")
+  boolean memory;
+
   int threads() {
     if (threads < 1 || threads > 1024) {
       throw new ParameterException(

@@ -26,6 +26,7 @@ import org.nasvlp.train.TrainingStart;
  * @param threads threads of LibTorch and the kernels
  * @param json where the report goes as JSON; null for nowhere
  * @param profiled whether the report shows where the time of a step goes
+ * @param needsOnly whether it only tells what memory and disk the run takes
  * @param resumeHint the command line that continues the run
  */
 record TrainingSession(
@@ -41,6 +42,7 @@ record TrainingSession(
     int threads,
     @Nullable Path json,
     boolean profiled,
+    boolean needsOnly,
     String resumeHint) {
 
   /** Trains and tells; returns the exit status. */
@@ -63,7 +65,48 @@ record TrainingSession(
               output.path(),
               resume,
               threads);
-      return train(job);
+      RunNeeds needs =
+          RunNeeds.of(
+              config, tokenizer.vocabularySize(), benchmarks.size(), job.benchmark() != null);
+      if (needsOnly) {
+        tell(needs);
+        return 0;
+      }
+      warn(needs);
+      return train(job, resume ? "" : needs.diskLine(output.path()));
+    }
+  }
+
+  private void tell(RunNeeds needs) throws IOException {
+    if (!onCpu()) {
+      throw new CommandFailure(
+          "--memory tells what a run on the CPU takes: add --device cpu, or leave out --memory");
+    }
+    shell.out().print(needs.text(heap(), ProcessMemory.availableBytes(), output.freeBytes()));
+    shell.out().flush();
+  }
+
+  /** Says so where memory or disk will hardly do. */
+  private void warn(RunNeeds needs) throws IOException {
+    if (onCpu()) {
+      warn(needs.memoryWarning(heap(), ProcessMemory.availableBytes()));
+    }
+    if (!resume) {
+      warn(needs.diskWarning(output.freeBytes()));
+    }
+  }
+
+  private static long heap() {
+    return Runtime.getRuntime().maxMemory();
+  }
+
+  private boolean onCpu() {
+    return config.training().device().equals("cpu");
+  }
+
+  private void warn(String message) {
+    if (!message.isEmpty()) {
+      shell.err().println("warning: " + message);
     }
   }
 
@@ -77,12 +120,13 @@ record TrainingSession(
     }
   }
 
-  private int train(TrainingJob job) throws IOException {
+  private int train(TrainingJob job, String note) throws IOException {
     TrainingResult result;
     TrainingStart start;
     StepProfile profile;
     try (TrainingDisplay display =
         new TrainingDisplay(shell.err(), shell.columns(), System::nanoTime)) {
+      display.noteAtStart(note);
       TrainingJob.Run run = shell.trainings().create(job, display);
       try (Interruption.Guard guard = shell.interruption().during(run::stop)) {
         result = run.run();

@@ -17,9 +17,13 @@ import java.util.jar.Attributes;
 import java.util.jar.JarEntry;
 import java.util.jar.JarOutputStream;
 import java.util.jar.Manifest;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /**
  * The launcher {@code nas} in a folder of its own, with a Maven that only tells what it is asked.
@@ -86,6 +90,61 @@ class LauncherTest {
     build("-gpu");
     change("nas-core/pom.xml");
     assertThat(launch(Map.of())).containsPattern("mvn NAS_CUDA=ON .*-Pgpu");
+  }
+
+  /** The JVM of this test counts its memory by its own code. */
+  @Test
+  void aQuarterOfTheMemoryIsForTheHeap() throws Exception {
+    build("");
+    long quarter = (ProcessMemory.availableBytes() >> 20) / 4;
+    assertThat(heap()).isEqualTo(Math.max(256, Math.min(2048, quarter)));
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    // /proc/self/cgroup, file with the limit, its text, heap in MiB
+    "0::/, cgroup/memory.max, max, 2048",
+    "0::/, cgroup/memory.max, 2147483648, 512",
+    "0::/a/b, cgroup/a/b/memory.max, 4294967296, 1024",
+    "0::/a/b, cgroup/a/memory.max, 4294967296, 1024",
+    "4:memory:/a, cgroup/memory/a/memory.limit_in_bytes, 2147483648, 512",
+    "4:cpu;memory:/gone, cgroup/memory/memory.limit_in_bytes, 2147483648, 512",
+    "4:cpu:/, cgroup/memory/memory.limit_in_bytes, 2147483648, 2048",
+    "0::/, cgroup/memory.max, 9223372036854771712, 2048",
+    "0::/, cgroup/memory.max, 104857600, 256",
+  })
+  void aContainersLimitCounts(String groups, String file, String limit, long heap)
+      throws Exception {
+    build("");
+    Path system = folder.resolve("system");
+    Files.createDirectories(system.resolve("proc/self"));
+    Files.writeString(system.resolve("proc/meminfo"), "MemTotal:       16777216 kB\n");
+    Files.writeString(system.resolve("proc/self/cgroup"), groups.replace(';', ',') + "\n");
+    Path set = system.resolve(file);
+    Files.createDirectories(set.getParent());
+    Files.writeString(set, limit + "\n");
+    Path launcher = home.resolve("nas");
+    Files.writeString(
+        launcher,
+        Files.readString(launcher)
+            .replace("/proc/", system + "/proc/")
+            .replace("/sys/fs/cgroup", system + "/cgroup"));
+    assertThat(heap()).isEqualTo(heap);
+  }
+
+  @Test
+  void whatTheUserAsksForCounts() throws Exception {
+    build("");
+    assertThat(launch(Map.of("NAS_JAVA_OPTS", "-Xmx300m -XX:+PrintCommandLineFlags")))
+        .contains("-XX:MaxHeapSize=" + (300L << 20) + " ");
+  }
+
+  /** The limit that the JVM is started with, in MiB. */
+  private long heap() throws Exception {
+    String output = launch(Map.of("NAS_JAVA_OPTS", "-XX:+PrintCommandLineFlags"));
+    Matcher matcher = Pattern.compile("-XX:MaxHeapSize=(\\d+)").matcher(output);
+    assertThat(matcher.find()).as(output).isTrue();
+    return Long.parseLong(matcher.group(1)) >> 20;
   }
 
   /** A program whose manifest names LibTorch as the build's does, in a line that is broken. */

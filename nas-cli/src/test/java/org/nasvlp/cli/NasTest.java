@@ -127,6 +127,10 @@ class NasTest {
     return Stream.of(
         Arguments.of(new OutOfMemoryError("Java heap space"), "out of memory", "-Xmx"),
         Arguments.of(
+            new OutOfMemoryError("Physical memory usage is too high: > maxPhysicalBytes (1979M)"),
+            "maxPhysicalBytes (1979M)",
+            "--memory"),
+        Arguments.of(
             new OutOfMemoryError("unable to create native thread: possibly out of memory"),
             "unable to create native thread",
             "--threads"),

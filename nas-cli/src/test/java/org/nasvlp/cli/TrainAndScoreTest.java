@@ -2,6 +2,7 @@ package org.nasvlp.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
+import static org.assertj.core.api.Assertions.withinPercentage;
 
 import java.awt.Color;
 import java.awt.Graphics2D;
@@ -21,6 +22,8 @@ import java.util.Map;
 import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.nasvlp.config.NasConfig;
+import org.nasvlp.data.text.CaptionTokenizer;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -83,7 +86,16 @@ class TrainAndScoreTest {
       "--out",
       out.toString()
     };
+    String[] ask = Arrays.copyOf(train, train.length + 1);
+    ask[train.length] = "--memory";
+    assertThat(shell.run(ask)).as(shell.err()).isZero();
+    assertThat(shell.out()).contains("memory ", "a step ", "disk ");
+    assertThat(out).doesNotExist();
+
     assertThat(shell.run(train)).as(shell.err()).isZero();
+    assertThat(shell.err())
+        .contains("disk: 3 checkpoints of 2 MiB at most, 5 MiB in all, in " + out);
+    checkpointIsAsLargeAsTold(config, tokenizer, out.resolve("checkpoints/step-00000006"));
     assertThat(shell.out())
         .contains("Steps       6 of 6")
         .contains("Checkpoint  " + out.resolve("checkpoints/step-00000006"))
@@ -145,6 +157,21 @@ class TrainAndScoreTest {
     score[1] = folder.resolve("absent.png").toString();
     assertThat(shell.run(score)).isEqualTo(1);
     assertThat(shell.err()).contains("absent.png").hasLineCount(1);
+  }
+
+  /** Its tensors' files but for their headers, and for word counts, of which it tells the most. */
+  private static void checkpointIsAsLargeAsTold(Path config, Path tokenizer, Path checkpoint)
+      throws IOException {
+    long tensors = 0;
+    for (String name : List.of("model", "training", "dictionary")) {
+      tensors += Files.size(checkpoint.resolve(name + ".safetensors"));
+    }
+    try (CaptionTokenizer words = CaptionTokenizer.load(tokenizer, 30)) {
+      NasConfig wordless = NasConfig.load(config).withNva(nva -> nva.enabled(false));
+      RunNeeds needs = RunNeeds.of(wordless, words.vocabularySize(), 0, false);
+      assertThat((double) needs.checkpointBytes())
+          .isCloseTo((double) tensors, withinPercentage(15));
+    }
   }
 
   /** A NaN among the weights is told, whether it came by damage or was written. */

@@ -1,0 +1,100 @@
+package org.nasvlp.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.withinPercentage;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.nasvlp.config.NasConfig;
+import org.nasvlp.data.text.CaptionTokenizer;
+import org.nasvlp.model.NasModel;
+
+class RunNeedsTest {
+  private static final Path TOKENIZER = TestShell.home().resolve("data/noto-emoji/tokenizer.json");
+
+  static Stream<NasConfig> configurations() {
+    return Stream.of(
+        NasConfig.preset("demo"),
+        NasConfig.preset("tiny").withModel(model -> model.imageSize(72).fusionLayers(1)),
+        NasConfig.preset("demo")
+            .withModel(model -> model.width(40).heads(2).patchSize(16).projection(24))
+            .withObjective(objective -> objective.mvmWeight(0.5)));
+  }
+
+  /** The model itself declares them. */
+  @ParameterizedTest
+  @MethodSource("configurations")
+  void parametersAreCounted(NasConfig config) throws IOException {
+    try (CaptionTokenizer tokenizer =
+            CaptionTokenizer.load(TOKENIZER, config.model().textTokens());
+        NasModel model = NasModel.create(config, tokenizer)) {
+      assertThat(RunNeeds.of(config, tokenizer.vocabularySize(), 0, false).parameters())
+          .isEqualTo(model.parameters().count());
+    }
+  }
+
+  /** Peaks of runs of the command with the demo's data in a heap of 512 MiB, one thread. */
+  static Stream<Arguments> measured() {
+    NasConfig demo = NasConfig.preset("demo");
+    return Stream.of(
+        Arguments.of(demo, 1571),
+        Arguments.of(demo.withData(data -> data.batchSize(16)), 921),
+        Arguments.of(NasConfig.preset("tiny").withData(data -> data.batchSize(16)), 1391),
+        Arguments.of(
+            NasConfig.preset("base")
+                .withModel(model -> model.imageSize(128))
+                .withObjective(objective -> objective.queue(1024))
+                .withData(data -> data.batchSize(4)),
+            5453));
+  }
+
+  @ParameterizedTest
+  @MethodSource("measured")
+  void theEstimateIsNearWhatWasMeasured(NasConfig config, int mebibytes) {
+    long told = RunNeeds.of(config, 618, 0, true).bytes(512L << 20) >> 20;
+    assertThat((double) told).isCloseTo(mebibytes, withinPercentage(15));
+  }
+
+  @Test
+  void whatTheWarningNamesLowersTheEstimate() {
+    NasConfig config = NasConfig.preset("base");
+    long all = step(config);
+    assertThat(step(config.withData(data -> data.batchSize(16)))).isLessThan(all / 3);
+    assertThat(step(config.withTraining(training -> training.gradientCheckpointing(true))))
+        .isLessThan(all * 3 / 4);
+    assertThat(step(config.withModel(model -> model.imageLayers(6)))).isLessThan(all * 9 / 10);
+  }
+
+  private static long step(NasConfig config) {
+    return RunNeeds.of(config, 30_522, 0, false).activationBytes();
+  }
+
+  @Test
+  void keptCheckpointsAreCounted() {
+    NasConfig config = NasConfig.preset("demo").withTraining(training -> training.keepBest(false));
+    // Two that are kept and the one being written.
+    assertThat(RunNeeds.of(config, 600, 0, true).checkpoints()).isEqualTo(3);
+    NasConfig best = NasConfig.preset("demo");
+    // By ITC and ITM, and of the pairs by their groups as well.
+    assertThat(RunNeeds.of(best, 600, 1, true).checkpoints()).isEqualTo(3 + 4 + 2);
+    assertThat(RunNeeds.of(best, 600, 0, false).checkpoints()).isEqualTo(3);
+  }
+
+  @Test
+  void warnsWhereItWillHardlyDo() {
+    RunNeeds needs = RunNeeds.of(NasConfig.preset("base"), 30_522, 0, true);
+    long heap = 512L << 20;
+    long enough = needs.bytes(heap);
+    assertThat(needs.memoryWarning(heap, enough)).isEmpty();
+    assertThat(needs.memoryWarning(heap, enough - 1))
+        .contains("data.batchSize", "training.gradientCheckpointing", "-Xmx", "now 512 MiB");
+    assertThat(needs.diskWarning(needs.diskBytes())).isEmpty();
+    assertThat(needs.diskWarning(needs.diskBytes() - 1))
+        .contains("--out", "training.keepCheckpoints", "training.keepBest");
+  }
+}
