@@ -138,7 +138,7 @@ class TrainingStateTest {
   private Path saved(NasConfig config) throws Exception {
     try (Parts parts = parts(config)) {
       fill(parts, 1);
-      return parts.state.save(folder.resolve("out"), PROGRESS);
+      return parts.state.save(Files.createDirectories(folder.resolve("out")), PROGRESS);
     }
   }
 
@@ -191,7 +191,7 @@ class TrainingStateTest {
       assertThat(restored.model.dictionary().state().codebook().codewords())
           .isEqualTo(expected.model.dictionary().state().codebook().codewords());
       // Saved once more it is the same to the byte.
-      Path again = restored.state.save(folder.resolve("again"), PROGRESS);
+      Path again = restored.state.save(Files.createDirectory(folder.resolve("again")), PROGRESS);
       Map<String, byte[]> first = files(checkpoint);
       files(again).forEach((name, bytes) -> assertThat(bytes).as(name).isEqualTo(first.get(name)));
     }
