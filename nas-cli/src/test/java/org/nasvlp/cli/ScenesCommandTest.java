@@ -20,7 +20,7 @@ class ScenesCommandTest {
         .isZero();
     assertThat(shell.out())
         .matches(
-            "40 training pictures with \\d+ captions in 1 file, 32 test pictures in 16 pairs:"
+            "40 training pictures with \\d+ captions in 1 file, 36 test pictures in 18 pairs:"
                 + " .*\\R");
     DataFiles files = DataFiles.complete(folder.resolve("scenes"));
     assertThat(files.train()).isRegularFile();
