@@ -23,52 +23,71 @@ final class BenchmarkTables {
       table.append("(%d items were not scored)%n".formatted(report.unscored()));
     }
     table.append(String.format(Locale.ROOT, "%n%-32s %7s", "", "items"));
-    report.metrics().forEach(metric -> table.append(String.format(Locale.ROOT, " %21s", metric)));
+    report.metrics().forEach(metric -> table.append(String.format(Locale.ROOT, " %23s", metric)));
+    report.rates().names().forEach(name -> table.append(String.format(Locale.ROOT, " %13s", name)));
     table.append(System.lineSeparator());
     if (report.byCategory().size() > 1) {
-      report.byCategory().forEach((category, shares) -> row(table, category, shares, false));
+      report
+          .byCategory()
+          .forEach(
+              (category, shares) ->
+                  row(table, category, shares, report.rates().of(category), false));
     }
-    row(table, "all (micro)", report.all(), true);
+    row(table, "all (micro)", report.all(), report.rates().all(), true);
     if (report.byCategory().size() > 1) {
       List<Double> shown = report.macroOfLarge();
       if (!shown.isEmpty()) {
-        means(table, "categories (macro)", shown);
+        means(table, "categories (macro)", shown, report.ratesOfLarge());
       }
       int large = report.largeCategories().size();
       int all = report.byCategory().size() - report.leftOut().size();
       if (large < all) {
-        means(table, "all %d categories".formatted(all), report.macro());
+        means(
+            table,
+            "all %d categories".formatted(all),
+            report.macro(),
+            report.rates().macro());
       }
       table.append(LargeTypes.note(large, "categories", "items")).append(System.lineSeparator());
     }
     return table.toString().replaceAll(" +(\\R)", "$1");
   }
 
-  private static void means(StringBuilder table, String name, List<Double> means) {
+  private static void means(
+      StringBuilder table, String name, List<Double> means, List<Double> rates) {
     table.append(String.format(Locale.ROOT, "%-32s %7s", name, ""));
     means.forEach(
-        mean -> table.append(String.format(Locale.ROOT, " %5.1f                ", 100 * mean)));
+        mean -> table.append(String.format(Locale.ROOT, " %6.2f                 ", 100 * mean)));
+    rates(table, rates);
     table.append(System.lineSeparator());
+  }
+
+  private static void rates(StringBuilder table, List<Double> rates) {
+    rates.forEach(rate -> table.append(String.format(Locale.ROOT, " %13.2f", 100 * rate)));
   }
 
   /**
    * @param always whether a share of few items is shown as a percentage as well
    */
-  private static void row(StringBuilder table, String name, List<Share> shares, boolean always) {
+  private static void row(
+      StringBuilder table, String name, List<Share> shares, List<Double> rates, boolean always) {
     String shown = name.length() > 32 ? name.substring(0, 31) + "…" : name;
     table.append(String.format(Locale.ROOT, "%-32s %7d", shown, shares.getFirst().of()));
     for (Share share : shares) {
       if (!LargeTypes.isLarge(shares.getFirst().of()) && !always) {
-        table.append(" %-21s".formatted(share.right() + " of " + share.of()));
+        table.append(" %-23s".formatted(share.right() + " of " + share.of()));
         continue;
       }
       table.append(
           String.format(
               Locale.ROOT,
-              " %5.1f (%5.1f to %5.1f)",
+              " %6.2f (%5.1f to %5.1f)",
               100 * share.value(),
               100 * share.low(),
               100 * share.high()));
+    }
+    if (LargeTypes.isLarge(shares.getFirst().of()) || always) {
+      rates(table, rates);
     }
     table.append(System.lineSeparator());
   }
@@ -76,16 +95,31 @@ final class BenchmarkTables {
   /** For programs: shares in [0, 1], of every category; {@code macro} is the mean over all. */
   static void json(ObjectNode node, BenchmarkReport report) {
     node.put("items", report.items()).put("unscored", report.unscored());
-    shares(node.putObject("all"), report.metrics(), report.all());
+    ObjectNode all = node.putObject("all");
+    shares(all, report.metrics(), report.all());
+    rates(all, report.rates().names(), report.rates().all());
     ObjectNode macro = node.putObject("macro");
     for (int m = 0; m < report.metrics().size(); m++) {
       macro.put(report.metrics().get(m), report.macro().get(m));
+    }
+    for (int m = 0; m < report.rates().names().size(); m++) {
+      macro.put(report.rates().names().get(m), report.rates().macro().get(m));
     }
     ObjectNode categories = node.putObject("categories");
     report
         .byCategory()
         .forEach(
-            (category, shares) -> shares(categories.putObject(category), report.metrics(), shares));
+            (category, shares) -> {
+              ObjectNode of = categories.putObject(category);
+              shares(of, report.metrics(), shares);
+              rates(of, report.rates().names(), report.rates().of(category));
+            });
+  }
+
+  private static void rates(ObjectNode node, List<String> names, List<Double> values) {
+    for (int m = 0; m < names.size(); m++) {
+      node.putObject(names.get(m)).put("value", values.get(m));
+    }
   }
 
   private static void shares(ObjectNode node, List<String> metrics, List<Share> shares) {

@@ -91,7 +91,7 @@ final class EvalCommand implements Callable<Integer> {
       paramLabel = "FILE",
       description =
           "Scores in place of a checkpoint: JSON lines as --dump writes them, or Winoground's"
-              + " {id, c0_i0, c1_i0, c0_i1, c1_i1}.")
+              + " {label, score} or {id, c0_i0, c1_i0, c0_i1, c1_i1}.")
   private @Nullable Path scoresFile;
 
   @Option(

@@ -8,7 +8,10 @@ import java.util.Map;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.nasvlp.eval.BenchmarkReport;
+import org.nasvlp.eval.Rates;
 import org.nasvlp.eval.Share;
+import tools.jackson.databind.node.JsonNodeFactory;
+import tools.jackson.databind.node.ObjectNode;
 
 /** Wilson's intervals by R's {@code prop.test(x, n, correct = FALSE)}. */
 class BenchmarkTablesTest {
@@ -17,7 +20,14 @@ class BenchmarkTablesTest {
         "ARO",
         "itm",
         new BenchmarkReport(
-            List.of("accuracy"), categories, List.of(all), List.of(macro), Set.of(), all.of(), 0));
+            List.of("accuracy"),
+            categories,
+            List.of(all),
+            List.of(macro),
+            Set.of(),
+            all.of(),
+            0,
+            Rates.NONE));
   }
 
   @Test
@@ -28,14 +38,51 @@ class BenchmarkTablesTest {
     categories.put("beside", List.of(new Share(45, 50)));
     assertThat(table(categories, new Share(87, 130), 2 / 3.0).lines().skip(2))
         .containsExactly(
-            "                                   items              accuracy",
-            "on                                    60  50.0 ( 37.7 to  62.3)",
+            "                                   items                accuracy",
+            "on                                    60  50.00 ( 37.7 to  62.3)",
             "behind                                20 12 of 20",
-            "beside                                50  90.0 ( 78.6 to  95.7)",
-            "all (micro)                          130  66.9 ( 58.5 to  74.4)",
-            "categories (macro)                        70.0",
-            "all 3 categories                          66.7",
+            "beside                                50  90.00 ( 78.6 to  95.7)",
+            "all (micro)                          130  66.92 ( 58.5 to  74.4)",
+            "categories (macro)                        70.00",
+            "all 3 categories                          66.67",
             "macro: mean of the 2 categories with at least 50 items");
+  }
+
+  @Test
+  void figuresThatAreNoSharesStandBesideThem() {
+    Map<String, List<Share>> categories = new LinkedHashMap<>();
+    categories.put("plurals", List.of(new Share(30, 60)));
+    categories.put("relations", List.of(new Share(12, 20)));
+    Rates rates =
+        new Rates(
+            List.of("AUROC"),
+            Map.of("plurals", List.of(0.625), "relations", List.of(0.75)),
+            List.of(0.5),
+            List.of(0.6875));
+    BenchmarkReport report =
+        new BenchmarkReport(
+            List.of("acc_r"),
+            categories,
+            List.of(new Share(42, 80)),
+            List.of(0.55),
+            Set.of(),
+            80,
+            0,
+            rates);
+    assertThat(BenchmarkTables.table("VALSE", "itc", report).lines().skip(2))
+        .containsExactly(
+            "                                   items                   acc_r         AUROC",
+            "plurals                               60  50.00 ( 37.7 to  62.3)         62.50",
+            "relations                             20 12 of 20",
+            "all (micro)                           80  52.50 ( 41.7 to  63.1)         50.00",
+            "categories (macro)                        50.00                          62.50",
+            "all 2 categories                          55.00                          68.75",
+            "macro: that of the only one of the categories with at least 50 items");
+    ObjectNode json = JsonNodeFactory.instance.objectNode();
+    BenchmarkTables.json(json, report);
+    assertThat(json.at("/all/AUROC/value").doubleValue()).isEqualTo(0.5);
+    assertThat(json.at("/categories/relations/AUROC/value").doubleValue()).isEqualTo(0.75);
+    assertThat(json.at("/macro/AUROC").doubleValue()).isEqualTo(0.6875);
   }
 
   @Test
@@ -44,7 +91,7 @@ class BenchmarkTablesTest {
     categories.put("on", List.of(new Share(30, 60)));
     categories.put("beside", List.of(new Share(45, 50)));
     assertThat(table(categories, new Share(75, 110), 0.7))
-        .contains("categories (macro)                        70.0\n")
+        .contains("categories (macro)                        70.00\n")
         .doesNotContain("all 2 categories")
         .endsWith("macro: mean of the 2 categories with at least 50 items\n");
   }
@@ -56,7 +103,7 @@ class BenchmarkTablesTest {
     categories.put("beside", List.of(new Share(2, 2)));
     assertThat(table(categories, new Share(3, 4), 0.75))
         .contains("on                                     2 1 of 2\n")
-        .contains("all 2 categories                          75.0\n")
+        .contains("all 2 categories                          75.00\n")
         .doesNotContain("(macro)")
         .endsWith("no macro: there are no categories with at least 50 items\n");
   }

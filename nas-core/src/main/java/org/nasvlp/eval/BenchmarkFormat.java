@@ -18,7 +18,7 @@ public enum BenchmarkFormat {
   FLICKR30K_ORDER("flickr30k-order", "ARO Flickr30k-Order", Task.ORDER),
   /** Winoground (arXiv 2204.03162): two images, two captions of the same words. */
   WINOGROUND("winoground", "Winoground", Task.PAIR),
-  /** VALSE (arXiv 2112.07566): a caption and its foil, by linguistic phenomenon. */
+  /** VALSE (arXiv 2112.07566): a caption and its foil, by instrument (its file). */
   VALSE("valse", "VALSE", Task.CAPTION_CHOICE),
   /** SugarCrepe (arXiv 2306.14610): hard negative captions without telling artefacts. */
   SUGARCREPE("sugarcrepe", "SugarCrepe", Task.CAPTION_CHOICE),

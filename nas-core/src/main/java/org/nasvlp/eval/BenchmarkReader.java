@@ -160,7 +160,7 @@ final class BenchmarkReader {
     for (Map.Entry<String, JsonNode> field : root.properties()) {
       Entry entry = new Entry(file, "entry " + Excerpt.of(field.getKey()), field.getValue());
       switch (format) {
-        case VALSE -> valse(entry, field.getKey());
+        case VALSE -> valse(entry, part, field.getKey());
         case SUGARCREPE -> sugarCrepe(entry, part, field.getKey());
         default -> throw new OtherFormat(file + ": must be a list of items");
       }
@@ -252,7 +252,7 @@ final class BenchmarkReader {
             List.of(entry.text("caption_0"), entry.text("caption_1"))));
   }
 
-  private void valse(Entry entry, String id) throws IOException {
+  private void valse(Entry entry, String part, String key) throws IOException {
     JsonNode votes = entry.node("mturk").get("caption");
     if (votes == null || !votes.isIntegralNumber()) {
       throw entry.wrong("needs an integer as \"mturk.caption\"");
@@ -264,8 +264,8 @@ final class BenchmarkReader {
     add(
         entry,
         new BenchmarkItem(
-            id,
-            entry.text("linguistic_phenomena"),
+            part + "/" + key,
+            part,
             List.of(picture(entry.path("image_file"))),
             List.of(entry.text("caption"), entry.text("foil"))));
   }

@@ -1,5 +1,6 @@
 package org.nasvlp.eval;
 
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
@@ -17,6 +18,7 @@ import java.util.Set;
  * @param leftOut categories that are left out of it
  * @param items items scored
  * @param unscored items of the benchmark without scores
+ * @param rates figures that are no shares
  */
 public record BenchmarkReport(
     List<String> metrics,
@@ -25,7 +27,8 @@ public record BenchmarkReport(
     List<Double> macro,
     Set<String> leftOut,
     int items,
-    int unscored) {
+    int unscored,
+    Rates rates) {
 
   /** Copies what it is given. */
   public BenchmarkReport {
@@ -68,31 +71,57 @@ public record BenchmarkReport(
     Set<String> large = largeCategories();
     Set<String> others = new LinkedHashSet<>(byCategory.keySet());
     others.removeAll(large);
-    return large.isEmpty() ? List.of() : macro(byCategory, others, metrics.size());
+    return large.isEmpty() ? List.of() : macro(values(byCategory), others);
   }
 
-  /** Items of a category, of which a metric may ask more than once. */
+  /**
+   * The same of {@link #rates}.
+   *
+   * @return for each of them the mean over {@link #largeCategories}; empty if there are none
+   */
+  public List<Double> ratesOfLarge() {
+    Set<String> large = largeCategories();
+    Set<String> others = new LinkedHashSet<>(byCategory.keySet());
+    others.removeAll(large);
+    return large.isEmpty() ? List.of() : macro(rates.byCategory(), others);
+  }
+
+  /** Items of a category: the first metric asks once of each. */
   private static int items(List<Share> shares) {
-    return shares.stream().mapToInt(Share::of).min().orElseThrow();
+    return shares.getFirst().of();
   }
 
-  static List<Double> macro(Map<String, List<Share>> byCategory, Set<String> leftOut, int metrics) {
-    double[] sums = new double[metrics];
-    int count = 0;
-    for (Map.Entry<String, List<Share>> entry : byCategory.entrySet()) {
-      if (leftOut.contains(entry.getKey())) {
-        continue;
-      }
-      count++;
-      for (int m = 0; m < metrics; m++) {
-        sums[m] += entry.getValue().get(m).value();
-      }
+  static Map<String, List<Double>> values(Map<String, List<Share>> shares) {
+    Map<String, List<Double>> values = new LinkedHashMap<>();
+    shares.forEach(
+        (category, of) -> values.put(category, of.stream().map(Share::value).toList()));
+    return values;
+  }
+
+  /** For each figure the mean over all categories but some; empty for no categories. */
+  static List<Double> macro(Map<String, List<Double>> byCategory, Set<String> leftOut) {
+    List<List<Double>> averaged = new ArrayList<>();
+    byCategory.forEach(
+        (category, values) -> {
+          if (!leftOut.contains(category)) {
+            averaged.add(values);
+          }
+        });
+    if (byCategory.isEmpty()) {
+      return List.of();
     }
-    if (count == 0) {
+    if (averaged.isEmpty()) {
       throw new IllegalArgumentException(
           "all %d categories are left out of the macro average".formatted(byCategory.size()));
     }
-    double n = count;
-    return java.util.Arrays.stream(sums).mapToObj(sum -> sum / n).toList();
+    List<Double> means = new ArrayList<>();
+    for (int m = 0; m < averaged.getFirst().size(); m++) {
+      double sum = 0;
+      for (List<Double> values : averaged) {
+        sum += values.get(m);
+      }
+      means.add(sum / averaged.size());
+    }
+    return means;
   }
 }

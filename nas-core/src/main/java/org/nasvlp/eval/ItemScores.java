@@ -29,8 +29,9 @@ import tools.jackson.databind.node.ObjectNode;
  * above 0 means that image and caption belong together.
  *
  * <p>As a file, JSON lines: {@code {"id": "7", "itc": [[0.31, 0.28]], "itm": [[2.1, -0.4]]}}, one
- * row for each image. Winoground's published files, {@code {"id": 7, "c0_i0": …, "c0_i1": …,
- * "c1_i0": …, "c1_i1": …}}, are read as well, as way {@code score}.
+ * row for each image. Winoground's are read as well, as way {@code score}: {@code {"id": 7,
+ * "c0_i0": …, "c0_i1": …, "c1_i0": …, "c1_i1": …}}, or four lines an item as its authors publish
+ * them, {@code {"label": "7_c0_i0", "score": …}}.
  *
  * @param byItem ids in order; each way of scoring with its matrix
  */
@@ -89,13 +90,14 @@ public record ItemScores(Map<String, Map<String, double[][]>> byItem) {
   }
 
   /**
-   * Reads JSON lines in either form.
+   * Reads JSON lines in any of these forms.
    *
-   * @throws IOException naming file and line, for another form, an id that occurs twice, or a score
-   *     that is no finite number
+   * @throws IOException naming file and line, for another form, an id or label that occurs twice, an
+   *     item that lacks one of its four labels, or a score that is no finite number
    */
   public static ItemScores read(Path file) throws IOException {
     Map<String, Map<String, double[][]>> items = new LinkedHashMap<>();
+    Map<String, Map<String, Double>> labels = new LinkedHashMap<>();
     try {
       int number = 0;
       for (String text : (Iterable<String>) InputFiles.text(file).lines()::iterator) {
@@ -105,6 +107,10 @@ public record ItemScores(Map<String, Map<String, double[][]>> byItem) {
         }
         String where = file + " line " + number;
         JsonNode line = Json.parse(text, where);
+        if (!line.has("id") && line.has("label")) {
+          label(where, line, labels);
+          continue;
+        }
         JsonNode id = line.get("id");
         if (id == null || !(id.isString() || id.isIntegralNumber())) {
           throw new IOException(where + ": needs a text or an integer as \"id\"");
@@ -116,10 +122,46 @@ public record ItemScores(Map<String, Map<String, double[][]>> byItem) {
     } catch (NoSuchFileException e) {
       throw new IOException(file + ": no such file; it should hold scores as JSON lines", e);
     }
+    for (Map.Entry<String, Map<String, Double>> item : labels.entrySet()) {
+      String where = file + " item " + Excerpt.of(item.getKey());
+      for (String combination : WINOGROUND) {
+        if (!item.getValue().containsKey(combination)) {
+          throw new IOException(where + ": has no label with " + combination);
+        }
+      }
+      double[] s = WINOGROUND.stream().mapToDouble(item.getValue()::get).toArray();
+      if (items.put(item.getKey(), winoground(s)) != null) {
+        throw new IOException(where + ": occurs both as an id and in labels");
+      }
+    }
     if (items.isEmpty()) {
       throw new IOException(file + ": holds no scores");
     }
     return new ItemScores(items);
+  }
+
+  /** Adds one of an item's four scores. */
+  private static void label(String where, JsonNode line, Map<String, Map<String, Double>> labels)
+      throws IOException {
+    JsonNode node = line.get("label");
+    String label = node.isString() ? node.stringValue() : "";
+    int end = label.length() - "_c0_i0".length();
+    if (end < 1 || !WINOGROUND.contains(label.substring(end + 1)) || label.charAt(end) != '_') {
+      throw new IOException(
+          "%s: \"label\" is %s; an item's id with _c0_i0, _c0_i1, _c1_i0 or _c1_i1 is needed"
+              .formatted(where, Excerpt.of(node)));
+    }
+    Map<String, Double> item =
+        labels.computeIfAbsent(label.substring(0, end), id -> new LinkedHashMap<>());
+    double score = number(where, "score", line.get("score"));
+    if (item.put(label.substring(end + 1), score) != null) {
+      throw new IOException(where + ": the label " + Excerpt.of(label) + " occurs twice");
+    }
+  }
+
+  /** The way {@code score} of values in the order of {@link #WINOGROUND}. */
+  private static Map<String, double[][]> winoground(double[] s) {
+    return Map.of("score", new double[][] {{s[0], s[1]}, {s[2], s[3]}});
   }
 
   private static Map<String, double[][]> scores(String where, JsonNode line) throws IOException {
@@ -128,7 +170,7 @@ public record ItemScores(Map<String, Map<String, double[][]>> byItem) {
       for (int i = 0; i < values.length; i++) {
         values[i] = number(where, WINOGROUND.get(i), line.get(WINOGROUND.get(i)));
       }
-      return Map.of("score", new double[][] {{values[0], values[1]}, {values[2], values[3]}});
+      return winoground(values);
     }
     Map<String, double[][]> ways = new LinkedHashMap<>();
     for (Map.Entry<String, JsonNode> field : line.properties()) {

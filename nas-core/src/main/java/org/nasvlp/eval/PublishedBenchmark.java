@@ -21,9 +21,6 @@ import org.nasvlp.scoring.ImageTextScorer;
  * thread-safe; images are read while {@link #score} runs, not before.
  */
 public final class PublishedBenchmark {
-  /** The match log-odds of a probability of one half. */
-  private static final double EVEN = 0;
-
   /** Items scored at a time: what bounds the decoded images in memory. */
   private static final int CHUNK = 64;
 
@@ -44,7 +41,7 @@ public final class PublishedBenchmark {
    * Reads a benchmark's items.
    *
    * @param data the benchmark's file; for SugarCrepe, VALSE and VL-CheckList also a folder of
-   *     {@code .json} files, which are the categories of SugarCrepe and VL-CheckList
+   *     {@code .json} files, which are the categories
    * @throws IOException naming the file and the entry, where it is cut short, of another form (then
    *     also what it looks like), holds an id twice, or a path that leads out of the folder of
    *     images
@@ -122,9 +119,10 @@ public final class PublishedBenchmark {
    *   <li>caption choice, image choice and word order: {@code accuracy}, the right one scores
    *       higher than each other;
    *   <li>pairs (Winoground): {@code text} (both captions chosen), {@code image}, {@code group};
-   *   <li>VALSE: {@code acc_r}, the caption scores higher than the foil; for {@code itm} also
-   *       {@code acc} of each taken alone as match or mismatch, {@code p_c} of the captions and
-   *       {@code p_f} of the foils. An even chance counts as wrong.
+   *   <li>VALSE: {@code acc_r}, the caption scores higher than the foil, and the area under the
+   *       ROC curve of captions against foils; for {@code itm} also {@code acc} of each taken alone
+   *       as match or mismatch, {@code p_c} of the captions, {@code p_f} of the foils and the lower
+   *       of these two. An even chance counts as wrong.
    * </ul>
    *
    * @param way of scoring, one of {@link ItemScores#ways}
@@ -146,17 +144,39 @@ public final class PublishedBenchmark {
           "%d scores are of items that %s lacks, the first with id %s; are they of other files?"
               .formatted(ids.size(), format.title(), ids.iterator().next()));
     }
-    Counts counts = new Counts(metrics(way));
-    int unscored = 0;
+    BenchmarkMetrics metrics = BenchmarkMetrics.of(format, way);
+    Map<String, List<BenchmarkMetrics.Scored>> byCategory = new LinkedHashMap<>();
+    List<BenchmarkMetrics.Scored> all = new ArrayList<>();
     for (BenchmarkItem item : items) {
       double[][] matrix = scores.of(item.id(), way);
-      if (matrix == null) {
-        unscored++;
-      } else {
-        counts.add(item.category(), right(item.id(), matrix, way));
+      if (matrix != null) {
+        checkShape(item.id(), matrix, way);
+        BenchmarkMetrics.Scored scored = new BenchmarkMetrics.Scored(item, matrix);
+        byCategory.computeIfAbsent(item.category(), name -> new ArrayList<>()).add(scored);
+        all.add(scored);
       }
     }
-    return counts.report(way, leftOut, unscored);
+    if (all.isEmpty()) {
+      throw new IllegalArgumentException(
+          "no item of %s has %s scores".formatted(format.title(), way));
+    }
+    Map<String, List<Share>> shares = new LinkedHashMap<>();
+    byCategory.forEach((category, of) -> shares.put(category, metrics.shares(of)));
+    Map<String, List<Double>> rates = new LinkedHashMap<>();
+    byCategory.forEach((category, of) -> rates.put(category, metrics.rates(of)));
+    return new BenchmarkReport(
+        metrics.shareNames(),
+        shares,
+        metrics.shares(all),
+        BenchmarkReport.macro(BenchmarkReport.values(shares), leftOut),
+        leftOut,
+        all.size(),
+        items.size() - all.size(),
+        new Rates(
+            metrics.rateNames(),
+            rates,
+            metrics.rates(all),
+            BenchmarkReport.macro(rates, leftOut)));
   }
 
   /**
@@ -176,19 +196,7 @@ public final class PublishedBenchmark {
     return benchmark.report(scores, way, Set.of());
   }
 
-  private List<String> metrics(String way) {
-    return switch (format.task()) {
-      case PAIR -> List.of("text", "image", "group");
-      case IMAGE_CHOICE, ORDER -> List.of("accuracy");
-      case CAPTION_CHOICE ->
-          format != BenchmarkFormat.VALSE
-              ? List.of("accuracy")
-              : way.equals("itm") ? List.of("acc_r", "acc", "p_c", "p_f") : List.of("acc_r");
-    };
-  }
-
-  /** For each metric, the right answers to one item. */
-  private int[] right(String id, double[][] s, String way) {
+  private void checkShape(String id, double[][] s, String way) {
     int captions = format.task().captions();
     if (s.length != format.task().images()
         || Arrays.stream(s).anyMatch(row -> row.length != captions)) {
@@ -201,82 +209,6 @@ public final class PublishedBenchmark {
                   format.title(),
                   format.task().images(),
                   captions));
-    }
-    return switch (format.task()) {
-      case IMAGE_CHOICE -> new int[] {one(s[0][0] > s[1][0])};
-      case ORDER -> new int[] {one(Arrays.stream(s[0]).skip(1).allMatch(other -> s[0][0] > other))};
-      case PAIR -> {
-        boolean text = s[0][0] > s[0][1] && s[1][1] > s[1][0];
-        boolean image = s[0][0] > s[1][0] && s[1][1] > s[0][1];
-        yield new int[] {one(text), one(image), one(text && image)};
-      }
-      case CAPTION_CHOICE -> {
-        int pairwise = one(s[0][0] > s[0][1]);
-        if (metrics(way).size() == 1) {
-          yield new int[] {pairwise};
-        }
-        int caption = one(s[0][0] > EVEN);
-        int foil = one(s[0][1] < EVEN);
-        yield new int[] {pairwise, caption + foil, caption, foil};
-      }
-    };
-  }
-
-  private static int one(boolean right) {
-    return right ? 1 : 0;
-  }
-
-  /** Right answers and all of them, by category. */
-  private final class Counts {
-    private final List<String> metrics;
-    private final Map<String, int[]> right = new LinkedHashMap<>();
-    private final Map<String, Integer> items = new LinkedHashMap<>();
-
-    Counts(List<String> metrics) {
-      this.metrics = metrics;
-    }
-
-    void add(String category, int[] answers) {
-      int[] sum = right.computeIfAbsent(category, name -> new int[metrics.size()]);
-      for (int m = 0; m < sum.length; m++) {
-        sum[m] += answers[m];
-      }
-      items.merge(category, 1, Integer::sum);
-    }
-
-    BenchmarkReport report(String way, Set<String> leftOut, int unscored) {
-      if (items.isEmpty()) {
-        throw new IllegalArgumentException(
-            "no item of %s has %s scores".formatted(format.title(), way));
-      }
-      Map<String, List<Share>> byCategory = new LinkedHashMap<>();
-      int[] sums = new int[metrics.size()];
-      int count = 0;
-      for (Map.Entry<String, int[]> entry : right.entrySet()) {
-        int of = items.get(entry.getKey());
-        byCategory.put(entry.getKey(), shares(entry.getValue(), of));
-        for (int m = 0; m < sums.length; m++) {
-          sums[m] += entry.getValue()[m];
-        }
-        count += of;
-      }
-      return new BenchmarkReport(
-          metrics,
-          byCategory,
-          shares(sums, count),
-          BenchmarkReport.macro(byCategory, leftOut, metrics.size()),
-          leftOut,
-          count,
-          unscored);
-    }
-
-    private List<Share> shares(int[] sums, int of) {
-      List<Share> shares = new ArrayList<>();
-      for (int m = 0; m < sums.length; m++) {
-        // VALSE's acc asks twice of an item.
-        shares.add(new Share(sums[m], metrics.get(m).equals("acc") ? 2 * of : of));
-      }
-      return shares;
     }
   }
 

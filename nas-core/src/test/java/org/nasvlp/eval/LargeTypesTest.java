@@ -73,10 +73,11 @@ class LargeTypesTest {
             List.of("accuracy"),
             categories,
             List.of(new Share(147, 190)),
-            BenchmarkReport.macro(categories, Set.of("near"), 1),
+            BenchmarkReport.macro(BenchmarkReport.values(categories), Set.of("near")),
             Set.of("near"),
             190,
-            0);
+            0,
+            Rates.NONE);
     assertThat(report.largeCategories()).containsExactly("on", "beside");
     assertThat(report.macroOfLarge()).containsExactly((0.5 + 0.9) / 2);
     // All but the one left out: (0.5 + 0.6 + 0.9) / 3.

@@ -138,7 +138,9 @@ class PublishedBenchmarkTest {
         .containsExactly("red_wet");
     PublishedBenchmark valse =
         PublishedBenchmark.read(BenchmarkFormat.VALSE, file(BenchmarkFormat.VALSE));
-    assertThat(valse.items()).extracting(BenchmarkItem::id).containsExactly("one", "three");
+    assertThat(valse.items())
+        .extracting(BenchmarkItem::id)
+        .containsExactly("existence/one", "existence/three");
     assertThat(valse.dropped().values()).containsExactly(1);
     List<BenchmarkItem> svo =
         PublishedBenchmark.read(BenchmarkFormat.SVO_PROBES, file(BenchmarkFormat.SVO_PROBES))
@@ -217,6 +219,33 @@ class PublishedBenchmarkTest {
     assertThat(benchmark.items()).hasSize(4);
   }
 
+  /** VALSE's files repeat keys, and several hold the same phenomenon. */
+  @Test
+  void aFolderOfValseFilesIsAnInstrumentEach() throws IOException {
+    Path data = Files.createDirectory(folder.resolve("valse"));
+    Files.writeString(data.resolve("action-replacement.json"), VALSE);
+    Files.writeString(data.resolve("actant-swap.json"), VALSE);
+    PublishedBenchmark valse = PublishedBenchmark.read(BenchmarkFormat.VALSE, data);
+    assertThat(valse.categories()).containsExactly("actant-swap", "action-replacement");
+    assertThat(valse.items())
+        .extracting(BenchmarkItem::id)
+        .containsExactly(
+            "actant-swap/one",
+            "actant-swap/three",
+            "action-replacement/one",
+            "action-replacement/three");
+    // The lower of p_c and p_f is taken in each instrument, then averaged.
+    Map<String, double[][]> byId =
+        Map.of(
+            "actant-swap/one", row(1, 0.5),
+            "actant-swap/three", row(1, 0.5),
+            "action-replacement/one", row(-0.5, -1),
+            "action-replacement/three", row(-0.5, -1));
+    Rates rates = valse.report(scores(byId, "itm"), "itm", Set.of()).rates();
+    assertThat(rates.macro().getFirst()).isZero();
+    assertThat(rates.all().getFirst()).isEqualTo(0.5);
+  }
+
   @Test
   void aroAveragesOverItemsAndOverRelations() throws IOException {
     PublishedBenchmark aro =
@@ -257,13 +286,23 @@ class PublishedBenchmarkTest {
     PublishedBenchmark valse =
         PublishedBenchmark.read(BenchmarkFormat.VALSE, file(BenchmarkFormat.VALSE));
     // Both pairwise right; the first foil passes for a match, the second caption for none.
-    Map<String, double[][]> byId = Map.of("one", row(3, 0.5), "three", row(-1, -2));
+    Map<String, double[][]> byId =
+        Map.of("existence/one", row(3, 0.5), "existence/three", row(-1, -2));
     BenchmarkReport itm = valse.report(scores(byId, "itm"), "itm", Set.of());
     assertThat(itm.metrics()).containsExactly("acc_r", "acc", "p_c", "p_f");
     assertThat(itm.all())
         .containsExactly(new Share(2, 2), new Share(2, 4), new Share(1, 2), new Share(1, 2));
-    assertThat(valse.report(scores(byId, "itc"), "itc", Set.of()).metrics())
-        .containsExactly("acc_r");
+    // Of the four captions and foils by pairs, 3 beats 0.5 and −2, and −1 beats −2.
+    assertThat(itm.rates().names()).containsExactly("min(p_c, p_f)", "AUROC");
+    assertThat(itm.rates().all()).containsExactly(0.5, 0.75);
+    BenchmarkReport itc = valse.report(scores(byId, "itc"), "itc", Set.of());
+    assertThat(itc.metrics()).containsExactly("acc_r");
+    assertThat(itc.rates().all()).containsExactly(0.75);
+    // A tie is half a win.
+    Map<String, double[][]> tied =
+        Map.of("existence/one", row(1, 1), "existence/three", row(2, 0));
+    assertThat(valse.report(scores(tied, "itc"), "itc", Set.of()).rates().all())
+        .containsExactly(0.875);
   }
 
   @ParameterizedTest
@@ -394,6 +433,35 @@ class PublishedBenchmarkTest {
         .isDeepEqualTo(new double[][] {{4, 1}, {2, 3}});
   }
 
+  /** Four lines an item, in any order, as Winoground's authors publish the scores of 59 models. */
+  @Test
+  void winogroundsLabelledScoresAreRead() throws IOException {
+    Path file =
+        write(
+            "clip.jsonl",
+            """
+            {"label": "0_c0_i0", "score": 29.97}
+            {"label": "0_c1_i0", "score": 25.5}
+            {"label": "12_c1_i1", "score": 1}
+            {"label": "0_c0_i1", "score": 28}
+            {"label": "0_c1_i1", "score": 27}
+            {"label": "12_c0_i1", "score": 2}
+            {"label": "12_c1_i0", "score": 3}
+            {"label": "12_c0_i0", "score": 4}
+            """);
+    ItemScores scores = ItemScores.read(file);
+    assertThat(scores.byItem().keySet()).containsExactly("0", "12");
+    assertThat(scores.of("0", "score")).isDeepEqualTo(new double[][] {{29.97, 25.5}, {28, 27}});
+    assertThat(scores.of("12", "score")).isDeepEqualTo(new double[][] {{4, 3}, {2, 1}});
+    // Item 0 finds both captions' images, but takes its first caption for both.
+    assertThat(PublishedBenchmark.winoground(scores, "score").all())
+        .containsExactly(new Share(0, 2), new Share(1, 2), new Share(0, 2));
+    Path missing = write("cut.jsonl", "{\"label\": \"0_c0_i0\", \"score\": 1}\n");
+    assertThatThrownBy(() -> ItemScores.read(missing))
+        .hasMessageContaining("cut.jsonl item 0")
+        .hasMessageContaining("c1_i0");
+  }
+
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',
@@ -407,6 +475,9 @@ class PublishedBenchmarkTest {
           {"id": 1, "itc": [[1, 1e999]]}         | a finite number is needed
           {"id": 1, "c0_i0": 1, "c1_i0": 2}      | "c0_i1" is null
           {"id": 1, "itc": [[1, 2]               | not JSON
+          {"label": "c0_i0", "score": 1}         | an item's id with _c0_i0
+          {"label": "1_c0_i2", "score": 1}       | "1_c0_i2"; an item's id with
+          {"label": "1_c0_i0"}                   | "score" is null
           """)
   void badScoresAreNamed(String line, String message) throws IOException {
     Path file = write("s.jsonl", "{\"id\": 0, \"itc\": [[1, 2]]}\n" + line + "\n");

@@ -17,6 +17,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.nasvlp.dictionary.DictionaryHealth;
 import org.nasvlp.eval.ArtefactProbe;
 import org.nasvlp.eval.BenchmarkReport;
+import org.nasvlp.eval.Rates;
 import org.nasvlp.eval.Share;
 import org.nasvlp.negatives.NvaTrace;
 
@@ -147,7 +148,8 @@ class LogListenerTest {
             List.of(0.5),
             Set.of(),
             2,
-            0);
+            0,
+            Rates.NONE);
     Evaluation evaluation = new Evaluation(null, Map.of("crepe", Map.of("itc", report)));
     listener.onEvaluated(6, evaluation);
     // The parts are in it.

@@ -1,0 +1,146 @@
+package org.nasvlp.eval;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Predicate;
+import java.util.function.ToDoubleFunction;
+
+/** What a benchmark counts of its items' scores. */
+final class BenchmarkMetrics {
+  /** The match log-odds of a probability of one half. */
+  private static final double EVEN = 0;
+
+  /**
+   * An item and its scores.
+   *
+   * @param scores images by captions
+   */
+  record Scored(BenchmarkItem item, double[][] scores) {}
+
+  private interface Count {
+    Share of(List<Scored> items);
+  }
+
+  private final Map<String, Count> shares = new LinkedHashMap<>();
+  private final Map<String, ToDoubleFunction<List<Scored>>> rates = new LinkedHashMap<>();
+
+  private BenchmarkMetrics() {}
+
+  static BenchmarkMetrics of(BenchmarkFormat format, String way) {
+    BenchmarkMetrics metrics = new BenchmarkMetrics();
+    switch (format.task()) {
+      case IMAGE_CHOICE -> metrics.share("accuracy", s -> s[0][0] > s[1][0]);
+      case ORDER -> metrics.share("accuracy", BenchmarkMetrics::firstBeatsAll);
+      case PAIR -> {
+        metrics.share("text", BenchmarkMetrics::text);
+        metrics.share("image", BenchmarkMetrics::image);
+        metrics.share("group", s -> text(s) && image(s));
+      }
+      case CAPTION_CHOICE -> {
+        if (format == BenchmarkFormat.VALSE) {
+          metrics.valse(way.equals("itm"));
+        } else {
+          metrics.share("accuracy", BenchmarkMetrics::firstBeatsAll);
+        }
+      }
+    }
+    return metrics;
+  }
+
+  private static boolean firstBeatsAll(double[][] s) {
+    return Arrays.stream(s[0]).skip(1).allMatch(other -> s[0][0] > other);
+  }
+
+  private static boolean text(double[][] s) {
+    return s[0][0] > s[0][1] && s[1][1] > s[1][0];
+  }
+
+  private static boolean image(double[][] s) {
+    return s[0][0] > s[1][0] && s[1][1] > s[0][1];
+  }
+
+  private void valse(boolean matching) {
+    share("acc_r", BenchmarkMetrics::firstBeatsAll);
+    if (matching) {
+      shares.put(
+          "acc",
+          items ->
+              new Share(count(items, BenchmarkMetrics::caption) + count(items, BenchmarkMetrics::foil), 2 * items.size()));
+      share("p_c", BenchmarkMetrics::caption);
+      share("p_f", BenchmarkMetrics::foil);
+      rates.put(
+          "min(p_c, p_f)",
+          items ->
+              (double) Math.min(count(items, BenchmarkMetrics::caption), count(items, BenchmarkMetrics::foil))
+                  / items.size());
+    }
+    rates.put("AUROC", BenchmarkMetrics::areaUnderCurve);
+  }
+
+  private static boolean caption(double[][] s) {
+    return s[0][0] > EVEN;
+  }
+
+  private static boolean foil(double[][] s) {
+    return s[0][1] < EVEN;
+  }
+
+  private void share(String name, Predicate<double[][]> right) {
+    shares.put(name, items -> new Share(count(items, right), items.size()));
+  }
+
+  private static int count(List<Scored> items, Predicate<double[][]> right) {
+    return (int) items.stream().filter(item -> right.test(item.scores())).count();
+  }
+
+  /** How often a caption scores higher than a foil, of any item; a tie is half (Mann–Whitney). */
+  private static double areaUnderCurve(List<Scored> items) {
+    double[] foils = items.stream().mapToDouble(item -> item.scores()[0][1]).sorted().toArray();
+    double sum = 0;
+    for (Scored item : items) {
+      double caption = item.scores()[0][0];
+      sum += (below(foils, caption, false) + below(foils, caption, true)) / 2.0;
+    }
+    return sum / ((double) items.size() * foils.length);
+  }
+
+  /** How many of sorted values are below a bound, or at it. */
+  private static int below(double[] sorted, double bound, boolean orAt) {
+    int low = 0;
+    int high = sorted.length;
+    while (low < high) {
+      int middle = (low + high) >>> 1;
+      if (sorted[middle] < bound || (orAt && sorted[middle] == bound)) {
+        low = middle + 1;
+      } else {
+        high = middle;
+      }
+    }
+    return low;
+  }
+
+  List<String> shareNames() {
+    return List.copyOf(shares.keySet());
+  }
+
+  List<String> rateNames() {
+    return List.copyOf(rates.keySet());
+  }
+
+  /** A share for each of {@link #shareNames}; the first asks once of every item. */
+  List<Share> shares(List<Scored> items) {
+    List<Share> values = new ArrayList<>();
+    shares.values().forEach(count -> values.add(count.of(items)));
+    return values;
+  }
+
+  /** A value for each of {@link #rateNames}. */
+  List<Double> rates(List<Scored> items) {
+    List<Double> values = new ArrayList<>();
+    rates.values().forEach(rate -> values.add(rate.applyAsDouble(items)));
+    return values;
+  }
+}
