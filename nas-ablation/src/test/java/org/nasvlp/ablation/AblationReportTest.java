@@ -68,14 +68,17 @@ class AblationReportTest {
         new EvaluationReport(
             fineGrained(0.6, 0.6, 0.5),
             fineGrained(colour, gender, 0.5 + 0.1 * seed),
-            new RetrievalReport(
-                20, 20, new double[] {recall, 0.5, 0.6}, new double[] {0.1, 0.2, 0.3}),
-            new RetrievalReport(
-                20, 20, new double[] {0.43, 0.5, 0.6}, new double[] {0.05, 0.2, 0.3})),
+            retrieval(new double[] {recall, 0.5, 0.6}, new double[] {0.1, 0.2, 0.3}),
+            retrieval(new double[] {0.43, 0.5, 0.6}, new double[] {0.05, 0.2, 0.3})),
         curve,
         seconds,
         memory,
         0);
+  }
+
+  private static RetrievalReport retrieval(double[] text, double[] image) {
+    double[] chance = {0.05, 0.25, 0.5};
+    return new RetrievalReport(20, 20, text, image, chance, chance);
   }
 
   /** Baseline: macro 0.6 and 0.8 of the two large types; new: macro 0.85 and 0.87. */

@@ -248,20 +248,21 @@ final class EvalCommand implements Callable<Integer> {
     ObjectNode bad = root.putObject("unreadable");
     result.unusable().forEach(bad::put);
     ObjectNode ways = root.putObject("results");
-    recall(ways.putObject("itc"), result.itc());
+    recall(ways.putObject("itc"), result.itc().textRecall(), result.itc().imageRecall());
     if (result.itm() != null) {
-      recall(ways.putObject("itm"), result.itm());
+      recall(ways.putObject("itm"), result.itm().textRecall(), result.itm().imageRecall());
     }
+    recall(root.putObject("chance"), result.itc().textChance(), result.itc().imageChance());
     return JsonMapper.shared().writerWithDefaultPrettyPrinter().writeValueAsString(root) + "\n";
   }
 
-  private static void recall(ObjectNode node, RetrievalReport report) {
+  private static void recall(ObjectNode node, double[] text, double[] image) {
     ObjectNode toText = node.putObject("imageToText");
     ObjectNode toImage = node.putObject("textToImage");
     int[] ranks = RetrievalReport.ranks();
     for (int i = 0; i < ranks.length; i++) {
-      toText.put("R@" + ranks[i], report.textRecall()[i]);
-      toImage.put("R@" + ranks[i], report.imageRecall()[i]);
+      toText.put("R@" + ranks[i], text[i]);
+      toImage.put("R@" + ranks[i], image[i]);
     }
   }
 

@@ -197,18 +197,8 @@ final class ReportTables {
     if (itm != null) {
       recall(table, "ITC, then ITM", itm.textRecall(), itm.imageRecall());
     }
-    recall(table, "chance", chance(itc.captions()), chance(itc.images()));
+    recall(table, "chance", itc.textChance(), itc.imageChance());
     return table.toString();
-  }
-
-  /** Recall of a random order with one right candidate. */
-  static double[] chance(int candidates) {
-    int[] ranks = RetrievalReport.ranks();
-    double[] chance = new double[ranks.length];
-    for (int i = 0; i < ranks.length; i++) {
-      chance[i] = Math.min(1, (double) ranks[i] / candidates);
-    }
-    return chance;
   }
 
   private static void recall(StringBuilder table, String name, double[] text, double[] image) {

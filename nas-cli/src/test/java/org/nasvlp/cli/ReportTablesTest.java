@@ -94,9 +94,4 @@ class ReportTablesTest {
     assertThat(ReportTables.fineGrained(itcOnly)).contains("ITC").doesNotContain("ITM");
     assertThat(ReportTables.retrieval(itcOnly)).isEmpty();
   }
-
-  @Test
-  void chanceOfASmallSetIsAtMostOne() {
-    assertThat(ReportTables.chance(4)).containsExactly(0.25, 1, 1);
-  }
 }

@@ -33,8 +33,14 @@ final class Samples {
     return new EvaluationReport(
         itc,
         itm,
-        new RetrievalReport(200, 100, new double[] {.1, .2, .3}, new double[] {.4, .5, .6}),
-        new RetrievalReport(200, 100, new double[] {.15, .25, .3}, new double[] {.45, .55, .6}));
+        retrieval(new double[] {.1, .2, .3}, new double[] {.4, .5, .6}),
+        retrieval(new double[] {.15, .25, .3}, new double[] {.45, .55, .6}));
+  }
+
+  private static RetrievalReport retrieval(double[] text, double[] image) {
+    double[] textChance = {.01, .05, .1};
+    double[] imageChance = {.005, .025, .05};
+    return new RetrievalReport(200, 100, text, image, textChance, imageChance);
   }
 
   static Map<String, Double> losses() {

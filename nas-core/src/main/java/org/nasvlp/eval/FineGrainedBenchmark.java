@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.BitSet;
 import java.util.Collections;
 import java.util.HashMap;
@@ -192,7 +193,14 @@ public final class FineGrainedBenchmark {
         images.size(),
         retrievalCaptions,
         RetrievalMetrics.recall(captionRanks),
-        RetrievalMetrics.recall(imageRanks));
+        RetrievalMetrics.recall(imageRanks),
+        chance(rightCaptions, retrievalCaptions),
+        chance(rightImages, images.size()));
+  }
+
+  private static double[] chance(BitSet[] right, int candidates) {
+    return RetrievalMetrics.chance(
+        Arrays.stream(right).mapToInt(BitSet::cardinality).toArray(), candidates);
   }
 
   private static int[] ranks(double[][] scores, BitSet[] right) {

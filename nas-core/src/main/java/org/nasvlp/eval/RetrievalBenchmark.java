@@ -415,7 +415,12 @@ public final class RetrievalBenchmark {
           images.length,
           captions.length,
           RetrievalMetrics.recall(textRanks),
-          RetrievalMetrics.recall(imageRanks));
+          RetrievalMetrics.recall(imageRanks),
+          RetrievalMetrics.chance(
+              Arrays.stream(captionsOfImage).mapToInt(BitSet::cardinality).toArray(),
+              captions.length),
+          RetrievalMetrics.chance(
+              Arrays.stream(captions).map(caption -> 1).toArray(), images.length));
     }
   }
 }

@@ -68,6 +68,27 @@ final class RetrievalMetrics {
     return i < j;
   }
 
+  /**
+   * For each k of {@link RetrievalReport#ranks}, the recall of a random order: 1 − C(N − m, k) / C(N,
+   * k) for m right candidates among N, averaged over the queries.
+   *
+   * @param rightOfQuery for each query how many candidates are right
+   */
+  static double[] chance(int[] rightOfQuery, int candidates) {
+    int[] ks = RetrievalReport.ranks();
+    double[] chance = new double[ks.length];
+    for (int j = 0; j < ks.length; j++) {
+      for (int right : rightOfQuery) {
+        double missed = 1;
+        for (int i = 0; i < ks[j]; i++) {
+          missed *= Math.max(0, (double) (candidates - right - i) / Math.max(1, candidates - i));
+        }
+        chance[j] += (1 - missed) / rightOfQuery.length;
+      }
+    }
+    return chance;
+  }
+
   /** For each k of {@link RetrievalReport#ranks}, the share of the queries with a rank below k. */
   static double[] recall(int[] rankOfQuery) {
     int[] ks = RetrievalReport.ranks();

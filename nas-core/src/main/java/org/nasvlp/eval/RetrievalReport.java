@@ -5,11 +5,20 @@ package org.nasvlp.eval;
  * ties with the right one ranks before it.
  *
  * @param images distinct images
- * @param captions distinct captions
+ * @param captions captions that were queries and candidates
  * @param textRecall image to text: recall at each of {@link #ranks}
  * @param imageRecall text to image: recall at each of {@link #ranks}
+ * @param textChance image to text: what a random order reaches on average, given how many captions
+ *     are right for each image
+ * @param imageChance the same of text to image
  */
-public record RetrievalReport(int images, int captions, double[] textRecall, double[] imageRecall) {
+public record RetrievalReport(
+    int images,
+    int captions,
+    double[] textRecall,
+    double[] imageRecall,
+    double[] textChance,
+    double[] imageChance) {
 
   /** Copies the arrays. */
   public RetrievalReport {
@@ -18,8 +27,15 @@ public record RetrievalReport(int images, int captions, double[] textRecall, dou
           "recall has %d and %d values: it must have %d, one for each of R@1, R@5 and R@10"
               .formatted(textRecall.length, imageRecall.length, ranks().length));
     }
+    if (textChance.length != ranks().length || imageChance.length != ranks().length) {
+      throw new IllegalArgumentException(
+          "chance has %d and %d values: it must have %d"
+              .formatted(textChance.length, imageChance.length, ranks().length));
+    }
     textRecall = textRecall.clone();
     imageRecall = imageRecall.clone();
+    textChance = textChance.clone();
+    imageChance = imageChance.clone();
   }
 
   /** A copy of the image-to-text recalls. */
@@ -32,6 +48,18 @@ public record RetrievalReport(int images, int captions, double[] textRecall, dou
   @Override
   public double[] imageRecall() {
     return imageRecall.clone();
+  }
+
+  /** A copy of the image-to-text recalls of a random order. */
+  @Override
+  public double[] textChance() {
+    return textChance.clone();
+  }
+
+  /** A copy of the text-to-image recalls of a random order. */
+  @Override
+  public double[] imageChance() {
+    return imageChance.clone();
   }
 
   /** The k of R@k: 1, 5, 10. */

@@ -360,11 +360,15 @@ class FineGrainedBenchmarkTest {
   @Test
   void reportsDoNotShareTheirArrays() {
     double[] recall = {0.1, 0.2, 0.3};
-    RetrievalReport report = new RetrievalReport(1, 1, recall, recall);
+    RetrievalReport report = new RetrievalReport(1, 1, recall, recall, recall, recall);
     recall[0] = 9;
     report.textRecall()[1] = 9;
+    report.textChance()[1] = 9;
     assertThat(report.textRecall()).containsExactly(0.1, 0.2, 0.3);
-    assertThatThrownBy(() -> new RetrievalReport(1, 1, new double[2], recall))
+    assertThat(report.textChance()).containsExactly(0.1, 0.2, 0.3);
+    assertThatThrownBy(() -> new RetrievalReport(1, 1, new double[2], recall, recall, recall))
+        .isInstanceOf(IllegalArgumentException.class);
+    assertThatThrownBy(() -> new RetrievalReport(1, 1, recall, recall, recall, new double[2]))
         .isInstanceOf(IllegalArgumentException.class);
   }
 

@@ -55,6 +55,9 @@ class RetrievalBenchmarkTest {
     assertThat(itc.captions()).isEqualTo(3);
     assertThat(itc.textRecall()).containsExactly(1, 1, 1);
     assertThat(itc.imageRecall()).containsExactly(2.0 / 3, 1, 1);
+    // By chance one image finds one of two among three captions, the other its only one.
+    assertThat(itc.textChance()[0]).isEqualTo((2.0 / 3 + 1.0 / 3) / 2);
+    assertThat(itc.imageChance()[0]).isEqualTo(0.5);
     // Re-ranked in full by scores that prefer image 1 for all captions and c for all images.
     ImageTextScorer itm =
         (images, captions, image, caption) -> {

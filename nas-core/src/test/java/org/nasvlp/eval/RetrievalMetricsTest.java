@@ -1,6 +1,7 @@
 package org.nasvlp.eval;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 
 import java.util.ArrayList;
 import java.util.BitSet;
@@ -29,6 +30,18 @@ class RetrievalMetricsTest {
     assertThat(
             RetrievalMetrics.recall(new int[] {0, 1, 4, 5, 9, 10, RetrievalMetrics.NOT_FOUND, 0}))
         .containsExactly(2 / 8.0, 4 / 8.0, 6 / 8.0);
+  }
+
+  /** 5 of 20 captions right: R@5 by hand is 1 − C(15, 5) / C(20, 5) = 1 − 3003 / 15504. */
+  @Test
+  void chanceCountsTheRightCandidates() {
+    double[] chance = RetrievalMetrics.chance(new int[] {5}, 20);
+    assertThat(chance[0]).isCloseTo(0.25, within(1e-12));
+    assertThat(chance[1]).isCloseTo(1 - 3003.0 / 15504, within(1e-12));
+    // Of one right candidate it is k / N; queries are averaged; a small set is found for certain.
+    assertThat(RetrievalMetrics.chance(new int[] {1, 1}, 20)[2]).isCloseTo(0.5, within(1e-12));
+    assertThat(RetrievalMetrics.chance(new int[] {1, 3}, 4)[0]).isCloseTo(0.5, within(1e-12));
+    assertThat(RetrievalMetrics.chance(new int[] {1}, 4)).containsExactly(0.25, 1, 1);
   }
 
   @Test

@@ -17,7 +17,8 @@ import org.jspecify.annotations.Nullable;
  *     text
  * @param splits the splits of a Karpathy file that are taken; empty for train and restval, or for
  *     test where {@code test} says so
- * @param test whether the pairs are to be tested on
+ * @param test whether the pairs are to be tested on; a caption that repeats another of its image is
+ *     then a pair of its own, as the literature counts it, and not a bad one
  * @param maxUnpackedBytes bytes that the uncompressed copy of a shard may have; 0 for a hundred
  *     times the compressed file's, but 64 MiB at least and 16 GiB at most
  */

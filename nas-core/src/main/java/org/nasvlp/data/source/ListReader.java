@@ -474,7 +474,7 @@ final class ListReader {
     } catch (BadSampleException e) {
       throw new BadSampleException(naming.sample(fileName, number, part), e.reason(), e);
     }
-    int earlier = pairs.add(number, part, image, id, clean);
+    int earlier = pairs.add(number, part, image, id, clean, options.test());
     if (earlier >= 0) {
       throw new BadSampleException(
           naming.sample(fileName, number, part),

@@ -58,9 +58,11 @@ final class PairTable implements AutoCloseable {
    * @param part which of the entry's captions; −1 for the only one
    * @param path relative path of the image
    * @param id of the image, as this entry has it
+   * @param repeats whether a path and caption that are there already are a pair of their own
    * @return −1, or the number of the pair with the same path and caption, to which nothing is added
    */
-  int add(int entry, int part, String path, long id, String caption) throws IOException {
+  int add(int entry, int part, String path, long id, String caption, boolean repeats)
+      throws IOException {
     int image = image(path);
     int hash = Long.hashCode(StableHash.of(caption) * 31 + image);
     int place =
@@ -71,7 +73,8 @@ final class PairTable implements AutoCloseable {
                 pairHash[pair] == hash
                     && imageOf[pair] == image
                     && texts.get(textOf[pair]).equals(caption));
-    if (pairPlaces[place] != 0) {
+    boolean known = pairPlaces[place] != 0;
+    if (known && !repeats) {
       return pairPlaces[place] - 1;
     }
     int pair = next(entry, part);
@@ -83,6 +86,9 @@ final class PairTable implements AutoCloseable {
     if (turn > 0 || turnOf.length > 0) {
       turnOf = sized(turnOf, 0);
       turnOf[pair] = turn;
+    }
+    if (known) {
+      return -1;
     }
     pairPlaces[place] = pair + 1;
     if (pairs > pairPlaces.length / 10 * 7) {

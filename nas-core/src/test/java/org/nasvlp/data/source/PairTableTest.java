@@ -33,7 +33,7 @@ class PairTableTest {
           expected.add(new Expected(0, -1, "", 0, "sample " + entry, 0, "reason " + caption));
           continue;
         }
-        int earlier = table.add(entry, part, path, entry * 7L, caption);
+        int earlier = table.add(entry, part, path, entry * 7L, caption, false);
         Integer same = pairOf.putIfAbsent(path + "\n" + caption, expected.size());
         if (same != null) {
           assertThat(earlier).isEqualTo(same);

@@ -23,6 +23,7 @@ import org.nasvlp.data.ImageCaption;
 import org.nasvlp.data.ImageTextDataset;
 import org.nasvlp.data.ImageTextPair;
 import org.nasvlp.data.image.RgbImage;
+import org.nasvlp.eval.RetrievalBenchmark;
 
 /** The forms that image-caption lists come in. */
 class SourcesTest {
@@ -219,6 +220,34 @@ class SourcesTest {
       assertThat(problems.get(4)).contains("annotation 5", "the number 4");
       assertThat(problems.get(5)).contains("annotation 6", "leads out");
       assertThat(problems.get(6)).contains("annotation 7", "repeats", "annotation 0");
+    }
+  }
+
+  /** Five of COCO's 25,010 test captions repeat another of their image, and all are counted. */
+  @Test
+  void testCaptionsMayRepeat() throws Exception {
+    Path file =
+        write(
+            "k.json",
+            """
+            {"images": [
+              {"filepath": "img", "filename": "a.png", "split": "test", "cocoid": 7,
+               "sentences": [{"raw": "a dog"}, {"raw": "A dog."}, {"raw": "a dog"}]},
+              {"filepath": "img", "filename": "b.png", "split": "test", "cocoid": 9,
+               "sentences": [{"raw": "a dog"}]}]}
+            """);
+    try (ImageTextDataset dataset = ImageTextDataset.open(file, options().forTest())) {
+      assertThat(problems(dataset)).isEmpty();
+      RetrievalBenchmark retrieval = RetrievalBenchmark.of(dataset);
+      assertThat(retrieval.images()).isEqualTo(2);
+      assertThat(retrieval.captions()).isEqualTo(4);
+      assertThat(dataset.get(0).key()).isNotEqualTo(dataset.get(2).key());
+    }
+    // To train on, one of each is enough.
+    try (ImageTextDataset dataset =
+        ImageTextDataset.open(file, options().withSplits(List.of("test")))) {
+      assertThat(problems(dataset)).hasSize(1);
+      assertThat(problems(dataset).getFirst()).contains("repeats");
     }
   }
 
