@@ -514,7 +514,7 @@ public final class AblationReport {
 
   private void macroNote(StringBuilder text, String scorer) {
     long large = pairs(scorer).values().stream().filter(LargeTypes::isLarge).count();
-    String note = LargeTypes.note(large, "types", "pairs");
+    String note = LargeTypes.note(large, "types", LargeTypes.LEAST_PAIRS, "pairs");
     text.append('\n').append(note.substring(0, 1).toUpperCase(Locale.ROOT));
     text.append(note.substring(1)).append(".\n");
   }

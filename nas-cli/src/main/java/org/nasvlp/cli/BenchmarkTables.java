@@ -1,7 +1,10 @@
 package org.nasvlp.cli;
 
+import java.util.Comparator;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
+import java.util.Set;
 import org.nasvlp.eval.BenchmarkReport;
 import org.nasvlp.eval.LargeTypes;
 import org.nasvlp.eval.Share;
@@ -10,28 +13,55 @@ import tools.jackson.databind.node.ObjectNode;
 
 /** What scores reach on a published benchmark, as text and as JSON. */
 final class BenchmarkTables {
+  /** More categories than these are too many to read. */
+  private static final int MOST_CATEGORIES = 60;
+
+  private static final int LARGEST_SHOWN = 30;
+
   private BenchmarkTables() {}
 
   /**
    * For people: shares in percent with their intervals; of categories with few items ({@link
-   * LargeTypes}) the right answers, and a macro average without them before that of all.
+   * BenchmarkReport#leastItems}) the right answers, and a macro average without them before that of all.
    */
   static String table(String title, String way, BenchmarkReport report) {
+    return table(title, way, report, "");
+  }
+
+  /**
+   * The same.
+   *
+   * @param sameTokens said of the tied items
+   */
+  private static String table(
+      String title, String way, BenchmarkReport report, String sameTokens) {
     StringBuilder table = new StringBuilder();
     table.append("%s by %s, %% right of %d items%n".formatted(title, way, report.items()));
     if (report.unscored() > 0) {
       table.append("(%d items were not scored)%n".formatted(report.unscored()));
+    }
+    if (report.tied() > 0) {
+      table.append(
+          "(%d items tied, which counts as wrong%s)%n".formatted(report.tied(), sameTokens));
     }
     table.append(String.format(Locale.ROOT, "%n%-32s %7s", "", "items"));
     report.metrics().forEach(metric -> table.append(String.format(Locale.ROOT, " %23s", metric)));
     report.rates().names().forEach(name -> table.append(String.format(Locale.ROOT, " %13s", name)));
     table.append(System.lineSeparator());
     if (report.byCategory().size() > 1) {
-      report
-          .byCategory()
-          .forEach(
-              (category, shares) ->
-                  row(table, category, shares, report.rates().of(category), false));
+      List<String> shown = shown(report);
+      for (String category : shown) {
+        row(table, report, category);
+      }
+      if (shown.size() < report.byCategory().size()) {
+        Set<String> others = new LinkedHashSet<>(report.byCategory().keySet());
+        others.removeAll(Set.copyOf(shown));
+        table.append(
+            "and %d more, of up to %d items each; --json has all%n"
+                .formatted(
+                    others.size(),
+                    others.stream().mapToInt(name -> items(report, name)).max().orElseThrow()));
+      }
     }
     row(table, "all (micro)", report.all(), report.rates().all(), true);
     if (report.byCategory().size() > 1) {
@@ -48,9 +78,18 @@ final class BenchmarkTables {
             report.macro(),
             report.rates().macro());
       }
-      table.append(LargeTypes.note(large, "categories", "items")).append(System.lineSeparator());
+      table.append(LargeTypes.note(large, "categories", report.leastItems(), "items")).append(System.lineSeparator());
     }
     return table.toString().replaceAll(" +(\\R)", "$1");
+  }
+
+  /**
+   * The same with how many of the items have captions that no model can tell apart.
+   *
+   * @param equal items whose captions are equal after cutting
+   */
+  static String table(String title, String way, BenchmarkReport report, int equal) {
+    return table(title, way, report, "; %d have captions equal after cutting".formatted(equal));
   }
 
   private static void means(
@@ -66,15 +105,40 @@ final class BenchmarkTables {
     rates.forEach(rate -> table.append(String.format(Locale.ROOT, " %13.2f", 100 * rate)));
   }
 
+  /** The categories of a table: all in their order, or of very many those with most items. */
+  private static List<String> shown(BenchmarkReport report) {
+    List<String> all = List.copyOf(report.byCategory().keySet());
+    if (all.size() <= MOST_CATEGORIES) {
+      return all;
+    }
+    return all.stream()
+        .sorted(Comparator.comparingInt(name -> -items(report, name)))
+        .limit(LARGEST_SHOWN)
+        .toList();
+  }
+
+  private static int items(BenchmarkReport report, String category) {
+    return report.byCategory().get(category).getFirst().of();
+  }
+
+  private static void row(StringBuilder table, BenchmarkReport report, String category) {
+    row(
+        table,
+        category,
+        report.byCategory().get(category),
+        report.rates().of(category),
+        items(report, category) >= report.leastItems());
+  }
+
   /**
-   * @param always whether a share of few items is shown as a percentage as well
+   * @param percent whether a percentage is shown, and not how many are right
    */
   private static void row(
-      StringBuilder table, String name, List<Share> shares, List<Double> rates, boolean always) {
+      StringBuilder table, String name, List<Share> shares, List<Double> rates, boolean percent) {
     String shown = name.length() > 32 ? name.substring(0, 31) + "…" : name;
     table.append(String.format(Locale.ROOT, "%-32s %7d", shown, shares.getFirst().of()));
     for (Share share : shares) {
-      if (!LargeTypes.isLarge(shares.getFirst().of()) && !always) {
+      if (!percent) {
         table.append(" %-23s".formatted(share.right() + " of " + share.of()));
         continue;
       }
@@ -86,7 +150,7 @@ final class BenchmarkTables {
               100 * share.low(),
               100 * share.high()));
     }
-    if (LargeTypes.isLarge(shares.getFirst().of()) || always) {
+    if (percent) {
       rates(table, rates);
     }
     table.append(System.lineSeparator());
@@ -94,7 +158,7 @@ final class BenchmarkTables {
 
   /** For programs: shares in [0, 1], of every category; {@code macro} is the mean over all. */
   static void json(ObjectNode node, BenchmarkReport report) {
-    node.put("items", report.items()).put("unscored", report.unscored());
+    node.put("items", report.items()).put("unscored", report.unscored()).put("tied", report.tied());
     ObjectNode all = node.putObject("all");
     shares(all, report.metrics(), report.all());
     rates(all, report.rates().names(), report.rates().all());

@@ -43,6 +43,9 @@ final class EvalCommand implements Callable<Integer> {
   private static final int NAMED = 10;
   private static final int RERANKED = 16;
 
+  /** Above this share of the items, captions that are equal after cutting are warned of. */
+  private static final double SAME_TOKENS_TOLD = 0.01;
+
   enum Mode {
     ITC,
     ITM,
@@ -169,14 +172,23 @@ final class EvalCommand implements Callable<Integer> {
       for (String way : scores.ways()) {
         reports.put(way, PublishedBenchmark.winoground(scores, way));
       }
-      print(format, Map.of(), reports, Map.of());
+      print(format, Map.of(), reports, Map.of(), null);
       return 0;
     }
     PublishedBenchmark items = PublishedBenchmark.read(format, data);
-    PublishedBenchmark.Scored scored =
-        checkpoint == null
-            ? new PublishedBenchmark.Scored(ItemScores.read(scoresFile), Map.of())
-            : score(items, checkpoint);
+    PublishedBenchmark.Scored scored;
+    Integer equal = null;
+    if (checkpoint == null) {
+      scored = new PublishedBenchmark.Scored(ItemScores.read(scoresFile), Map.of());
+    } else {
+      try (NasModel model = NasModel.load(checkpoint, device.orCpu())) {
+        scored = score(items, model);
+        Set<String> same = new LinkedHashSet<>(items.sameTokens(model.tokenizer()));
+        same.retainAll(scored.scores().byItem().keySet());
+        equal = same.size();
+        warnOfSameTokens(equal, scored.scores().byItem().size(), model.tokenizer().maxTokens());
+      }
+    }
     if (dump != null) {
       scored.scores().write(dump);
     }
@@ -190,7 +202,7 @@ final class EvalCommand implements Callable<Integer> {
     for (String way : scored.scores().ways()) {
       reports.put(way, items.report(scored.scores(), way, leftOut));
     }
-    print(format, items.dropped(), reports, scored.unreadable());
+    print(format, items.dropped(), reports, scored.unreadable(), equal);
     if (scored.unreadable().isEmpty()) {
       return 0;
     }
@@ -266,18 +278,29 @@ final class EvalCommand implements Callable<Integer> {
     }
   }
 
-  private PublishedBenchmark.Scored score(PublishedBenchmark items, Path from) throws IOException {
-    try (NasModel model = NasModel.load(from, device.orCpu())) {
-      Map<String, ImageTextScorer> scorers = new LinkedHashMap<>();
-      if (mode != Mode.ITM) {
-        scorers.put("itc", model.itcScorer());
-      }
-      if (mode != Mode.ITC) {
-        scorers.put("itm", model.itmScorer());
-      }
-      ItemProgress progress = new ItemProgress(shell, "items", items.items().size());
-      return items.score(
-          imageFolder(data), model.config().data().background(), scorers, progress::accept);
+  private PublishedBenchmark.Scored score(PublishedBenchmark items, NasModel model)
+      throws IOException {
+    Map<String, ImageTextScorer> scorers = new LinkedHashMap<>();
+    if (mode != Mode.ITM) {
+      scorers.put("itc", model.itcScorer());
+    }
+    if (mode != Mode.ITC) {
+      scorers.put("itm", model.itmScorer());
+    }
+    ItemProgress progress = new ItemProgress(shell, "items", items.items().size());
+    return items.score(
+        imageFolder(data), model.config().data().background(), scorers, progress::accept);
+  }
+
+  private void warnOfSameTokens(int equal, int scored, int maxTokens) {
+    if (equal > SAME_TOKENS_TOLD * scored) {
+      shell
+          .err()
+          .printf(
+              "nas: %d of %d items have captions that are equal after cutting to %d tokens, and count"
+                  + " as wrong; a model with more model.textTokens, or with a larger vocabulary, tells"
+                  + " them apart%n",
+              equal, scored, maxTokens);
     }
   }
 
@@ -323,7 +346,8 @@ final class EvalCommand implements Callable<Integer> {
       BenchmarkFormat format,
       Map<String, Integer> dropped,
       Map<String, BenchmarkReport> reports,
-      Map<String, String> unreadable)
+      Map<String, String> unreadable,
+      @Nullable Integer equal)
       throws IOException {
     StringBuilder text = new StringBuilder();
     dropped.forEach(
@@ -334,12 +358,15 @@ final class EvalCommand implements Callable<Integer> {
           if (!text.isEmpty()) {
             text.append(System.lineSeparator());
           }
-          text.append(BenchmarkTables.table(format.title(), way, report));
+          text.append(
+              equal == null
+                  ? BenchmarkTables.table(format.title(), way, report)
+                  : BenchmarkTables.table(format.title(), way, report, equal));
         });
     shell.out().print(text);
     shell.out().flush();
     if (json != null) {
-      Files.writeString(json, json(format, dropped, reports, unreadable));
+      Files.writeString(json, json(format, dropped, reports, unreadable, equal));
     }
   }
 
@@ -347,13 +374,17 @@ final class EvalCommand implements Callable<Integer> {
       BenchmarkFormat format,
       Map<String, Integer> dropped,
       Map<String, BenchmarkReport> reports,
-      Map<String, String> unreadable) {
+      Map<String, String> unreadable,
+      @Nullable Integer equal) {
     ObjectNode root = JsonNodeFactory.instance.objectNode();
     root.put("benchmark", format.id());
     ObjectNode left = root.putObject("leftOut");
     dropped.forEach(left::put);
     ObjectNode bad = root.putObject("unreadable");
     unreadable.forEach(bad::put);
+    if (equal != null) {
+      root.put("equalAfterCutting", equal);
+    }
     ObjectNode ways = root.putObject("results");
     reports.forEach((way, report) -> BenchmarkTables.json(ways.putObject(way), report));
     return JsonMapper.shared().writerWithDefaultPrettyPrinter().writeValueAsString(root) + "\n";

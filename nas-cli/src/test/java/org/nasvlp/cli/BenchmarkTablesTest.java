@@ -16,18 +16,22 @@ import tools.jackson.databind.node.ObjectNode;
 /** Wilson's intervals by R's {@code prop.test(x, n, correct = FALSE)}. */
 class BenchmarkTablesTest {
   private static String table(Map<String, List<Share>> categories, Share all, double macro) {
-    return BenchmarkTables.table(
-        "ARO",
-        "itm",
-        new BenchmarkReport(
-            List.of("accuracy"),
-            categories,
-            List.of(all),
-            List.of(macro),
-            Set.of(),
-            all.of(),
-            0,
-            Rates.NONE));
+    return BenchmarkTables.table("ARO", "itm", report(categories, all, macro));
+  }
+
+  private static BenchmarkReport report(
+      Map<String, List<Share>> categories, Share all, double macro) {
+    return new BenchmarkReport(
+        List.of("accuracy"),
+        categories,
+        List.of(all),
+        List.of(macro),
+        Set.of(),
+        all.of(),
+        0,
+        Rates.NONE,
+        50,
+        0);
   }
 
   @Test
@@ -68,9 +72,13 @@ class BenchmarkTablesTest {
             Set.of(),
             80,
             0,
-            rates);
-    assertThat(BenchmarkTables.table("VALSE", "itc", report).lines().skip(2))
+            rates,
+            50,
+            3);
+    assertThat(BenchmarkTables.table("VALSE", "itc", report).lines().skip(1))
         .containsExactly(
+            "(3 items tied, which counts as wrong)",
+            "",
             "                                   items                   acc_r         AUROC",
             "plurals                               60  50.00 ( 37.7 to  62.3)         62.50",
             "relations                             20 12 of 20",
@@ -80,6 +88,7 @@ class BenchmarkTablesTest {
             "macro: that of the only one of the categories with at least 50 items");
     ObjectNode json = JsonNodeFactory.instance.objectNode();
     BenchmarkTables.json(json, report);
+    assertThat(json.get("tied").intValue()).isEqualTo(3);
     assertThat(json.at("/all/AUROC/value").doubleValue()).isEqualTo(0.5);
     assertThat(json.at("/categories/relations/AUROC/value").doubleValue()).isEqualTo(0.75);
     assertThat(json.at("/macro/AUROC").doubleValue()).isEqualTo(0.6875);
@@ -94,6 +103,24 @@ class BenchmarkTablesTest {
         .contains("categories (macro)                        70.00\n")
         .doesNotContain("all 2 categories")
         .endsWith("macro: mean of the 2 categories with at least 50 items\n");
+  }
+
+  /** VG-Attribution has thousands of pairs of attributes. */
+  @Test
+  void ofManyCategoriesTheLargestAreShown() {
+    Map<String, List<Share>> categories = new LinkedHashMap<>();
+    for (int i = 0; i < 1000; i++) {
+      categories.put("pair " + i, List.of(new Share(i % 100, 100 + i % 100)));
+    }
+    String table = table(categories, new Share(10_000, 149_500), 0.5);
+    // Of those with 199, 198 and 197 items there are ten each.
+    assertThat(table.lines().filter(line -> line.startsWith("pair "))).hasSize(30);
+    assertThat(table)
+        .contains("pair 99  ", "pair 997  ", "and 970 more, of up to 196 items each; --json has all")
+        .doesNotContain("pair 96  ");
+    ObjectNode json = JsonNodeFactory.instance.objectNode();
+    BenchmarkTables.json(json, report(categories, new Share(10_000, 149_500), 0.5));
+    assertThat(json.get("categories").size()).isEqualTo(1000);
   }
 
   @Test

@@ -80,6 +80,19 @@ public enum BenchmarkFormat {
   }
 
   /**
+   * Fewest items of a category that tables show a percentage of and average over. VG-Attribution has
+   * thousands of pairs of attributes, and its authors average over those with at least 25 items.
+   */
+  public int leastItems() {
+    return this == ARO_ATTRIBUTION ? 25 : LargeTypes.LEAST_PAIRS;
+  }
+
+  /** Whether the authors' own average leaves smaller categories out as well. */
+  boolean averagesLargeOnly() {
+    return this == ARO_ATTRIBUTION;
+  }
+
+  /**
    * The format of a name.
    *
    * @throws IllegalArgumentException for another name; the message lists them all

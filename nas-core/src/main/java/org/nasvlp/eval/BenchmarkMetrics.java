@@ -122,6 +122,16 @@ final class BenchmarkMetrics {
     return low;
   }
 
+  /** Whether a right combination scores the same as a wrong one that it is held against. */
+  static boolean isTied(BenchmarkFormat.Task task, double[][] s) {
+    return switch (task) {
+      case IMAGE_CHOICE -> s[0][0] == s[1][0];
+      case CAPTION_CHOICE, ORDER -> Arrays.stream(s[0]).skip(1).anyMatch(other -> other == s[0][0]);
+      case PAIR ->
+          s[0][0] == s[0][1] || s[0][0] == s[1][0] || s[1][1] == s[0][1] || s[1][1] == s[1][0];
+    };
+  }
+
   List<String> shareNames() {
     return List.copyOf(shares.keySet());
   }

@@ -15,10 +15,13 @@ import java.util.Set;
  * @param byCategory for each category, in the benchmark's order, a share for each metric
  * @param all the same over all items that were scored (micro average)
  * @param macro for each metric the mean over categories, those left out of it aside
- * @param leftOut categories that are left out of it
+ * @param leftOut categories that are left out of it: those that were named and, in a benchmark whose
+ *     authors leave small ones out ({@link BenchmarkFormat#leastItems}), these, unless all are small
  * @param items items scored
  * @param unscored items of the benchmark without scores
  * @param rates figures that are no shares
+ * @param leastItems fewest items of a category that tables show a percentage of and average over
+ * @param tied items scored of which a right combination scores the same as a wrong one
  */
 public record BenchmarkReport(
     List<String> metrics,
@@ -28,7 +31,9 @@ public record BenchmarkReport(
     Set<String> leftOut,
     int items,
     int unscored,
-    Rates rates) {
+    Rates rates,
+    int leastItems,
+    int tied) {
 
   /** Copies what it is given. */
   public BenchmarkReport {
@@ -48,14 +53,13 @@ public record BenchmarkReport(
   }
 
   /**
-   * Those that tables average over: neither left out nor smaller than {@link
-   * LargeTypes#LEAST_PAIRS} items.
+   * Those that tables average over: neither left out nor smaller than {@link #leastItems} items.
    */
   public Set<String> largeCategories() {
     Set<String> large = new LinkedHashSet<>();
     byCategory.forEach(
         (category, shares) -> {
-          if (!leftOut.contains(category) && LargeTypes.isLarge(items(shares))) {
+          if (!leftOut.contains(category) && items(shares) >= leastItems) {
             large.add(category);
           }
         });

@@ -46,7 +46,7 @@ public final class LargeTypes {
   public static String note(FineGrainedReport report) {
     long types =
         report.byAttribute().values().stream().filter(scores -> isLarge(scores.pairs())).count();
-    return note(types, "types", "pairs");
+    return note(types, "types", LEAST_PAIRS, "pairs");
   }
 
   /**
@@ -54,10 +54,11 @@ public final class LargeTypes {
    *
    * @param large how many are large
    * @param types what is averaged over, in the plural
+   * @param fewest how many pairs make a large one
    * @param pairs what they have, in the plural
    */
-  public static String note(long large, String types, String pairs) {
-    String least = "with at least " + LEAST_PAIRS + " " + pairs;
+  public static String note(long large, String types, int fewest, String pairs) {
+    String least = "with at least " + fewest + " " + pairs;
     if (large == 0) {
       return "no macro: there are no " + types + " " + least;
     }

@@ -14,6 +14,7 @@ import java.util.Set;
 import java.util.function.IntConsumer;
 import org.nasvlp.data.BadSampleException;
 import org.nasvlp.data.image.RgbImage;
+import org.nasvlp.data.text.CaptionTokenizer;
 import org.nasvlp.scoring.ImageTextScorer;
 
 /**
@@ -70,6 +71,22 @@ public final class PublishedBenchmark {
     Set<String> categories = new LinkedHashSet<>();
     items.forEach(item -> categories.add(item.category()));
     return Collections.unmodifiableSet(categories);
+  }
+
+  /**
+   * The ids of the items with a wrong caption that a tokenizer turns into the same tokens as a right
+   * one, because it cuts both at its limit or knows too few words. No model can tell these apart.
+   */
+  public Set<String> sameTokens(CaptionTokenizer tokenizer) {
+    Set<String> ids = new LinkedHashSet<>();
+    for (BenchmarkItem item : items) {
+      List<long[]> rows =
+          item.captions().stream().map(text -> tokenizer.encode(List.of(text)).ids()).toList();
+      if (rows.stream().skip(1).anyMatch(row -> Arrays.equals(row, rows.getFirst()))) {
+        ids.add(item.id());
+      }
+    }
+    return Collections.unmodifiableSet(ids);
   }
 
   /**
@@ -160,6 +177,7 @@ public final class PublishedBenchmark {
       throw new IllegalArgumentException(
           "no item of %s has %s scores".formatted(format.title(), way));
     }
+    Set<String> notAveraged = notAveraged(byCategory, leftOut);
     Map<String, List<Share>> shares = new LinkedHashMap<>();
     byCategory.forEach((category, of) -> shares.put(category, metrics.shares(of)));
     Map<String, List<Double>> rates = new LinkedHashMap<>();
@@ -168,15 +186,20 @@ public final class PublishedBenchmark {
         metrics.shareNames(),
         shares,
         metrics.shares(all),
-        BenchmarkReport.macro(BenchmarkReport.values(shares), leftOut),
-        leftOut,
+        BenchmarkReport.macro(BenchmarkReport.values(shares), notAveraged),
+        notAveraged,
         all.size(),
         items.size() - all.size(),
         new Rates(
             metrics.rateNames(),
             rates,
             metrics.rates(all),
-            BenchmarkReport.macro(rates, leftOut)));
+            BenchmarkReport.macro(rates, notAveraged)),
+        format.leastItems(),
+        (int)
+            all.stream()
+                .filter(of -> BenchmarkMetrics.isTied(format.task(), of.scores()))
+                .count());
   }
 
   /**
@@ -194,6 +217,21 @@ public final class PublishedBenchmark {
                 .toList(),
             Map.of());
     return benchmark.report(scores, way, Set.of());
+  }
+
+  /** The categories that the macro average leaves out. */
+  private Set<String> notAveraged(
+      Map<String, List<BenchmarkMetrics.Scored>> byCategory, Set<String> leftOut) {
+    Set<String> all = new LinkedHashSet<>(leftOut);
+    if (format.averagesLargeOnly()) {
+      byCategory.forEach(
+          (category, of) -> {
+            if (of.size() < format.leastItems()) {
+              all.add(category);
+            }
+          });
+    }
+    return all.containsAll(byCategory.keySet()) ? leftOut : all;
   }
 
   private void checkShape(String id, double[][] s, String way) {

@@ -44,7 +44,7 @@ class LargeTypesTest {
     assertThat(LargeTypes.macro(report)).isEmpty();
     assertThat(LargeTypes.note(report))
         .isEqualTo("no macro: there are no types with at least 50 pairs");
-    assertThat(LargeTypes.note(1, "types", "pairs"))
+    assertThat(LargeTypes.note(1, "types", 50, "pairs"))
         .isEqualTo("macro: that of the only one of the types with at least 50 pairs");
   }
 
@@ -77,7 +77,9 @@ class LargeTypesTest {
             Set.of("near"),
             190,
             0,
-            Rates.NONE);
+            Rates.NONE,
+            50,
+            0);
     assertThat(report.largeCategories()).containsExactly("on", "beside");
     assertThat(report.macroOfLarge()).containsExactly((0.5 + 0.9) / 2);
     // All but the one left out: (0.5 + 0.6 + 0.9) / 3.

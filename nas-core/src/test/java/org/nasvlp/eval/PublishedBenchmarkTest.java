@@ -21,7 +21,9 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.nasvlp.data.Fixtures;
 import org.nasvlp.data.image.RgbImage;
+import org.nasvlp.data.text.CaptionTokenizer;
 import org.nasvlp.scoring.ImageTextScorer;
 
 class PublishedBenchmarkTest {
@@ -261,6 +263,74 @@ class PublishedBenchmarkTest {
     assertThat(aro.report(scores, "itc", Set.of("in")).macro()).containsExactly(0.5);
     assertThatThrownBy(() -> aro.report(scores, "itc", Set.of("under")))
         .hasMessageContaining("no category 'under'");
+  }
+
+  /** VG-Attribution's authors average over the pairs of attributes with at least 25 items. */
+  @Test
+  void rarePairsOfAttributesAreLeftOutOfTheAverage() {
+    List<BenchmarkItem> items = new ArrayList<>();
+    Map<String, double[][]> byId = new LinkedHashMap<>();
+    Map<String, Integer> sizes = new LinkedHashMap<>();
+    sizes.put("red_wet", 25);
+    sizes.put("big_old", 24);
+    sizes.put("new_tall", 50);
+    sizes.forEach(
+        (category, count) -> {
+          for (int i = 0; i < count; i++) {
+            String id = category + i;
+            items.add(new BenchmarkItem(id, category, List.of(), List.of()));
+            // All of 25 right, none of 24, half of 50.
+            boolean right = count == 25 || (count == 50 && i % 2 == 0);
+            byId.put(id, right ? row(1, 0) : row(0, 1));
+          }
+        });
+    ItemScores scores = scores(byId, "itc");
+    BenchmarkReport attribution =
+        new PublishedBenchmark(BenchmarkFormat.ARO_ATTRIBUTION, items, Map.of())
+            .report(scores, "itc", Set.of());
+    assertThat(attribution.macro()).containsExactly(0.75);
+    assertThat(attribution.macroOfLarge()).containsExactly(0.75);
+    assertThat(attribution.leftOut()).containsExactly("big_old");
+    assertThat(attribution.byCategory()).hasSize(3);
+    // VG-Relation's authors average over all.
+    BenchmarkReport relation =
+        new PublishedBenchmark(BenchmarkFormat.ARO_RELATION, items, Map.of())
+            .report(scores, "itc", Set.of());
+    assertThat(relation.macro()).containsExactly(0.5);
+    assertThat(relation.macroOfLarge()).containsExactly(0.5);
+    assertThat(relation.largeCategories()).containsExactly("new_tall");
+  }
+
+  @Test
+  void tiesAreCounted() throws IOException {
+    PublishedBenchmark aro =
+        PublishedBenchmark.read(BenchmarkFormat.ARO_RELATION, file(BenchmarkFormat.ARO_RELATION));
+    Map<String, double[][]> byId = Map.of("1", row(1, 0), "2", row(0, 1), "3", row(0.5, 0.5));
+    assertThat(aro.report(scores(byId, "itc"), "itc", Set.of()).tied()).isEqualTo(1);
+    PublishedBenchmark winoground =
+        PublishedBenchmark.read(BenchmarkFormat.WINOGROUND, file(BenchmarkFormat.WINOGROUND));
+    // The two wrong combinations of item 0 may be equal; of item 1 an image ties.
+    Map<String, double[][]> pairs =
+        Map.of("0", new double[][] {{4, 1}, {1, 3}}, "1", new double[][] {{4, 1}, {4, 5}});
+    assertThat(winoground.report(scores(pairs, "itc"), "itc", Set.of()).tied()).isEqualTo(1);
+  }
+
+  /** Ten tokens hold eight words, and these captions differ in their ninth. */
+  @Test
+  void captionsThatAreEqualAfterCuttingAreCounted() throws IOException {
+    String start = "a red dog a dog a red dog ";
+    Path file =
+        write(
+            "swap_obj.json",
+            "{\"1\": {\"filename\": \"a.png\", \"caption\": \"%sred\", \"negative_caption\": \"%sdog\"},"
+                    .formatted(start, start)
+                + " \"2\": {\"filename\": \"a.png\", \"caption\": \"red\", \"negative_caption\": \"dog\"}}");
+    PublishedBenchmark crepe = PublishedBenchmark.read(BenchmarkFormat.SUGARCREPE, file);
+    try (CaptionTokenizer cutting = CaptionTokenizer.load(Fixtures.tokenizerFile(), 10);
+        CaptionTokenizer whole = CaptionTokenizer.load(Fixtures.tokenizerFile(), 11)) {
+      assertThat(crepe.sameTokens(cutting)).containsExactly("swap_obj/1");
+      assertThat(crepe.sameTokens(whole)).isEmpty();
+    }
   }
 
   @Test

@@ -149,7 +149,9 @@ class LogListenerTest {
             Set.of(),
             2,
             0,
-            Rates.NONE);
+            Rates.NONE,
+            50,
+            0);
     Evaluation evaluation = new Evaluation(null, Map.of("crepe", Map.of("itc", report)));
     listener.onEvaluated(6, evaluation);
     // The parts are in it.
