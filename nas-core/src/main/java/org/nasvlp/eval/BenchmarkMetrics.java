@@ -32,7 +32,12 @@ final class BenchmarkMetrics {
   static BenchmarkMetrics of(BenchmarkFormat format, String way) {
     BenchmarkMetrics metrics = new BenchmarkMetrics();
     switch (format.task()) {
-      case IMAGE_CHOICE -> metrics.share("accuracy", s -> s[0][0] > s[1][0]);
+      case IMAGE_CHOICE -> {
+        metrics.share("accuracy", s -> s[0][0] > s[1][0]);
+        if (way.equals("itm")) {
+          metrics.matching();
+        }
+      }
       case ORDER -> metrics.share("accuracy", BenchmarkMetrics::firstBeatsAll);
       case PAIR -> {
         metrics.share("text", BenchmarkMetrics::text);
@@ -78,6 +83,29 @@ final class BenchmarkMetrics {
                   / items.size());
     }
     rates.put("AUROC", BenchmarkMetrics::areaUnderCurve);
+  }
+
+  /**
+   * SVO-Probes' own metric (arXiv 2106.09141): each sentence is a match for its positive image and
+   * none for its negative one. Items repeat both, and each combination counts once.
+   */
+  private void matching() {
+    shares.put("positive", items -> matches(items, 0));
+    shares.put("negative", items -> matches(items, 1));
+    rates.put(
+        "mean", items -> (matches(items, 0).value() + matches(items, 1).value()) / 2);
+  }
+
+  /** Right decisions on the distinct combinations of sentence and i-th image. */
+  private static Share matches(List<Scored> items, int image) {
+    Map<List<Object>, Boolean> right = new LinkedHashMap<>();
+    for (Scored of : items) {
+      double score = of.scores()[image][0];
+      right.putIfAbsent(
+          List.of(of.item().captions(), of.item().pictures().get(image)),
+          image == 0 ? score > EVEN : score < EVEN);
+    }
+    return new Share((int) right.values().stream().filter(yes -> yes).count(), right.size());
   }
 
   private static boolean caption(double[][] s) {

@@ -323,20 +323,21 @@ final class BenchmarkReader {
 
   private void svoProbe(Entry entry, Map<String, Integer> columns, CsvRows.Row row)
       throws IOException {
-    String category = null;
+    List<String> negative = new ArrayList<>();
     for (String part : List.of("subj", "verb", "obj")) {
       String value = row.fields().get(columns.get(part + "_neg")).strip();
       if (value.equalsIgnoreCase("true") || value.equals("1")) {
-        if (category != null) {
-          throw entry.wrong("both " + category + " and " + part + " are negative");
-        }
-        category = part;
+        negative.add(part);
       } else if (!value.equalsIgnoreCase("false") && !value.equals("0")) {
         throw entry.wrong(part + "_neg is '" + Excerpt.of(value) + "'; True or False is needed");
       }
     }
-    if (category == null) {
+    if (negative.isEmpty()) {
       throw entry.wrong("none of subj_neg, verb_neg and obj_neg is True");
+    }
+    if (negative.size() > 1) {
+      dropped.merge("more than one part differs", 1, Integer::sum);
+      return;
     }
     String sentence = row.fields().get(columns.get("sentence"));
     if (sentence.isBlank()) {
@@ -347,7 +348,7 @@ final class BenchmarkReader {
         entry,
         new BenchmarkItem(
             String.valueOf(row.line()),
-            category,
+            negative.getFirst(),
             List.of(
                 picture(entry.safe("pos_image_id", row.fields().get(columns.get("pos_image_id")))),
                 picture(entry.safe("neg_image_id", row.fields().get(columns.get("neg_image_id"))))),

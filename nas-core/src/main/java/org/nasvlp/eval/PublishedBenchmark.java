@@ -136,6 +136,9 @@ public final class PublishedBenchmark {
    *   <li>caption choice, image choice and word order: {@code accuracy}, the right one scores
    *       higher than each other;
    *   <li>pairs (Winoground): {@code text} (both captions chosen), {@code image}, {@code group};
+   *   <li>SVO-Probes for {@code itm}: also {@code positive}, the share of the distinct sentences and
+   *       right images that match (an even chance does not), {@code negative}, the share of the
+   *       distinct sentences and wrong images that do not, and the mean of both;
    *   <li>VALSE: {@code acc_r}, the caption scores higher than the foil, and the area under the
    *       ROC curve of captions against foils; for {@code itm} also {@code acc} of each taken alone
    *       as match or mismatch, {@code p_c} of the captions, {@code p_f} of the foils and the lower

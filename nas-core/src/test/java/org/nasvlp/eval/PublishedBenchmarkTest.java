@@ -301,6 +301,38 @@ class PublishedBenchmarkTest {
     assertThat(relation.largeCategories()).containsExactly("new_tall");
   }
 
+  /** The authors take every combination for a match or none, once, and drop double negatives. */
+  @Test
+  void svoProbesTakesEachCombinationAlone() throws IOException {
+    Path file =
+        write(
+            "svo.csv",
+            """
+            sentence,pos_triplet,neg_triplet,pos_image_id,neg_image_id,subj_neg,verb_neg,obj_neg
+            A man rides.,"['man,ride,horse']","['man,feed,horse']",1,2,False,True,False
+            A man rides.,"man,ride,horse","man,lead,horse",1,3,False,True,False
+            A man rides.,"man,ride,horse","man,feed,cow",1,4,False,True,True
+            A dog sits.,"dog,sit,mat","dog,lie,mat",5,2,False,True,False
+            """);
+    PublishedBenchmark svo = PublishedBenchmark.read(BenchmarkFormat.SVO_PROBES, file);
+    assertThat(svo.dropped()).containsExactly(Map.entry("more than one part differs", 1));
+    assertThat(svo.items()).extracting(BenchmarkItem::id).containsExactly("2", "3", "5");
+    // Image 1 is no match for the man who rides, once; of the wrong images, image 2 of the dog is.
+    Map<String, double[][]> byId =
+        Map.of(
+            "2", new double[][] {{-1}, {-2}},
+            "3", new double[][] {{-1}, {-0.5}},
+            "5", new double[][] {{3}, {2}});
+    BenchmarkReport itm = svo.report(scores(byId, "itm"), "itm", Set.of());
+    assertThat(itm.metrics()).containsExactly("accuracy", "positive", "negative");
+    assertThat(itm.all()).containsExactly(new Share(2, 3), new Share(1, 2), new Share(2, 3));
+    assertThat(itm.rates().names()).containsExactly("mean");
+    assertThat(itm.rates().all().getFirst()).isCloseTo((0.5 + 2.0 / 3) / 2, within(1e-15));
+    // A cosine has no such bound.
+    assertThat(svo.report(scores(byId, "itc"), "itc", Set.of()).metrics())
+        .containsExactly("accuracy");
+  }
+
   @Test
   void tiesAreCounted() throws IOException {
     PublishedBenchmark aro =
