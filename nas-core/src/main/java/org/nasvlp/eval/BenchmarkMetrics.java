@@ -7,6 +7,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.Predicate;
 import java.util.function.ToDoubleFunction;
+import java.util.stream.DoubleStream;
+import java.util.stream.IntStream;
 
 /** What a benchmark counts of its items' scores. */
 final class BenchmarkMetrics {
@@ -38,7 +40,13 @@ final class BenchmarkMetrics {
           metrics.matching();
         }
       }
-      case ORDER -> metrics.share("accuracy", BenchmarkMetrics::firstBeatsAll);
+      case ORDER ->
+          metrics.shares.put(
+              "accuracy",
+              items ->
+                  new Share(
+                      (int) items.stream().filter(of -> others(of).allMatch(s -> first(of) > s)).count(),
+                      items.size()));
       case PAIR -> {
         metrics.share("text", BenchmarkMetrics::text);
         metrics.share("image", BenchmarkMetrics::image);
@@ -53,6 +61,18 @@ final class BenchmarkMetrics {
       }
     }
     return metrics;
+  }
+
+  private static double first(Scored of) {
+    return of.scores()[0][0];
+  }
+
+  /** The scores of an item's other captions, those aside that are the first one once more. */
+  private static DoubleStream others(Scored of) {
+    List<String> captions = of.item().captions();
+    return IntStream.range(1, captions.size())
+        .filter(c -> !captions.get(c).equals(captions.getFirst()))
+        .mapToDouble(c -> of.scores()[0][c]);
   }
 
   private static boolean firstBeatsAll(double[][] s) {
@@ -151,10 +171,12 @@ final class BenchmarkMetrics {
   }
 
   /** Whether a right combination scores the same as a wrong one that it is held against. */
-  static boolean isTied(BenchmarkFormat.Task task, double[][] s) {
+  static boolean isTied(BenchmarkFormat.Task task, Scored of) {
+    double[][] s = of.scores();
     return switch (task) {
       case IMAGE_CHOICE -> s[0][0] == s[1][0];
-      case CAPTION_CHOICE, ORDER -> Arrays.stream(s[0]).skip(1).anyMatch(other -> other == s[0][0]);
+      case CAPTION_CHOICE -> Arrays.stream(s[0]).skip(1).anyMatch(other -> other == s[0][0]);
+      case ORDER -> others(of).anyMatch(other -> other == first(of));
       case PAIR ->
           s[0][0] == s[0][1] || s[0][0] == s[1][0] || s[1][1] == s[0][1] || s[1][1] == s[1][0];
     };

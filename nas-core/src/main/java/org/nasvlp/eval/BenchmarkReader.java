@@ -208,7 +208,7 @@ final class BenchmarkReader {
       }
       List<String> choice = orders.of(caption, number);
       if (choice.isEmpty()) {
-        dropped.merge("too few words to put them into four other orders", 1, Integer::sum);
+        dropped.merge("no words", 1, Integer::sum);
       } else {
         add(
             entry,

@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.IntConsumer;
+import java.util.stream.IntStream;
 import org.nasvlp.data.BadSampleException;
 import org.nasvlp.data.image.RgbImage;
 import org.nasvlp.data.text.CaptionTokenizer;
@@ -82,7 +83,9 @@ public final class PublishedBenchmark {
     for (BenchmarkItem item : items) {
       List<long[]> rows =
           item.captions().stream().map(text -> tokenizer.encode(List.of(text)).ids()).toList();
-      if (rows.stream().skip(1).anyMatch(row -> Arrays.equals(row, rows.getFirst()))) {
+      if (IntStream.range(1, rows.size())
+          .filter(c -> !item.captions().get(c).equals(item.captions().getFirst()))
+          .anyMatch(c -> Arrays.equals(rows.get(c), rows.getFirst()))) {
         ids.add(item.id());
       }
     }
@@ -134,7 +137,7 @@ public final class PublishedBenchmark {
    *
    * <ul>
    *   <li>caption choice, image choice and word order: {@code accuracy}, the right one scores
-   *       higher than each other;
+   *       higher than each other; an order that is the caption's own is no other;
    *   <li>pairs (Winoground): {@code text} (both captions chosen), {@code image}, {@code group};
    *   <li>SVO-Probes for {@code itm}: also {@code positive}, the share of the distinct sentences and
    *       right images that match (an even chance does not), {@code negative}, the share of the
@@ -201,7 +204,7 @@ public final class PublishedBenchmark {
         format.leastItems(),
         (int)
             all.stream()
-                .filter(of -> BenchmarkMetrics.isTied(format.task(), of.scores()))
+                .filter(of -> BenchmarkMetrics.isTied(format.task(), of))
                 .count());
   }
 

@@ -3,77 +3,77 @@ package org.nasvlp.eval;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Set;
+import java.util.function.IntPredicate;
+import java.util.regex.MatchResult;
+import java.util.regex.Pattern;
 import java.util.stream.IntStream;
-import org.nasvlp.data.text.CaptionTokenizer;
 import org.nasvlp.data.text.PartOfSpeechTagger;
 import org.nasvlp.random.Draws;
 
 /**
  * Captions whose words stand in another order, in the four ways of ARO's order tasks (arXiv
- * 2210.01936, section 2.2). The draws depend on the item alone, so that everyone meets the same
- * captions.
+ * 2210.01936, section 2.2), as its authors' code makes them. The draws depend on the item alone, so
+ * that everyone meets the same captions.
  */
 final class WordOrders {
-  private static final Set<String> NOUNS_AND_ADJECTIVES = Set.of("NOUN", "PROPN", "ADJ");
+  private static final Set<String> NOUNS = Set.of("NOUN", "PROPN");
   private static final long SEED = 2210_01936L;
-  private static final int TRIES = 64;
   private static final int WORDS = 30;
+
+  /** A word, with its apostrophes, or one other character that is not blank. */
+  private static final Pattern TOKEN = Pattern.compile("[\\p{L}\\p{N}]+(?:['’]\\p{L}+)*|\\S");
+
+  private static final Pattern DROPPED = Pattern.compile("[.!\"()*#:;~]");
+  private static final Pattern BLANKS = Pattern.compile("\\s+");
 
   private final PartOfSpeechTagger tagger = PartOfSpeechTagger.of("en");
 
   /**
-   * The caption, normalised as in training and cut after 30 words, then the same with its nouns and
-   * adjectives exchanged, with all other words exchanged, with the words of each group of three
-   * exchanged, and with the groups of three exchanged. Empty if one of the four cannot differ from
-   * the caption.
+   * The caption, then the same with its nouns exchanged and its adjectives exchanged, with all other
+   * tokens exchanged, with the tokens of each group of three exchanged, and with the groups of three
+   * exchanged. Tokens are those of the raw caption, punctuation among them; afterwards each of the
+   * five is put in lower case, freed of some punctuation and cut after 30 words. An order may be
+   * that of the caption. Empty if nothing is left of the caption.
    */
   List<String> of(String caption, int item) {
-    String[] all = CaptionTokenizer.normalize(caption).split(" ", -1);
-    String[] words = Arrays.copyOf(all, Math.min(WORDS, all.length));
-    String[] tags = tagger.tag(words);
-    boolean[] content = new boolean[words.length];
-    for (int i = 0; i < words.length; i++) {
-      content[i] = NOUNS_AND_ADJECTIVES.contains(tags[i]);
+    String[] tokens = TOKEN.matcher(caption).results().map(MatchResult::group).toArray(String[]::new);
+    String plain = cleaned(caption);
+    if (plain.isEmpty()) {
+      return List.of();
     }
-    List<String> captions = new ArrayList<>();
-    captions.add(String.join(" ", words));
-    for (int way = 0; way < 4; way++) {
-      String shuffled = shuffled(words, content, way, item);
-      if (shuffled == null) {
-        return List.of();
-      }
-      captions.add(shuffled);
-    }
-    return captions;
+    String[] tags = tagger.tag(tokens);
+    int[] nouns = places(tokens.length, i -> NOUNS.contains(tags[i]));
+    int[] adjectives = places(tokens.length, i -> tags[i].equals("ADJ"));
+    int[] others = places(tokens.length, i -> !NOUNS.contains(tags[i]) && !tags[i].equals("ADJ"));
+    Shuffle content = new Shuffle(item, 0);
+    String[] exchanged = exchanged(exchanged(tokens, nouns, content), adjectives, content);
+    return List.of(
+        plain,
+        cleaned(String.join(" ", exchanged)),
+        cleaned(String.join(" ", exchanged(tokens, others, new Shuffle(item, 1)))),
+        cleaned(withinThrees(tokens, new Shuffle(item, 2))),
+        cleaned(threes(tokens, new Shuffle(item, 3))));
   }
 
-  private static String shuffled(String[] words, boolean[] content, int way, int item) {
-    String caption = String.join(" ", words);
-    for (int attempt = 0; attempt < TRIES; attempt++) {
-      Shuffle shuffle = new Shuffle(item, 4 * attempt + way);
-      String other =
-          switch (way) {
-            case 0 -> some(words, content, true, shuffle);
-            case 1 -> some(words, content, false, shuffle);
-            case 2 -> withinThrees(words, shuffle);
-            default -> threes(words, shuffle);
-          };
-      if (!other.equals(caption)) {
-        return other;
-      }
-    }
-    return null;
+  private static String cleaned(String caption) {
+    String plain = DROPPED.matcher(caption.toLowerCase(Locale.ROOT)).replaceAll(" ");
+    String[] words = BLANKS.matcher(plain).replaceAll(" ").strip().split(" ", -1);
+    return String.join(" ", Arrays.copyOf(words, Math.min(WORDS, words.length)));
   }
 
-  private static String some(String[] words, boolean[] content, boolean chosen, Shuffle shuffle) {
-    int[] places = IntStream.range(0, words.length).filter(i -> content[i] == chosen).toArray();
+  private static int[] places(int tokens, IntPredicate chosen) {
+    return IntStream.range(0, tokens).filter(chosen).toArray();
+  }
+
+  private static String[] exchanged(String[] tokens, int[] places, Shuffle shuffle) {
     int[] order = shuffle.order(places.length);
-    String[] out = words.clone();
+    String[] out = tokens.clone();
     for (int i = 0; i < places.length; i++) {
-      out[places[i]] = words[places[order[i]]];
+      out[places[i]] = tokens[places[order[i]]];
     }
-    return String.join(" ", out);
+    return out;
   }
 
   private static String withinThrees(String[] words, Shuffle shuffle) {
