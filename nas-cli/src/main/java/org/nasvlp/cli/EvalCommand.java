@@ -194,10 +194,15 @@ final class EvalCommand implements Callable<Integer> {
     }
     if (scored.scores().byItem().isEmpty()) {
       tellMissing(items, scored.unreadable());
+      if (json != null) {
+        Files.writeString(
+            json, json(format, items.dropped(), Map.of(), scored.unreadable(), equal));
+      }
       throw new CommandFailure(
           "no item of %s could be scored: no image was found in %s; --images says where they are"
               .formatted(format.title(), imageFolder(data)));
     }
+    leftOut = known(leftOut, items);
     Map<String, BenchmarkReport> reports = new LinkedHashMap<>();
     for (String way : scored.scores().ways()) {
       reports.put(way, items.report(scored.scores(), way, leftOut));
@@ -309,6 +314,22 @@ final class EvalCommand implements Callable<Integer> {
       return reading.images();
     }
     return Files.isDirectory(of) ? of : of.toAbsolutePath().getParent();
+  }
+
+  /** The categories to leave out that the benchmark has; others are warned of. */
+  private Set<String> known(Set<String> leftOut, PublishedBenchmark items) {
+    Set<String> known = new LinkedHashSet<>(leftOut);
+    known.retainAll(items.categories());
+    Set<String> others = new LinkedHashSet<>(leftOut);
+    others.removeAll(known);
+    if (!others.isEmpty()) {
+      shell
+          .err()
+          .printf(
+              "nas: %d of %d categories in %s are not among these items, the first: %s%n",
+              others.size(), leftOut.size(), leaveOut, others.iterator().next());
+    }
+    return known;
   }
 
   private static Set<String> categories(Path file) throws IOException {

@@ -71,6 +71,35 @@ class NasTest {
     assertThat(shell.out()).isEmpty();
   }
 
+  /** ARO's authors' list of relations names some that a part of the file lacks. */
+  @Test
+  void whatIsToBeLeftOutMayBeAbsent() throws IOException {
+    Path data =
+        Files.writeString(
+            folder.resolve("relation.json"),
+            """
+            [{"image_path": "a.png", "true_caption": "x on y", "false_caption": "y on x",
+              "relation_name": "on"},
+             {"image_path": "a.png", "true_caption": "x in y", "false_caption": "y in x",
+              "relation_name": "in"}]
+            """);
+    Path scores =
+        Files.writeString(
+            folder.resolve("s.jsonl"),
+            "{\"id\": 1, \"itm\": [[1, 0]]}\n{\"id\": 2, \"itm\": [[0, 1]]}\n");
+    Path list = Files.writeString(folder.resolve("list.txt"), "in\nnear\nnext to\n");
+    Path json = folder.resolve("eval.json");
+    TestShell shell = new TestShell();
+    String[] args = {
+      "eval", "--benchmark", "aro-relation", "--data", data.toString(), "--scores",
+      scores.toString(), "--leave-out", list.toString(), "--json", json.toString()
+    };
+    assertThat(shell.run(args)).as(shell.err()).isZero();
+    assertThat(shell.err()).contains("2 of 3 categories", "the first: near");
+    assertThat(JsonMapper.shared().readTree(json.toFile()).at("/results/itm/macro/accuracy").asDouble())
+        .isEqualTo(1);
+  }
+
   @Test
   void aCheckNamesNoMoreReasonsThanAPersonReads() throws IOException {
     Files.write(folder.resolve("a.png"), new RgbImage(1, 1, new byte[3]).png());

@@ -261,6 +261,12 @@ class TrainAndScoreTest {
     };
     assertThat(shell.run(fromScores)).as(shell.err()).isZero();
     assertThat(shell.out()).isEqualTo(table);
+    List<String> nowhere = new ArrayList<>(eval);
+    nowhere.set(nowhere.indexOf("--images") + 1, folder.resolve("none").toString());
+    Files.createDirectory(folder.resolve("none"));
+    assertThat(shell.run(nowhere.toArray(String[]::new))).isEqualTo(1);
+    assertThat(JsonMapper.shared().readTree(Files.readString(json)).get("unreadable").size())
+        .isEqualTo(3);
     List<String> allowed = new ArrayList<>(eval);
     allowed.add("--allow-missing");
     assertThat(shell.run(allowed.toArray(String[]::new))).isZero();

@@ -67,19 +67,34 @@ final class BenchmarkReader {
         && format != BenchmarkFormat.VALSE) {
       throw new IOException(data + ": is a folder; name the file of " + format.title());
     }
-    List<Path> files;
-    try (Stream<Path> walk = Files.walk(data)) {
-      files =
-          walk.filter(file -> file.getFileName().toString().endsWith(".json"))
-              .filter(Files::isRegularFile)
-              .sorted()
-              .toList();
+    boolean deep = format == BenchmarkFormat.VL_CHECKLIST;
+    Path folder = data;
+    List<Path> files = deep ? List.of() : jsonFiles(data.resolve("data"), false);
+    if (files.isEmpty()) {
+      files = jsonFiles(data, deep);
+    } else {
+      // The authors' repository, whose other folders hold models' outputs.
+      folder = data.resolve("data");
     }
     if (files.isEmpty()) {
-      throw new IOException(data + ": holds no .json file");
+      throw new IOException(
+          "%s: holds no .json file; name the folder of %s's files"
+              .formatted(data, format.title()));
     }
     for (Path file : files) {
-      readFile(file, stem(data.relativize(file).toString().replace('\\', '/')));
+      readFile(file, stem(folder.relativize(file).toString().replace('\\', '/')));
+    }
+  }
+
+  private static List<Path> jsonFiles(Path folder, boolean deep) throws IOException {
+    if (!Files.isDirectory(folder)) {
+      return List.of();
+    }
+    try (Stream<Path> walk = Files.walk(folder, deep ? Integer.MAX_VALUE : 1)) {
+      return walk.filter(file -> file.getFileName().toString().endsWith(".json"))
+          .filter(Files::isRegularFile)
+          .sorted()
+          .toList();
     }
   }
 

@@ -43,7 +43,9 @@ public final class PublishedBenchmark {
    * Reads a benchmark's items.
    *
    * @param data the benchmark's file; for SugarCrepe, VALSE and VL-CheckList also a folder of
-   *     {@code .json} files, which are the categories
+   *     {@code .json} files, which are the categories: of VL-CheckList with all folders below, of
+   *     the others these files alone, or those of its folder {@code data}, which their repositories
+   *     have
    * @throws IOException naming the file and the entry, where it is cut short, of another form (then
    *     also what it looks like), holds an id twice, or a path that leads out of the folder of
    *     images
@@ -229,6 +231,7 @@ public final class PublishedBenchmark {
   private Set<String> notAveraged(
       Map<String, List<BenchmarkMetrics.Scored>> byCategory, Set<String> leftOut) {
     Set<String> all = new LinkedHashSet<>(leftOut);
+    all.retainAll(byCategory.keySet());
     if (format.averagesLargeOnly()) {
       byCategory.forEach(
           (category, of) -> {
@@ -237,7 +240,7 @@ public final class PublishedBenchmark {
             }
           });
     }
-    return all.containsAll(byCategory.keySet()) ? leftOut : all;
+    return format.averagesLargeOnly() && all.containsAll(byCategory.keySet()) ? leftOut : all;
   }
 
   private void checkShape(String id, double[][] s, String way) {

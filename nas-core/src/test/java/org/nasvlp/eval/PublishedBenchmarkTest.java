@@ -295,6 +295,25 @@ class PublishedBenchmarkTest {
     assertThat(rates.all().getFirst()).isEqualTo(0.5);
   }
 
+  /** SugarCrepe's repository has its items in "data", and models' outputs elsewhere. */
+  @ParameterizedTest
+  @EnumSource(
+      value = BenchmarkFormat.class,
+      names = {"SUGARCREPE", "VALSE"})
+  void ofARepositoryItsDataIsRead(BenchmarkFormat format) throws IOException {
+    Path root = Files.createDirectories(folder.resolve("repo"));
+    Files.createDirectories(root.resolve("outputs"));
+    Files.writeString(root.resolve("outputs").resolve("results.json"), "{\"add_obj\": 0.8}");
+    Files.writeString(root.resolve("settings.json"), "{\"x\": 1}");
+    Path data = Files.createDirectory(root.resolve("data"));
+    Files.copy(file(format), data.resolve("add_obj.json"));
+    assertThat(PublishedBenchmark.read(format, root).items())
+        .isEqualTo(PublishedBenchmark.read(format, data).items());
+    assertThat(PublishedBenchmark.read(format, root).categories()).containsExactly("add_obj");
+    assertThatThrownBy(() -> PublishedBenchmark.read(format, Files.createDirectory(folder.resolve("none"))))
+        .hasMessageContaining("none: holds no .json file; name the folder of");
+  }
+
   @Test
   void aroAveragesOverItemsAndOverRelations() throws IOException {
     PublishedBenchmark aro =
