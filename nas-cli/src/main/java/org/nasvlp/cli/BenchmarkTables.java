@@ -4,7 +4,9 @@ import java.util.Comparator;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Set;
+import java.util.stream.Stream;
 import org.nasvlp.eval.BenchmarkReport;
 import org.nasvlp.eval.LargeTypes;
 import org.nasvlp.eval.Share;
@@ -17,6 +19,14 @@ final class BenchmarkTables {
   private static final int MOST_CATEGORIES = 60;
 
   private static final int LARGEST_SHOWN = 30;
+
+  /** Columns of a category's name, at least and at most. */
+  private static final int NARROW = 32;
+
+  private static final int WIDE = 72;
+
+  /** Ends the name of a line that averages over a folder of categories. */
+  private static final String FOLDER = " (macro)";
 
   private BenchmarkTables() {}
 
@@ -44,14 +54,21 @@ final class BenchmarkTables {
       table.append(
           "(%d items tied, which counts as wrong%s)%n".formatted(report.tied(), sameTokens));
     }
-    table.append(String.format(Locale.ROOT, "%n%-32s %7s", "", "items"));
+    List<String> shown = shown(report);
+    Map<String, List<Double>> folders = report.macroByFolder();
+    int width =
+        Stream.concat(shown.stream(), folders.keySet().stream().map(name -> name + FOLDER))
+            .mapToInt(String::length)
+            .map(length -> Math.clamp(length, NARROW, WIDE))
+            .max()
+            .orElse(NARROW);
+    table.append("%n%s %7s".formatted(padded("", width), "items"));
     report.metrics().forEach(metric -> table.append(String.format(Locale.ROOT, " %23s", metric)));
     report.rates().names().forEach(name -> table.append(String.format(Locale.ROOT, " %13s", name)));
     table.append(System.lineSeparator());
     if (report.byCategory().size() > 1) {
-      List<String> shown = shown(report);
       for (String category : shown) {
-        row(table, report, category);
+        row(table, width, report, category);
       }
       if (shown.size() < report.byCategory().size()) {
         Set<String> others = new LinkedHashSet<>(report.byCategory().keySet());
@@ -63,17 +80,19 @@ final class BenchmarkTables {
                     others.stream().mapToInt(name -> items(report, name)).max().orElseThrow()));
       }
     }
-    row(table, "all (micro)", report.all(), report.rates().all(), true);
+    folders.forEach((name, means) -> means(table, width, name + FOLDER, means, List.of()));
+    row(table, width, "all (micro)", report.all(), report.rates().all(), true);
     if (report.byCategory().size() > 1) {
-      List<Double> shown = report.macroOfLarge();
-      if (!shown.isEmpty()) {
-        means(table, "categories (macro)", shown, report.ratesOfLarge());
+      List<Double> means = report.macroOfLarge();
+      if (!means.isEmpty()) {
+        means(table, width, "categories (macro)", means, report.ratesOfLarge());
       }
       int large = report.largeCategories().size();
       int all = report.byCategory().size() - report.leftOut().size();
       if (large < all) {
         means(
             table,
+            width,
             "all %d categories".formatted(all),
             report.macro(),
             report.rates().macro());
@@ -93,12 +112,19 @@ final class BenchmarkTables {
   }
 
   private static void means(
-      StringBuilder table, String name, List<Double> means, List<Double> rates) {
-    table.append(String.format(Locale.ROOT, "%-32s %7s", name, ""));
+      StringBuilder table, int width, String name, List<Double> means, List<Double> rates) {
+    table.append(padded(name, width)).append(" %7s".formatted(""));
     means.forEach(
         mean -> table.append(String.format(Locale.ROOT, " %6.2f                 ", 100 * mean)));
     rates(table, rates);
     table.append(System.lineSeparator());
+  }
+
+  /** Of a longer name its end, which tells it from its neighbours. */
+  private static String padded(String name, int width) {
+    return name.length() > width
+        ? "…" + name.substring(name.length() - width + 1)
+        : name + " ".repeat(width - name.length());
   }
 
   private static void rates(StringBuilder table, List<Double> rates) {
@@ -121,9 +147,11 @@ final class BenchmarkTables {
     return report.byCategory().get(category).getFirst().of();
   }
 
-  private static void row(StringBuilder table, BenchmarkReport report, String category) {
+  private static void row(
+      StringBuilder table, int width, BenchmarkReport report, String category) {
     row(
         table,
+        width,
         category,
         report.byCategory().get(category),
         report.rates().of(category),
@@ -134,9 +162,13 @@ final class BenchmarkTables {
    * @param percent whether a percentage is shown, and not how many are right
    */
   private static void row(
-      StringBuilder table, String name, List<Share> shares, List<Double> rates, boolean percent) {
-    String shown = name.length() > 32 ? name.substring(0, 31) + "…" : name;
-    table.append(String.format(Locale.ROOT, "%-32s %7d", shown, shares.getFirst().of()));
+      StringBuilder table,
+      int width,
+      String name,
+      List<Share> shares,
+      List<Double> rates,
+      boolean percent) {
+    table.append(padded(name, width)).append(" %7d".formatted(shares.getFirst().of()));
     for (Share share : shares) {
       if (!percent) {
         table.append(" %-23s".formatted(share.right() + " of " + share.of()));
@@ -169,6 +201,16 @@ final class BenchmarkTables {
     for (int m = 0; m < report.rates().names().size(); m++) {
       macro.put(report.rates().names().get(m), report.rates().macro().get(m));
     }
+    ObjectNode folders = node.putObject("macroByFolder");
+    report
+        .macroByFolder()
+        .forEach(
+            (folder, means) -> {
+              ObjectNode of = folders.putObject(folder);
+              for (int m = 0; m < means.size(); m++) {
+                of.put(report.metrics().get(m), means.get(m));
+              }
+            });
     ObjectNode categories = node.putObject("categories");
     report
         .byCategory()

@@ -110,6 +110,19 @@ final class EvalCommand implements Callable<Integer> {
   private @Nullable Path leaveOut;
 
   @Option(
+      names = "--max-items",
+      paramLabel = "N",
+      description = "Take the first N items of each category alone.")
+  private @Nullable Integer maxItems;
+
+  @Option(
+      names = "--image-root",
+      paramLabel = "NAME=DIR",
+      description =
+          "Where the images of paths that begin with NAME/ are, for example vg=DIR; may be repeated.")
+  private Map<String, Path> imageRoots = Map.of();
+
+  @Option(
       names = "--allow-missing",
       description = "Exit with 0 although images are missing or unreadable.")
   private boolean allowMissing;
@@ -151,10 +164,15 @@ final class EvalCommand implements Callable<Integer> {
       throw new ParameterException(
           spec.commandLine(), "--data is needed, the file of " + format.title());
     }
-    if (scoresFile != null && (mode != null || reading.images() != null || dump != null)) {
+    if (maxItems != null && (maxItems < 1 || data == null)) {
+      throw new ParameterException(
+          spec.commandLine(), "--max-items must be above 0, and needs --data");
+    }
+    if (scoresFile != null
+        && (mode != null || reading.images() != null || !imageRoots.isEmpty() || dump != null)) {
       throw new ParameterException(
           spec.commandLine(),
-          "--mode, --images and --dump belong to --checkpoint, not to --scores");
+          "--mode, --images, --image-root and --dump belong to --checkpoint, not to --scores");
     }
     if (data == null && leaveOut != null) {
       throw new ParameterException(spec.commandLine(), "--leave-out needs --data");
@@ -176,6 +194,9 @@ final class EvalCommand implements Callable<Integer> {
       return 0;
     }
     PublishedBenchmark items = PublishedBenchmark.read(format, data);
+    if (maxItems != null) {
+      items = items.firstOfEach(maxItems);
+    }
     PublishedBenchmark.Scored scored;
     Integer equal = null;
     if (checkpoint == null) {
@@ -220,9 +241,15 @@ final class EvalCommand implements Callable<Integer> {
       throw new ParameterException(
           spec.commandLine(), "--benchmark retrieval needs --checkpoint and --data");
     }
-    if (scoresFile != null || dump != null || leaveOut != null) {
+    if (scoresFile != null
+        || dump != null
+        || leaveOut != null
+        || maxItems != null
+        || !imageRoots.isEmpty()) {
       throw new ParameterException(
-          spec.commandLine(), "--scores, --dump and --leave-out are not for --benchmark retrieval");
+          spec.commandLine(),
+          "--scores, --dump, --leave-out, --max-items and --image-root are not for --benchmark"
+              + " retrieval");
     }
     if (reranked != null && (reranked < 1 || mode == Mode.ITC)) {
       throw new ParameterException(
@@ -294,7 +321,11 @@ final class EvalCommand implements Callable<Integer> {
     }
     ItemProgress progress = new ItemProgress(shell, "items", items.items().size());
     return items.score(
-        imageFolder(data), model.config().data().background(), scorers, progress::accept);
+        imageFolder(data),
+        imageRoots,
+        model.config().data().background(),
+        scorers,
+        progress::accept);
   }
 
   private void warnOfSameTokens(int equal, int scored, int maxTokens) {

@@ -1,6 +1,7 @@
 package org.nasvlp.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -121,6 +122,34 @@ class BenchmarkTablesTest {
     ObjectNode json = JsonNodeFactory.instance.objectNode();
     BenchmarkTables.json(json, report(categories, new Share(10_000, 149_500), 0.5));
     assertThat(json.get("categories").size()).isEqualTo(1000);
+  }
+
+  /** VL-CheckList's names are long and differ in their ends. */
+  @Test
+  void longNamesAreToldApartAndFoldersAveraged() {
+    Map<String, List<Share>> categories = new LinkedHashMap<>();
+    categories.put("Attribute/color/vg", List.of(new Share(80, 100)));
+    categories.put(
+        "Object/Location/swig_location/swig_agent_location_center", List.of(new Share(60, 100)));
+    categories.put(
+        "Object/Location/swig_location/swig_agent_location_margin", List.of(new Share(20, 100)));
+    categories.put("Object/Size/hake_size/hake_large", List.of(new Share(30, 100)));
+    String table = table(categories, new Share(190, 400), 0.475);
+    assertThat(table)
+        .contains(
+            "Object/Location/swig_location/swig_agent_location_center     100  60.00",
+            "Object/Location/swig_location/swig_agent_location_margin     100  20.00");
+    assertThat(table.lines().filter(line -> line.contains("(macro)")).map(String::strip))
+        .map(line -> line.replaceAll(" +", " "))
+        .containsExactly(
+            "Object (macro) 36.67",
+            "Object/Location (macro) 40.00",
+            "Object/Location/swig_location (macro) 40.00",
+            "categories (macro) 47.50");
+    ObjectNode json = JsonNodeFactory.instance.objectNode();
+    BenchmarkTables.json(json, report(categories, new Share(190, 400), 0.475));
+    assertThat(json.get("macroByFolder").get("Object").get("accuracy").doubleValue())
+        .isCloseTo(1.1 / 3, within(1e-12));
   }
 
   @Test

@@ -55,6 +55,7 @@ class NasTest {
           eval --benchmark valse --scores s --data d --split x; belong to --benchmark retrieval
           eval --benchmark retrieval --scores s --data d; needs --checkpoint
           eval --benchmark retrieval --checkpoint c --data d --dump f; not for --benchmark retrieval
+          eval --benchmark valse --scores s --data d --max-items 0; must be above 0
           eval --benchmark retrieval --checkpoint c --data d --rerank 0; must be above 0
           data;                             nas data: Missing command
           data emoji --style;               '--style'

@@ -7,6 +7,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 
 /**
  * What scores reach on a benchmark. A tie counts as wrong.
@@ -88,6 +89,34 @@ public record BenchmarkReport(
     Set<String> others = new LinkedHashSet<>(byCategory.keySet());
     others.removeAll(large);
     return large.isEmpty() ? List.of() : macro(rates.byCategory(), others);
+  }
+
+  /**
+   * Averages over the folders that categories' names begin with, as VL-CheckList's {@code
+   * Object/Location/…} do: for each folder that holds more than one category, by its name, the mean
+   * of each metric over its categories, those left out aside. A folder stands before those in it.
+   */
+  public Map<String, List<Double>> macroByFolder() {
+    Map<String, Map<String, List<Double>>> folders = new TreeMap<>();
+    values(byCategory)
+        .forEach(
+            (category, values) -> {
+              for (int end = category.indexOf('/'); end > 0; end = category.indexOf('/', end + 1)) {
+                if (!leftOut.contains(category)) {
+                  folders
+                      .computeIfAbsent(category.substring(0, end), name -> new LinkedHashMap<>())
+                      .put(category, values);
+                }
+              }
+            });
+    Map<String, List<Double>> means = new LinkedHashMap<>();
+    folders.forEach(
+        (folder, of) -> {
+          if (of.size() > 1) {
+            means.put(folder, macro(of, Set.of()));
+          }
+        });
+    return Collections.unmodifiableMap(means);
   }
 
   /** Items of a category: the first metric asks once of each. */

@@ -13,6 +13,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.function.IntConsumer;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.nasvlp.data.BadSampleException;
 import org.nasvlp.data.image.RgbImage;
 import org.nasvlp.data.text.CaptionTokenizer;
@@ -77,6 +78,25 @@ public final class PublishedBenchmark {
   }
 
   /**
+   * This with the first items of each category alone, as VL-CheckList's authors take the first 1,000
+   * of each file.
+   *
+   * @param most above 0
+   */
+  public PublishedBenchmark firstOfEach(int most) {
+    if (most < 1) {
+      throw new IllegalArgumentException("most is " + most + ": it must be at least 1");
+    }
+    Map<String, Integer> taken = new LinkedHashMap<>();
+    return new PublishedBenchmark(
+        format,
+        items.stream()
+            .filter(item -> taken.merge(item.category(), 1, Integer::sum) <= most)
+            .toList(),
+        dropped);
+  }
+
+  /**
    * The ids of the items with a wrong caption that a tokenizer turns into the same tokens as a right
    * one, because it cuts both at its limit or knows too few words. No model can tell these apart.
    */
@@ -121,14 +141,34 @@ public final class PublishedBenchmark {
   public Scored score(
       Path images, int background, Map<String, ImageTextScorer> scorers, IntConsumer progress)
       throws IOException {
-    if (!Files.isDirectory(images)) {
-      throw new IOException(images + ": no such folder; it should hold the benchmark's images");
+    return score(images, Map.of(), background, scorers, progress);
+  }
+
+  /**
+   * The same for images in several places.
+   *
+   * @param roots for the first folder of items' paths, for example {@code vg}, the folder that holds
+   *     what is in it; all other paths are relative to {@code images}
+   * @throws IOException if a folder does not exist
+   */
+  public Scored score(
+      Path images,
+      Map<String, Path> roots,
+      int background,
+      Map<String, ImageTextScorer> scorers,
+      IntConsumer progress)
+      throws IOException {
+    for (Path folder :
+        Stream.concat(Stream.of(images), roots.values().stream()).toArray(Path[]::new)) {
+      if (!Files.isDirectory(folder)) {
+        throw new IOException(folder + ": no such folder; it should hold the benchmark's images");
+      }
     }
     Map<String, Map<String, double[][]>> scores = new LinkedHashMap<>();
     Map<String, String> unreadable = new LinkedHashMap<>();
     for (int from = 0; from < items.size(); from += CHUNK) {
       int to = Math.min(items.size(), from + CHUNK);
-      new Chunk(images, background, items.subList(from, to)).score(scorers, scores, unreadable);
+      new Chunk(images, roots, background, items.subList(from, to)).score(scorers, scores, unreadable);
       progress.accept(to);
     }
     return new Scored(new ItemScores(scores), unreadable);
@@ -262,14 +302,16 @@ public final class PublishedBenchmark {
   /** Some items, with the images among them decoded once. */
   private static final class Chunk {
     private final Path folder;
+    private final Map<String, Path> roots;
     private final int background;
     private final List<BenchmarkItem> items;
     private final Map<BenchmarkItem.Picture, Integer> imageIndex = new LinkedHashMap<>();
     private final List<RgbImage> images = new ArrayList<>();
     private final Map<String, Integer> captionIndex = new LinkedHashMap<>();
 
-    Chunk(Path folder, int background, List<BenchmarkItem> items) {
+    Chunk(Path folder, Map<String, Path> roots, int background, List<BenchmarkItem> items) {
       this.folder = folder;
+      this.roots = roots;
       this.background = background;
       this.items = items;
     }
@@ -334,10 +376,16 @@ public final class PublishedBenchmark {
           });
     }
 
+    private Path place(String path) {
+      int end = path.indexOf('/');
+      Path root = end < 0 ? null : roots.get(path.substring(0, end));
+      return root == null ? folder.resolve(path) : root.resolve(path.substring(end + 1));
+    }
+
     private RgbImage read(BenchmarkItem.Picture picture) throws BadSampleException {
-      Path file = folder.resolve(picture.path());
+      Path file = place(picture.path());
       for (String ending : ENDINGS) {
-        Path candidate = folder.resolve(picture.path() + ending);
+        Path candidate = place(picture.path() + ending);
         if (Files.isRegularFile(candidate)) {
           file = candidate;
           break;

@@ -399,6 +399,36 @@ class PublishedBenchmarkTest {
         .containsExactly("accuracy");
   }
 
+  /** VL-CheckList has nested folders, an empty file, and images of several data sets. */
+  @Test
+  void vlChecklistIsReadFromItsFolders() throws IOException {
+    Path data = folder.resolve("corpus");
+    Path size = Files.createDirectories(data.resolve("Object/Size"));
+    Files.writeString(
+        size.resolve("vg_size.json"),
+        VL_CHECKLIST.replace("a.png", "vg/VG_100K/a.png").replace("b.png", "swig/b.png"));
+    Files.writeString(size.resolve("none.json"), "[]");
+    Files.createDirectories(data.resolve("Attribute"));
+    Files.writeString(data.resolve("Attribute").resolve("color.json"), VL_CHECKLIST);
+    PublishedBenchmark checklist = PublishedBenchmark.read(BenchmarkFormat.VL_CHECKLIST, data);
+    assertThat(checklist.categories()).containsExactly("Attribute/color", "Object/Size/vg_size");
+    assertThat(checklist.firstOfEach(1).items())
+        .extracting(BenchmarkItem::id)
+        .containsExactly("Attribute/color/1", "Object/Size/vg_size/1");
+    Path elsewhere = Files.createDirectories(folder.resolve("genome").resolve("VG_100K"));
+    Files.createDirectories(folder.resolve("swig"));
+    picture("swig/b.png", 3, 3, 1);
+    picture("genome/VG_100K/a.png", 3, 3, 1);
+    PublishedBenchmark.Scored scored =
+        checklist.score(
+            folder,
+            Map.of("vg", elsewhere.getParent()),
+            0,
+            Map.of("itc", (images, captions, image, caption) -> new double[image.length]),
+            done -> {});
+    assertThat(scored.unreadable()).containsOnlyKeys("Attribute/color/1", "Attribute/color/2");
+  }
+
   @Test
   void tiesAreCounted() throws IOException {
     PublishedBenchmark aro =
