@@ -32,7 +32,8 @@ final class BenchmarkTables {
 
   /**
    * For people: shares in percent with their intervals; of categories with few items ({@link
-   * BenchmarkReport#leastItems}) the right answers, and a macro average without them before that of all.
+   * BenchmarkReport#leastItems}) the right answers, and a macro average without them before that of
+   * all.
    */
   static String table(String title, String way, BenchmarkReport report) {
     return table(title, way, report, "");
@@ -43,8 +44,7 @@ final class BenchmarkTables {
    *
    * @param sameTokens said of the tied items
    */
-  private static String table(
-      String title, String way, BenchmarkReport report, String sameTokens) {
+  private static String table(String title, String way, BenchmarkReport report, String sameTokens) {
     StringBuilder table = new StringBuilder();
     table.append("%s by %s, %% right of %d items%n".formatted(title, way, report.items()));
     if (report.unscored() > 0) {
@@ -97,7 +97,9 @@ final class BenchmarkTables {
             report.macro(),
             report.rates().macro());
       }
-      table.append(LargeTypes.note(large, "categories", report.leastItems(), "items")).append(System.lineSeparator());
+      table
+          .append(LargeTypes.note(large, "categories", report.leastItems(), "items"))
+          .append(System.lineSeparator());
     }
     return table.toString().replaceAll(" +(\\R)", "$1");
   }
@@ -147,8 +149,7 @@ final class BenchmarkTables {
     return report.byCategory().get(category).getFirst().of();
   }
 
-  private static void row(
-      StringBuilder table, int width, BenchmarkReport report, String category) {
+  private static void row(StringBuilder table, int width, BenchmarkReport report, String category) {
     row(
         table,
         width,

@@ -119,7 +119,8 @@ final class EvalCommand implements Callable<Integer> {
       names = "--image-root",
       paramLabel = "NAME=DIR",
       description =
-          "Where the images of paths that begin with NAME/ are, for example vg=DIR; may be repeated.")
+          "Where the images of paths that begin with NAME/ are, for example vg=DIR; may be"
+              + " repeated.")
   private Map<String, Path> imageRoots = Map.of();
 
   @Option(
@@ -333,9 +334,9 @@ final class EvalCommand implements Callable<Integer> {
       shell
           .err()
           .printf(
-              "nas: %d of %d items have captions that are equal after cutting to %d tokens, and count"
-                  + " as wrong; a model with more model.textTokens, or with a larger vocabulary, tells"
-                  + " them apart%n",
+              "nas: %d of %d items have captions that are equal after cutting to %d tokens, and"
+                  + " count as wrong; a model with more model.textTokens, or with a larger"
+                  + " vocabulary, tells them apart%n",
               equal, scored, maxTokens);
     }
   }

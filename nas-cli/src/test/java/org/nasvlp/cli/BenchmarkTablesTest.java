@@ -117,7 +117,8 @@ class BenchmarkTablesTest {
     // Of those with 199, 198 and 197 items there are ten each.
     assertThat(table.lines().filter(line -> line.startsWith("pair "))).hasSize(30);
     assertThat(table)
-        .contains("pair 99  ", "pair 997  ", "and 970 more, of up to 196 items each; --json has all")
+        .contains(
+            "pair 99  ", "pair 997  ", "and 970 more, of up to 196 items each; --json has all")
         .doesNotContain("pair 96  ");
     ObjectNode json = JsonNodeFactory.instance.objectNode();
     BenchmarkTables.json(json, report(categories, new Share(10_000, 149_500), 0.5));

@@ -92,12 +92,25 @@ class NasTest {
     Path json = folder.resolve("eval.json");
     TestShell shell = new TestShell();
     String[] args = {
-      "eval", "--benchmark", "aro-relation", "--data", data.toString(), "--scores",
-      scores.toString(), "--leave-out", list.toString(), "--json", json.toString()
+      "eval",
+      "--benchmark",
+      "aro-relation",
+      "--data",
+      data.toString(),
+      "--scores",
+      scores.toString(),
+      "--leave-out",
+      list.toString(),
+      "--json",
+      json.toString()
     };
     assertThat(shell.run(args)).as(shell.err()).isZero();
     assertThat(shell.err()).contains("2 of 3 categories", "the first: near");
-    assertThat(JsonMapper.shared().readTree(json.toFile()).at("/results/itm/macro/accuracy").asDouble())
+    assertThat(
+            JsonMapper.shared()
+                .readTree(json.toFile())
+                .at("/results/itm/macro/accuracy")
+                .asDouble())
         .isEqualTo(1);
   }
 

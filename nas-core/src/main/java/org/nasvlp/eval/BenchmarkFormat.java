@@ -80,8 +80,9 @@ public enum BenchmarkFormat {
   }
 
   /**
-   * Fewest items of a category that tables show a percentage of and average over. VG-Attribution has
-   * thousands of pairs of attributes, and its authors average over those with at least 25 items.
+   * Fewest items of a category that tables show a percentage of and average over. VG-Attribution
+   * has thousands of pairs of attributes, and its authors average over those with at least 25
+   * items.
    */
   public int leastItems() {
     return this == ARO_ATTRIBUTION ? 25 : LargeTypes.LEAST_PAIRS;

@@ -45,7 +45,10 @@ final class BenchmarkMetrics {
               "accuracy",
               items ->
                   new Share(
-                      (int) items.stream().filter(of -> others(of).allMatch(s -> first(of) > s)).count(),
+                      (int)
+                          items.stream()
+                              .filter(of -> others(of).allMatch(s -> first(of) > s))
+                              .count(),
                       items.size()));
       case PAIR -> {
         metrics.share("text", BenchmarkMetrics::text);
@@ -93,13 +96,18 @@ final class BenchmarkMetrics {
       shares.put(
           "acc",
           items ->
-              new Share(count(items, BenchmarkMetrics::caption) + count(items, BenchmarkMetrics::foil), 2 * items.size()));
+              new Share(
+                  count(items, BenchmarkMetrics::caption) + count(items, BenchmarkMetrics::foil),
+                  2 * items.size()));
       share("p_c", BenchmarkMetrics::caption);
       share("p_f", BenchmarkMetrics::foil);
       rates.put(
           "min(p_c, p_f)",
           items ->
-              (double) Math.min(count(items, BenchmarkMetrics::caption), count(items, BenchmarkMetrics::foil))
+              (double)
+                      Math.min(
+                          count(items, BenchmarkMetrics::caption),
+                          count(items, BenchmarkMetrics::foil))
                   / items.size());
     }
     rates.put("AUROC", BenchmarkMetrics::areaUnderCurve);
@@ -112,8 +120,7 @@ final class BenchmarkMetrics {
   private void matching() {
     shares.put("positive", items -> matches(items, 0));
     shares.put("negative", items -> matches(items, 1));
-    rates.put(
-        "mean", items -> (matches(items, 0).value() + matches(items, 1).value()) / 2);
+    rates.put("mean", items -> (matches(items, 0).value() + matches(items, 1).value()) / 2);
   }
 
   /** Right decisions on the distinct combinations of sentence and i-th image. */

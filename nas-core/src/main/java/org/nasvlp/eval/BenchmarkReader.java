@@ -78,8 +78,7 @@ final class BenchmarkReader {
     }
     if (files.isEmpty()) {
       throw new IOException(
-          "%s: holds no .json file; name the folder of %s's files"
-              .formatted(data, format.title()));
+          "%s: holds no .json file; name the folder of %s's files".formatted(data, format.title()));
     }
     for (Path file : files) {
       readFile(file, stem(folder.relativize(file).toString().replace('\\', '/')));

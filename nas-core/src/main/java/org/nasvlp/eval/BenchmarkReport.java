@@ -16,8 +16,9 @@ import java.util.TreeMap;
  * @param byCategory for each category, in the benchmark's order, a share for each metric
  * @param all the same over all items that were scored (micro average)
  * @param macro for each metric the mean over categories, those left out of it aside
- * @param leftOut categories that are left out of it: those that were named and, in a benchmark whose
- *     authors leave small ones out ({@link BenchmarkFormat#leastItems}), these, unless all are small
+ * @param leftOut categories that are left out of it: those that were named and, in a benchmark
+ *     whose authors leave small ones out ({@link BenchmarkFormat#leastItems}), these, unless all
+ *     are small
  * @param items items scored
  * @param unscored items of the benchmark without scores
  * @param rates figures that are no shares
@@ -126,8 +127,7 @@ public record BenchmarkReport(
 
   static Map<String, List<Double>> values(Map<String, List<Share>> shares) {
     Map<String, List<Double>> values = new LinkedHashMap<>();
-    shares.forEach(
-        (category, of) -> values.put(category, of.stream().map(Share::value).toList()));
+    shares.forEach((category, of) -> values.put(category, of.stream().map(Share::value).toList()));
     return values;
   }
 

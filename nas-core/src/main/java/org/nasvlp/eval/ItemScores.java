@@ -92,8 +92,8 @@ public record ItemScores(Map<String, Map<String, double[][]>> byItem) {
   /**
    * Reads JSON lines in any of these forms.
    *
-   * @throws IOException naming file and line, for another form, an id or label that occurs twice, an
-   *     item that lacks one of its four labels, or a score that is no finite number
+   * @throws IOException naming file and line, for another form, an id or label that occurs twice,
+   *     an item that lacks one of its four labels, or a score that is no finite number
    */
   public static ItemScores read(Path file) throws IOException {
     Map<String, Map<String, double[][]>> items = new LinkedHashMap<>();

@@ -78,8 +78,8 @@ public final class PublishedBenchmark {
   }
 
   /**
-   * This with the first items of each category alone, as VL-CheckList's authors take the first 1,000
-   * of each file.
+   * This with the first items of each category alone, as VL-CheckList's authors take the first
+   * 1,000 of each file.
    *
    * @param most above 0
    */
@@ -97,8 +97,9 @@ public final class PublishedBenchmark {
   }
 
   /**
-   * The ids of the items with a wrong caption that a tokenizer turns into the same tokens as a right
-   * one, because it cuts both at its limit or knows too few words. No model can tell these apart.
+   * The ids of the items with a wrong caption that a tokenizer turns into the same tokens as a
+   * right one, because it cuts both at its limit or knows too few words. No model can tell these
+   * apart.
    */
   public Set<String> sameTokens(CaptionTokenizer tokenizer) {
     Set<String> ids = new LinkedHashSet<>();
@@ -147,8 +148,8 @@ public final class PublishedBenchmark {
   /**
    * The same for images in several places.
    *
-   * @param roots for the first folder of items' paths, for example {@code vg}, the folder that holds
-   *     what is in it; all other paths are relative to {@code images}
+   * @param roots for the first folder of items' paths, for example {@code vg}, the folder that
+   *     holds what is in it; all other paths are relative to {@code images}
    * @throws IOException if a folder does not exist
    */
   public Scored score(
@@ -168,7 +169,8 @@ public final class PublishedBenchmark {
     Map<String, String> unreadable = new LinkedHashMap<>();
     for (int from = 0; from < items.size(); from += CHUNK) {
       int to = Math.min(items.size(), from + CHUNK);
-      new Chunk(images, roots, background, items.subList(from, to)).score(scorers, scores, unreadable);
+      new Chunk(images, roots, background, items.subList(from, to))
+          .score(scorers, scores, unreadable);
       progress.accept(to);
     }
     return new Scored(new ItemScores(scores), unreadable);
@@ -181,13 +183,13 @@ public final class PublishedBenchmark {
    *   <li>caption choice, image choice and word order: {@code accuracy}, the right one scores
    *       higher than each other; an order that is the caption's own is no other;
    *   <li>pairs (Winoground): {@code text} (both captions chosen), {@code image}, {@code group};
-   *   <li>SVO-Probes for {@code itm}: also {@code positive}, the share of the distinct sentences and
-   *       right images that match (an even chance does not), {@code negative}, the share of the
+   *   <li>SVO-Probes for {@code itm}: also {@code positive}, the share of the distinct sentences
+   *       and right images that match (an even chance does not), {@code negative}, the share of the
    *       distinct sentences and wrong images that do not, and the mean of both;
-   *   <li>VALSE: {@code acc_r}, the caption scores higher than the foil, and the area under the
-   *       ROC curve of captions against foils; for {@code itm} also {@code acc} of each taken alone
-   *       as match or mismatch, {@code p_c} of the captions, {@code p_f} of the foils and the lower
-   *       of these two. An even chance counts as wrong.
+   *   <li>VALSE: {@code acc_r}, the caption scores higher than the foil, and the area under the ROC
+   *       curve of captions against foils; for {@code itm} also {@code acc} of each taken alone as
+   *       match or mismatch, {@code p_c} of the captions, {@code p_f} of the foils and the lower of
+   *       these two. An even chance counts as wrong.
    * </ul>
    *
    * @param way of scoring, one of {@link ItemScores#ways}
@@ -244,10 +246,7 @@ public final class PublishedBenchmark {
             metrics.rates(all),
             BenchmarkReport.macro(rates, notAveraged)),
         format.leastItems(),
-        (int)
-            all.stream()
-                .filter(of -> BenchmarkMetrics.isTied(format.task(), of))
-                .count());
+        (int) all.stream().filter(of -> BenchmarkMetrics.isTied(format.task(), of)).count());
   }
 
   /**

@@ -69,8 +69,8 @@ final class RetrievalMetrics {
   }
 
   /**
-   * For each k of {@link RetrievalReport#ranks}, the recall of a random order: 1 − C(N − m, k) / C(N,
-   * k) for m right candidates among N, averaged over the queries.
+   * For each k of {@link RetrievalReport#ranks}, the recall of a random order: 1 − C(N − m, k) /
+   * C(N, k) for m right candidates among N, averaged over the queries.
    *
    * @param rightOfQuery for each query how many candidates are right
    */

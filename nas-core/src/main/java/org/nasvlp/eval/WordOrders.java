@@ -31,14 +31,15 @@ final class WordOrders {
   private final PartOfSpeechTagger tagger = PartOfSpeechTagger.of("en");
 
   /**
-   * The caption, then the same with its nouns exchanged and its adjectives exchanged, with all other
-   * tokens exchanged, with the tokens of each group of three exchanged, and with the groups of three
-   * exchanged. Tokens are those of the raw caption, punctuation among them; afterwards each of the
-   * five is put in lower case, freed of some punctuation and cut after 30 words. An order may be
-   * that of the caption. Empty if nothing is left of the caption.
+   * The caption, then the same with its nouns exchanged and its adjectives exchanged, with all
+   * other tokens exchanged, with the tokens of each group of three exchanged, and with the groups
+   * of three exchanged. Tokens are those of the raw caption, punctuation among them; afterwards
+   * each of the five is put in lower case, freed of some punctuation and cut after 30 words. An
+   * order may be that of the caption. Empty if nothing is left of the caption.
    */
   List<String> of(String caption, int item) {
-    String[] tokens = TOKEN.matcher(caption).results().map(MatchResult::group).toArray(String[]::new);
+    String[] tokens =
+        TOKEN.matcher(caption).results().map(MatchResult::group).toArray(String[]::new);
     String plain = cleaned(caption);
     if (plain.isEmpty()) {
       return List.of();

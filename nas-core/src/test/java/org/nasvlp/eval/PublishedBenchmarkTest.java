@@ -310,7 +310,8 @@ class PublishedBenchmarkTest {
     assertThat(PublishedBenchmark.read(format, root).items())
         .isEqualTo(PublishedBenchmark.read(format, data).items());
     assertThat(PublishedBenchmark.read(format, root).categories()).containsExactly("add_obj");
-    assertThatThrownBy(() -> PublishedBenchmark.read(format, Files.createDirectory(folder.resolve("none"))))
+    assertThatThrownBy(
+            () -> PublishedBenchmark.read(format, Files.createDirectory(folder.resolve("none"))))
         .hasMessageContaining("none: holds no .json file; name the folder of");
   }
 
@@ -452,7 +453,8 @@ class PublishedBenchmarkTest {
             "swap_obj.json",
             "{\"1\": {\"filename\": \"a.png\", \"caption\": \"%sred\", \"negative_caption\": \"%sdog\"},"
                     .formatted(start, start)
-                + " \"2\": {\"filename\": \"a.png\", \"caption\": \"red\", \"negative_caption\": \"dog\"}}");
+                + " \"2\": {\"filename\": \"a.png\", \"caption\": \"red\", \"negative_caption\":"
+                + " \"dog\"}}");
     PublishedBenchmark crepe = PublishedBenchmark.read(BenchmarkFormat.SUGARCREPE, file);
     try (CaptionTokenizer cutting = CaptionTokenizer.load(Fixtures.tokenizerFile(), 10);
         CaptionTokenizer whole = CaptionTokenizer.load(Fixtures.tokenizerFile(), 11)) {
@@ -497,8 +499,7 @@ class PublishedBenchmarkTest {
     assertThat(itc.metrics()).containsExactly("acc_r");
     assertThat(itc.rates().all()).containsExactly(0.75);
     // A tie is half a win.
-    Map<String, double[][]> tied =
-        Map.of("existence/one", row(1, 1), "existence/three", row(2, 0));
+    Map<String, double[][]> tied = Map.of("existence/one", row(1, 1), "existence/three", row(2, 0));
     assertThat(valse.report(scores(tied, "itc"), "itc", Set.of()).rates().all())
         .containsExactly(0.875);
   }
@@ -536,8 +537,7 @@ class PublishedBenchmarkTest {
     Map<String, double[][]> byId = new LinkedHashMap<>();
     SplittableRandom random = new SplittableRandom(7);
     for (int i = 0; i < count; i++) {
-      items.add(
-          new BenchmarkItem("" + i, "all", List.of(), List.of("a", "b", "c", "d", "e")));
+      items.add(new BenchmarkItem("" + i, "all", List.of(), List.of("a", "b", "c", "d", "e")));
       double[][] matrix = new double[format.task().images()][format.task().captions()];
       for (double[] row : matrix) {
         java.util.Arrays.setAll(row, c -> random.nextDouble());
