@@ -80,7 +80,10 @@ public final class InferenceTimes {
     int threads = 0;
     int rounds = 3;
     double seconds = 5;
-    for (int i = 0; i + 1 < args.length; i += 2) {
+    if (args.length % 2 != 0) {
+      throw new IllegalArgumentException(args[args.length - 1] + " needs a value");
+    }
+    for (int i = 0; i < args.length; i += 2) {
       switch (args[i]) {
         case "--checkpoint" -> checkpoint = Path.of(args[i + 1]);
         case "--pictures" -> pictures = Path.of(args[i + 1]);

@@ -5,6 +5,7 @@ import java.util.concurrent.TimeUnit;
 import org.nasvlp.config.DataConfig;
 import org.nasvlp.data.BadSampleException;
 import org.nasvlp.data.BatchLoader;
+import org.nasvlp.data.FirstPairs;
 import org.nasvlp.data.ImageTextDataset;
 import org.nasvlp.data.ImageTextPair;
 import org.nasvlp.data.image.RgbImage;
@@ -74,7 +75,7 @@ public class LoadingBenchmark {
     tokenizer = CaptionTokenizer.load(Path.of("data/noto-emoji/tokenizer.json"), 30);
     DataConfig config =
         DataConfig.defaults(BATCH).toBuilder().colorJitter(0.1).loaderThreads(threads).build();
-    loader = new BatchLoader(dataset, tokenizer, 224, config, 7, 0);
+    loader = new BatchLoader(dataset, tokenizer, 224, config, 7, 0, FirstPairs.NONE);
   }
 
   @Benchmark

@@ -7,28 +7,13 @@ import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.nasvlp.config.NasConfig;
 
 class InferenceTimesTest {
   private static final Path EMOJI = Path.of("../data/noto-emoji");
 
   @Test
   void bothSidesScoreAlikeAndOnlyOneWaitsWithoutSpinning(@TempDir Path folder) throws Exception {
-    NasConfig config =
-        NasConfig.preset("tiny").toBuilder()
-            .model(
-                model ->
-                    model
-                        .patchSize(16)
-                        .width(16)
-                        .heads(2)
-                        .imageLayers(1)
-                        .textLayers(1)
-                        .fusionLayers(1)
-                        .projection(8))
-            .dictionary(dictionary -> dictionary.codewords(40))
-            .build();
-    InferenceTimes.untrained(config, EMOJI.resolve("tokenizer.json"), folder);
+    InferenceTimes.untrained(NumbersTest.small(), EMOJI.resolve("tokenizer.json"), folder);
     String table = new InferenceTimes(folder, EMOJI.resolve("test.tar"), 1).table(1, 0.01);
     assertThat(table)
         .startsWith("results compared: the 256 scores of all 4 processes are the same to the bit")

@@ -20,23 +20,27 @@ import org.nasvlp.model.NasModel;
 class NumbersTest {
   private static final Path EMOJI = Path.of("../data/noto-emoji");
 
+  /** A model that is made in no time, with 40 codewords of width 16. */
+  static NasConfig small() {
+    return NasConfig.preset("tiny").toBuilder()
+        .model(
+            model ->
+                model
+                    .patchSize(16)
+                    .width(16)
+                    .heads(2)
+                    .imageLayers(1)
+                    .textLayers(1)
+                    .fusionLayers(1)
+                    .projection(8))
+        .dictionary(dictionary -> dictionary.codewords(40))
+        .build();
+  }
+
   @Test
   void trainedTokensAreTheEncodersAndTheCodewordsTheDictionarys(@TempDir Path folder)
       throws Exception {
-    NasConfig config =
-        NasConfig.preset("tiny").toBuilder()
-            .model(
-                model ->
-                    model
-                        .patchSize(16)
-                        .width(16)
-                        .heads(2)
-                        .imageLayers(1)
-                        .textLayers(1)
-                        .fusionLayers(1)
-                        .projection(8))
-            .dictionary(dictionary -> dictionary.codewords(40))
-            .build();
+    NasConfig config = small();
     ModelConfig m = config.model();
     float[] features = new float[60 * 16];
     Random random = new Random(5);

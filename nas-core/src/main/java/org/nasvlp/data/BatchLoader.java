@@ -21,8 +21,8 @@ import org.nasvlp.random.Draws;
  * <p>Batch s is a function of the data set, the configuration, the seed and s alone: neither the
  * number of threads nor the first step changes it. After the {@link FirstPairs}, every epoch goes
  * through the data set in an order of its own; the pairs left over at its end, fewer than a batch,
- * are not used in it. A bad sample is replaced by another one, drawn from (seed, step, place in the
- * batch).
+ * are not used in it. A bad sample is replaced by another one of those that its batch is drawn
+ * from, by (seed, step, place in the batch).
  *
  * <p>One thread at a time may wait in {@link #next()}; all methods are thread-safe.
  */
@@ -84,7 +84,7 @@ public final class BatchLoader implements AutoCloseable {
   private final long seed;
   private long firstStep; // guarded by lock
   private final int size;
-  private final BatchOrder order; // guarded by lock
+  private final BatchOrder order; // indices() guarded by lock
   private final int stepsPerEpoch;
   private final SkippedSamples skipped = new SkippedSamples();
   private final List<Thread> threads = new ArrayList<>();
@@ -99,30 +99,13 @@ public final class BatchLoader implements AutoCloseable {
   private volatile boolean closed;
 
   /**
-   * Starts loading, without {@link FirstPairs}.
-   *
-   * @param dataset stays open when the loader is closed
-   * @param imageSize S of the images
-   * @param firstStep the first batch to give, counted from 0
-   * @throws IllegalArgumentException if the data set holds fewer pairs than a batch
-   */
-  public BatchLoader(
-      ImageTextDataset dataset,
-      CaptionTokenizer tokenizer,
-      int imageSize,
-      DataConfig config,
-      long seed,
-      long firstStep) {
-    this(dataset, tokenizer, imageSize, config, seed, firstStep, FirstPairs.NONE);
-  }
-
-  /**
    * Starts loading.
    *
    * @param dataset stays open when the loader is closed
    * @param imageSize S of the images
    * @param firstStep the first batch to give, counted from 0
-   * @param first what the batches before those of the whole data set are drawn from
+   * @param first what the batches before those of the whole data set are drawn from; {@link
+   *     FirstPairs#NONE} for none
    * @throws IllegalArgumentException if the data set, or what comes first, holds fewer pairs than a
    *     batch
    */
@@ -410,7 +393,7 @@ public final class BatchLoader implements AutoCloseable {
         bad.add(new Bad(index, e.getMessage()));
         mine.bad.set(slot, bad);
         long draw = Draws.draw(seed, (int) mine.step, slot, REDRAW + attempt);
-        mine.used[slot] = Draws.uniform(draw, size);
+        mine.used[slot] = order.another(mine.step, draw);
       }
     }
     if (!closed && !mine.cancelled) {

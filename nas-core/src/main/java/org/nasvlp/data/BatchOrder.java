@@ -5,7 +5,7 @@ import org.nasvlp.random.Draws;
 
 /**
  * Which pairs each batch holds: the first batches some of the pairs, as often as it takes, all
- * others the whole data set, epoch by epoch. Not thread-safe.
+ * others the whole data set, epoch by epoch. {@link #indices} is for one thread at a time.
  */
 final class BatchOrder {
   // Positions of this class's draws; see the package's comment.
@@ -36,6 +36,13 @@ final class BatchOrder {
     return batch < first.batches()
         ? Arrays.stream(slice(batch, SHUFFLE_FIRST, first.count())).map(first::index).toArray()
         : slice(batch - first.batches(), SHUFFLE, size);
+  }
+
+  /** A pair in the place of a bad one: of those that the batch is drawn from. */
+  int another(long batch, long draw) {
+    return batch < first.batches()
+        ? first.index(Draws.uniform(draw, first.count()))
+        : Draws.uniform(draw, size);
   }
 
   /** That batch of a go through so many pairs. */

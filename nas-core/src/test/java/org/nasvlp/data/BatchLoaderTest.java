@@ -89,7 +89,7 @@ class BatchLoaderTest {
   }
 
   private static BatchLoader loader(ImageTextDataset dataset, DataConfig config, long firstStep) {
-    return new BatchLoader(dataset, tokenizer, SIDE, config, 77, firstStep);
+    return new BatchLoader(dataset, tokenizer, SIDE, config, 77, firstStep, FirstPairs.NONE);
   }
 
   private static List<Batch> take(BatchLoader loader, int count) throws InterruptedException {
@@ -202,8 +202,10 @@ class BatchLoaderTest {
 
   @Test
   void seedsGiveOtherBatches() throws Exception {
-    try (BatchLoader a = new BatchLoader(good(50), tokenizer, SIDE, config(8, 1, 0), 1, 0);
-        BatchLoader b = new BatchLoader(good(50), tokenizer, SIDE, config(8, 1, 0), 2, 0)) {
+    try (BatchLoader a =
+            new BatchLoader(good(50), tokenizer, SIDE, config(8, 1, 0), 1, 0, FirstPairs.NONE);
+        BatchLoader b =
+            new BatchLoader(good(50), tokenizer, SIDE, config(8, 1, 0), 2, 0, FirstPairs.NONE)) {
       assertThat(a.next().sampleIds()).isNotEqualTo(b.next().sampleIds());
     }
   }
@@ -244,6 +246,26 @@ class BatchLoaderTest {
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("9 pairs of the data set")
         .hasMessageContaining("data.batchSize");
+  }
+
+  @Test
+  void aBadPairIsReplacedByOneOfTheFirstWhileTheseLast() throws Exception {
+    Set<Long> first = Set.of(3L, 7L, 20L, 21L, 22L, 23L);
+    int[] indices = first.stream().mapToInt(Long::intValue).sorted().toArray();
+    try (BatchLoader loader =
+        new BatchLoader(
+            without(50, Set.of(20L)),
+            tokenizer,
+            SIDE,
+            config(6, 2, 1),
+            77,
+            0,
+            new FirstPairs(indices, 20))) {
+      for (Batch batch : take(loader, 20)) {
+        assertThat(Arrays.stream(batch.sampleIds()).boxed()).isSubsetOf(first).doesNotContain(20L);
+      }
+      assertThat(loader.skipped().skipped()).isEqualTo(1);
+    }
   }
 
   @Test

@@ -56,7 +56,8 @@ class EveryFormTest {
     List<List<Seen>> batches = new ArrayList<>();
     try (dataset;
         CaptionTokenizer tokenizer = CaptionTokenizer.load(EMOJI.resolve("tokenizer.json"), 16);
-        BatchLoader loader = new BatchLoader(dataset, tokenizer, 12, config, 5, 0)) {
+        BatchLoader loader =
+            new BatchLoader(dataset, tokenizer, 12, config, 5, 0, FirstPairs.NONE)) {
       Map<Long, Integer> met = new HashMap<>();
       for (int step = 0; step < 2 * PAIRS / 8; step++) {
         Batch batch = loader.next();

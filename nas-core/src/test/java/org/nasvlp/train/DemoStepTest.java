@@ -9,6 +9,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.nasvlp.config.NasConfig;
 import org.nasvlp.data.BatchLoader;
+import org.nasvlp.data.FirstPairs;
 import org.nasvlp.data.text.CaptionTokenizer;
 import org.nasvlp.kernels.Backend;
 import org.nasvlp.kernels.Codebook;
@@ -42,7 +43,14 @@ class DemoStepTest {
                 4,
                 List.of());
         BatchLoader loader =
-            new BatchLoader(shapes, tokenizer, config.model().imageSize(), config.data(), 1, 0)) {
+            new BatchLoader(
+                shapes,
+                tokenizer,
+                config.model().imageSize(),
+                config.data(),
+                1,
+                0,
+                FirstPairs.NONE)) {
       model.startDictionary(step.patchTokens(loader.next()));
       int swapped = 0;
       for (int i = 0; i < STEPS; i++) {
