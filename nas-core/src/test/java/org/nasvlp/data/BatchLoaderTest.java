@@ -235,6 +235,13 @@ class BatchLoaderTest {
       assertThat(all.get(5 + i).sampleIds())
           .isEqualTo(Arrays.stream(order, 4 * i, 4 * i + 4).asLongStream().toArray());
     }
+    // The whole data set's first order is not taken for that of the few before it.
+    FirstPairs once = new FirstPairs(indices, 1);
+    try (BatchLoader loader =
+        new BatchLoader(dataset, tokenizer, SIDE, config(4, 1, 0), 77, 0, once)) {
+      assertSame(loader.next(), all.get(0));
+      assertThat(loader.next().sampleIds()).isEqualTo(all.get(5).sampleIds());
+    }
     try (BatchLoader later =
         new BatchLoader(dataset, tokenizer, SIDE, config(4, 1, 0), 77, 3, pairs)) {
       for (int i = 3; i < 9; i++) {

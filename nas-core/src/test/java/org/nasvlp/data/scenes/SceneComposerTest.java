@@ -95,6 +95,22 @@ class SceneComposerTest {
   }
 
   @Test
+  void aThingWhosePlaceIsTestedHasNoneInTraining() {
+    Set<Thing> trained = new HashSet<>();
+    for (int n = 0; n < SCENES; n++) {
+      if (composer.training(n).statement() instanceof Statement.Placed placed) {
+        trained.add(placed.thing());
+      }
+    }
+    assertThat(trained).hasSizeGreaterThan(50);
+    for (int n = 0; n < PAIRS; n++) {
+      Statement.Placed tested =
+          (Statement.Placed) composer.test(SceneType.PLACE, n).a().statement();
+      assertThat(trained).doesNotContain(tested.thing());
+    }
+  }
+
+  @Test
   void thingsStayInsideThePicture() {
     for (int n = 0; n < SCENES; n++) {
       for (Scene.Placement place : composer.training(n).scene().placements()) {
