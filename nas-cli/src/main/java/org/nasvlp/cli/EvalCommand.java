@@ -36,8 +36,9 @@ import tools.jackson.databind.node.ObjectNode;
       "Evaluates a checkpoint, or scores from a file, on a published benchmark of fine"
           + " differences, or a checkpoint on retrieval.",
       "NAME: aro-relation, aro-attribution, coco-order, flickr30k-order, winoground, valse,"
-          + " sugarcrepe, svo-probes, vl-checklist or retrieval. A tie counts as wrong; accuracies"
-          + " come with Wilson's 95 %% interval."
+          + " sugarcrepe, svo-probes, vl-checklist, sugarcrepe-pp, cola, comvg, whatsup, colorswap,"
+          + " mmvp-vlm, negbench, crepe, bivlc, countbench or retrieval. A tie counts as wrong;"
+          + " accuracies come with Wilson's 95 %% interval."
     })
 final class EvalCommand implements Callable<Integer> {
   private static final int NAMED = 10;
@@ -67,8 +68,8 @@ final class EvalCommand implements Callable<Integer> {
       names = "--data",
       paramLabel = "PATH",
       description =
-          "The benchmark's file; for sugarcrepe, valse and vl-checklist also a folder of them; for"
-              + " retrieval pairs in any form that nas train reads.")
+          "The benchmark's file; for sugarcrepe, sugarcrepe-pp, valse, vl-checklist and whatsup"
+              + " also a folder of them; for retrieval pairs in any form that nas train reads.")
   private @Nullable Path data;
 
   @Mixin private ReadingOptions reading;

@@ -25,7 +25,29 @@ public enum BenchmarkFormat {
   /** SVO-Probes (arXiv 2106.09141): a sentence and two images, by the part that differs. */
   SVO_PROBES("svo-probes", "SVO-Probes", Task.IMAGE_CHOICE),
   /** VL-CheckList (arXiv 2207.00221): a caption and one with a word replaced. */
-  VL_CHECKLIST("vl-checklist", "VL-CheckList", Task.CAPTION_CHOICE);
+  VL_CHECKLIST("vl-checklist", "VL-CheckList", Task.CAPTION_CHOICE),
+  /** SugarCrepe++ (arXiv 2406.11171): two captions that say the same, and a wrong one. */
+  SUGARCREPE_PP("sugarcrepe-pp", "SugarCrepe++", Task.TWO_RIGHT),
+  /**
+   * Cola's multi-object set (arXiv 2305.03689): two images, two captions of the same attributes.
+   */
+  COLA("cola", "Cola", Task.PAIR),
+  /** ComVG (arXiv 2211.13854): a sentence and two images, by the part that differs. */
+  COMVG("comvg", "ComVG", Task.IMAGE_CHOICE),
+  /** What'sUp (arXiv 2310.19785): captions that differ in a preposition. */
+  WHATS_UP("whatsup", "What'sUp", Task.SEVERAL),
+  /** ColorSwap (arXiv 2402.04492): two images, two captions with colours exchanged. */
+  COLORSWAP("colorswap", "ColorSwap", Task.PAIR),
+  /** MMVP-VLM (arXiv 2401.06209): two images that CLIP takes for alike, and a statement of each. */
+  MMVP_VLM("mmvp-vlm", "MMVP-VLM", Task.PAIR),
+  /** NegBench's multiple choice (arXiv 2501.09425): four captions, some of them negated. */
+  NEGBENCH("negbench", "NegBench", Task.SEVERAL),
+  /** CREPE (arXiv 2212.07796): a caption and its hard negatives. */
+  CREPE("crepe", "CREPE", Task.SEVERAL),
+  /** BiVLC (arXiv 2406.09952): SugarCrepe with an image of each wrong caption. */
+  BIVLC("bivlc", "BiVLC", Task.PAIR),
+  /** CountBench (arXiv 2302.12066): a caption with its number, and with eight others. */
+  COUNTBENCH("countbench", "CountBench", Task.SEVERAL);
 
   /** What a model has to choose. */
   public enum Task {
@@ -33,6 +55,10 @@ public enum BenchmarkFormat {
     CAPTION_CHOICE,
     /** One image and five captions, the first of them right; chance 1/5. */
     ORDER,
+    /** One image and several captions, as many as the item has, the first of them right. */
+    SEVERAL,
+    /** One image and three captions, of which the first two are right; chance 1/3. */
+    TWO_RIGHT,
     /** Two images, the first of them right, and one caption; chance 1/2. */
     IMAGE_CHOICE,
     /**
@@ -42,14 +68,17 @@ public enum BenchmarkFormat {
     PAIR;
 
     int images() {
-      return this == CAPTION_CHOICE || this == ORDER ? 1 : 2;
+      return this == IMAGE_CHOICE || this == PAIR ? 2 : 1;
     }
 
-    int captions() {
+    /** How many captions an item has. */
+    int captions(BenchmarkItem item) {
       return switch (this) {
         case IMAGE_CHOICE -> 1;
         case CAPTION_CHOICE, PAIR -> 2;
+        case TWO_RIGHT -> 3;
         case ORDER -> 5;
+        case SEVERAL -> item.captions().size();
       };
     }
   }

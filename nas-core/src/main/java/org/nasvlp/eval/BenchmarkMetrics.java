@@ -34,9 +34,11 @@ final class BenchmarkMetrics {
   static BenchmarkMetrics of(BenchmarkFormat format, String way) {
     BenchmarkMetrics metrics = new BenchmarkMetrics();
     switch (format.task()) {
+      case SEVERAL -> metrics.share("accuracy", BenchmarkMetrics::firstBeatsAll);
+      case TWO_RIGHT -> metrics.share("accuracy", s -> s[0][0] > s[0][2] && s[0][1] > s[0][2]);
       case IMAGE_CHOICE -> {
         metrics.share("accuracy", s -> s[0][0] > s[1][0]);
-        if (way.equals("itm")) {
+        if (way.equals("itm") && format == BenchmarkFormat.SVO_PROBES) {
           metrics.matching();
         }
       }
@@ -182,7 +184,9 @@ final class BenchmarkMetrics {
     double[][] s = of.scores();
     return switch (task) {
       case IMAGE_CHOICE -> s[0][0] == s[1][0];
-      case CAPTION_CHOICE -> Arrays.stream(s[0]).skip(1).anyMatch(other -> other == s[0][0]);
+      case TWO_RIGHT -> s[0][0] == s[0][2] || s[0][1] == s[0][2];
+      case CAPTION_CHOICE, SEVERAL ->
+          Arrays.stream(s[0]).skip(1).anyMatch(other -> other == s[0][0]);
       case ORDER -> others(of).anyMatch(other -> other == first(of));
       case PAIR ->
           s[0][0] == s[0][1] || s[0][0] == s[1][0] || s[1][1] == s[0][1] || s[1][1] == s[1][0];

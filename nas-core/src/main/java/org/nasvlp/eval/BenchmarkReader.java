@@ -12,6 +12,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.internal.CsvRows;
@@ -30,8 +31,28 @@ final class BenchmarkReader {
   /** VALSE's authors keep a foil if at least two of three annotators chose the caption. */
   private static final int VALSE_VOTES = 2;
 
-  private static final List<String> SVO_COLUMNS =
-      List.of("sentence", "pos_image_id", "neg_image_id", "subj_neg", "verb_neg", "obj_neg");
+  /** Those with a file for each category. */
+  private static final Set<BenchmarkFormat> FOLDERS =
+      Set.of(
+          BenchmarkFormat.SUGARCREPE,
+          BenchmarkFormat.SUGARCREPE_PP,
+          BenchmarkFormat.VALSE,
+          BenchmarkFormat.VL_CHECKLIST,
+          BenchmarkFormat.WHATS_UP);
+
+  /** Those that are tables, with the columns that they need. */
+  private static final Map<BenchmarkFormat, List<String>> TABLES =
+      Map.of(
+          BenchmarkFormat.SVO_PROBES,
+          List.of("sentence", "pos_image_id", "neg_image_id", "subj_neg", "verb_neg", "obj_neg"),
+          BenchmarkFormat.COMVG,
+          List.of("id", "sentence", "pos_image_id", "neg_image_id", "neg_value"),
+          BenchmarkFormat.NEGBENCH,
+          List.of("image_path", "correct_answer", "caption_0", "correct_answer_template"),
+          BenchmarkFormat.CREPE,
+          List.of("image_id", "caption", "hard_negs"),
+          BenchmarkFormat.MMVP_VLM,
+          List.of("Question ID", "Type", "Statement"));
 
   /** Stands where an item comes from a table. */
   private static final JsonNode NO_FIELDS = JsonNodeFactory.instance.objectNode();
@@ -62,9 +83,7 @@ final class BenchmarkReader {
       readFile(data, stem(data.getFileName().toString()));
       return;
     }
-    if (format != BenchmarkFormat.SUGARCREPE
-        && format != BenchmarkFormat.VL_CHECKLIST
-        && format != BenchmarkFormat.VALSE) {
+    if (!FOLDERS.contains(format)) {
       throw new IOException(data + ": is a folder; name the file of " + format.title());
     }
     boolean deep = format == BenchmarkFormat.VL_CHECKLIST;
@@ -108,8 +127,8 @@ final class BenchmarkReader {
       throw new IOException(file + ": is empty");
     }
     try {
-      if (format == BenchmarkFormat.SVO_PROBES) {
-        svoProbes(file, text);
+      if (TABLES.containsKey(format)) {
+        table(file, part, text);
       } else if (format == BenchmarkFormat.WINOGROUND && !text.stripLeading().startsWith("[")) {
         int line = 0;
         for (String json : (Iterable<String>) text.lines()::iterator) {
@@ -159,6 +178,19 @@ final class BenchmarkReader {
           case COCO_ORDER, FLICKR30K_ORDER -> order(entry);
           case VL_CHECKLIST -> vlChecklist(entry, part, number);
           case WINOGROUND -> winoground(entry);
+          case SUGARCREPE_PP -> add(entry, ChoiceItems.sugarCrepePlus(entry, part));
+          case COLA -> add(entry, ChoiceItems.cola(entry, number));
+          case COLORSWAP -> add(entry, ChoiceItems.colorSwap(entry));
+          case BIVLC -> add(entry, ChoiceItems.biVlc(entry, number));
+          case WHATS_UP -> add(entry, ChoiceItems.whatsUp(entry, part, number));
+          case COUNTBENCH -> {
+            BenchmarkItem item = ChoiceItems.countBench(entry, number);
+            if (item == null) {
+              dropped.merge("the caption lacks its number's word", 1, Integer::sum);
+            } else {
+              add(entry, item);
+            }
+          }
           default -> throw new OtherFormat(file + ": must be an object of items by their id");
         }
       }
@@ -308,64 +340,79 @@ final class BenchmarkReader {
             List.of(captions.texts("POS", 1).getFirst(), captions.texts("NEG", 1).getFirst())));
   }
 
-  private void svoProbes(Path file, String text) throws IOException {
+  private void table(Path file, String part, String text) throws IOException {
     if (text.stripLeading().startsWith("{") || text.stripLeading().startsWith("[")) {
       throw new OtherFormat(file + ": holds JSON, not comma-separated values");
     }
     try (CsvRows csv = new CsvRows(new StringReader(text), file.toString(), ',')) {
       List<String> header = Objects.requireNonNull(csv.next()).fields();
-      Map<String, Integer> columns = new HashMap<>();
-      for (int i = 0; i < header.size(); i++) {
-        columns.put(header.get(i), i);
-      }
-      for (String name : SVO_COLUMNS) {
-        if (!columns.containsKey(name)) {
+      for (String name : Objects.requireNonNull(TABLES.get(format))) {
+        if (!header.contains(name)) {
           throw new OtherFormat(
               "%s: has no column %s; its columns are %s".formatted(file, name, Excerpt.of(header)));
         }
       }
+      ChoiceItems.Row before = null;
       for (CsvRows.Row row = csv.next(); row != null; row = csv.next()) {
         if (row.fields().size() != header.size()) {
           throw new IOException(
               "%s line %d: has %d fields, the header has %d"
                   .formatted(file, row.line(), row.fields().size(), header.size()));
         }
-        svoProbe(new Entry(file, "line " + row.line(), NO_FIELDS), columns, row);
+        Map<String, String> fields = new HashMap<>();
+        for (int i = 0; i < header.size(); i++) {
+          fields.put(header.get(i), row.fields().get(i));
+        }
+        Entry entry = new Entry(file, "line " + row.line(), NO_FIELDS);
+        ChoiceItems.Row of = new ChoiceItems.Row(entry, fields);
+        switch (format) {
+          case SVO_PROBES -> svoProbe(of, row.line());
+          case COMVG -> add(entry, ChoiceItems.comVg(of));
+          case NEGBENCH -> add(entry, ChoiceItems.negBench(of));
+          case CREPE -> add(entry, ChoiceItems.crepe(of, part));
+          default -> {
+            if (before != null) {
+              add(entry, ChoiceItems.mmvp(before, of));
+            }
+            before = before == null ? of : null;
+          }
+        }
+      }
+      if (before != null) {
+        throw before.entry().wrong("has no partner: rows are in pairs");
       }
     }
   }
 
-  private void svoProbe(Entry entry, Map<String, Integer> columns, CsvRows.Row row)
-      throws IOException {
+  private void svoProbe(ChoiceItems.Row row, long line) throws IOException {
     List<String> negative = new ArrayList<>();
     for (String part : List.of("subj", "verb", "obj")) {
-      String value = row.fields().get(columns.get(part + "_neg")).strip();
+      String value = row.fields().getOrDefault(part + "_neg", "").strip();
       if (value.equalsIgnoreCase("true") || value.equals("1")) {
         negative.add(part);
       } else if (!value.equalsIgnoreCase("false") && !value.equals("0")) {
-        throw entry.wrong(part + "_neg is '" + Excerpt.of(value) + "'; True or False is needed");
+        throw row.entry()
+            .wrong(part + "_neg is '" + Excerpt.of(value) + "'; True or False is needed");
       }
     }
     if (negative.isEmpty()) {
-      throw entry.wrong("none of subj_neg, verb_neg and obj_neg is True");
+      throw row.entry().wrong("none of subj_neg, verb_neg and obj_neg is True");
     }
     if (negative.size() > 1) {
       dropped.merge("more than one part differs", 1, Integer::sum);
       return;
     }
-    String sentence = row.fields().get(columns.get("sentence"));
+    String sentence = row.fields().getOrDefault("sentence", "");
     if (sentence.isBlank()) {
       dropped.merge("no sentence", 1, Integer::sum);
       return;
     }
     add(
-        entry,
+        row.entry(),
         new BenchmarkItem(
-            String.valueOf(row.line()),
+            String.valueOf(line),
             negative.getFirst(),
-            List.of(
-                picture(entry.safe("pos_image_id", row.fields().get(columns.get("pos_image_id")))),
-                picture(entry.safe("neg_image_id", row.fields().get(columns.get("neg_image_id"))))),
+            List.of(picture(row.path("pos_image_id")), picture(row.path("neg_image_id"))),
             List.of(sentence)));
   }
 
@@ -387,9 +434,16 @@ final class BenchmarkReader {
     marks.put("\"relation_name\"", BenchmarkFormat.ARO_RELATION);
     marks.put("\"false_caption\"", BenchmarkFormat.ARO_ATTRIBUTION);
     marks.put("\"foil\"", BenchmarkFormat.VALSE);
+    marks.put("\"caption2\"", BenchmarkFormat.SUGARCREPE_PP);
+    marks.put("\"negative_image\"", BenchmarkFormat.BIVLC);
+    marks.put("\"caption_2\"", BenchmarkFormat.COLORSWAP);
     marks.put("\"negative_caption\"", BenchmarkFormat.SUGARCREPE);
     marks.put("\"POS\"", BenchmarkFormat.VL_CHECKLIST);
-    marks.put("pos_triplet", BenchmarkFormat.SVO_PROBES);
+    marks.put("\"caption_options\"", BenchmarkFormat.WHATS_UP);
+    marks.put("neg_value", BenchmarkFormat.COMVG);
+    marks.put("correct_answer_template", BenchmarkFormat.NEGBENCH);
+    marks.put("hard_negs", BenchmarkFormat.CREPE);
+    marks.put("subj_neg", BenchmarkFormat.SVO_PROBES);
     for (Map.Entry<String, BenchmarkFormat> mark : marks.entrySet()) {
       if (start.contains(mark.getKey())) {
         return mark.getValue().title();
@@ -402,7 +456,7 @@ final class BenchmarkReader {
   }
 
   /** The file has not the form of the benchmark; perhaps it has that of another. */
-  private static final class OtherFormat extends IOException {
+  static final class OtherFormat extends IOException {
     private static final long serialVersionUID = 1L;
 
     OtherFormat(String message) {
@@ -415,7 +469,7 @@ final class BenchmarkReader {
   }
 
   /** An item's JSON and where it stands. */
-  private record Entry(Path file, String where, JsonNode node) {
+  record Entry(Path file, String where, JsonNode node) {
     boolean has(String field) {
       return node.has(field);
     }
@@ -440,7 +494,7 @@ final class BenchmarkReader {
       return text(field, node(field));
     }
 
-    private String text(String field, JsonNode value) throws IOException {
+    String text(String field, JsonNode value) throws IOException {
       if (!value.isString() || value.stringValue().isBlank()) {
         throw wrong(
             "\"" + field + "\" is " + Excerpt.of(value) + "; a text that is not blank is needed");

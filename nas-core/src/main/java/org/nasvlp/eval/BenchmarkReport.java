@@ -155,6 +155,6 @@ public record BenchmarkReport(
       }
       means.add(sum / averaged.size());
     }
-    return means;
+    return List.copyOf(means);
   }
 }

@@ -37,7 +37,7 @@ import tools.jackson.databind.node.ObjectNode;
  */
 public record ItemScores(Map<String, Map<String, double[][]>> byItem) {
   private static final List<String> WINOGROUND = List.of("c0_i0", "c1_i0", "c0_i1", "c1_i1");
-  private static final int MOST_SIDE = 16;
+  private static final int MOST_SIDE = 256;
 
   /** Copies the maps. */
   public ItemScores {

@@ -106,9 +106,13 @@ public final class PublishedBenchmark {
     for (BenchmarkItem item : items) {
       List<long[]> rows =
           item.captions().stream().map(text -> tokenizer.encode(List.of(text)).ids()).toList();
-      if (IntStream.range(1, rows.size())
+      int right = format.task() == BenchmarkFormat.Task.TWO_RIGHT ? 2 : 1;
+      if (IntStream.range(right, rows.size())
           .filter(c -> !item.captions().get(c).equals(item.captions().getFirst()))
-          .anyMatch(c -> Arrays.equals(rows.get(c), rows.getFirst()))) {
+          .anyMatch(
+              c ->
+                  rows.subList(0, right).stream()
+                      .anyMatch(row -> Arrays.equals(row, rows.get(c))))) {
         ids.add(item.id());
       }
     }
@@ -182,7 +186,10 @@ public final class PublishedBenchmark {
    * <ul>
    *   <li>caption choice, image choice and word order: {@code accuracy}, the right one scores
    *       higher than each other; an order that is the caption's own is no other;
-   *   <li>pairs (Winoground): {@code text} (both captions chosen), {@code image}, {@code group};
+   *   <li>two right captions (SugarCrepe++): {@code accuracy}, both score higher than the wrong
+   *       one;
+   *   <li>pairs (Winoground and others): {@code text} (both captions chosen), {@code image}, {@code
+   *       group};
    *   <li>SVO-Probes for {@code itm}: also {@code positive}, the share of the distinct sentences
    *       and right images that match (an even chance does not), {@code negative}, the share of the
    *       distinct sentences and wrong images that do not, and the mean of both;
@@ -217,7 +224,7 @@ public final class PublishedBenchmark {
     for (BenchmarkItem item : items) {
       double[][] matrix = scores.of(item.id(), way);
       if (matrix != null) {
-        checkShape(item.id(), matrix, way);
+        checkShape(item, matrix, way);
         BenchmarkMetrics.Scored scored = new BenchmarkMetrics.Scored(item, matrix);
         byCategory.computeIfAbsent(item.category(), name -> new ArrayList<>()).add(scored);
         all.add(scored);
@@ -282,15 +289,15 @@ public final class PublishedBenchmark {
     return format.averagesLargeOnly() && all.containsAll(byCategory.keySet()) ? leftOut : all;
   }
 
-  private void checkShape(String id, double[][] s, String way) {
-    int captions = format.task().captions();
+  private void checkShape(BenchmarkItem item, double[][] s, String way) {
+    int captions = format.task().captions(item);
     if (s.length != format.task().images()
         || Arrays.stream(s).anyMatch(row -> row.length != captions)) {
       throw new IllegalArgumentException(
           "the %s scores of item %s are %s; %s needs %d x %d (images by captions)"
               .formatted(
                   way,
-                  id,
+                  item.id(),
                   Arrays.deepToString(s),
                   format.title(),
                   format.task().images(),

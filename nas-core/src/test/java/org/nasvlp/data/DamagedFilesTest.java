@@ -255,6 +255,28 @@ class DamagedFilesTest {
           case SVO_PROBES ->
               "sentence,pos_triplet,neg_triplet,pos_image_id,neg_image_id,subj_neg,verb_neg,obj_neg\n"
                   + "A man rides.,\"a,b,c\",\"a,d,c\",1,2,False,True,False\n";
+          case SUGARCREPE_PP ->
+              "[{\"id\": 1, \"filename\": \"a.png\", \"caption\": \"x\", \"caption2\": \"y\","
+                  + " \"negative_caption\": \"z\"}]";
+          case COLA -> "[[\"http://h/a.png\", \"x\", \"http://h/b.png\", \"y\"]]";
+          case COMVG ->
+              "id,sentence,pos_image_id,neg_image_id,neg_value\n1,\"A man, old.\",1,2,subject\n";
+          case WHATS_UP ->
+              "[{\"image_path\": \"a.png\", \"caption_options\": [\"x on y\", \"x by y\"]}]";
+          case COLORSWAP ->
+              "[{\"id\": 1, \"image_1\": \"a.png\", \"image_2\": \"b.png\", \"caption_1\": \"x\","
+                  + " \"caption_2\": \"y\"}]";
+          case MMVP_VLM -> "Question ID,Type,Statement\n1,Texts,\"a, b\"\n2,Texts,c\n";
+          case NEGBENCH ->
+              "image_path,correct_answer,caption_0,caption_1,correct_answer_template\n"
+                  + "a.png,1,\"no x, y\",x,positive\n";
+          case CREPE ->
+              "image_id,caption,hard_negs,x,y,width,height\n1,a,\"['b', \"\"c\"\"]\",0,0,4,4\n";
+          case BIVLC ->
+              "[{\"image\": \"a.png\", \"caption\": \"x\", \"negative_image\": \"b.png\","
+                  + " \"negative_caption\": \"y\", \"type\": \"swap\"}]";
+          case COUNTBENCH ->
+              "[{\"image_url\": \"http://h/a.png\", \"text\": \"two cups\", \"number\": 2}]";
           case VL_CHECKLIST -> "[[\"a.png\", {\"POS\": [\"x\"], \"NEG\": [\"y\"]}]]";
         };
     read(

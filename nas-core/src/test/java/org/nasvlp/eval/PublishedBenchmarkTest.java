@@ -85,6 +85,71 @@ class PublishedBenchmarkTest {
       A man rides.,"man,ride,horse","man,feed,horse",u,v,a,b,False,True,False
       "A ""big"" dog, wet.","dog,sit,mat","cat,sit,mat",u,v,b,a,True,False,False
       """;
+  private static final String SUGARCREPE_PP =
+      """
+      [{"id": 0, "filename": "a.png", "caption": "a cat on a mat", "caption2": "on a mat is a cat",
+        "negative_caption": "a mat on a cat"},
+       {"id": 7, "filename": "b.png", "caption": "a dog", "caption2": "one dog",
+        "negative_caption": "a hog"}]
+      """;
+  private static final String COLA =
+      """
+      [["https://x.org/vg/1.jpg", "big dog by small cat", "https://x.org/vg/2.jpg",
+        "small dog by big cat"],
+       ["https://x.org/vg/2.jpg", "red cup", "https://x.org/vg/3.jpg", "cup of red"]]
+      """;
+  private static final String COMVG =
+      """
+      id,sentence,pos_triplet,neg_triplet,pos_image_id,neg_image_id,neg_value,sentence_id
+      1,a man sits,"man,sit,table","('dog', 'sit', 'table')",11,12,subject,215
+      3,a man sits,"man,sit,table","('man', 'lie', 'table')",11,13,predicate,215
+      """;
+  private static final String WHATS_UP =
+      """
+      [{"image_path": "data/controlled_images/mug_left_of_plate.jpeg", "caption_options": [
+         "A mug to the left of a plate", "A mug to the right of a plate", "A mug on a plate",
+         "A mug under a plate"]},
+       {"image_path": "data/controlled_images/mug_on_plate.jpeg", "caption_options": [
+         "A mug on a plate", "A mug to the right of a plate", "A mug to the left of a plate",
+         "A mug under a plate"]}]
+      """;
+  private static final String COLORSWAP =
+      """
+      [{"id": 0, "caption_1": "a red cup and a blue dish", "caption_2": "a blue cup and a red dish",
+        "image_1": "images/img_0_1.png", "image_2": "images/img_0_2.png",
+        "image_source": "midjourney", "caption_source": "human"}]
+      """;
+  private static final String MMVP_VLM =
+      """
+      Question ID,Type,Statement
+      1,Orientation and Direction,a dog facing left
+      2,Orientation and Direction,a dog facing right
+      3,Texts,"a sign, open"
+      4,Texts,"a sign, shut"
+      """;
+  private static final String NEGBENCH =
+      """
+      correct_answer,caption_0,caption_1,caption_2,caption_3,correct_answer_template,image_path
+      2,A dog and a cat,A cat but no dog,A dog but no cat,No dog,hybrid,coco/val2017/7.jpg
+      0,A cup,No cup,A dish,A dish but no cup,positive,coco/val2017/9.jpg
+      """;
+  private static final String CREPE =
+      """
+      image_id,caption,hard_negs,x,y,width,height
+      5,a dog's bed,"['a cat\\'s bed', ""a dog's bath"", 'a \"\"big\"\" bed']",1,2,30,40
+      6,a cup,"['a cap',]",0,0,30.0,40
+      """;
+  private static final String BIVLC =
+      """
+      [{"image": "a.png", "caption": "a red cup", "negative_image": "b.png",
+        "negative_caption": "a blue cup", "type": "replace", "subtype": "att"}]
+      """;
+  private static final String COUNTBENCH =
+      """
+      [{"image_url": "https://x.org/p/owls.jpg", "text": "Three owls, the three of them", "number": 3},
+       {"image_url": "https://x.org/p/cups.jpg", "text": "a pair of cups", "number": 2},
+       {"image_url": "https://x.org/p/tens.jpg", "text": "ten pens", "number": 10}]
+      """;
   private static final String VL_CHECKLIST =
       """
       [["a.png", {"POS": ["a white cat"], "NEG": ["a black cat"]}],
@@ -102,6 +167,16 @@ class PublishedBenchmarkTest {
       case SUGARCREPE -> write("swap_att.json", SUGARCREPE);
       case SVO_PROBES -> write("svo.csv", SVO);
       case VL_CHECKLIST -> write("color.json", VL_CHECKLIST);
+      case SUGARCREPE_PP -> write("swap_obj.json", SUGARCREPE_PP);
+      case COLA -> write("cola.json", COLA);
+      case COMVG -> write("comvg.csv", COMVG);
+      case WHATS_UP -> write("controlled_images_dataset.json", WHATS_UP);
+      case COLORSWAP -> write("test.json", COLORSWAP);
+      case MMVP_VLM -> write("Questions.csv", MMVP_VLM);
+      case NEGBENCH -> write("negbench.csv", NEGBENCH);
+      case CREPE -> write("syst_vg_hard_negs.csv", CREPE);
+      case BIVLC -> write("bivlc.json", BIVLC);
+      case COUNTBENCH -> write("CountBench.json", COUNTBENCH);
       case COCO_ORDER -> write("coco_karpathy_test.json", COCO_ORDER);
       case FLICKR30K_ORDER -> write("dataset_flickr30k.json", FLICKR30K_ORDER);
     };
@@ -219,14 +294,14 @@ class PublishedBenchmarkTest {
     WordOrders orders = new WordOrders();
     Map<String, Integer> seen = new TreeMap<>();
     for (int item = 0; item < 400; item++) {
-      seen.merge(orders.of("a big dog and a red car", item).get(1), 1, Integer::sum);
+      seen.merge(orders.of("a young dog and a red horse", item).get(1), 1, Integer::sum);
     }
     assertThat(seen.keySet())
         .containsExactly(
-            "a big car and a red dog",
-            "a big dog and a red car",
-            "a red car and a big dog",
-            "a red dog and a big car");
+            "a red dog and a young horse",
+            "a red horse and a young dog",
+            "a young dog and a red horse",
+            "a young horse and a red dog");
     // Each has a quarter of 400; five standard deviations are 43.
     assertThat(seen.values()).allSatisfy(n -> assertThat(n).isBetween(57, 143));
   }
@@ -430,6 +505,111 @@ class PublishedBenchmarkTest {
     assertThat(scored.unreadable()).containsOnlyKeys("Attribute/color/1", "Attribute/color/2");
   }
 
+  private List<BenchmarkItem> items(BenchmarkFormat format) throws IOException {
+    return PublishedBenchmark.read(format, file(format)).items();
+  }
+
+  private static List<String> paths(BenchmarkItem item) {
+    return item.pictures().stream().map(BenchmarkItem.Picture::path).toList();
+  }
+
+  @Test
+  void ofTwoRightCaptionsBothMustWin() throws IOException {
+    assertThat(items(BenchmarkFormat.SUGARCREPE_PP).getFirst().captions())
+        .containsExactly("a cat on a mat", "on a mat is a cat", "a mat on a cat");
+    PublishedBenchmark crepe =
+        PublishedBenchmark.read(BenchmarkFormat.SUGARCREPE_PP, file(BenchmarkFormat.SUGARCREPE_PP));
+    Map<String, double[][]> byId = Map.of("swap_obj/0", row(3, 2, 1), "swap_obj/7", row(3, 1, 2));
+    assertThat(crepe.report(scores(byId, "itc"), "itc", Set.of()).all())
+        .containsExactly(new Share(1, 2));
+  }
+
+  @Test
+  void pairsOfImagesAreRead() throws IOException {
+    BenchmarkItem cola = items(BenchmarkFormat.COLA).getFirst();
+    assertThat(paths(cola)).containsExactly("1.jpg", "2.jpg");
+    assertThat(cola.captions()).containsExactly("big dog by small cat", "small dog by big cat");
+    BenchmarkItem swap = items(BenchmarkFormat.COLORSWAP).getFirst();
+    assertThat(paths(swap)).containsExactly("images/img_0_1.png", "images/img_0_2.png");
+    assertThat(swap.captions().get(1)).isEqualTo("a blue cup and a red dish");
+    List<BenchmarkItem> mmvp = items(BenchmarkFormat.MMVP_VLM);
+    assertThat(mmvp).extracting(BenchmarkItem::id).containsExactly("1", "3");
+    assertThat(mmvp.getLast())
+        .isEqualTo(
+            new BenchmarkItem(
+                "3",
+                "Texts",
+                List.of(
+                    new BenchmarkItem.Picture("Texts/3.jpg", null),
+                    new BenchmarkItem.Picture("Texts/4.jpg", null)),
+                List.of("a photo of a sign, open", "a photo of a sign, shut")));
+    BenchmarkItem bivlc = items(BenchmarkFormat.BIVLC).getFirst();
+    assertThat(bivlc.category()).isEqualTo("replace");
+    assertThat(paths(bivlc)).containsExactly("a.png", "b.png");
+    List<BenchmarkItem> comvg = items(BenchmarkFormat.COMVG);
+    assertThat(comvg).extracting(BenchmarkItem::category).containsExactly("subject", "predicate");
+    assertThat(paths(comvg.getLast())).containsExactly("11", "13");
+    Path odd = write("odd.csv", MMVP_VLM.replace("4,Texts,\"a sign, shut\"\n", ""));
+    assertThatThrownBy(() -> PublishedBenchmark.read(BenchmarkFormat.MMVP_VLM, odd))
+        .hasMessageContaining("line 4")
+        .hasMessageContaining("no partner");
+  }
+
+  @Test
+  void severalCaptionsHaveTheRightOneFirst() throws IOException {
+    List<BenchmarkItem> negbench = items(BenchmarkFormat.NEGBENCH);
+    assertThat(negbench.getFirst().captions())
+        .containsExactly("A dog but no cat", "A dog and a cat", "A cat but no dog", "No dog");
+    assertThat(negbench.getFirst().category()).isEqualTo("hybrid");
+    Path beyond = write("n.csv", NEGBENCH.replace("\n2,", "\n4,"));
+    assertThatThrownBy(() -> PublishedBenchmark.read(BenchmarkFormat.NEGBENCH, beyond))
+        .hasMessageContaining("line 2")
+        .hasMessageContaining("there are 4 captions");
+    List<BenchmarkItem> crepe = items(BenchmarkFormat.CREPE);
+    assertThat(crepe.getFirst().captions())
+        .containsExactly("a dog's bed", "a cat's bed", "a dog's bath", "a \"big\" bed");
+    assertThat(crepe.getFirst().pictures())
+        .containsExactly(new BenchmarkItem.Picture("5", new BenchmarkItem.Crop(1, 2, 30, 40)));
+    assertThat(crepe.getLast().captions()).containsExactly("a cup", "a cap");
+    Path code = write("c.csv", CREPE.replace("['a cap',]", "open('x')"));
+    assertThatThrownBy(() -> PublishedBenchmark.read(BenchmarkFormat.CREPE, code))
+        .hasMessageContaining("line 3")
+        .hasMessageContaining("a list of texts");
+    PublishedBenchmark counts =
+        PublishedBenchmark.read(BenchmarkFormat.COUNTBENCH, file(BenchmarkFormat.COUNTBENCH));
+    assertThat(counts.dropped().values()).containsExactly(1);
+    assertThat(counts.items()).extracting(BenchmarkItem::category).containsExactly("three", "ten");
+    assertThat(counts.items().getFirst().captions())
+        .hasSize(9)
+        .startsWith("Three owls, the three of them", "two owls, the two of them")
+        .endsWith("ten owls, the ten of them");
+    assertThat(paths(counts.items().getFirst())).containsExactly("owls.jpg");
+    // A row of five scores is not that of nine captions.
+    assertThatThrownBy(
+            () -> counts.report(scores(Map.of("1", row(1, 2, 3, 4, 5)), "itc"), "itc", Set.of()))
+        .hasMessageContaining("1 x 9");
+  }
+
+  @Test
+  void whatsUpIsReadByPrepositionInEveryForm() throws IOException {
+    assertThat(items(BenchmarkFormat.WHATS_UP))
+        .extracting(BenchmarkItem::category)
+        .containsExactly("controlled_images_dataset/left", "controlled_images_dataset/on");
+    Path data = Files.createDirectory(folder.resolve("whatsup"));
+    Files.writeString(
+        data.resolve("coco_qa_two_obj.json"),
+        "[[285, \"A bear in front of a tree.\", \"A bear behind a tree.\"]]");
+    Files.writeString(
+        data.resolve("vg_qa_one_obj.json"),
+        "[[285, \"A photo of a bear on the left\", \"A photo of a bear on the right\"]]");
+    List<BenchmarkItem> items = PublishedBenchmark.read(BenchmarkFormat.WHATS_UP, data).items();
+    assertThat(items)
+        .extracting(BenchmarkItem::category)
+        .containsExactly("coco_qa_two_obj/front", "vg_qa_one_obj/left");
+    assertThat(paths(items.getFirst())).containsExactly("000000000285.jpg");
+    assertThat(paths(items.getLast())).containsExactly("285.jpg");
+  }
+
   @Test
   void tiesAreCounted() throws IOException {
     PublishedBenchmark aro =
@@ -515,7 +695,8 @@ class PublishedBenchmarkTest {
         double[][] matrix = new double[item.pictures().size()][item.captions().size()];
         for (int i = 0; i < matrix.length; i++) {
           for (int c = 0; c < matrix[i].length; c++) {
-            matrix[i][c] = i == c ? scale : -scale;
+            boolean right = i == c || (format == BenchmarkFormat.SUGARCREPE_PP && c == 1);
+            matrix[i][c] = right ? scale : -scale;
           }
         }
         byId.put(item.id(), matrix);
@@ -530,7 +711,14 @@ class PublishedBenchmarkTest {
   @ParameterizedTest
   @EnumSource(
       value = BenchmarkFormat.class,
-      names = {"WINOGROUND", "ARO_ATTRIBUTION", "SVO_PROBES", "COCO_ORDER"})
+      names = {
+        "WINOGROUND",
+        "ARO_ATTRIBUTION",
+        "SVO_PROBES",
+        "COCO_ORDER",
+        "SUGARCREPE_PP",
+        "NEGBENCH"
+      })
   void randomScoresAreRightAsOftenAsChance(BenchmarkFormat format) {
     int count = 20_000;
     List<BenchmarkItem> items = new ArrayList<>();
@@ -538,7 +726,8 @@ class PublishedBenchmarkTest {
     SplittableRandom random = new SplittableRandom(7);
     for (int i = 0; i < count; i++) {
       items.add(new BenchmarkItem("" + i, "all", List.of(), List.of("a", "b", "c", "d", "e")));
-      double[][] matrix = new double[format.task().images()][format.task().captions()];
+      double[][] matrix =
+          new double[format.task().images()][format.task().captions(items.getLast())];
       for (double[] row : matrix) {
         java.util.Arrays.setAll(row, c -> random.nextDouble());
       }
@@ -551,7 +740,12 @@ class PublishedBenchmarkTest {
     double[] chance =
         format.task() == BenchmarkFormat.Task.PAIR
             ? new double[] {0.25, 0.25, 1.0 / 6}
-            : new double[] {format.task() == BenchmarkFormat.Task.ORDER ? 0.2 : 0.5};
+            : switch (format.task()) {
+              // Five captions each.
+              case ORDER, SEVERAL -> new double[] {0.2};
+              case TWO_RIGHT -> new double[] {1.0 / 3};
+              default -> new double[] {0.5};
+            };
     for (int m = 0; m < chance.length; m++) {
       // Four standard deviations of 20,000 draws are below 0.015.
       assertThat(all.get(m).value()).isCloseTo(chance[m], within(0.015));
@@ -707,7 +901,13 @@ class PublishedBenchmarkTest {
     "WINOGROUND, SUGARCREPE, this looks like Winoground",
     "SVO_PROBES, WINOGROUND, this looks like SVO-Probes",
     "VL_CHECKLIST, ARO_RELATION, this looks like VL-CheckList",
-    "WINOGROUND, SVO_PROBES, this looks like Winoground"
+    "WINOGROUND, SVO_PROBES, this looks like Winoground",
+    "SUGARCREPE_PP, SUGARCREPE, this looks like SugarCrepe++",
+    "BIVLC, SUGARCREPE, this looks like BiVLC",
+    "COLORSWAP, WINOGROUND, this looks like ColorSwap",
+    "COMVG, SVO_PROBES, this looks like ComVG",
+    "SVO_PROBES, COMVG, this looks like SVO-Probes",
+    "CREPE, NEGBENCH, this looks like CREPE"
   })
   void theWrongBenchmarkIsNamed(BenchmarkFormat is, BenchmarkFormat asked, String message)
       throws IOException {

@@ -71,7 +71,17 @@ public final class Readers {
     VALSE("valse.json"),
     SUGARCREPE("crepe.json"),
     SVO_PROBES("svo.csv"),
-    VL_CHECKLIST("checklist.json");
+    VL_CHECKLIST("checklist.json"),
+    SUGARCREPE_PP("plus.json"),
+    COLA("cola.json"),
+    COMVG("comvg.csv"),
+    WHATS_UP("whatsup.json"),
+    COLORSWAP("colorswap.json"),
+    MMVP_VLM("Questions.csv"),
+    NEGBENCH("negbench.csv"),
+    CREPE("systematicity.csv"),
+    BIVLC("bivlc.json"),
+    COUNTBENCH("count.json");
 
     private final String file;
 
@@ -474,6 +484,50 @@ public final class Readers {
               """);
       case VL_CHECKLIST ->
           texts("[[\"a.png\", {\"POS\": [\"a white cat\"], \"NEG\": [\"a black cat\"]}]]");
+      case SUGARCREPE_PP ->
+          texts(
+              """
+              [{"id": 0, "filename": "a.png", "caption": "a cup", "caption2": "one cup",
+              "negative_caption": "a cap"}]\
+              """);
+      case COLA -> texts("[[\"http://h/a.png\", \"a cup\", \"http://h/b.png\", \"a cap\"]]");
+      case COMVG ->
+          texts(
+              """
+              id,sentence,pos_triplet,neg_triplet,pos_image_id,neg_image_id,neg_value,sentence_id
+              1,a man sits,"man,sit,mat","('dog', 'sit', 'mat')",1,2,subject,215
+              """);
+      case WHATS_UP ->
+          texts(
+              "[{\"image_path\": \"a.png\", \"caption_options\": [\"a cup on a mat\", \"a mat\"]}]",
+              "[[285, \"a bear on the left\", \"a bear on the right\"]]");
+      case COLORSWAP ->
+          texts(
+              """
+              [{"id": 0, "caption_1": "a red cup", "caption_2": "a blue cup",
+              "image_1": "a.png", "image_2": "b.png", "image_source": "x"}]\
+              """);
+      case MMVP_VLM -> texts("Question ID,Type,Statement\n1,Texts,\"a, b\"\n2,Texts,c\n");
+      case NEGBENCH ->
+          texts(
+              """
+              correct_answer,caption_0,caption_1,correct_answer_template,image_path
+              1,a dog,no dog,negative,a.png
+              """);
+      case CREPE ->
+          texts(
+              """
+              image_id,caption,hard_negs,x,y,width,height
+              5,a dog's bed,"['a cat\\'s bed', ""a dog's bath""]",1,2,30,40
+              """);
+      case BIVLC ->
+          texts(
+              """
+              [{"image": "a.png", "caption": "a red cup", "negative_image": "b.png",
+              "negative_caption": "a blue cup", "type": "replace"}]\
+              """);
+      case COUNTBENCH ->
+          texts("[{\"image_url\": \"http://h/a.png\", \"text\": \"two cups\", \"number\": 2}]");
     };
   }
 
