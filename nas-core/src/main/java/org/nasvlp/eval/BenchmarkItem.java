@@ -5,12 +5,12 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * One question of a benchmark: images and captions, of which the i-th image and the i-th caption
- * belong together.
+ * belong together, and of {@link BenchmarkFormat.Task#TWO_RIGHT} the second caption too.
  *
  * @param id tells the item from all others of the benchmark
  * @param category what the item tests, for example a relation
  * @param pictures one or two
- * @param captions one, two or five
+ * @param captions one or more, as the benchmark's {@link BenchmarkFormat.Task} says
  */
 public record BenchmarkItem(
     String id, String category, List<Picture> pictures, List<String> captions) {
