@@ -97,7 +97,7 @@ public final class InferenceTimes {
     if (checkpoint == null) {
       made = Files.createTempDirectory("nas-inference");
       checkpoint = made;
-      untrained(NasConfig.preset("demo"), pictures.resolveSibling("tokenizer.json"), made);
+      untrained(NasConfig.preset("emoji"), pictures.resolveSibling("tokenizer.json"), made);
     }
     try {
       System.out.print(new InferenceTimes(checkpoint, pictures, threads).table(rounds, seconds));

@@ -175,7 +175,7 @@ final class AblateCommand implements Callable<Integer> {
     }
     new OutputFolder(out).checkAblation(resume);
     DataFiles files = DataFiles.complete(data == null ? DataFiles.shipped(shell.home()) : data);
-    NasConfig base = configFile == null ? NasConfig.preset("demo") : NasConfig.load(configFile);
+    NasConfig base = configFile == null ? NasConfig.preset("emoji") : NasConfig.load(configFile);
     int fill = Math.max(1, Runtime.getRuntime().availableProcessors() / threads);
     Ablation.Builder builder =
         Ablation.builder()

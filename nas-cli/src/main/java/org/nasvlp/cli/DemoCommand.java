@@ -18,13 +18,15 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "demo",
     description = {
-      "Trains a small model on 64 x 64 pictures of emoji and their names, and shows how well it"
-          + " tells fine differences apart.",
+      "Composes scenes of emoji and drawn shapes, trains a small model on them and on the emoji"
+          + " themselves, and shows how well it tells fine differences apart: who is where, how"
+          + " many, what colour belongs to what.",
       "Progress goes to stderr, the final tables to stdout."
     })
 final class DemoCommand implements Callable<Integer> {
   private static final double USUAL_MINUTES = 12;
   private static final double MOST_MINUTES = 100_000;
+  private static final int IMAGES = 40_000;
 
   private final Shell shell;
 
@@ -54,9 +56,15 @@ final class DemoCommand implements Callable<Integer> {
       names = "--data",
       paramLabel = "DIR",
       description =
-          "Folder with train.tar, test.tar, pairs.json and tokenizer.json (default: the emoji that"
-              + " come with the program).")
+          "Folder with train.tar, test.tar, pairs.json and tokenizer.json (default: scenes composed"
+              + " of the emoji that come with the program, in the folder data of --out).")
   private @Nullable Path data;
+
+  @Option(
+      names = "--images",
+      paramLabel = "N",
+      description = "Scenes to compose for training (default: 40000).")
+  private @Nullable Integer images;
 
   DemoCommand(Shell shell) {
     this.shell = shell;
@@ -74,10 +82,18 @@ final class DemoCommand implements Callable<Integer> {
           spec.commandLine(),
           "--resume continues with the run's own seed and minutes: leave out --seed and --minutes");
     }
+    if (data != null && images != null) {
+      throw new ParameterException(
+          spec.commandLine(), "--images and --data exclude one another: only scenes are composed");
+    }
     int threads = options.threads();
-    DataFiles files = DataFiles.complete(data == null ? DataFiles.shipped(shell.home()) : data);
     OutputFolder output = new OutputFolder(out);
     output.check(options.resume);
+    DataFiles files =
+        DataFiles.complete(
+            data == null
+                ? new DemoData(shell, output, images == null ? IMAGES : images).folder()
+                : data);
     NasConfig config =
         options.resume && output.hasCheckpoint()
             ? output.savedConfig()

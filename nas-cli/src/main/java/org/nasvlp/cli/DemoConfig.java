@@ -16,7 +16,7 @@ final class DemoConfig {
   private DemoConfig() {}
 
   /**
-   * The preset {@code demo} for that seed and time.
+   * The preset {@code scenes} for that seed and time.
    *
    * @param seed seed of the run
    * @param minutes wall-clock time for all of the demonstration, start-up and final evaluation
@@ -24,7 +24,7 @@ final class DemoConfig {
    */
   static NasConfig create(long seed, double minutes) {
     double budget = Math.max(minutes / 2, minutes - Math.max(LEAST_RESERVE, RESERVE * minutes));
-    return NasConfig.preset("demo")
+    return NasConfig.preset("scenes")
         .withTraining(training -> training.seed(seed).steps(MOST_STEPS).minutes(budget));
   }
 }

@@ -19,6 +19,7 @@ record OutputFolder(Path path) {
   private static final String CHECKPOINTS = "checkpoints";
   private static final String LOG = "log.jsonl";
   private static final String LOCK = "lock";
+  private static final String DATA = "data";
 
   /** Refuses to mix two runs, and to resume where nothing was ever begun. */
   void check(boolean resume) throws IOException {
@@ -42,7 +43,7 @@ record OutputFolder(Path path) {
   /** Whether a child is one that a run makes before its first step: a run that begins anew may. */
   private boolean isPreparation(Path child) {
     return switch (child.getFileName().toString()) {
-      case LOCK, "captions", "weights.json" -> true;
+      case LOCK, DATA, "." + DATA + ".part", "captions", "weights.json" -> true;
       case LOG -> child.toFile().length() == 0;
       case CHECKPOINTS -> !hasCheckpoint();
       default -> false;
@@ -78,6 +79,11 @@ record OutputFolder(Path path) {
       existing = existing.getParent();
     }
     return Files.getFileStore(existing).getUsableSpace();
+  }
+
+  /** Where data that are made for this run alone go. */
+  Path data() {
+    return path.resolve(DATA);
   }
 
   Path log() {

@@ -19,6 +19,9 @@ final class ReportTables {
   private static final List<String> ORDER =
       List.of("skin tone", "gender", "colour", "direction", "hair", "clock");
 
+  /** From this share of right choices on a type counts as told apart. */
+  private static final double TOLD_APART = 0.9;
+
   private ReportTables() {}
 
   /** The well-known attributes first, then the others as they come. */
@@ -110,6 +113,53 @@ final class ReportTables {
       table.append(String.format(Locale.ROOT, " %9s", cell.apply(score)));
     }
     table.append(System.lineSeparator());
+  }
+
+  /**
+   * What matching gains over contrast, and where each type stands: its caption choices by the
+   * better of the two, against what guessing would give. Empty where there is no matching, or no
+   * type with pairs enough.
+   */
+  static String standing(EvaluationReport report) {
+    FineGrainedReport itm = report.itm();
+    if (itm == null) {
+      return "";
+    }
+    Map<String, AttributeScores> large = new LinkedHashMap<>(ordered(report.itc().byAttribute()));
+    large.keySet().retainAll(itm.byAttribute().keySet());
+    large.values().removeIf(scores -> !LargeTypes.isLarge(scores.pairs()));
+    if (large.isEmpty()) {
+      return "";
+    }
+    int width = large.keySet().stream().mapToInt(String::length).max().orElseThrow();
+    StringBuilder table = new StringBuilder();
+    table.append("Where each type stands: caption choice, % right\n");
+    String heads = "  %-" + width + "s %9s %9s %9s%n";
+    table.append(String.format(Locale.ROOT, heads, "", "contrast", "matching", "gain"));
+    large.forEach(
+        (type, scores) -> {
+          double contrast = scores.captionChoice();
+          double matching = itm.byAttribute().get(type).captionChoice();
+          table.append(
+              String.format(
+                  Locale.ROOT,
+                  "  %-" + width + "s %9s %9s %+9.1f  %s%n",
+                  type,
+                  Text.percent(contrast),
+                  Text.percent(matching),
+                  100 * (matching - contrast),
+                  standing(Math.max(contrast, matching), 2 * scores.pairs())));
+        });
+    return table.toString();
+  }
+
+  private static String standing(double share, int decisions) {
+    double chance = AttributeScores.chance().captionChoice();
+    double deviation = Math.sqrt(chance * (1 - chance) / decisions);
+    if (share < chance + 2 * deviation) {
+      return "not told apart: as a guess would do";
+    }
+    return share < TOLD_APART ? "in part" : "told apart";
   }
 
   /** Empty where the test has no rewordings. */

@@ -54,6 +54,10 @@ record RunReport(
       if (!retrieval.isEmpty()) {
         text.append(retrieval).append('\n');
       }
+      String standing = ReportTables.standing(evaluation);
+      if (!standing.isEmpty()) {
+        text.append(standing).append('\n');
+      }
     }
     result
         .benchmarks()

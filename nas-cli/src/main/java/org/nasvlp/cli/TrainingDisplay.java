@@ -74,6 +74,11 @@ final class TrainingDisplay implements TrainingListener, AutoCloseable {
             begun.parameters() / 1e6,
             begun.device(),
             begun.kernels()));
+    if (begun.singleThingPairs() > 0) {
+      line(
+          "captions that name one thing, which the run begins with: "
+              + Text.count(begun.singleThingPairs()));
+    }
     if (!note.isEmpty()) {
       line(note);
     }

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -50,6 +51,8 @@ class DemoCommandTest {
     assertThat(
             shell.run(
                 "demo",
+                "--images",
+                "300",
                 "--minutes",
                 "3",
                 "--seed",
@@ -67,10 +70,11 @@ class DemoCommandTest {
     assertThat(job.threads()).isEqualTo(1);
     assertThat(job.resume()).isFalse();
     assertThat(job.output()).isEqualTo(out);
-    assertThat(job.dataset().size()).isGreaterThan(1000);
+    // 300 scenes, and each of the 2,990 emoji twice.
+    assertThat(job.dataset().size()).isEqualTo(300 + 2 * 2990);
     assertThat(job.benchmark()).isNotNull();
     assertThat(job.benchmark().attributes())
-        .contains("skin tone", "gender", "colour", "direction", "hair", "clock");
+        .contains("relation", "role", "count", "skin tone", "gender", "colour");
     assertThat(shell.out()).contains("Fine differences", "Retrieval", "Checkpoint  ", "Log  ");
     assertThat(shell.err()).contains("step 1/1500");
     JsonNode root = JsonMapper.shared().readTree(Files.readString(json));
@@ -82,12 +86,29 @@ class DemoCommandTest {
   void aStoppedRunIsStatus130AndSaysHowToGoOn() {
     TestShell shell = shell(true);
     Path out = folder.resolve("out");
-    assertThat(shell.run("demo", "--out", out.toString())).isEqualTo(130);
+    assertThat(shell.run("demo", "--images", "64", "--out", out.toString())).isEqualTo(130);
     assertThat(shell.out()).isEmpty();
     assertThat(shell.err())
         .contains("stopped after step 40 of 1500")
         .contains("Checkpoint  " + out.resolve("checkpoints").resolve("step-00000040"))
         .contains("nas demo --resume --out " + out);
+  }
+
+  /** The scenes are composed once, in the run's folder, and are there when it is resumed. */
+  @Test
+  void scenesAreComposedOnceAndStayWithTheRun() throws IOException {
+    TestShell shell = shell(false);
+    Path out = folder.resolve("out");
+    assertThat(shell.run("demo", "--images", "64", "--out", out.toString())).isZero();
+    assertThat(shell.err()).contains("scenes composed");
+    Path scenes = out.resolve("data").resolve("scenes-train.tar");
+    FileTime written = Files.getLastModifiedTime(scenes);
+    Files.createFile(out.resolve("lock"));
+    assertThat(shell.run("demo", "--resume", "--out", out.toString())).as(shell.err()).isZero();
+    assertThat(Files.getLastModifiedTime(scenes)).isEqualTo(written);
+    assertThat(jobs).extracting(job -> job.dataset().size()).containsExactly(6044L, 6044L);
+    assertThat(shell.run("demo", "--images", "64", "--data", out.toString())).isEqualTo(2);
+    assertThat(shell.err()).contains("--images and --data exclude one another");
   }
 
   @Test
@@ -107,18 +128,24 @@ class DemoCommandTest {
 
   /** Of a run that was killed while it prepared, before its first line of log. */
   @ParameterizedTest
-  @ValueSource(strings = {"lock", "captions", "weights.json", "checkpoints"})
+  @ValueSource(strings = {"lock", "captions", "weights.json", "checkpoints", "data"})
   void aRunThatWasKilledBeforeItsFirstStepBeginsAnew(String left) throws IOException {
     TestShell shell = shell(false);
     Path out = Files.createDirectory(folder.resolve("out"));
     Files.createFile(out.resolve("lock"));
-    if (left.equals("captions") || left.equals("checkpoints")) {
+    if (left.equals("data")) {
+      Files.writeString(Files.createDirectory(out.resolve(".data.part")).resolve("test.tar"), "x");
+    } else if (left.equals("captions") || left.equals("checkpoints")) {
       Files.writeString(Files.createDirectory(out.resolve(left)).resolve(".part"), "x");
     } else if (left.equals("weights.json")) {
       Files.writeString(out.resolve(left), "{}");
     }
-    assertThat(shell.run("demo", "--out", out.toString())).as(shell.err()).isZero();
-    assertThat(shell.run("demo", "--resume", "--out", out.toString())).as(shell.err()).isZero();
+    assertThat(shell.run("demo", "--images", "64", "--out", out.toString()))
+        .as(shell.err())
+        .isZero();
+    assertThat(shell.run("demo", "--images", "64", "--resume", "--out", out.toString()))
+        .as(shell.err())
+        .isZero();
     assertThat(jobs).extracting(TrainingJob::resume).containsExactly(false, true);
   }
 
@@ -131,7 +158,9 @@ class DemoCommandTest {
     Files.writeString(checkpoint.resolve("config.json"), DemoConfig.create(9, 2).toJson());
     assertThat(shell.run("demo", "--out", out.toString())).isEqualTo(1);
     assertThat(shell.err()).contains("holds another run");
-    assertThat(shell.run("demo", "--resume", "--out", out.toString())).as(shell.err()).isZero();
+    assertThat(shell.run("demo", "--images", "64", "--resume", "--out", out.toString()))
+        .as(shell.err())
+        .isZero();
     assertThat(jobs.getFirst().config()).isEqualTo(DemoConfig.create(9, 2));
   }
 
@@ -142,7 +171,7 @@ class DemoCommandTest {
     Path checkpoint = Files.createDirectories(out.resolve("checkpoints").resolve("step-00000040"));
     Files.writeString(out.resolve("checkpoints").resolve("latest"), "step-00000040\n");
     Files.writeString(checkpoint.resolve("config.json"), DemoConfig.create(9, 2).toJson());
-    assertThat(shell.run("demo", "--resume", "--out", out.toString())).isZero();
+    assertThat(shell.run("demo", "--images", "64", "--resume", "--out", out.toString())).isZero();
     assertThat(jobs.getFirst().resume()).isTrue();
     assertThat(jobs.getFirst().config()).isEqualTo(DemoConfig.create(9, 2));
   }
@@ -167,7 +196,9 @@ class DemoCommandTest {
             (job, listener) -> {
               throw new TrainingException("the loss is not finite: lower optimizer.learningRate");
             });
-    assertThat(shell.run("demo", "--out", folder.resolve("out").toString())).isEqualTo(1);
+    String emoji = TestShell.home().resolve("data").resolve("noto-emoji").toString();
+    assertThat(shell.run("demo", "--data", emoji, "--out", folder.resolve("out").toString()))
+        .isEqualTo(1);
     assertThat(shell.err())
         .isEqualTo("nas: the loss is not finite: lower optimizer.learningRate\n");
   }

@@ -89,7 +89,7 @@ class InterruptionTest {
     command.add("-cp");
     command.add(System.getProperty("java.class.path"));
     command.add(Endless.class.getName());
-    command.addAll(List.of("demo", "--out", folder.resolve(signal).toString()));
+    command.addAll(List.of("demo", "--images", "64", "--out", folder.resolve(signal).toString()));
     ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
     builder.environment().put("NAS_HOME", TestShell.home().toString());
     Process process = builder.start();

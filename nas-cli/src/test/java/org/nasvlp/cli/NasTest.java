@@ -212,9 +212,10 @@ class NasTest {
               throw (RuntimeException) error;
             });
     String out = folder.resolve("out").toString();
-    assertThat(shell.run("demo", "--out", out)).isEqualTo(1);
+    String emoji = TestShell.home().resolve("data").resolve("noto-emoji").toString();
+    assertThat(shell.run("demo", "--data", emoji, "--out", out)).isEqualTo(1);
     assertThat(shell.err()).startsWith("nas: ").contains(told, remedy).hasLineCount(1);
-    assertThat(shell.run("demo", "--out", out, "--verbose")).isEqualTo(1);
+    assertThat(shell.run("demo", "--data", emoji, "--out", out, "--verbose")).isEqualTo(1);
     assertThat(shell.err()).startsWith("nas: ").contains("\tat org.nasvlp.cli.");
     System.clearProperty("org.slf4j.simpleLogger.defaultLogLevel");
   }

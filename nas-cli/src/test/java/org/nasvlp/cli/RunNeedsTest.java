@@ -19,9 +19,9 @@ class RunNeedsTest {
 
   static Stream<NasConfig> configurations() {
     return Stream.of(
-        NasConfig.preset("demo"),
+        NasConfig.preset("emoji"),
         NasConfig.preset("tiny").withModel(model -> model.imageSize(72).fusionLayers(1)),
-        NasConfig.preset("demo")
+        NasConfig.preset("emoji")
             .withModel(model -> model.width(40).heads(2).patchSize(16).projection(24))
             .withObjective(objective -> objective.mvmWeight(0.5)));
   }
@@ -40,7 +40,7 @@ class RunNeedsTest {
 
   /** Peaks of runs of the command with the demo's data in a heap of 512 MiB, one thread. */
   static Stream<Arguments> measured() {
-    NasConfig demo = NasConfig.preset("demo");
+    NasConfig demo = NasConfig.preset("emoji");
     return Stream.of(
         Arguments.of(demo, 1571),
         Arguments.of(demo.withData(data -> data.batchSize(16)), 921),
@@ -76,10 +76,10 @@ class RunNeedsTest {
 
   @Test
   void keptCheckpointsAreCounted() {
-    NasConfig config = NasConfig.preset("demo").withTraining(training -> training.keepBest(false));
+    NasConfig config = NasConfig.preset("emoji").withTraining(training -> training.keepBest(false));
     // Two that are kept and the one being written.
     assertThat(RunNeeds.of(config, 600, 0, true).checkpoints()).isEqualTo(3);
-    NasConfig best = NasConfig.preset("demo");
+    NasConfig best = NasConfig.preset("emoji");
     // By ITC and ITM, and of the pairs by their groups as well.
     assertThat(RunNeeds.of(best, 600, 1, true).checkpoints()).isEqualTo(3 + 4 + 2);
     assertThat(RunNeeds.of(best, 600, 0, false).checkpoints()).isEqualTo(3);

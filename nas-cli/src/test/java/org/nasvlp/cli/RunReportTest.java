@@ -15,7 +15,7 @@ class RunReportTest {
     return new RunReport(
         "demo",
         DemoConfig.create(7, 14),
-        new TrainingStart(0, 1500, 6_700_000, 2990, "cpu, 2 threads", "cpu avx512"),
+        new TrainingStart(0, 1500, 6_700_000, 2990, 0, "cpu, 2 threads", "cpu avx512"),
         Samples.result(Path.of("runs/demo/checkpoints/step-00001500"), false, Samples.evaluation()),
         Map.of("backward", 0.4),
         790.4,

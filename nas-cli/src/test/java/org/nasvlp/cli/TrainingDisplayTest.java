@@ -22,7 +22,7 @@ class TrainingDisplayTest {
   }
 
   private static TrainingStart start(long firstStep) {
-    return new TrainingStart(firstStep, 100, 6_700_000, 2990, "cpu, 2 threads", "cpu avx512");
+    return new TrainingStart(firstStep, 100, 6_700_000, 2990, 0, "cpu, 2 threads", "cpu avx512");
   }
 
   @Test
@@ -51,6 +51,15 @@ class TrainingDisplayTest {
                 + " ITC caption choice 66.0 %");
     assertThat(lines[10]).isEqualTo("warning: careful");
     assertThat(lines).hasSize(12);
+  }
+
+  @Test
+  void saysHowManyCaptionsNameOneThing() {
+    try (TrainingDisplay display = display(0)) {
+      display.onStart(new TrainingStart(0, 100, 6_700_000, 2990, 1234, "cpu", "cpu avx512"));
+    }
+    assertThat(printed())
+        .endsWith("captions that name one thing, which the run begins with: 1,234\n");
   }
 
   @Test

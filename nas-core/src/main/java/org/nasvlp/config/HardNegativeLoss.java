@@ -5,5 +5,10 @@ public enum HardNegativeLoss {
   /** Mean of two cross-entropies: positive to match, negative to mismatch. */
   BALANCED,
   /** -log softmax of the positive's match logit over both. */
-  PAIRWISE
+  PAIRWISE,
+  /**
+   * Mean of both: {@code PAIRWISE} learns the difference sooner, {@code BALANCED} makes match
+   * logits of different pairs comparable.
+   */
+  COMBINED
 }

@@ -81,15 +81,17 @@ public record NasConfig(
    *
    * <pre>{@code
    * NasConfig config =
-   *     NasConfig.preset("demo")
+   *     NasConfig.preset("emoji")
    *         .withTraining(training -> training.seed(7).steps(500))
    *         .withNva(nva -> nva.ratio(0.3).neighbours(16));
    * }</pre>
    *
    * <ul>
    *   <li>{@code tiny}: small enough for tests on a CPU: 64 x 64 pixels, width 192
-   *   <li>{@code demo}: what the demonstration trains: 64 x 64 pixels, a convolution stem, width
-   *       128
+   *   <li>{@code emoji}: for a few CPU cores and a few thousand pictures with labels: 64 x 64
+   *       pixels, a convolution stem, width 128
+   *   <li>{@code scenes}: the same for composed scenes, from which it learns who is where: what the
+   *       demonstration trains
    *   <li>{@code base}: the size of the published method: 256 x 256 pixels, ViT-B/16 and a
    *       BERT-base split in two. Published weights of both fit: see {@code NasModel.importWeights}
    * </ul>

@@ -16,8 +16,10 @@ import java.util.Map;
  * @param loss form of the loss, as for hard negative images
  * @param inContrast whether hard negative captions are also further columns of the contrastive
  *     loss, each in its own image's row only
- * @param wordShare share of the captions whose edit is a word that the masked-language head
- *     proposes
+ * @param share share of a batch's captions that get a hard negative, drawn anew in every step; each
+ *     costs an encoding of text and a pass of the fusion encoder
+ * @param wordShare share of the captions with a hard negative whose edit is a word that the
+ *     masked-language head proposes
  * @param maskShare share of the captions that have a hard negative of which masked language
  *     modelling masks the words that the negative changes, in place of a random draw
  * @param exactLabels whether captions are labels that name every person and colour exactly, as
@@ -38,6 +40,7 @@ public record NtaConfig(
     double rampShare,
     HardNegativeLoss loss,
     boolean inContrast,
+    double share,
     double wordShare,
     double maskShare,
     boolean exactLabels,
@@ -50,6 +53,7 @@ public record NtaConfig(
     ConfigCheck.range("nta.startShare", startShare, 0, 1);
     ConfigCheck.range("nta.rampShare", rampShare, 0, 1);
     ConfigCheck.present("nta.loss", loss);
+    ConfigCheck.range("nta.share", share, 0, 1);
     ConfigCheck.range("nta.wordShare", wordShare, 0, 1);
     ConfigCheck.range("nta.maskShare", maskShare, 0, 1);
     ConfigCheck.present("nta.typeWeights", typeWeights);
@@ -86,6 +90,7 @@ public record NtaConfig(
         .rampShare(0)
         .loss(HardNegativeLoss.BALANCED)
         .inContrast(false)
+        .share(1)
         .wordShare(0)
         .maskShare(0)
         .exactLabels(false)

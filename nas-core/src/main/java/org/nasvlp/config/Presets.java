@@ -1,18 +1,20 @@
 package org.nasvlp.config;
 
 import java.util.List;
+import java.util.Map;
 import org.nasvlp.internal.Excerpt;
 
 /** The presets' values. */
 final class Presets {
-  static final List<String> NAMES = List.of("tiny", "demo", "base");
+  static final List<String> NAMES = List.of("tiny", "emoji", "scenes", "base");
 
   private Presets() {}
 
   static NasConfig of(String name) {
     return switch (name) {
       case "tiny" -> tiny();
-      case "demo" -> demo();
+      case "emoji" -> emoji();
+      case "scenes" -> scenes();
       case "base" -> base();
       default ->
           throw new IllegalArgumentException(
@@ -85,7 +87,7 @@ final class Presets {
    * pictures, and two million parameters, so that two cores take over a thousand pairs a minute
    * through every loss.
    */
-  private static NasConfig demo() {
+  private static NasConfig emoji() {
     return tiny().toBuilder()
         .model(
             model ->
@@ -106,6 +108,36 @@ final class Presets {
         .optimizer(optimizer -> optimizer.learningRate(1e-3).warmupShare(0.08).weightDecay(0.05))
         // No mirroring: a caption that names no direction still stands beside one that does.
         .data(data -> data.minCropScale(0.6).flip(false).colorJitter(0))
+        .build();
+  }
+
+  /**
+   * {@link #emoji} for composed scenes: larger patches, whole pictures, and hard negative captions
+   * that the model is to rank, from which it learns who is where. It begins with captions that name
+   * one thing.
+   */
+  private static NasConfig scenes() {
+    return emoji().toBuilder()
+        .model(model -> model.patchSize(16))
+        .nva(nva -> nva.enabled(false))
+        .nta(
+            nta ->
+                nta.weight(2)
+                    .loss(HardNegativeLoss.PAIRWISE)
+                    .inContrast(true)
+                    .seenPairs(true)
+                    .typeWeights(
+                        Map.of(
+                            EditType.COLOR, 0.5,
+                            EditType.NOUN, 0.3,
+                            EditType.DIRECTION, 2.0,
+                            EditType.RELATION, 2.0,
+                            EditType.ROLE_SWAP, 3.0,
+                            EditType.ADJECTIVE_SWAP, 2.0)))
+        .objective(objective -> objective.mlmWeight(0))
+        .optimizer(optimizer -> optimizer.warmupShare(0.05))
+        .data(data -> data.minCropScale(1).singleThingSteps(300))
+        .training(TrainingConfig.defaults(2000))
         .build();
   }
 }

@@ -52,6 +52,7 @@ public final class NegativeTextAugmentation {
   private static final int EDIT = 1;
   private static final int IS_WORD = 2;
   private static final int WHICH_WORD = 3;
+  private static final int IS_NEGATIVE = 4;
 
   /**
    * What {@link #prepare} found.
@@ -457,14 +458,14 @@ public final class NegativeTextAugmentation {
 
   /**
    * Which word of each caption a masked language model shall propose a word for: of the share
-   * {@code wordShare} of the rows a word that the editor can replace, drawn uniformly; −1
-   * elsewhere. Words are what spaces part, counted from 0.
+   * {@code wordShare} of the rows that get a hard negative a word that the editor can replace,
+   * drawn uniformly; −1 elsewhere. Words are what spaces part, counted from 0.
    */
   public int[] wordsToPropose(Batch batch) {
     int[] words = new int[batch.captions().length];
     Arrays.fill(words, -1);
     for (int row = 0; row < words.length; row++) {
-      if (Draws.unit(draw(batch, row, IS_WORD)) < config.wordShare()) {
+      if (hasTurn(batch, row) && Draws.unit(draw(batch, row, IS_WORD)) < config.wordShare()) {
         int[] possible = editor.get().replaceable(batch.captions()[row]);
         if (possible.length > 0) {
           words[row] = possible[Draws.uniform(draw(batch, row, WHICH_WORD), possible.length)];
@@ -474,14 +475,18 @@ public final class NegativeTextAugmentation {
     return words;
   }
 
+  private boolean hasTurn(Batch batch, int row) {
+    return Draws.unit(draw(batch, row, IS_NEGATIVE)) < config.share();
+  }
+
   private long draw(Batch batch, int row, int position) {
     return Draws.draw(seed, (int) batch.step(), batch.sampleIds()[row], position);
   }
 
   /**
-   * Draws hard negative captions: first the type, by the weights of those that a caption has, then
-   * an edit of that type uniformly. What is drawn depends on the seed, the step and the sample
-   * alone.
+   * Draws hard negative captions for the configuration's share of the rows: first the type, by the
+   * weights of those that a caption has, then an edit of that type uniformly. What is drawn depends
+   * on the seed, the step and the sample alone.
    */
   public HardNegativeCaptions draw(Batch batch) {
     return draw(batch, List.of());
@@ -509,7 +514,7 @@ public final class NegativeTextAugmentation {
       if (words.length > 0 && words[row] >= 0) {
         edit = proposed(batch, row, words[row], proposals.get(row));
       }
-      edits[row] = edit == null ? drawEdit(batch, row) : edit;
+      edits[row] = edit == null && hasTurn(batch, row) ? drawEdit(batch, row) : edit;
       texts[row] = edits[row] == null ? batch.captions()[row] : edits[row].caption();
     }
     TokenizedCaptions tokens = tokenizer.encode(List.of(texts));

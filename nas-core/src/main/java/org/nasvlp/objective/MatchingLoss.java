@@ -41,8 +41,13 @@ public final class MatchingLoss implements Objective {
 
   @Override
   public void plan(FusionPlan plan) {
-    positives = plan.positives();
     Features features = plan.features();
+    if (weight(features.step(), features.steps()) == 0) {
+      positives = null;
+      mismatches = null;
+      return;
+    }
+    positives = plan.positives();
     int size = features.size();
     float[] similarity =
         Torch.toFloats(

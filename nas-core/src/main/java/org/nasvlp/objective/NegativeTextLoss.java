@@ -12,7 +12,8 @@ import org.nasvlp.internal.TorchDevice;
  *
  * <p>L = -½ [log P(match | V, T) + log P(mismatch | V, T⁻)],
  *
- * <p>and {@code PAIRWISE} -log softmax over the two match logits.
+ * <p>{@code PAIRWISE} -log softmax over the two match logits, and {@code COMBINED} the mean of
+ * both.
  */
 public final class NegativeTextLoss implements Objective {
   private final NasConfig config;

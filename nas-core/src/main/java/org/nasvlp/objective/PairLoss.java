@@ -13,7 +13,7 @@ final class PairLoss {
   /**
    * {@code BALANCED}: -½ [log P(match | positive) + log P(mismatch | negative)], so that as many
    * pairs match as do not; {@code PAIRWISE}: -log of the positive's share in a softmax over the two
-   * match logits. Means over the rows.
+   * match logits; {@code COMBINED} their mean. Means over the rows.
    *
    * @param positives n x 2 [mismatch, match]
    * @param negatives n x 2, row by row the positives' hard negatives
@@ -31,6 +31,10 @@ final class PairLoss {
         Tensor match = Torch.cat(1, positives.narrow(1, 1, 1), negatives.narrow(1, 1, 1));
         yield torch.log_softmax(match, 1).select(1, 0).mean().neg();
       }
+      case COMBINED ->
+          mean(
+              of(positives, negatives, HardNegativeLoss.BALANCED),
+              of(positives, negatives, HardNegativeLoss.PAIRWISE));
     };
   }
 

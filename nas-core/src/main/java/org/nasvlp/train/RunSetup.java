@@ -222,6 +222,11 @@ final class RunSetup {
         firstPairs());
   }
 
+  /** How many pairs the loader's first batches are drawn from, once it is made; 0 for all. */
+  int singleThingPairs() {
+    return firstPairs == null ? 0 : firstPairs.count();
+  }
+
   /** Pairs that name one thing, for a run that begins with such. */
   private FirstPairs firstPairs() throws InterruptedException {
     int steps = config.data().singleThingSteps();

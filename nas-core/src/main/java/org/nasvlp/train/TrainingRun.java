@@ -35,6 +35,7 @@ final class TrainingRun implements AutoCloseable {
   private final BestCheckpoints best;
   private final FailedBatch failedBatch;
   private final double stepsPerEpoch;
+  private final int singleThingPairs;
   private final Progress from;
   private final boolean evaluated;
   private int step;
@@ -71,6 +72,7 @@ final class TrainingRun implements AutoCloseable {
     this.best = new BestCheckpoints(settings.output());
     this.failedBatch = new FailedBatch(settings.output(), config.model().imageSize());
     this.stepsPerEpoch = setup.stepsPerEpoch();
+    this.singleThingPairs = setup.singleThingPairs();
     this.from = from;
     this.evaluated = evaluated;
     this.step = from.step();
@@ -88,6 +90,7 @@ final class TrainingRun implements AutoCloseable {
             planner.steps(),
             model.parameters().count(),
             settings.dataset().size(),
+            singleThingPairs,
             TorchDevice.of(model.parameters().values()) + ", " + settings.threads() + " threads",
             Kernels.describe()));
     if (from.samples() != null) {

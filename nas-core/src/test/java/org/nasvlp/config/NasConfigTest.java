@@ -115,13 +115,13 @@ class NasConfigTest {
 
   @Test
   void mergingChangesTheFieldsNamedAlone() {
-    NasConfig demo = NasConfig.preset("demo");
-    assertThat(demo.merge("{\"nva\":{\"ratio\":0.25},\"training\":{\"seed\":3}}", "x"))
-        .isEqualTo(demo.withNva(nva -> nva.ratio(0.25)).withTraining(t -> t.seed(3)));
-    assertThat(demo.merge("{}", "x")).isEqualTo(demo);
-    assertThatThrownBy(() -> demo.merge("{\"preset\":\"tiny\"}", "x"))
+    NasConfig emoji = NasConfig.preset("emoji");
+    assertThat(emoji.merge("{\"nva\":{\"ratio\":0.25},\"training\":{\"seed\":3}}", "x"))
+        .isEqualTo(emoji.withNva(nva -> nva.ratio(0.25)).withTraining(t -> t.seed(3)));
+    assertThat(emoji.merge("{}", "x")).isEqualTo(emoji);
+    assertThatThrownBy(() -> emoji.merge("{\"preset\":\"tiny\"}", "x"))
         .hasMessageContaining("x: unknown field preset");
-    assertThatThrownBy(() -> demo.merge("[]", "x")).hasMessageContaining("is an object of");
+    assertThatThrownBy(() -> emoji.merge("[]", "x")).hasMessageContaining("is an object of");
   }
 
   @Test

@@ -31,6 +31,8 @@ class NtaConfigTest {
   @Test
   void valuesOutOfRangeAreNamed() {
     assertThatThrownBy(() -> config(-1, 0, Map.of())).hasMessageContaining("nta.weight is -1");
+    assertThatThrownBy(() -> NtaConfig.defaults().toBuilder().share(-0.1).build())
+        .hasMessageContaining("nta.share is -0.1");
     assertThatThrownBy(() -> config(1, 1.5, Map.of())).hasMessageContaining("nta.wordShare is 1.5");
     assertThatThrownBy(() -> config(1, 0, Map.of(EditType.NOUN, Double.NaN)))
         .hasMessageContaining("nta.typeWeights.NOUN is NaN");

@@ -398,7 +398,7 @@ public final class Readers {
       case CSV -> texts("image,caption\na.png,\"a \"\"red\"\" dog, big\"\nb.png,a blue dog\n");
       case TSV -> texts("image\tcaption\na.png\ta red dog\nb.png\t\"a blue\tdog\"\n");
       case CONFIG_JSON ->
-          texts(NasConfig.preset("tiny").toJson(), "{\"preset\": \"demo\", \"data\": {}}");
+          texts(NasConfig.preset("tiny").toJson(), "{\"preset\": \"emoji\", \"data\": {}}");
       case CONFIG_YAML ->
           texts(
               """

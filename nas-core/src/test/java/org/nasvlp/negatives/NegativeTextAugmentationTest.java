@@ -175,6 +175,35 @@ class NegativeTextAugmentationTest {
   }
 
   @Test
+  void aShareOfTheRowsGetsTheNegativesThatAllOfThemWould() throws Exception {
+    Captions data = Captions.of("red heart", "blue circle", "green heart", "star");
+    NegativeTextAugmentation all = inMemory(data);
+    NtaConfig quarter = NtaConfig.defaults().toBuilder().share(0.25).build();
+    NegativeTextAugmentation some =
+        NegativeTextAugmentation.prepare(
+            data, TOKENIZER, new Colours("colours"), quarter, null, 17);
+    int rows = 0;
+    for (int step = 0; step < 1000; step++) {
+      Batch batch = data.batch(step, TOKENIZER, 0, 1, 2, 3);
+      HardNegativeCaptions full = all.draw(batch);
+      HardNegativeCaptions drawn = some.draw(batch);
+      for (int row = 0; row < 3; row++) {
+        if (drawn.isValid(row)) {
+          assertThat(drawn.edits()[row]).isEqualTo(full.edits()[row]);
+          rows++;
+        }
+      }
+      assertThat(drawn.isValid(3)).isFalse();
+    }
+    // Binomial, 3,000 rows: five standard deviations are 119.
+    assertThat(rows).isBetween(750 - 119, 750 + 119);
+    assertThat(some.drawn().edits().values().stream().mapToLong(Long::longValue).sum())
+        .isEqualTo(rows);
+    assertThat(all.drawn().withoutEdit()).isEqualTo(1000);
+    assertThat(some.drawn().withoutEdit()).isBetween(250L - 69, 250L + 69);
+  }
+
+  @Test
   void otherTrueCaptionsOfTheImageAreNoNegatives() throws Exception {
     Captions data =
         new Captions(

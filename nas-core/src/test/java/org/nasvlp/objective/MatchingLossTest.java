@@ -91,6 +91,20 @@ class MatchingLossTest {
   }
 
   @Test
+  void withoutWeightNothingIsFused() {
+    NasConfig config = Shapes.config(10).withObjective(loss -> loss.itmWeight(0));
+    try (EncodedBatch batch = new EncodedBatch(folder, config);
+        PointerScope scope = new PointerScope()) {
+      Features features = similar(batch.features(batch.captionPlan()));
+      MatchingLoss objective = new MatchingLoss(config);
+      FusionPlan plan = new FusionPlan(features, batch.network);
+      objective.plan(plan);
+      Forward forward = plan.run();
+      assertThat(objective.loss(forward)).isNull();
+    }
+  }
+
+  @Test
   void withAShareOnlyRowsThatContrastIsLeastSureOfMeetAnother() {
     NasConfig config = Shapes.config(10).withObjective(loss -> loss.itmShare(0.3));
     try (EncodedBatch batch = new EncodedBatch(folder, config);

@@ -50,9 +50,13 @@ class NegativeLossesTest {
   }
 
   private static double form(HardNegativeLoss form, double[] positive, double[] negative) {
-    return form == HardNegativeLoss.BALANCED
-        ? Truth.balanced(positive, negative)
-        : Truth.pairwise(positive, negative);
+    double balanced = Truth.balanced(positive, negative);
+    double pairwise = Truth.pairwise(positive, negative);
+    return switch (form) {
+      case BALANCED -> balanced;
+      case PAIRWISE -> pairwise;
+      case COMBINED -> 0.5 * (balanced + pairwise);
+    };
   }
 
   @Test
@@ -67,6 +71,8 @@ class NegativeLossesTest {
       // Match logits ln 3 against 0: softmax 3/4.
       assertThat(PairLoss.of(positive, negative, HardNegativeLoss.PAIRWISE).item_double())
           .isCloseTo(-Math.log(0.75), Offset.offset(1e-6));
+      assertThat(PairLoss.of(positive, negative, HardNegativeLoss.COMBINED).item_double())
+          .isCloseTo(-0.75 * Math.log(0.75) - 0.25 * Math.log(0.8), Offset.offset(1e-6));
     }
   }
 

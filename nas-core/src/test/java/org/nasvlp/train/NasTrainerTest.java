@@ -269,7 +269,19 @@ class NasTrainerTest {
             return shapes.name();
           }
         };
-    trainer(config, "out", recording).textEditor(ShapesEditor.factory("red")).build().run();
+    List<Long> told = new ArrayList<>();
+    trainer(config, "out", recording)
+        .textEditor(ShapesEditor.factory("red"))
+        .listener(
+            new TrainingListener() {
+              @Override
+              public void onStart(TrainingStart start) {
+                told.add(start.singleThingPairs());
+              }
+            })
+        .build()
+        .run();
+    assertThat(told).containsExactly(8L);
     assertThat(read).hasSize(8).allMatch(caption -> caption.startsWith("red "));
     assertThatThrownBy(
             () ->

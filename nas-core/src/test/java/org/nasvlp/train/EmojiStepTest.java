@@ -17,9 +17,9 @@ import org.nasvlp.kernels.Kernels;
 import org.nasvlp.model.NasModel;
 import org.nasvlp.negatives.NegativeTextAugmentation;
 
-/** Where the steps of the demo's own configuration do the dictionary's work. */
-class DemoStepTest {
-  /** Of them the last three make hard negative images: the demo begins after a quarter. */
+/** Where the steps of the preset for emoji do the dictionary's work. */
+class EmojiStepTest {
+  /** Of them the last three make hard negative images: it begins after a quarter. */
   private static final int STEPS = 4;
 
   @TempDir private Path folder;
@@ -28,7 +28,7 @@ class DemoStepTest {
   void swapsLookupsUpdatesAndNeighboursAreTheNativeLibrarys() throws Exception {
     assumeTrue(Kernels.isAvailable(Backend.CPU), Kernels.unavailableReason(Backend.CPU));
     NasConfig config =
-        NasConfig.preset("demo")
+        NasConfig.preset("emoji")
             .withData(data -> data.batchSize(8))
             .withTraining(training -> training.steps(STEPS));
     Shapes shapes = new Shapes();
