@@ -113,6 +113,7 @@ final class DemoCommand implements Callable<Integer> {
             options.json,
             options.profile,
             options.memory,
+            options.ignoreMemory,
             hint)
         .run();
   }

@@ -20,6 +20,9 @@ import org.nasvlp.config.ObjectiveConfig;
 record RunNeeds(
     long parameters, long stateBytes, long activationBytes, long checkpointBytes, int checkpoints) {
 
+  /** Share by which the estimate was off at most, of runs measured (docs/deploying.md). */
+  private static final double ACCURACY = 0.15;
+
   /** LibTorch's code, the JVM's own and what both hold whatever the model. */
   private static final long FIXED_BYTES = 380L << 20;
 
@@ -122,19 +125,19 @@ record RunNeeds(
             + stem
             + imageTokens * d * (OF_LAYER * kept + model.imageLayers());
     boolean swaps = config.nva().enabled();
-    boolean edits = config.nta().enabled();
+    double edits = config.nta().enabled() ? config.nta().share() : 0;
     boolean masks = objective.mlmWeight() > 0;
     // Captions: the true ones, their hard negatives, the masked ones.
-    long captions = batch * (1 + (edits ? 1 : 0) + (masks ? 1 : 0));
+    double captions = batch * (1 + edits + (masks ? 1 : 0));
     double pairs =
         batch
             * (1
                 + 2 * objective.itmShare()
-                + (edits ? 1 : 0)
+                + edits
                 + (swaps ? 3 * config.nva().imageShare() : 0)
                 + (masks ? 1 : 0)
                 + (objective.mvmWeight() > 0 ? 1 : 0));
-    long text = captions * model.textTokens() * d * OF_LAYER * model.textLayers();
+    long text = (long) (captions * model.textTokens() * d * OF_LAYER * model.textLayers());
     long images = batch * (swaps ? 2 : 1);
     long pair =
         model.fusionLayers()
@@ -151,7 +154,7 @@ record RunNeeds(
         + logits;
   }
 
-  /** Bytes outside the heap at the peak, some 15 % more or less. */
+  /** Bytes outside the heap at the peak, as exact as {@link #ACCURACY} says. */
   long nativeBytes() {
     return FIXED_BYTES + stateBytes + activationBytes;
   }
@@ -176,7 +179,7 @@ record RunNeeds(
     return String.format(
         Locale.ROOT,
         """
-        memory      %s MiB, some 15 %% more or less
+        memory      %s MiB, some %.0f %% more or less
           heap      %s MiB (limit %s)
           program   %s MiB
           model     %s MiB: %s parameters, their gradients, the optimizer's moments
@@ -186,6 +189,7 @@ record RunNeeds(
         of          %s MiB free
         """,
         mebibytes(bytes(maxHeap)),
+        100 * ACCURACY,
         mebibytes(Math.min(maxHeap, USUAL_HEAP_BYTES)),
         mebibytes(maxHeap),
         mebibytes(FIXED_BYTES),
@@ -197,6 +201,11 @@ record RunNeeds(
         checkpoints,
         mebibytes(checkpointBytes),
         mebibytes(disk));
+  }
+
+  /** Whether the memory falls short of the estimate by more than the estimate is ever wrong. */
+  boolean isBeyond(long maxHeap, long memory) {
+    return bytes(maxHeap) * (1 - ACCURACY) > memory;
   }
 
   /** A warning where the memory will hardly do; else empty. */

@@ -161,6 +161,7 @@ final class TrainCommand implements Callable<Integer> {
             options.json,
             options.profile,
             options.memory,
+            options.ignoreMemory,
             "the same command with --resume")
         .run();
   }

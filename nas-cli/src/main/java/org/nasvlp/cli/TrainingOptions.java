@@ -38,6 +38,11 @@ final class TrainingOptions {
       description = "Only tell what memory and disk the run takes, and exit.")
   boolean memory;
 
+  @Option(
+      names = "--ignore-memory",
+      description = "Begin although the run will not fit into the memory.")
+  boolean ignoreMemory;
+
   int threads() {
     if (threads < 1 || threads > 1024) {
       throw new ParameterException(

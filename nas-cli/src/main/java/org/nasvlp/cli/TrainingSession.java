@@ -27,6 +27,7 @@ import org.nasvlp.train.TrainingStart;
  * @param json where the report goes as JSON; null for nowhere
  * @param profiled whether the report shows where the time of a step goes
  * @param needsOnly whether it only tells what memory and disk the run takes
+ * @param ignoreMemory whether it begins although the memory will not do
  * @param resumeHint the command line that continues the run
  */
 record TrainingSession(
@@ -43,6 +44,7 @@ record TrainingSession(
     @Nullable Path json,
     boolean profiled,
     boolean needsOnly,
+    boolean ignoreMemory,
     String resumeHint) {
 
   /** Trains and tells; returns the exit status. */
@@ -72,7 +74,7 @@ record TrainingSession(
         tell(needs);
         return 0;
       }
-      warn(needs);
+      check(needs);
       return train(job, resume ? "" : needs.diskLine(output.path()));
     }
   }
@@ -86,10 +88,15 @@ record TrainingSession(
     shell.out().flush();
   }
 
-  /** Says so where memory or disk will hardly do. */
-  private void warn(RunNeeds needs) throws IOException {
+  /** Says so where memory or disk will hardly do, and refuses a run that the memory cannot hold. */
+  private void check(RunNeeds needs) throws IOException {
     if (onCpu()) {
-      warn(needs.memoryWarning(heap(), ProcessMemory.availableBytes()));
+      long memory = ProcessMemory.availableBytes();
+      String message = needs.memoryWarning(heap(), memory);
+      if (!ignoreMemory && needs.isBeyond(heap(), memory)) {
+        throw new CommandFailure(message + "; --ignore-memory begins all the same");
+      }
+      warn(message);
     }
     if (!resume) {
       warn(needs.diskWarning(output.freeBytes()));

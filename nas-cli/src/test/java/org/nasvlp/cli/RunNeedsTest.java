@@ -86,13 +86,16 @@ class RunNeedsTest {
   }
 
   @Test
-  void warnsWhereItWillHardlyDo() {
+  void warnsWhereItWillHardlyDoAndKnowsWhenItCannot() {
     RunNeeds needs = RunNeeds.of(NasConfig.preset("base"), 30_522, 0, true);
     long heap = 512L << 20;
     long enough = needs.bytes(heap);
     assertThat(needs.memoryWarning(heap, enough)).isEmpty();
     assertThat(needs.memoryWarning(heap, enough - 1))
         .contains("data.batchSize", "training.gradientCheckpointing", "-Xmx", "now 512 MiB");
+    assertThat(needs.isBeyond(heap, enough - 1)).isFalse();
+    assertThat(needs.isBeyond(heap, enough * 86 / 100)).isFalse();
+    assertThat(needs.isBeyond(heap, enough * 84 / 100)).isTrue();
     assertThat(needs.diskWarning(needs.diskBytes())).isEmpty();
     assertThat(needs.diskWarning(needs.diskBytes() - 1))
         .contains("--out", "training.keepCheckpoints", "training.keepBest");
