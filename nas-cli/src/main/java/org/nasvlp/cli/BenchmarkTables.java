@@ -7,6 +7,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 import org.nasvlp.eval.BenchmarkReport;
 import org.nasvlp.eval.LargeTypes;
 import org.nasvlp.eval.Share;
@@ -80,7 +81,10 @@ final class BenchmarkTables {
                     others.stream().mapToInt(name -> items(report, name)).max().orElseThrow()));
       }
     }
-    folders.forEach((name, means) -> means(table, width, name + FOLDER, means, List.of()));
+    Map<String, List<Double>> folderRates = report.ratesByFolder();
+    folders.forEach(
+        (name, means) ->
+            means(table, width, name + FOLDER, means, folderRates.getOrDefault(name, List.of())));
     row(table, width, "all (micro)", report.all(), report.rates().all(), true);
     if (report.byCategory().size() > 1) {
       List<Double> means = report.macroOfLarge();
@@ -130,7 +134,12 @@ final class BenchmarkTables {
   }
 
   private static void rates(StringBuilder table, List<Double> rates) {
-    rates.forEach(rate -> table.append(String.format(Locale.ROOT, " %13.2f", 100 * rate)));
+    rates.forEach(
+        rate ->
+            table.append(
+                rate.isNaN()
+                    ? String.format(Locale.ROOT, " %13s", "–")
+                    : String.format(Locale.ROOT, " %13.2f", 100 * rate)));
   }
 
   /** The categories of a table: all in their order, or of very many those with most items. */
@@ -196,21 +205,17 @@ final class BenchmarkTables {
     shares(all, report.metrics(), report.all());
     rates(all, report.rates().names(), report.rates().all());
     ObjectNode macro = node.putObject("macro");
-    for (int m = 0; m < report.metrics().size(); m++) {
-      macro.put(report.metrics().get(m), report.macro().get(m));
-    }
-    for (int m = 0; m < report.rates().names().size(); m++) {
-      macro.put(report.rates().names().get(m), report.rates().macro().get(m));
-    }
+    means(macro, report.metrics(), report.macro());
+    means(macro, report.rates().names(), report.rates().macro());
+    Map<String, List<Double>> folderRates = report.ratesByFolder();
     ObjectNode folders = node.putObject("macroByFolder");
     report
         .macroByFolder()
         .forEach(
             (folder, means) -> {
               ObjectNode of = folders.putObject(folder);
-              for (int m = 0; m < means.size(); m++) {
-                of.put(report.metrics().get(m), means.get(m));
-              }
+              means(of, report.metrics(), means);
+              means(of, report.rates().names(), folderRates.getOrDefault(folder, List.of()));
             });
     ObjectNode categories = node.putObject("categories");
     report
@@ -225,8 +230,19 @@ final class BenchmarkTables {
 
   private static void rates(ObjectNode node, List<String> names, List<Double> values) {
     for (int m = 0; m < names.size(); m++) {
-      node.putObject(names.get(m)).put("value", values.get(m));
+      node.putObject(names.get(m)).put("value", orNull(values.get(m)));
     }
+  }
+
+  private static void means(ObjectNode node, List<String> names, List<Double> values) {
+    for (int m = 0; m < values.size(); m++) {
+      node.put(names.get(m), orNull(values.get(m)));
+    }
+  }
+
+  /** JSON has no NaN. */
+  private static @Nullable Double orNull(Double value) {
+    return value.isNaN() ? null : value;
   }
 
   private static void shares(ObjectNode node, List<String> metrics, List<Share> shares) {

@@ -6,6 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.Callable;
@@ -37,8 +38,8 @@ import tools.jackson.databind.node.ObjectNode;
           + " differences, or a checkpoint on retrieval.",
       "NAME: aro-relation, aro-attribution, coco-order, flickr30k-order, winoground, valse,"
           + " sugarcrepe, svo-probes, vl-checklist, sugarcrepe-pp, cola, comvg, whatsup, colorswap,"
-          + " mmvp-vlm, negbench, crepe, bivlc, countbench or retrieval. A tie counts as wrong;"
-          + " accuracies come with Wilson's 95 %% interval."
+          + " mmvp-vlm, negbench, crepe, bivlc, countbench, vsr or retrieval. A tie counts as"
+          + " wrong; accuracies come with Wilson's 95 %% interval."
     })
 final class EvalCommand implements Callable<Integer> {
   private static final int NAMED = 10;
@@ -176,6 +177,13 @@ final class EvalCommand implements Callable<Integer> {
           spec.commandLine(),
           "--mode, --images, --image-root and --dump belong to --checkpoint, not to --scores");
     }
+    if (mode == Mode.ITC && !format.scoredBy("itc")) {
+      throw new ParameterException(
+          spec.commandLine(),
+          format.title()
+              + " asks whether a caption is true of its image, which a cosine does not say; leave"
+              + " --mode out or name itm");
+    }
     if (data == null && leaveOut != null) {
       throw new ParameterException(spec.commandLine(), "--leave-out needs --data");
     }
@@ -227,7 +235,10 @@ final class EvalCommand implements Callable<Integer> {
     }
     leftOut = known(leftOut, items);
     Map<String, BenchmarkReport> reports = new LinkedHashMap<>();
-    for (String way : scored.scores().ways()) {
+    List<String> ways = scored.scores().ways();
+    List<String> useful = ways.stream().filter(format::scoredBy).toList();
+    // If none is of use, the report says why.
+    for (String way : useful.isEmpty() ? ways : useful) {
       reports.put(way, items.report(scored.scores(), way, leftOut));
     }
     print(format, items.dropped(), reports, scored.unreadable(), equal);
@@ -315,7 +326,7 @@ final class EvalCommand implements Callable<Integer> {
   private PublishedBenchmark.Scored score(PublishedBenchmark items, NasModel model)
       throws IOException {
     Map<String, ImageTextScorer> scorers = new LinkedHashMap<>();
-    if (mode != Mode.ITM) {
+    if (mode != Mode.ITM && items.format().scoredBy("itc")) {
       scorers.put("itc", model.itcScorer());
     }
     if (mode != Mode.ITC) {

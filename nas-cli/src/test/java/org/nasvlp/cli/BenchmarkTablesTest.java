@@ -95,6 +95,51 @@ class BenchmarkTablesTest {
     assertThat(json.at("/macro/AUROC").doubleValue()).isEqualTo(0.6875);
   }
 
+  /** What'sUp has pairs and sets of some of its files only. */
+  @Test
+  void aFigureThatIsMissingIsADash() {
+    Map<String, List<Share>> categories = new LinkedHashMap<>();
+    categories.put("controlled/left", List.of(new Share(30, 60)));
+    categories.put("controlled/right", List.of(new Share(45, 60)));
+    categories.put("coco/left", List.of(new Share(60, 60)));
+    BenchmarkReport report =
+        new BenchmarkReport(
+            List.of("accuracy"),
+            categories,
+            List.of(new Share(135, 180)),
+            List.of(0.75),
+            Set.of(),
+            180,
+            0,
+            new Rates(
+                List.of("pair"),
+                Map.of(
+                    "controlled/left",
+                    List.of(0.25),
+                    "controlled/right",
+                    List.of(0.75),
+                    "coco/left",
+                    List.of(Double.NaN)),
+                List.of(0.5),
+                List.of(0.5)),
+            50,
+            0);
+    assertThat(BenchmarkTables.table("What'sUp", "itc", report).lines().skip(2))
+        .containsExactly(
+            "                                   items                accuracy          pair",
+            "controlled/left                       60  50.00 ( 37.7 to  62.3)         25.00",
+            "controlled/right                      60  75.00 ( 62.8 to  84.2)         75.00",
+            "coco/left                             60 100.00 ( 94.0 to 100.0)             –",
+            "controlled (macro)                        62.50                          50.00",
+            "all (micro)                          180  75.00 ( 68.2 to  80.8)         50.00",
+            "categories (macro)                        75.00                          50.00",
+            "macro: mean of the 3 categories with at least 50 items");
+    ObjectNode json = JsonNodeFactory.instance.objectNode();
+    BenchmarkTables.json(json, report);
+    assertThat(json.at("/categories/coco~1left/pair/value").isNull()).isTrue();
+    assertThat(json.at("/macroByFolder/controlled/pair").doubleValue()).isEqualTo(0.5);
+  }
+
   @Test
   void ofLargeCategoriesThereIsOneMacro() {
     Map<String, List<Share>> categories = new LinkedHashMap<>();

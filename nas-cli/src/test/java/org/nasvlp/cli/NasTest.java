@@ -52,6 +52,7 @@ class NasTest {
           eval --benchmark valse --scores s; --data is needed
           eval --benchmark valse --scores s --data d --mode itm; belong to --checkpoint
           eval --benchmark winoground --scores s --leave-out f;  --leave-out needs --data
+          eval --benchmark vsr --checkpoint c --data d --mode itc; which a cosine does not say
           eval --benchmark valse --scores s --data d --split x; belong to --benchmark retrieval
           eval --benchmark retrieval --scores s --data d; needs --checkpoint
           eval --benchmark retrieval --checkpoint c --data d --dump f; not for --benchmark retrieval

@@ -47,7 +47,9 @@ public enum BenchmarkFormat {
   /** BiVLC (arXiv 2406.09952): SugarCrepe with an image of each wrong caption. */
   BIVLC("bivlc", "BiVLC", Task.PAIR),
   /** CountBench (arXiv 2302.12066): a caption with its number, and with eight others. */
-  COUNTBENCH("countbench", "CountBench", Task.SEVERAL);
+  COUNTBENCH("countbench", "CountBench", Task.SEVERAL),
+  /** VSR (arXiv 2205.00363): whether a caption says truly how two things lie. */
+  VSR("vsr", "VSR", Task.MATCH);
 
   /** What a model has to choose. */
   public enum Task {
@@ -62,6 +64,11 @@ public enum BenchmarkFormat {
     /** Two images, the first of them right, and one caption; chance 1/2. */
     IMAGE_CHOICE,
     /**
+     * One image and one caption, which belong together or do not ({@link BenchmarkItem#matches}).
+     * Only a match's log-odds ({@code itm}) say so: other scores have no threshold.
+     */
+    MATCH,
+    /**
      * Two images and two captions, the first of each together and the second of each: text, image
      * and group score; chance 1/4, 1/4 and 1/6.
      */
@@ -74,7 +81,7 @@ public enum BenchmarkFormat {
     /** How many captions an item has. */
     int captions(BenchmarkItem item) {
       return switch (this) {
-        case IMAGE_CHOICE -> 1;
+        case IMAGE_CHOICE, MATCH -> 1;
         case CAPTION_CHOICE, PAIR -> 2;
         case TWO_RIGHT -> 3;
         case ORDER -> 5;
@@ -115,6 +122,14 @@ public enum BenchmarkFormat {
    */
   public int leastItems() {
     return this == ARO_ATTRIBUTION ? 25 : LargeTypes.LEAST_PAIRS;
+  }
+
+  /**
+   * Whether scores of a way are of use: to tell true captions from false ones only log-odds of a
+   * match ({@code itm}) are.
+   */
+  public boolean scoredBy(String way) {
+    return task != Task.MATCH || way.equals("itm");
   }
 
   /** Whether the authors' own average leaves smaller categories out as well. */

@@ -11,14 +11,21 @@ import org.jspecify.annotations.Nullable;
  * @param category what the item tests, for example a relation
  * @param pictures one or two
  * @param captions one or more, as the benchmark's {@link BenchmarkFormat.Task} says
+ * @param matches false only of {@link BenchmarkFormat.Task#MATCH}, where the caption is not true of
+ *     the image
  */
 public record BenchmarkItem(
-    String id, String category, List<Picture> pictures, List<String> captions) {
+    String id, String category, List<Picture> pictures, List<String> captions, boolean matches) {
 
   /** Copies the lists. */
   public BenchmarkItem {
     pictures = List.copyOf(pictures);
     captions = List.copyOf(captions);
+  }
+
+  /** An item whose i-th image and i-th caption belong together. */
+  public BenchmarkItem(String id, String category, List<Picture> pictures, List<String> captions) {
+    this(id, category, pictures, captions, true);
   }
 
   /**

@@ -31,10 +31,23 @@ final class BenchmarkMetrics {
 
   private BenchmarkMetrics() {}
 
-  static BenchmarkMetrics of(BenchmarkFormat format, String way) {
+  /**
+   * The metrics of a benchmark.
+   *
+   * @param all items with scores; some metrics ask of an item how its partners fared
+   */
+  static BenchmarkMetrics of(BenchmarkFormat format, String way, List<Scored> all) {
     BenchmarkMetrics metrics = new BenchmarkMetrics();
     switch (format.task()) {
-      case SEVERAL -> metrics.share("accuracy", BenchmarkMetrics::firstBeatsAll);
+      case MATCH -> metrics.truth();
+      case SEVERAL -> {
+        metrics.share("accuracy", BenchmarkMetrics::firstBeatsAll);
+        if (format == BenchmarkFormat.WHATS_UP) {
+          PlacedObjects placed = PlacedObjects.of(all, item -> firstBeatsAll(item.scores()));
+          metrics.rates.put("pair", placed::pairs);
+          metrics.rates.put("set", placed::sets);
+        }
+      }
       case TWO_RIGHT -> metrics.share("accuracy", s -> s[0][0] > s[0][2] && s[0][1] > s[0][2]);
       case IMAGE_CHOICE -> {
         metrics.share("accuracy", s -> s[0][0] > s[1][0]);
@@ -112,7 +125,35 @@ final class BenchmarkMetrics {
                           count(items, BenchmarkMetrics::foil))
                   / items.size());
     }
-    rates.put("AUROC", BenchmarkMetrics::areaUnderCurve);
+    rates.put(
+        "AUROC",
+        items ->
+            areaUnderCurve(
+                items.stream().mapToDouble(BenchmarkMetrics::first),
+                items.stream().mapToDouble(item -> item.scores()[0][1])));
+  }
+
+  /** A caption is taken for true above a match probability of one half, and for false below it. */
+  private void truth() {
+    shares.put(
+        "accuracy",
+        items ->
+            new Share(
+                (int)
+                    items.stream()
+                        .filter(of -> of.item().matches() ? first(of) > EVEN : first(of) < EVEN)
+                        .count(),
+                items.size()));
+    rates.put(
+        "AUROC",
+        items ->
+            areaUnderCurve(
+                items.stream()
+                    .filter(of -> of.item().matches())
+                    .mapToDouble(BenchmarkMetrics::first),
+                items.stream()
+                    .filter(of -> !of.item().matches())
+                    .mapToDouble(BenchmarkMetrics::first)));
   }
 
   /**
@@ -153,15 +194,17 @@ final class BenchmarkMetrics {
     return (int) items.stream().filter(item -> right.test(item.scores())).count();
   }
 
-  /** How often a caption scores higher than a foil, of any item; a tie is half (Mann–Whitney). */
-  private static double areaUnderCurve(List<Scored> items) {
-    double[] foils = items.stream().mapToDouble(item -> item.scores()[0][1]).sorted().toArray();
-    double sum = 0;
-    for (Scored item : items) {
-      double caption = item.scores()[0][0];
-      sum += (below(foils, caption, false) + below(foils, caption, true)) / 2.0;
-    }
-    return sum / ((double) items.size() * foils.length);
+  /**
+   * How often a right score is higher than a wrong one, of any item; a tie is half (Mann–Whitney).
+   * NaN without either.
+   */
+  private static double areaUnderCurve(DoubleStream right, DoubleStream wrong) {
+    double[] sorted = wrong.sorted().toArray();
+    return right
+        .map(score -> (below(sorted, score, false) + below(sorted, score, true)) / 2.0)
+        .map(below -> below / sorted.length)
+        .average()
+        .orElse(Double.NaN);
   }
 
   /** How many of sorted values are below a bound, or at it. */
@@ -183,6 +226,7 @@ final class BenchmarkMetrics {
   static boolean isTied(BenchmarkFormat.Task task, Scored of) {
     double[][] s = of.scores();
     return switch (task) {
+      case MATCH -> false;
       case IMAGE_CHOICE -> s[0][0] == s[1][0];
       case TWO_RIGHT -> s[0][0] == s[0][2] || s[0][1] == s[0][2];
       case CAPTION_CHOICE, SEVERAL ->
@@ -208,7 +252,7 @@ final class BenchmarkMetrics {
     return values;
   }
 
-  /** A value for each of {@link #rateNames}. */
+  /** A value for each of {@link #rateNames}; NaN where it cannot be told of these items. */
   List<Double> rates(List<Scored> items) {
     List<Double> values = new ArrayList<>();
     rates.values().forEach(rate -> values.add(rate.applyAsDouble(items)));

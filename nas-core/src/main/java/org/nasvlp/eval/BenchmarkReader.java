@@ -40,6 +40,10 @@ final class BenchmarkReader {
           BenchmarkFormat.VL_CHECKLIST,
           BenchmarkFormat.WHATS_UP);
 
+  /** Those with an object of JSON a line. */
+  private static final Set<BenchmarkFormat> JSON_LINES =
+      Set.of(BenchmarkFormat.WINOGROUND, BenchmarkFormat.VSR);
+
   /** Those that are tables, with the columns that they need. */
   private static final Map<BenchmarkFormat, List<String>> TABLES =
       Map.of(
@@ -129,12 +133,17 @@ final class BenchmarkReader {
     try {
       if (TABLES.containsKey(format)) {
         table(file, part, text);
-      } else if (format == BenchmarkFormat.WINOGROUND && !text.stripLeading().startsWith("[")) {
+      } else if (JSON_LINES.contains(format) && !text.stripLeading().startsWith("[")) {
         int line = 0;
         for (String json : (Iterable<String>) text.lines()::iterator) {
           line++;
           if (!json.isBlank()) {
-            winoground(new Entry(file, "line " + line, parse(file, "line " + line + ": ", json)));
+            Entry entry = new Entry(file, "line " + line, parse(file, "line " + line + ": ", json));
+            if (format == BenchmarkFormat.VSR) {
+              add(entry, ChoiceItems.vsr(entry, line));
+            } else {
+              winoground(entry);
+            }
           }
         }
       } else {
@@ -182,6 +191,7 @@ final class BenchmarkReader {
           case COLA -> add(entry, ChoiceItems.cola(entry, number));
           case COLORSWAP -> add(entry, ChoiceItems.colorSwap(entry));
           case BIVLC -> add(entry, ChoiceItems.biVlc(entry, number));
+          case VSR -> add(entry, ChoiceItems.vsr(entry, number));
           case WHATS_UP -> add(entry, ChoiceItems.whatsUp(entry, part, number));
           case COUNTBENCH -> {
             BenchmarkItem item = ChoiceItems.countBench(entry, number);
@@ -440,6 +450,7 @@ final class BenchmarkReader {
     marks.put("\"negative_caption\"", BenchmarkFormat.SUGARCREPE);
     marks.put("\"POS\"", BenchmarkFormat.VL_CHECKLIST);
     marks.put("\"caption_options\"", BenchmarkFormat.WHATS_UP);
+    marks.put("\"vote_true_validator_id\"", BenchmarkFormat.VSR);
     marks.put("neg_value", BenchmarkFormat.COMVG);
     marks.put("correct_answer_template", BenchmarkFormat.NEGBENCH);
     marks.put("hard_negs", BenchmarkFormat.CREPE);

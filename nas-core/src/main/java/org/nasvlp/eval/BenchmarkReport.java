@@ -98,18 +98,26 @@ public record BenchmarkReport(
    * of each metric over its categories, those left out aside. A folder stands before those in it.
    */
   public Map<String, List<Double>> macroByFolder() {
+    return byFolder(values(byCategory));
+  }
+
+  /** The same of {@link #rates}; empty where there are no such figures. */
+  public Map<String, List<Double>> ratesByFolder() {
+    return byFolder(rates.byCategory());
+  }
+
+  private Map<String, List<Double>> byFolder(Map<String, List<Double>> byCategory) {
     Map<String, Map<String, List<Double>>> folders = new TreeMap<>();
-    values(byCategory)
-        .forEach(
-            (category, values) -> {
-              for (int end = category.indexOf('/'); end > 0; end = category.indexOf('/', end + 1)) {
-                if (!leftOut.contains(category)) {
-                  folders
-                      .computeIfAbsent(category.substring(0, end), name -> new LinkedHashMap<>())
-                      .put(category, values);
-                }
-              }
-            });
+    byCategory.forEach(
+        (category, values) -> {
+          for (int end = category.indexOf('/'); end > 0; end = category.indexOf('/', end + 1)) {
+            if (!leftOut.contains(category)) {
+              folders
+                  .computeIfAbsent(category.substring(0, end), name -> new LinkedHashMap<>())
+                  .put(category, values);
+            }
+          }
+        });
     Map<String, List<Double>> means = new LinkedHashMap<>();
     folders.forEach(
         (folder, of) -> {
@@ -131,7 +139,10 @@ public record BenchmarkReport(
     return values;
   }
 
-  /** For each figure the mean over all categories but some; empty for no categories. */
+  /**
+   * For each figure the mean over all categories but some and those where it is NaN; empty for no
+   * categories.
+   */
   static List<Double> macro(Map<String, List<Double>> byCategory, Set<String> leftOut) {
     List<List<Double>> averaged = new ArrayList<>();
     byCategory.forEach(
@@ -149,11 +160,13 @@ public record BenchmarkReport(
     }
     List<Double> means = new ArrayList<>();
     for (int m = 0; m < averaged.getFirst().size(); m++) {
-      double sum = 0;
-      for (List<Double> values : averaged) {
-        sum += values.get(m);
-      }
-      means.add(sum / averaged.size());
+      int figure = m;
+      means.add(
+          averaged.stream()
+              .mapToDouble(values -> values.get(figure))
+              .filter(value -> !Double.isNaN(value))
+              .average()
+              .orElse(Double.NaN));
     }
     return List.copyOf(means);
   }

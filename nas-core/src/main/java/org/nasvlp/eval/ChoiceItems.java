@@ -12,8 +12,8 @@ import org.nasvlp.internal.Excerpt;
 import tools.jackson.databind.JsonNode;
 
 /**
- * Items of two forms: an image with several captions, the right one first, and two images with two
- * captions.
+ * Items of three forms: an image with several captions, the right one first; two images with two
+ * captions; and an image with a caption that is true of it or not.
  */
 final class ChoiceItems {
   private static final List<String> NUMBERS =
@@ -125,6 +125,20 @@ final class ChoiceItems {
         part + "/" + preposition(captions.getFirst()),
         pictures(path),
         captions);
+  }
+
+  /** {@code label} is 1 where the caption is true of the image, else 0. */
+  static BenchmarkItem vsr(BenchmarkReader.Entry entry, int number) throws IOException {
+    int label = entry.integer("label", 0);
+    if (label > 1) {
+      throw entry.wrong("\"label\" is " + label + "; it must be 0 or 1");
+    }
+    return new BenchmarkItem(
+        String.valueOf(number),
+        entry.text("relation"),
+        pictures(entry.path("image")),
+        List.of(entry.text("caption")),
+        label == 1);
   }
 
   private static String preposition(String caption) {

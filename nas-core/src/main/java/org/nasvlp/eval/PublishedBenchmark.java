@@ -190,6 +190,11 @@ public final class PublishedBenchmark {
    *       one;
    *   <li>pairs (Winoground and others): {@code text} (both captions chosen), {@code image}, {@code
    *       group};
+   *   <li>What'sUp: {@code accuracy}, and of the controlled images {@code pair}, two images of the
+   *       same objects in opposite places both right, and {@code set}, all four right;
+   *   <li>VSR, by {@code itm} alone: {@code accuracy} of captions taken for true above a match
+   *       probability of one half and for false below it, and the area under the ROC curve of true
+   *       captions against false ones;
    *   <li>SVO-Probes for {@code itm}: also {@code positive}, the share of the distinct sentences
    *       and right images that match (an even chance does not), {@code negative}, the share of the
    *       distinct sentences and wrong images that do not, and the mean of both;
@@ -202,7 +207,8 @@ public final class PublishedBenchmark {
    * @param way of scoring, one of {@link ItemScores#ways}
    * @param leftOut categories left out of the macro average
    * @throws IllegalArgumentException if no item has such scores, if scores are of an item that the
-   *     benchmark lacks or of another shape than it needs, or for a category that it lacks
+   *     benchmark lacks or of another shape than it needs, for a category that it lacks, or for a
+   *     way that the benchmark cannot be scored by ({@link BenchmarkFormat#scoredBy})
    */
   public BenchmarkReport report(ItemScores scores, String way, Set<String> leftOut) {
     for (String category : leftOut) {
@@ -211,6 +217,12 @@ public final class PublishedBenchmark {
             "%s has no category '%s' to leave out".formatted(format.title(), category));
       }
     }
+    if (!format.scoredBy(way)) {
+      throw new IllegalArgumentException(
+          "%s asks whether a caption is true of its image, which only itm scores say; %s have no"
+                  .formatted(format.title(), way)
+              + " threshold");
+    }
     Set<String> ids = new LinkedHashSet<>(scores.byItem().keySet());
     items.forEach(item -> ids.remove(item.id()));
     if (!ids.isEmpty()) {
@@ -218,7 +230,6 @@ public final class PublishedBenchmark {
           "%d scores are of items that %s lacks, the first with id %s; are they of other files?"
               .formatted(ids.size(), format.title(), ids.iterator().next()));
     }
-    BenchmarkMetrics metrics = BenchmarkMetrics.of(format, way);
     Map<String, List<BenchmarkMetrics.Scored>> byCategory = new LinkedHashMap<>();
     List<BenchmarkMetrics.Scored> all = new ArrayList<>();
     for (BenchmarkItem item : items) {
@@ -234,6 +245,7 @@ public final class PublishedBenchmark {
       throw new IllegalArgumentException(
           "no item of %s has %s scores".formatted(format.title(), way));
     }
+    BenchmarkMetrics metrics = BenchmarkMetrics.of(format, way, all);
     Set<String> notAveraged = notAveraged(byCategory, leftOut);
     Map<String, List<Share>> shares = new LinkedHashMap<>();
     byCategory.forEach((category, of) -> shares.put(category, metrics.shares(of)));

@@ -7,7 +7,7 @@ import java.util.Map;
 
 /**
  * Figures of a benchmark that are no share of answers and so have no interval, for example an area
- * under a curve. All are in [0, 1].
+ * under a curve. All are in [0, 1], or NaN where the items have no such figure.
  *
  * @param names of the figures
  * @param byCategory for each category, in the benchmark's order, a value for each name

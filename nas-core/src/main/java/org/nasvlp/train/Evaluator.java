@@ -73,7 +73,9 @@ final class Evaluator {
   /** By way of scoring; empty if no item could be scored. */
   private Map<String, BenchmarkReport> evaluate(
       String name, Published of, Map<String, ImageTextScorer> ways) throws IOException {
-    PublishedBenchmark.Scored scored = of.items().score(of.images(), background, ways, done -> {});
+    Map<String, ImageTextScorer> asked = new LinkedHashMap<>(ways);
+    asked.keySet().removeIf(way -> !of.items().format().scoredBy(way));
+    PublishedBenchmark.Scored scored = of.items().score(of.images(), background, asked, done -> {});
     if (!scored.unreadable().isEmpty()) {
       warnings.accept(
           "%d of %d items of %s were not scored, their images cannot be read: %s"
@@ -85,7 +87,7 @@ final class Evaluator {
     }
     Map<String, BenchmarkReport> byWay = new LinkedHashMap<>();
     if (!scored.scores().byItem().isEmpty()) {
-      for (String way : ways.keySet()) {
+      for (String way : asked.keySet()) {
         byWay.put(way, of.items().report(scored.scores(), way, Set.of()));
       }
     }

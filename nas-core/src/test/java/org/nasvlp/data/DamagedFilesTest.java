@@ -277,6 +277,8 @@ class DamagedFilesTest {
                   + " \"negative_caption\": \"y\", \"type\": \"swap\"}]";
           case COUNTBENCH ->
               "[{\"image_url\": \"http://h/a.png\", \"text\": \"two cups\", \"number\": 2}]";
+          case VSR ->
+              "{\"image\": \"a.png\", \"caption\": \"x\", \"label\": 1, \"relation\": \"on\"}\n";
           case VL_CHECKLIST -> "[[\"a.png\", {\"POS\": [\"x\"], \"NEG\": [\"y\"]}]]";
         };
     read(

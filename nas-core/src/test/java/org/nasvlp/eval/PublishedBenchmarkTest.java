@@ -2,6 +2,7 @@ package org.nasvlp.eval;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.tuple;
 import static org.assertj.core.api.Assertions.within;
 
 import java.awt.image.BufferedImage;
@@ -113,6 +114,13 @@ class PublishedBenchmarkTest {
          "A mug on a plate", "A mug to the right of a plate", "A mug to the left of a plate",
          "A mug under a plate"]}]
       """;
+  private static final String VSR =
+      """
+      {"image": "7.jpg", "image_link": "http://x.org/7.jpg", "caption": "The cat is under the car.", "label": 1, "relation": "under", "annotator_id": 2, "vote_true_validator_id": "[18, 2]", "vote_false_validator_id": "[]"}
+      {"image": "7.jpg", "image_link": "http://x.org/7.jpg", "caption": "The car is under the cat.", "label": 0, "relation": "under", "subj": "car", "obj": "cat", "annotator_id": 1, "vote_true_validator_id": "[]", "vote_false_validator_id": "[3]"}
+
+      {"image": "9.jpg", "image_link": "http://x.org/9.jpg", "caption": "The cup touches the book.", "label": 1, "relation": "touching", "annotator_id": 3, "vote_true_validator_id": "[1]", "vote_false_validator_id": "[]", "reference_frame": null}
+      """;
   private static final String COLORSWAP =
       """
       [{"id": 0, "caption_1": "a red cup and a blue dish", "caption_2": "a blue cup and a red dish",
@@ -171,6 +179,7 @@ class PublishedBenchmarkTest {
       case COLA -> write("cola.json", COLA);
       case COMVG -> write("comvg.csv", COMVG);
       case WHATS_UP -> write("controlled_images_dataset.json", WHATS_UP);
+      case VSR -> write("test.jsonl", VSR);
       case COLORSWAP -> write("test.json", COLORSWAP);
       case MMVP_VLM -> write("Questions.csv", MMVP_VLM);
       case NEGBENCH -> write("negbench.csv", NEGBENCH);
@@ -610,6 +619,86 @@ class PublishedBenchmarkTest {
     assertThat(paths(items.getLast())).containsExactly("285.jpg");
   }
 
+  /**
+   * Two opposite places are a pair, all four a set; two sets have an image each right in common.
+   */
+  @Test
+  void whatsUpCountsPairsAndSets() throws IOException {
+    Path data = Files.createDirectory(folder.resolve("whatsup"));
+    StringBuilder images = new StringBuilder("[");
+    for (String second : List.of("plate", "tea-cup")) {
+      for (String where : List.of("left_of", "right_of", "in-front_of", "behind")) {
+        images.append(
+            """
+            %s{"image_path": "controlled_clevr/mug_%s_%s.jpeg", "caption_options": [
+              "A mug %s a %s", "a", "b", "c"]}
+            """
+                .formatted(
+                    images.length() == 1 ? "" : ",",
+                    where,
+                    second,
+                    where.equals("behind")
+                        ? "behind"
+                        : where.replace("_of", " of").replace('-', ' '),
+                    second));
+      }
+    }
+    Files.writeString(data.resolve("controlled_clevr_dataset.json"), images.append(']'));
+    Files.writeString(
+        data.resolve("coco_qa_two_obj.json"),
+        "[[285, \"A bear left of a tree.\", \"A bear right of a tree.\"]]");
+    PublishedBenchmark whatsUp = PublishedBenchmark.read(BenchmarkFormat.WHATS_UP, data);
+    Map<String, double[][]> byId = new LinkedHashMap<>();
+    // Of the mug and the plate all are right but behind; of the mug and the cup all.
+    for (int i = 1; i <= 8; i++) {
+      byId.put("controlled_clevr_dataset/" + i, row(i == 4 ? 1 : 3, 2, 0, 0));
+    }
+    byId.put("coco_qa_two_obj/1", row(1, 0));
+    BenchmarkReport report = whatsUp.report(scores(byId, "itc"), "itc", Set.of());
+    assertThat(report.all()).containsExactly(new Share(8, 9));
+    assertThat(report.rates().names()).containsExactly("pair", "set");
+    assertThat(report.rates().all()).containsExactly(0.75, 0.5);
+    assertThat(report.rates().of("controlled_clevr_dataset/left")).containsExactly(1.0, 0.5);
+    assertThat(report.rates().of("controlled_clevr_dataset/front")).containsExactly(0.5, 0.5);
+    assertThat(report.rates().of("coco_qa_two_obj/left")).containsExactly(Double.NaN, Double.NaN);
+    assertThat(report.ratesByFolder()).containsOnlyKeys("controlled_clevr_dataset");
+    assertThat(report.ratesByFolder().get("controlled_clevr_dataset")).containsExactly(0.75, 0.5);
+    assertThat(report.rates().macro()).containsExactly(0.75, 0.5);
+    // Without a partner there is no pair, and without all four no set.
+    byId.remove("controlled_clevr_dataset/1");
+    assertThat(whatsUp.report(scores(byId, "itc"), "itc", Set.of()).rates().all())
+        .containsExactly(2 / 3.0, 1.0);
+  }
+
+  @Test
+  void vsrTakesEachCaptionAlone() throws IOException {
+    PublishedBenchmark vsr =
+        PublishedBenchmark.read(BenchmarkFormat.VSR, file(BenchmarkFormat.VSR));
+    assertThat(vsr.items())
+        .extracting(BenchmarkItem::id, BenchmarkItem::category, BenchmarkItem::matches)
+        .containsExactly(
+            tuple("1", "under", true), tuple("2", "under", false), tuple("4", "touching", true));
+    // An even chance is wrong; the false caption is above one of the two true ones.
+    Map<String, double[][]> byId = Map.of("1", row(0.5), "2", row(0.25), "4", row(0));
+    BenchmarkReport report = vsr.report(scores(byId, "itm"), "itm", Set.of());
+    assertThat(report.metrics()).containsExactly("accuracy");
+    assertThat(report.all()).containsExactly(new Share(1, 3));
+    assertThat(report.byCategory().get("under")).containsExactly(new Share(1, 2));
+    assertThat(report.rates().all()).containsExactly(0.5);
+    assertThat(report.rates().of("under")).containsExactly(1.0);
+    assertThat(report.rates().of("touching")).containsExactly(Double.NaN);
+    byId = Map.of("1", row(0.5), "2", row(-0.25), "4", row(0.25));
+    assertThat(vsr.report(scores(byId, "itm"), "itm", Set.of()).all())
+        .containsExactly(new Share(3, 3));
+    assertThatThrownBy(() -> vsr.report(scores(Map.of("1", row(1)), "itc"), "itc", Set.of()))
+        .hasMessage(
+            "VSR asks whether a caption is true of its image, which only itm scores say; itc have"
+                + " no threshold");
+    Path other = write("other.jsonl", VSR.replace("\"label\": 0", "\"label\": 2"));
+    assertThatThrownBy(() -> PublishedBenchmark.read(BenchmarkFormat.VSR, other))
+        .hasMessageContaining("line 2: \"label\" is 2; it must be 0 or 1");
+  }
+
   @Test
   void tiesAreCounted() throws IOException {
     PublishedBenchmark aro =
@@ -695,7 +784,8 @@ class PublishedBenchmarkTest {
         double[][] matrix = new double[item.pictures().size()][item.captions().size()];
         for (int i = 0; i < matrix.length; i++) {
           for (int c = 0; c < matrix[i].length; c++) {
-            boolean right = i == c || (format == BenchmarkFormat.SUGARCREPE_PP && c == 1);
+            boolean right =
+                (i == c && item.matches()) || (format == BenchmarkFormat.SUGARCREPE_PP && c == 1);
             matrix[i][c] = right ? scale : -scale;
           }
         }

@@ -81,7 +81,8 @@ public final class Readers {
     NEGBENCH("negbench.csv"),
     CREPE("systematicity.csv"),
     BIVLC("bivlc.json"),
-    COUNTBENCH("count.json");
+    COUNTBENCH("count.json"),
+    VSR("vsr.jsonl");
 
     private final String file;
 
@@ -528,6 +529,12 @@ public final class Readers {
               """);
       case COUNTBENCH ->
           texts("[{\"image_url\": \"http://h/a.png\", \"text\": \"two cups\", \"number\": 2}]");
+      case VSR ->
+          texts(
+              """
+              {"image": "a.png", "caption": "a cup on a mat", "label": 1, "relation": "on"}
+              {"image": "b.png", "caption": "a mat on a cup", "label": 0, "relation": "on"}
+              """);
     };
   }
 
