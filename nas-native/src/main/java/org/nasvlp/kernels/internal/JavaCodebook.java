@@ -5,7 +5,6 @@ import static java.lang.foreign.ValueLayout.JAVA_DOUBLE;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
-import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -69,7 +68,7 @@ final class JavaCodebook implements KernelCodebook {
     for (long start = 0; start < rows; start += chunk) {
       int count = (int) Math.min(chunk, rows - start);
       for (int i = 0; i < count; i++) {
-        widenRow(x, start + i, row);
+        Segments.widen(x, start + i, row);
         System.arraycopy(row, 0, values, i * width, width);
       }
       requireFinite(values, count, start);
@@ -100,12 +99,12 @@ final class JavaCodebook implements KernelCodebook {
         throw new OutOfRangeException(
             i, "the code of row " + i + " is " + code + "; it must be in 0.." + (size - 1));
       }
-      widenRow(x, i, row);
+      Segments.widen(x, i, row);
       requireFinite(row, 1, i);
     }
     for (long i = 0; i < x.count(); i++) {
       int code = codes.getAtIndex(JAVA_INT, i);
-      widenRow(x, i, row);
+      Segments.widen(x, i, row);
       counts.setAtIndex(JAVA_DOUBLE, code, counts.getAtIndex(JAVA_DOUBLE, code) + 1);
       long at = (long) code * width;
       for (int t = 0; t < width; t++) {
@@ -302,25 +301,6 @@ final class JavaCodebook implements KernelCodebook {
   @Override
   public void free() {
     // The garbage collector does.
-  }
-
-  /** Row i, as float32. */
-  private static void widenRow(Rows x, long i, float[] row) {
-    long first = i * x.stride();
-    MemorySegment from = x.segment();
-    switch (x.type()) {
-      case FLOAT32 -> MemorySegment.copy(from, JAVA_FLOAT, first * Float.BYTES, row, 0, row.length);
-      case BFLOAT16 -> {
-        for (int t = 0; t < row.length; t++) {
-          row[t] = Float.intBitsToFloat(from.getAtIndex(JAVA_SHORT, first + t) << 16);
-        }
-      }
-      case FLOAT16 -> {
-        for (int t = 0; t < row.length; t++) {
-          row[t] = Float.float16ToFloat(from.getAtIndex(JAVA_SHORT, first + t));
-        }
-      }
-    }
   }
 
   private void requireFinite(float[] values, int rows, long start) {

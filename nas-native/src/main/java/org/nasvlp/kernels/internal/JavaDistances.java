@@ -1,10 +1,12 @@
 package org.nasvlp.kernels.internal;
 
 import java.util.Arrays;
+import org.nasvlp.kernels.Rows;
 
 /** Distances and what is nearest by them, on the Java heap. */
-final class JavaDistances {
+public final class JavaDistances {
   private static final int BLOCK_ROWS = 16;
+  private static final int LONG_BLOCK_ROWS = 512;
 
   private JavaDistances() {}
 
@@ -29,6 +31,29 @@ final class JavaDistances {
             }
             nearest[i] = index;
             distances[i] = (float) best;
+          }
+        });
+  }
+
+  /**
+   * Lowers each row's distance to the nearest of some vectors by one more.
+   *
+   * @param to the vector
+   * @param nearest in and out, for each row D to the nearest vector so far
+   */
+  public static void lower(Rows x, float[] to, double[] nearest) {
+    int blocks = Math.ceilDiv(nearest.length, LONG_BLOCK_ROWS);
+    Parallel.run(
+        blocks,
+        Libraries.threads(),
+        block -> {
+          float[] row = new float[to.length];
+          int end = (int) Math.min(nearest.length, (block + 1L) * LONG_BLOCK_ROWS);
+          for (int i = block * LONG_BLOCK_ROWS; i < end; i++) {
+            if (nearest[i] > 0) {
+              Segments.widen(x, i, row);
+              nearest[i] = Math.min(nearest[i], distance(row, 0, to, 0, to.length, nearest[i]));
+            }
           }
         });
   }

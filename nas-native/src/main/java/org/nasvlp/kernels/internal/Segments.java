@@ -1,10 +1,33 @@
 package org.nasvlp.kernels.internal;
 
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+import static java.lang.foreign.ValueLayout.JAVA_SHORT;
+
 import java.lang.foreign.MemorySegment;
+import org.nasvlp.kernels.Rows;
 
 /** Checks on segments before native code sees their addresses. They allocate only to complain. */
 public final class Segments {
   private Segments() {}
+
+  /** Row i in host memory, as float32. */
+  public static void widen(Rows x, long i, float[] row) {
+    long first = i * x.stride();
+    MemorySegment from = x.segment();
+    switch (x.type()) {
+      case FLOAT32 -> MemorySegment.copy(from, JAVA_FLOAT, first * Float.BYTES, row, 0, row.length);
+      case BFLOAT16 -> {
+        for (int t = 0; t < row.length; t++) {
+          row[t] = Float.intBitsToFloat(from.getAtIndex(JAVA_SHORT, first + t) << Short.SIZE);
+        }
+      }
+      case FLOAT16 -> {
+        for (int t = 0; t < row.length; t++) {
+          row[t] = Float.float16ToFloat(from.getAtIndex(JAVA_SHORT, first + t));
+        }
+      }
+    }
+  }
 
   /** Bytes of count × width elements of a size; refuses a negative count and an overflow. */
   public static long bytes(String name, long count, long width, long elementBytes) {
