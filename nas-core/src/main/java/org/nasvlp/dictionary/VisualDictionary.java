@@ -1,6 +1,8 @@
 package org.nasvlp.dictionary;
 
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.AutoGradMode;
@@ -16,6 +18,7 @@ import org.nasvlp.internal.TorchDevice;
 import org.nasvlp.kernels.Codebook;
 import org.nasvlp.kernels.CodebookState;
 import org.nasvlp.kernels.ElementType;
+import org.nasvlp.kernels.KMeans;
 import org.nasvlp.kernels.MomentumUpdate;
 import org.nasvlp.kernels.Rows;
 import org.nasvlp.kernels.SwapInput;
@@ -91,7 +94,7 @@ public final class VisualDictionary implements AutoCloseable {
   }
 
   /**
-   * Starts a dictionary from features by k-means++ seeding (Arthur and Vassilvitskii, SODA 2007).
+   * Starts a dictionary from features by the seeding of k-means++ ({@link KMeans#start}).
    *
    * @param features rows x width patch tokens, row-major; at least K rows
    * @param seed decides the choice
@@ -111,11 +114,12 @@ public final class VisualDictionary implements AutoCloseable {
               + rows
               + ": lower dictionary.codewords or raise data.batchSize");
     }
-    return new VisualDictionary(
-        config,
-        width,
-        KMeansPlusPlus.choose(features, rows, width, size, seed),
-        TorchDevice.of(device));
+    float[] codewords;
+    try (Arena arena = Arena.ofShared()) {
+      MemorySegment copy = arena.allocateFrom(ValueLayout.JAVA_FLOAT, features);
+      codewords = KMeans.start(Rows.of(copy, rows, width), width, size, seed);
+    }
+    return new VisualDictionary(config, width, codewords, TorchDevice.of(device));
   }
 
   /** A dictionary as it was saved, see {@link #state()}, on a device named as for a start. */
