@@ -111,6 +111,7 @@ final class DemoCommand implements Callable<Integer> {
             options.resume,
             threads,
             options.json,
+            options.report,
             options.profile,
             options.memory,
             options.ignoreMemory,

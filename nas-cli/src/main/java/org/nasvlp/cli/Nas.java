@@ -57,6 +57,8 @@ public final class Nas implements Runnable {
             .addSubcommand(new ScoreCommand(shell))
             .addSubcommand(new EvalCommand(shell))
             .addSubcommand(new AblateCommand(shell))
+            .addSubcommand(new ReportCommand(shell))
+            .addSubcommand(new DoctorCommand(shell))
             .addSubcommand(
                 new CommandLine(new DataCommand())
                     .addSubcommand(new EmojiCommand(shell))

@@ -18,6 +18,7 @@ import org.nasvlp.config.NasConfig;
 record OutputFolder(Path path) {
   private static final String CHECKPOINTS = "checkpoints";
   private static final String LOG = "log.jsonl";
+  private static final String SUMMARY = "run.json";
   private static final String LOCK = "lock";
   private static final String DATA = "data";
 
@@ -88,6 +89,15 @@ record OutputFolder(Path path) {
 
   Path log() {
     return path.resolve(LOG);
+  }
+
+  /** The final tables, which a report reads. */
+  Path summary() {
+    return path.resolve(SUMMARY);
+  }
+
+  Path page() {
+    return path.resolve("report.html");
   }
 
   private Optional<Path> newest() {

@@ -12,6 +12,7 @@ import org.nasvlp.eval.EvaluationReport;
 import org.nasvlp.eval.FineGrainedReport;
 import org.nasvlp.eval.RetrievalReport;
 import org.nasvlp.eval.RewordedScores;
+import org.nasvlp.negatives.NegativeTextAugmentation;
 import org.nasvlp.train.TrainingResult;
 import org.nasvlp.train.TrainingStart;
 import tools.jackson.databind.json.JsonMapper;
@@ -25,6 +26,7 @@ import tools.jackson.databind.node.ObjectNode;
  * @param config the run's configuration
  * @param start what the run began with; null if it did not get so far
  * @param result how it ended
+ * @param edits hard negative captions that were prepared; null where there are none
  * @param stepSeconds mean seconds of a step by section
  * @param seconds wall-clock time of the whole command so far
  * @param peakMebibytes most resident memory
@@ -35,6 +37,7 @@ record RunReport(
     NasConfig config,
     @Nullable TrainingStart start,
     TrainingResult result,
+    NegativeTextAugmentation.@Nullable Preparation edits,
     Map<String, Double> stepSeconds,
     double seconds,
     OptionalLong peakMebibytes,
@@ -135,6 +138,15 @@ record RunReport(
       root.put("device", start.device());
       root.put("kernels", start.kernels());
     }
+    root.put("java", System.getProperty("java.vendor") + " " + Runtime.version());
+    root.put(
+        "system",
+        String.join(
+            " ",
+            System.getProperty("os.name"),
+            System.getProperty("os.version"),
+            System.getProperty("os.arch")));
+    root.put("processors", Runtime.getRuntime().availableProcessors());
     root.put("checkpoint", result.checkpoint().toString());
     root.put("log", log.toString());
     EvaluationReport evaluation = result.evaluation();
@@ -165,6 +177,13 @@ record RunReport(
     var skipped = root.putArray("skippedExamples");
     result.skippedExamples().forEach(skipped::add);
     root.put("truncatedCaptions", result.truncatedCaptions());
+    if (edits != null) {
+      ObjectNode captions = root.putObject("captionEdits");
+      captions.put("captions", edits.captions());
+      captions.put("withoutEdit", edits.withoutEdit());
+      ObjectNode types = captions.putObject("edits");
+      edits.edits().forEach((type, count) -> types.put(type.name(), count));
+    }
     return JsonMapper.shared().writerWithDefaultPrettyPrinter().writeValueAsString(root) + "\n";
   }
 

@@ -159,6 +159,7 @@ final class TrainCommand implements Callable<Integer> {
             options.resume,
             threads,
             options.json,
+            options.report,
             options.profile,
             options.memory,
             options.ignoreMemory,

@@ -39,6 +39,7 @@ final class TrainingDisplay implements TrainingListener, AutoCloseable {
 
   private String note = "";
   private @Nullable TrainingStart start;
+  private NegativeTextAugmentation.@Nullable Preparation captionEdits;
   private @Nullable ProgressBar bar;
   private volatile @Nullable StepReport latest;
   private volatile double secondsLeft;
@@ -123,6 +124,7 @@ final class TrainingDisplay implements TrainingListener, AutoCloseable {
 
   @Override
   public void onCaptionEdits(NegativeTextAugmentation.Preparation edits) {
+    captionEdits = edits;
     edits.notes().forEach(this::onWarning);
     line(
         String.format(
@@ -183,6 +185,11 @@ final class TrainingDisplay implements TrainingListener, AutoCloseable {
   /** Where the steps' time went. */
   StepProfile profile() {
     return profile;
+  }
+
+  /** The hard negative captions that were prepared; null where there are none. */
+  NegativeTextAugmentation.@Nullable Preparation edits() {
+    return captionEdits;
   }
 
   /** What the training began with; null before it did. */

@@ -30,6 +30,17 @@ final class TrainingOptions {
       description = "Also write the final tables to FILE as JSON.")
   @Nullable Path json;
 
+  @Option(
+      names = "--report",
+      negatable = true,
+      defaultValue = "true",
+      fallbackValue = "true",
+      description = {
+        "Leave an HTML page on the run in its folder, report.html, and its final tables as JSON,"
+            + " run.json (default: ${DEFAULT-VALUE})."
+      })
+  boolean report;
+
   @Option(names = "--profile", description = "Also show where the time of a step goes.")
   boolean profile;
 

@@ -13,6 +13,9 @@ import org.nasvlp.data.source.DatasetOptions;
 import org.nasvlp.data.text.CaptionTokenizer;
 import org.nasvlp.eval.FineGrainedBenchmark;
 import org.nasvlp.model.PretrainedWeights;
+import org.nasvlp.negatives.NegativeTextAugmentation;
+import org.nasvlp.report.ReportPage;
+import org.nasvlp.report.RunRecord;
 import org.nasvlp.train.TrainingResult;
 import org.nasvlp.train.TrainingStart;
 
@@ -25,6 +28,7 @@ import org.nasvlp.train.TrainingStart;
  * @param initialWeights what a fresh run starts from
  * @param threads threads of LibTorch and the kernels
  * @param json where the report goes as JSON; null for nowhere
+ * @param reported whether the run's folder gets a page on it
  * @param profiled whether the report shows where the time of a step goes
  * @param needsOnly whether it only tells what memory and disk the run takes
  * @param ignoreMemory whether it begins although the memory will not do
@@ -42,6 +46,7 @@ record TrainingSession(
     boolean resume,
     int threads,
     @Nullable Path json,
+    boolean reported,
     boolean profiled,
     boolean needsOnly,
     boolean ignoreMemory,
@@ -130,6 +135,7 @@ record TrainingSession(
   private int train(TrainingJob job, String note) throws IOException {
     TrainingResult result;
     TrainingStart start;
+    NegativeTextAugmentation.@Nullable Preparation edits;
     StepProfile profile;
     try (TrainingDisplay display =
         new TrainingDisplay(shell.err(), shell.columns(), System::nanoTime)) {
@@ -139,6 +145,7 @@ record TrainingSession(
         result = run.run();
       }
       start = display.start();
+      edits = display.edits();
       profile = display.profile();
     }
     if (result.stopped()) {
@@ -160,6 +167,7 @@ record TrainingSession(
             config,
             start,
             result,
+            edits,
             profile.means(),
             secondsSinceJvmStart(),
             ProcessMemory.peakMebibytes(),
@@ -168,11 +176,27 @@ record TrainingSession(
     if (profiled) {
       shell.out().print("\n" + profile.table());
     }
-    shell.out().flush();
     if (json != null) {
       Files.writeString(json, report.json());
     }
+    if (reported) {
+      writePage(report.json());
+    }
+    shell.out().flush();
     return 0;
+  }
+
+  /** The training has succeeded, whatever becomes of its page. */
+  private void writePage(String summary) {
+    Path page = output.page();
+    try {
+      Files.writeString(output.summary(), summary);
+      ReportPage.write(List.of(RunRecord.read(output.path())), page);
+    } catch (IOException e) {
+      shell.err().println("warning: no report was written: " + Failures.describe(e));
+      return;
+    }
+    shell.out().println("Report      " + page.toAbsolutePath().toUri());
   }
 
   private static double secondsSinceJvmStart() {

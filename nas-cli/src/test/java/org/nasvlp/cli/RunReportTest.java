@@ -3,9 +3,12 @@ package org.nasvlp.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import java.util.OptionalLong;
 import org.junit.jupiter.api.Test;
+import org.nasvlp.config.EditType;
+import org.nasvlp.negatives.NegativeTextAugmentation;
 import org.nasvlp.train.TrainingStart;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -17,6 +20,8 @@ class RunReportTest {
         DemoConfig.create(7, 14),
         new TrainingStart(0, 1500, 6_700_000, 2990, 0, "cpu, 2 threads", "cpu avx512"),
         Samples.result(Path.of("runs/demo/checkpoints/step-00001500"), false, Samples.evaluation()),
+        new NegativeTextAugmentation.Preparation(
+            2990, 0, 2500, 10, Map.of(EditType.COLOR, 400L), null, false, List.of()),
         Map.of("backward", 0.4),
         790.4,
         OptionalLong.of(3120),
@@ -73,5 +78,8 @@ class RunReportTest {
     assertThat(root.get("losses").get("itc").doubleValue()).isEqualTo(3.104);
     assertThat(root.get("skippedExamples").get(1).stringValue()).isEqualTo("b.png: empty caption");
     assertThat(root.get("truncatedCaptions").longValue()).isEqualTo(3);
+    assertThat(root.at("/captionEdits/edits/COLOR").longValue()).isEqualTo(400);
+    assertThat(root.at("/captionEdits/withoutEdit").longValue()).isEqualTo(10);
+    assertThat(root.get("java").stringValue()).contains(Runtime.version().toString());
   }
 }

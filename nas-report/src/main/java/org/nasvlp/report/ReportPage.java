@@ -1,0 +1,739 @@
+package org.nasvlp.report;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Properties;
+import java.util.Set;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+import org.nasvlp.config.NasConfig;
+import org.nasvlp.eval.AttributeScores;
+import org.nasvlp.eval.EvaluationReport;
+import org.nasvlp.eval.FineGrainedReport;
+import org.nasvlp.eval.FineGrainedScore;
+import org.nasvlp.eval.LargeTypes;
+import org.nasvlp.eval.RetrievalReport;
+import org.nasvlp.eval.RewordedScores;
+import org.nasvlp.eval.Share;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+/**
+ * One page of HTML on one run, or on several beside each other. All that it needs is in it: it opens
+ * from a file, without a network.
+ */
+public final class ReportPage {
+  /** Runs on a page at most: more cannot be told apart in a chart. */
+  public static final int MOST_RUNS = 8;
+
+  private static final String DASH = "–";
+
+  private final List<RunRecord> runs;
+  private final List<String> names;
+  private final Html html = new Html();
+
+  private ReportPage(List<RunRecord> runs) {
+    this.runs = List.copyOf(runs);
+    this.names = names(runs);
+  }
+
+  /**
+   * Writes a page; where there was a file, it is replaced as a whole.
+   *
+   * @param runs 1 to {@value #MOST_RUNS}, in the order of their columns and colours
+   * @param file to write; its folder must exist
+   * @throws IllegalArgumentException for no run or too many
+   * @throws IOException if the file cannot be written, or the library of charts is not on the class
+   *     path
+   */
+  public static void write(List<RunRecord> runs, Path file) throws IOException {
+    if (runs.isEmpty() || runs.size() > MOST_RUNS) {
+      throw new IllegalArgumentException(
+          runs.size() + " runs: a page shows 1 to " + MOST_RUNS + " beside each other");
+    }
+    String page = new ReportPage(runs).page();
+    Path temporary = file.resolveSibling("." + file.getFileName() + ".writing");
+    try {
+      Files.writeString(temporary, page);
+      Files.move(temporary, file, StandardCopyOption.REPLACE_EXISTING);
+    } finally {
+      Files.deleteIfExists(temporary);
+    }
+  }
+
+  /** The folders' own names, or their whole paths where two have the same. */
+  private static List<String> names(List<RunRecord> runs) {
+    List<String> names = runs.stream().map(RunRecord::name).toList();
+    return new HashSet<>(names).size() == names.size()
+        ? names
+        : runs.stream().map(run -> run.folder().toString()).toList();
+  }
+
+  private String page() throws IOException {
+    String title =
+        runs.size() == 1 ? "Run " + names.getFirst() : "Runs " + String.join(", ", names);
+    List<ChartData.Chart> scores = ChartData.scores(runs);
+    List<ChartData.Chart> losses = ChartData.losses(runs);
+    List<ChartData.Chart> training = ChartData.training(runs);
+    List<ChartData.Chart> dictionary = ChartData.dictionary();
+    List<ChartData.Chart> all = new ArrayList<>(scores);
+    all.addAll(losses);
+    all.addAll(training);
+    all.addAll(dictionary);
+
+    html.raw("<!DOCTYPE html>\n").open("html", "lang", "en").open("head");
+    html.single("meta", "charset", "utf-8");
+    html.single("meta", "name", "viewport", "content", "width=device-width, initial-scale=1");
+    html.single(
+        "meta",
+        "http-equiv",
+        "Content-Security-Policy",
+        "content",
+        "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:");
+    html.element("title", title);
+    html.open("style").raw(chartLibrary("dist/uPlot.min.css")).raw("\n").raw(own("page.css"));
+    html.close().close().open("body");
+    html.open("header").element("h1", title);
+    html.element("p", "What a training of NAS left in its folder.", "class", "soft").close();
+    navigation();
+    html.open("main");
+    overview();
+    diagnosis();
+    html.element("h2", "Curves", "id", "curves");
+    tools();
+    charts("What it tells apart", scores);
+    charts("Losses", losses);
+    charts("Training", training);
+    charts("Dictionary", dictionary);
+    results();
+    times();
+    settings();
+    html.close();
+    footer();
+    html.open("script", "type", "application/json", "id", "data");
+    html.raw(ChartData.json(runs, names, all)).close();
+    html.open("script").raw(chartLibrary("dist/uPlot.iife.min.js")).raw("\n").raw(own("page.js"));
+    html.close().close().close();
+    return html + "\n";
+  }
+
+  private void navigation() {
+    html.open("nav", "aria-label", "Parts of this page").open("ul");
+    Map<String, String> parts = new LinkedHashMap<>();
+    parts.put("overview", "Overview");
+    parts.put("diagnosis", "Diagnosis");
+    parts.put("curves", "Curves");
+    parts.put("results", "Results");
+    parts.put("times", "Times");
+    parts.put("settings", "Settings");
+    parts.forEach(
+        (id, name) -> html.open("li").element("a", name, "href", "#" + id).close());
+    html.close().close();
+  }
+
+  private void overview() {
+    html.element("h2", "Overview", "id", "overview");
+    openTable("");
+    head("");
+    html.open("tbody");
+    row("folder", run -> run.folder().toString());
+    row("steps", run -> format("%,d of %,d", run.done(), run.planned()));
+    row("time of the run", run -> duration(run.seconds()));
+    row("caption choice, ITM", run -> headline(run, false));
+    row("caption choice, ITC", run -> headline(run, true));
+    row("pairs", run -> count(run.summary().path("pairs")));
+    row("parameters", run -> count(run.summary().path("parameters")));
+    row("device", run -> text(run.summary().path("device")));
+    row("kernels", run -> text(run.summary().path("kernels")));
+    row("processors", run -> count(run.summary().path("processors")));
+    row("Java", run -> text(run.summary().path("java")));
+    row("system", run -> text(run.summary().path("system")));
+    row(
+        "memory at most",
+        run -> {
+          JsonNode peak = run.summary().path("peakResidentMiB");
+          return peak.isNumber() ? count(peak) + " MiB" : DASH;
+        });
+    row("version", run -> text(run.summary().path("version")));
+    closeTable();
+    if (runs.stream().anyMatch(run -> run.summary().isMissingNode())) {
+      html.element(
+          "p",
+          "Of the environment nothing is known before a run's end (run.json in its folder).",
+          "class",
+          "soft");
+    }
+    for (RunRecord run : runs) {
+      if (run.unreadableLines() > 0) {
+        html.element(
+            "p",
+            format("%s: %d lines of the log could not be read.", run.name(), run.unreadableLines()),
+            "class",
+            "soft");
+      }
+    }
+  }
+
+  private static String headline(RunRecord run, boolean itc) {
+    EvaluationReport report = run.lastReport().map(RunRecord.Evaluated::report).orElse(null);
+    FineGrainedReport way = report == null ? null : itc ? report.itc() : report.itm();
+    return way == null
+        ? DASH
+        : LargeTypes.macro(way).map(macro -> percent(macro.captionChoice()) + " %").orElse(DASH);
+  }
+
+  private void diagnosis() {
+    html.element("h2", "Diagnosis", "id", "diagnosis");
+    html.element(
+        "p",
+        "What usually goes wrong in a training, and whether it does here. The last steps are the last"
+            + " tenth of them.");
+    for (int i = 0; i < runs.size(); i++) {
+      if (runs.size() > 1) {
+        html.element("h3", names.get(i));
+      }
+      List<Finding> findings = Diagnosis.of(runs.get(i));
+      List<Finding> open =
+          findings.stream().filter(of -> of.level() != Finding.Level.FINE).toList();
+      List<Finding> fine =
+          findings.stream().filter(of -> of.level() == Finding.Level.FINE).toList();
+      findings(open);
+      if (!fine.isEmpty()) {
+        html.open("details");
+        html.element("summary", format("%d that are fine", fine.size()));
+        findings(fine);
+        html.close();
+      }
+    }
+  }
+
+  private void findings(List<Finding> findings) {
+    if (findings.isEmpty()) {
+      return;
+    }
+    html.open("ul", "class", "findings");
+    for (Finding finding : findings) {
+      html.open("li", "class", finding.level().name().toLowerCase(Locale.ROOT));
+      html.element("span", finding.level().label(), "class", "level");
+      html.element("strong", finding.subject());
+      html.element("p", finding.figure());
+      html.element("p", "Threshold: " + finding.threshold(), "class", "soft");
+      if (!finding.remedy().isEmpty()) {
+        html.element("p", finding.remedy());
+      }
+      html.close();
+    }
+    html.close();
+  }
+
+  private void tools() {
+    html.element(
+        "p",
+        "Drag across a chart to zoom, double-click to see all. With a chart in focus: arrow keys move"
+            + " the pointer, with Shift the steps shown; + and - zoom, 0 shows all. A click on a"
+            + " name below a chart hides its line.");
+    html.open("noscript").element("p", "The charts need JavaScript; the tables do not.").close();
+    html.open("div", "class", "tools", "role", "group", "aria-label", "Steps shown");
+    button("closer", "Zoom in", "+");
+    button("farther", "Zoom out", "−");
+    button("earlier", "Earlier steps", "←");
+    button("later", "Later steps", "→");
+    button("whole", "All steps", "All");
+    html.element("span", "", "id", "window", "aria-live", "polite");
+    html.open("label").text("Smooth").open("select", "id", "smooth");
+    option("0", "not", true);
+    option("2", "5 points", false);
+    option("10", "21 points", false);
+    option("50", "101 points", false);
+    html.close().close();
+    html.open("label").text("Score").open("select", "id", "score");
+    for (String score : List.of("captionChoice", "imageChoice", "group")) {
+      option(score, ChartData.SCORES.get(score), score.equals("captionChoice"));
+    }
+    html.close().close().close();
+    if (runs.size() > 1) {
+      html.open("ul", "class", "keys");
+      for (int i = 0; i < runs.size(); i++) {
+        html.open("li").open("i", "style", "--run: var(--run-" + i + ")").close();
+        html.text(names.get(i)).close();
+      }
+      html.close();
+    }
+  }
+
+  private void button(String id, String name, String sign) {
+    html.element("button", sign, "type", "button", "id", id, "aria-label", name, "title", name);
+  }
+
+  private void option(String value, @Nullable String name, boolean selected) {
+    String shown = name == null ? value : name;
+    if (selected) {
+      html.element("option", shown, "value", value, "selected", "selected");
+    } else {
+      html.element("option", shown, "value", value);
+    }
+  }
+
+  private void charts(String heading, List<ChartData.Chart> charts) {
+    if (charts.isEmpty()) {
+      return;
+    }
+    html.element("h3", heading);
+    if (charts.getFirst().type() != null) {
+      html.element(
+          "p",
+          "Share of right choices between an image or caption and its twin that differs in one thing:"
+              + " matching (ITM) solid, contrast (ITC) dashed, chance dotted.",
+          "class",
+          "soft");
+    }
+    html.open("div", "class", "charts");
+    for (ChartData.Chart chart : charts) {
+      html.open("figure").open("figcaption").text(chart.title());
+      if (!chart.note().isEmpty()) {
+        html.element("span", chart.note());
+      }
+      html.close();
+      html.element(
+          "div",
+          "",
+          "class",
+          "chart",
+          "data-chart",
+          chart.id(),
+          "tabindex",
+          "0",
+          "role",
+          "application",
+          "aria-label",
+          "Chart of " + chart.title() + " by step");
+      html.close();
+    }
+    html.close();
+  }
+
+  private void results() {
+    html.element("h2", "Results", "id", "results");
+    if (runs.stream().allMatch(run -> run.evaluations().isEmpty())) {
+      html.element("p", "No evaluation is in the log: train with test pairs (--test, --pairs).");
+      return;
+    }
+    if (runs.size() > 1) {
+      comparison();
+    }
+    for (int i = 0; i < runs.size(); i++) {
+      RunRecord.Evaluated last = runs.get(i).lastReport().orElse(null);
+      EvaluationReport report = last == null ? null : last.report();
+      if (last == null || report == null) {
+        continue;
+      }
+      html.element("h3", format("%s, step %,d", names.get(i), last.step()));
+      fineGrained(report);
+      reworded(report);
+      retrieval(report);
+    }
+    benchmarks();
+  }
+
+  private void comparison() {
+    Set<String> types = new LinkedHashSet<>();
+    List<@Nullable FineGrainedReport> reports = new ArrayList<>();
+    for (RunRecord run : runs) {
+      EvaluationReport report = run.lastReport().map(RunRecord.Evaluated::report).orElse(null);
+      FineGrainedReport best =
+          report == null ? null : report.itm() != null ? report.itm() : report.itc();
+      reports.add(best);
+      if (best != null) {
+        types.addAll(best.byAttribute().keySet());
+      }
+    }
+    if (types.isEmpty()) {
+      return;
+    }
+    openTable("Caption choice in %, by matching where there is it, at the last evaluation");
+    head("");
+    html.open("tbody");
+    for (String type : types) {
+      html.open("tr").element("th", type, "scope", "row");
+      for (FineGrainedReport report : reports) {
+        AttributeScores scores = report == null ? null : report.byAttribute().get(type);
+        html.element("td", scores == null ? DASH : share(scores, FineGrainedScore.CAPTION_CHOICE));
+      }
+      html.close();
+    }
+    html.open("tr", "class", "sum").element("th", "macro", "scope", "row");
+    for (FineGrainedReport report : reports) {
+      html.element(
+          "td",
+          report == null
+              ? DASH
+              : LargeTypes.macro(report).map(of -> percent(of.captionChoice())).orElse(DASH));
+    }
+    html.close();
+    closeTable();
+  }
+
+  private void fineGrained(EvaluationReport report) {
+    openTable("Right choices between pairs that differ in one thing, in %; small: 95 % interval");
+    html.open("thead").open("tr").element("th", "type", "scope", "col");
+    columns("pairs");
+    List<String> ways = report.itm() == null ? List.of("ITC") : List.of("ITC", "ITM");
+    for (String way : ways) {
+      columns(way + " caption", way + " image", way + " group");
+    }
+    html.close().close().open("tbody");
+    report
+        .itc()
+        .byAttribute()
+        .forEach(
+            (type, itc) -> {
+              html.open("tr").element("th", type, "scope", "row");
+              html.element("td", format("%,d", itc.pairs()));
+              cells(itc);
+              if (report.itm() != null) {
+                cells(report.itm().byAttribute().get(type));
+              }
+              html.close();
+            });
+    html.open("tr", "class", "sum").element("th", "macro", "scope", "row").element("td", "");
+    macroCells(report.itc());
+    if (report.itm() != null) {
+      macroCells(report.itm());
+    }
+    html.close();
+    AttributeScores chance = AttributeScores.chance();
+    html.open("tr", "class", "chance").element("th", "chance", "scope", "row").element("td", "");
+    for (int i = 0; i < ways.size(); i++) {
+      for (double value : new double[] {chance.captionChoice(), chance.imageChoice(), chance.group()}) {
+        html.element("td", percent(value));
+      }
+    }
+    html.close();
+    closeTable();
+    html.element("p", LargeTypes.note(report.itc()), "class", "soft");
+  }
+
+  private void cells(@Nullable AttributeScores scores) {
+    for (FineGrainedScore score :
+        List.of(
+            FineGrainedScore.CAPTION_CHOICE,
+            FineGrainedScore.IMAGE_CHOICE,
+            FineGrainedScore.GROUP)) {
+      if (scores == null || scores.pairs() == 0) {
+        html.element("td", DASH);
+        continue;
+      }
+      html.open("td").text(share(scores, score));
+      if (LargeTypes.isLarge(scores.pairs())) {
+        Share interval =
+            new Share((int) score.right(scores), score.decisions(scores.pairs()));
+        html.text(" ");
+        html.element(
+            "small", format("%.0f–%.0f", 100 * interval.low(), 100 * interval.high()));
+      }
+      html.close();
+    }
+  }
+
+  /** A percentage, or a count where there are too few for one. */
+  private static String share(AttributeScores scores, FineGrainedScore score) {
+    return LargeTypes.isLarge(scores.pairs())
+        ? percent(score.share(scores))
+        : format("%d of %d", score.right(scores), score.decisions(scores.pairs()));
+  }
+
+  private void macroCells(FineGrainedReport report) {
+    AttributeScores macro = LargeTypes.macro(report).orElse(null);
+    html.element("td", macro == null ? DASH : percent(macro.captionChoice()));
+    html.element("td", macro == null ? DASH : percent(macro.imageChoice()));
+    html.element("td", macro == null ? DASH : percent(macro.group()));
+  }
+
+  private void reworded(EvaluationReport report) {
+    if (report.itc().reworded().isEmpty()) {
+      return;
+    }
+    openTable(
+        "True rewordings held against the false caption, right in %; both: the caption too");
+    html.open("thead").open("tr").element("th", "type", "scope", "col");
+    columns("rewordings", "ITC", "ITC both");
+    if (report.itm() != null) {
+      columns("ITM", "ITM both");
+    }
+    html.close().close().open("tbody");
+    report
+        .itc()
+        .reworded()
+        .forEach(
+            (type, itc) -> {
+              html.open("tr").element("th", type, "scope", "row");
+              html.element("td", format("%,d", itc.rewordings()));
+              cells(itc);
+              if (report.itm() != null) {
+                cells(report.itm().reworded().get(type));
+              }
+              html.close();
+            });
+    html.open("tr", "class", "chance").element("th", "chance", "scope", "row").element("td", "");
+    cells(RewordedScores.chance());
+    if (report.itm() != null) {
+      cells(RewordedScores.chance());
+    }
+    html.close();
+    closeTable();
+  }
+
+  private void cells(@Nullable RewordedScores scores) {
+    html.element("td", scores == null ? DASH : percent(scores.choice()));
+    html.element("td", scores == null ? DASH : percent(scores.both()));
+  }
+
+  private void retrieval(EvaluationReport report) {
+    RetrievalReport itc = report.retrievalItc();
+    if (itc == null) {
+      return;
+    }
+    openTable(
+        format(
+            "Retrieval among %,d images and %,d captions, found in %%",
+            itc.images(), itc.captions()));
+    html.open("thead").open("tr").element("th", "way", "scope", "col");
+    for (String direction : List.of("caption", "image")) {
+      for (int rank : RetrievalReport.ranks()) {
+        columns(direction + " R@" + rank);
+      }
+    }
+    html.close().close().open("tbody");
+    recall("ITC", itc);
+    if (report.retrievalItm() != null) {
+      recall("ITC, then ITM", report.retrievalItm());
+    }
+    html.close();
+    html.close().close();
+  }
+
+  private void recall(String way, RetrievalReport report) {
+    html.open("tr").element("th", way, "scope", "row");
+    for (double recall : report.textRecall()) {
+      html.element("td", percent(recall));
+    }
+    for (double recall : report.imageRecall()) {
+      html.element("td", percent(recall));
+    }
+    html.close();
+  }
+
+  private void benchmarks() {
+    Set<String> all = new LinkedHashSet<>();
+    List<Map<String, Double>> last = new ArrayList<>();
+    for (RunRecord run : runs) {
+      Map<String, Double> of =
+          run.evaluations().isEmpty() ? Map.of() : run.evaluations().getLast().benchmarks();
+      last.add(of);
+      all.addAll(of.keySet());
+    }
+    if (all.isEmpty()) {
+      return;
+    }
+    openTable("Published benchmarks at the last evaluation: macro average in %");
+    head("");
+    html.open("tbody");
+    for (String name : all) {
+      html.open("tr").element("th", name, "scope", "row");
+      for (Map<String, Double> of : last) {
+        Double value = of.get(name);
+        html.element("td", value == null ? DASH : percent(value));
+      }
+      html.close();
+    }
+    closeTable();
+  }
+
+  private void times() {
+    html.element("h2", "Times", "id", "times");
+    Set<String> sections = new LinkedHashSet<>();
+    runs.forEach(
+        run ->
+            run.steps().names().stream()
+                .filter(name -> name.startsWith("time "))
+                .forEach(sections::add));
+    openTable("Where the time of a step goes: mean of the last steps in ms");
+    head("");
+    html.open("tbody");
+    double longest =
+        runs.stream()
+            .flatMap(run -> sections.stream().map(section -> run.steps().lately(section)))
+            .filter(Double::isFinite)
+            .max(Double::compare)
+            .orElse(1.0);
+    for (String section : sections) {
+      html.open("tr").element("th", section.substring("time ".length()), "scope", "row");
+      for (RunRecord run : runs) {
+        double time = run.steps().lately(section);
+        html.open("td");
+        if (Double.isFinite(time)) {
+          html.text(format("%.1f ", 1000 * time));
+          html.open(
+              "span", "class", "bar", "style", format("width: %.2frem", 6 * time / longest));
+          html.close();
+        } else {
+          html.text(DASH);
+        }
+        html.close();
+      }
+      html.close();
+    }
+    closeTable();
+  }
+
+  private void settings() {
+    html.element("h2", "Settings", "id", "settings");
+    List<Map<String, String>> all = new ArrayList<>();
+    Set<String> fields = new LinkedHashSet<>();
+    for (RunRecord run : runs) {
+      Map<String, String> of = new LinkedHashMap<>();
+      run.config().map(NasConfig::toJson).ifPresent(json -> flatten("", JsonMapper.shared().readTree(json), of));
+      all.add(of);
+      fields.addAll(of.keySet());
+    }
+    if (fields.isEmpty()) {
+      html.element("p", "The run has no checkpoint yet, whose configuration would stand here.");
+      return;
+    }
+    if (runs.size() > 1) {
+      html.element("p", "Marked: settings in which the runs differ.", "class", "soft");
+    }
+    openTable("");
+    head("");
+    html.open("tbody");
+    for (String field : fields) {
+      List<String> values = all.stream().map(of -> of.getOrDefault(field, DASH)).toList();
+      if (new HashSet<>(values).size() > 1) {
+        html.open("tr", "class", "differs");
+      } else {
+        html.open("tr");
+      }
+      html.element("th", field, "scope", "row");
+      values.forEach(value -> html.element("td", value));
+      html.close();
+    }
+    closeTable();
+  }
+
+  private static void flatten(String prefix, JsonNode node, Map<String, String> fields) {
+    for (Map.Entry<String, JsonNode> field : node.properties()) {
+      String name = prefix + field.getKey();
+      if (field.getValue().isObject()) {
+        flatten(name + ".", field.getValue(), fields);
+      } else {
+        fields.put(name, field.getValue().asString(field.getValue().toString()));
+      }
+    }
+  }
+
+  private void footer() throws IOException {
+    html.open("footer");
+    html.text("Made by nas report. Charts: uPlot, MIT License.");
+    html.open("details").element("summary", "License of uPlot");
+    html.element("pre", chartLibrary("LICENSE")).close();
+    html.close();
+  }
+
+  private void openTable(String caption) {
+    html.open("div", "class", "scroll", "tabindex", "0", "role", "group", "aria-label", caption.isEmpty() ? "Table" : caption);
+    html.open("table");
+    if (!caption.isEmpty()) {
+      html.element("caption", caption);
+    }
+  }
+
+  /** Closes the body, the table and what it scrolls in. */
+  private void closeTable() {
+    html.close().close().close();
+  }
+
+  private void head(String first) {
+    html.open("thead").open("tr").element("th", first, "scope", "col");
+    names.forEach(this::columns);
+    html.close().close();
+  }
+
+  private void columns(String... titles) {
+    for (String title : titles) {
+      html.element("th", title, "scope", "col");
+    }
+  }
+
+  private void row(String name, Function<RunRecord, String> value) {
+    html.open("tr").element("th", name, "scope", "row");
+    runs.forEach(run -> html.element("td", value.apply(run), "class", "long"));
+    html.close();
+  }
+
+  private static String text(JsonNode node) {
+    return node.asString(DASH);
+  }
+
+  private static String count(JsonNode node) {
+    return node.isNumber() ? format("%,d", node.longValue()) : DASH;
+  }
+
+  private static String percent(double share) {
+    return format("%.1f", 100 * share);
+  }
+
+  private static String format(String format, Object... values) {
+    return String.format(Locale.ROOT, format, values);
+  }
+
+  private static String duration(double seconds) {
+    long whole = Math.round(seconds);
+    return format("%d:%02d:%02d", whole / 3600, whole / 60 % 60, whole % 60);
+  }
+
+  private static String own(String name) {
+    try (InputStream file = ReportPage.class.getResourceAsStream(name)) {
+      if (file == null) {
+        throw new IllegalStateException(name + " is missing in the jar of nas-report");
+      }
+      return new String(file.readAllBytes(), StandardCharsets.UTF_8);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** A file of uPlot's, whichever version the build has chosen. */
+  private static String chartLibrary(String name) throws IOException {
+    Properties version = new Properties();
+    try (InputStream file = resource("META-INF/maven/org.webjars.npm/uplot/pom.properties")) {
+      version.load(file);
+    }
+    try (InputStream file =
+        resource(
+            "META-INF/resources/webjars/uplot/" + version.getProperty("version") + "/" + name)) {
+      return new String(file.readAllBytes(), StandardCharsets.UTF_8);
+    }
+  }
+
+  private static InputStream resource(String name) throws IOException {
+    InputStream file = ReportPage.class.getClassLoader().getResourceAsStream(name);
+    if (file == null) {
+      throw new IOException(
+          name + " is missing: add org.webjars.npm:uplot, which nas-report depends on, to the class"
+              + " path");
+    }
+    return file;
+  }
+}
