@@ -25,7 +25,9 @@ final class ChartData {
   /** Points of a curve at most. */
   static final int MOST_POINTS = 1000;
 
-  /** The scores of a type that a chart can show, by the name that the page's script has for them. */
+  /**
+   * The scores of a type that a chart can show, by the name that the page's script has for them.
+   */
   static final Map<String, String> SCORES =
       Map.of("captionChoice", "caption choice", "imageChoice", "image choice", "group", "group");
 
@@ -103,8 +105,7 @@ final class ChartData {
     List<Chart> charts = new ArrayList<>();
     charts.add(step("learning rate", "learning rate", "", "number"));
     charts.add(step("gradient norm", "gradient's norm", "before clipping; logarithmic", "log"));
-    charts.add(
-        step("temperature", "temperature", "of the contrast; low is sharp", "number"));
+    charts.add(step("temperature", "temperature", "of the contrast; low is sharp", "number"));
     charts.add(step("pairs per second", "pairs a second", "", "number"));
     for (String name : columns(runs, "negatives ")) {
       String kind = name.endsWith("nva") ? "images" : "captions";
@@ -128,7 +129,9 @@ final class ChartData {
     Set<String> names = new LinkedHashSet<>();
     runs.forEach(
         run ->
-            run.steps().names().stream().filter(name -> name.startsWith(prefix)).forEach(names::add));
+            run.steps().names().stream()
+                .filter(name -> name.startsWith(prefix))
+                .forEach(names::add));
     return names;
   }
 

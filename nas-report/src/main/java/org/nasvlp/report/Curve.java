@@ -1,8 +1,8 @@
 package org.nasvlp.report;
 
 /**
- * A column thinned out for drawing: of each bucket of rows the mean, and the least and the greatest,
- * so that a spike stays one. NaN where a bucket has no finite value.
+ * A column thinned out for drawing: of each bucket of rows the mean, and the least and the
+ * greatest, so that a spike stays one. NaN where a bucket has no finite value.
  *
  * @param mean of each bucket
  * @param low least of each bucket

@@ -134,7 +134,8 @@ public final class Diagnosis {
     }
     int batch = config.data().batchSize();
     double blind = Math.log(batch + config.objective().queue());
-    Level level = now > 0.95 * blind ? Level.PROBLEM : now > 0.8 * blind ? Level.WARNING : Level.FINE;
+    Level level =
+        now > 0.95 * blind ? Level.PROBLEM : now > 0.8 * blind ? Level.WARNING : Level.FINE;
     add(
         level,
         "Contrast (ITC) learns",
@@ -159,7 +160,8 @@ public final class Diagnosis {
         now > 0.97 * blind ? Level.PROBLEM : now > 0.85 * blind ? Level.WARNING : Level.FINE;
     double itc = steps.lately("loss itc");
     boolean contrastLearns =
-        config != null && itc < 0.5 * Math.log(config.data().batchSize() + config.objective().queue());
+        config != null
+            && itc < 0.5 * Math.log(config.data().batchSize() + config.objective().queue());
     add(
         level,
         "Matching (ITM) learns",
@@ -379,8 +381,8 @@ public final class Diagnosis {
         format(
             "the 95 %% interval of caption choice holds 50 %% (types with %d pairs or more)",
             LargeTypes.LEAST_PAIRS),
-        "Train longer; give those types hard negative captions (nta.typeWeights); small pictures may"
-            + " not show the difference.");
+        "Train longer; give those types hard negative captions (nta.typeWeights); small pictures"
+            + " may not show the difference.");
     OptionalDouble top =
         run.evaluations().stream()
             .filter(of -> of.report() != null)
@@ -390,8 +392,7 @@ public final class Diagnosis {
     add(
         drop > 3 ? Level.WARNING : Level.FINE,
         "Last evaluation against the best",
-        format(
-            "caption choice %.1f %%, %.1f points below the best", 100 * report.headline(), drop),
+        format("caption choice %.1f %%, %.1f points below the best", 100 * report.headline(), drop),
         "3 points",
         "Use the best checkpoint (checkpoints/best-itm or best-itc); train for fewer steps, or on"
             + " more data.");

@@ -31,8 +31,8 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
 /**
- * One page of HTML on one run, or on several beside each other. All that it needs is in it: it opens
- * from a file, without a network.
+ * One page of HTML on one run, or on several beside each other. All that it needs is in it: it
+ * opens from a file, without a network.
  */
 public final class ReportPage {
   /** Runs on a page at most: more cannot be told apart in a chart. */
@@ -138,8 +138,7 @@ public final class ReportPage {
     parts.put("results", "Results");
     parts.put("times", "Times");
     parts.put("settings", "Settings");
-    parts.forEach(
-        (id, name) -> html.open("li").element("a", name, "href", "#" + id).close());
+    parts.forEach((id, name) -> html.open("li").element("a", name, "href", "#" + id).close());
     html.close().close();
   }
 
@@ -198,8 +197,8 @@ public final class ReportPage {
     html.element("h2", "Diagnosis", "id", "diagnosis");
     html.element(
         "p",
-        "What usually goes wrong in a training, and whether it does here. The last steps are the last"
-            + " tenth of them.");
+        "What usually goes wrong in a training, and whether it does here. The last steps are the"
+            + " last tenth of them.");
     for (int i = 0; i < runs.size(); i++) {
       if (runs.size() > 1) {
         html.element("h3", names.get(i));
@@ -241,9 +240,9 @@ public final class ReportPage {
   private void tools() {
     html.element(
         "p",
-        "Drag across a chart to zoom, double-click to see all. With a chart in focus: arrow keys move"
-            + " the pointer, with Shift the steps shown; + and - zoom, 0 shows all. A click on a"
-            + " name below a chart hides its line.");
+        "Drag across a chart to zoom, double-click to see all. With a chart in focus: arrow keys"
+            + " move the pointer, with Shift the steps shown; + and - zoom, 0 shows all. A click on"
+            + " a name below a chart hides its line.");
     html.open("noscript").element("p", "The charts need JavaScript; the tables do not.").close();
     html.open("div", "class", "tools", "role", "group", "aria-label", "Steps shown");
     button("closer", "Zoom in", "+");
@@ -294,8 +293,8 @@ public final class ReportPage {
     if (charts.getFirst().type() != null) {
       html.element(
           "p",
-          "Share of right choices between an image or caption and its twin that differs in one thing:"
-              + " matching (ITM) solid, contrast (ITC) dashed, chance dotted.",
+          "Share of right choices between an image or caption and its twin that differs in one"
+              + " thing: matching (ITM) solid, contrast (ITC) dashed, chance dotted.",
           "class",
           "soft");
     }
@@ -416,7 +415,8 @@ public final class ReportPage {
     AttributeScores chance = AttributeScores.chance();
     html.open("tr", "class", "chance").element("th", "chance", "scope", "row").element("td", "");
     for (int i = 0; i < ways.size(); i++) {
-      for (double value : new double[] {chance.captionChoice(), chance.imageChoice(), chance.group()}) {
+      for (double value :
+          new double[] {chance.captionChoice(), chance.imageChoice(), chance.group()}) {
         html.element("td", percent(value));
       }
     }
@@ -437,11 +437,9 @@ public final class ReportPage {
       }
       html.open("td").text(share(scores, score));
       if (LargeTypes.isLarge(scores.pairs())) {
-        Share interval =
-            new Share((int) score.right(scores), score.decisions(scores.pairs()));
+        Share interval = new Share((int) score.right(scores), score.decisions(scores.pairs()));
         html.text(" ");
-        html.element(
-            "small", format("%.0f–%.0f", 100 * interval.low(), 100 * interval.high()));
+        html.element("small", format("%.0f–%.0f", 100 * interval.low(), 100 * interval.high()));
       }
       html.close();
     }
@@ -465,8 +463,7 @@ public final class ReportPage {
     if (report.itc().reworded().isEmpty()) {
       return;
     }
-    openTable(
-        "True rewordings held against the false caption, right in %; both: the caption too");
+    openTable("True rewordings held against the false caption, right in %; both: the caption too");
     html.open("thead").open("tr").element("th", "type", "scope", "col");
     columns("rewordings", "ITC", "ITC both");
     if (report.itm() != null) {
@@ -585,8 +582,7 @@ public final class ReportPage {
         html.open("td");
         if (Double.isFinite(time)) {
           html.text(format("%.1f ", 1000 * time));
-          html.open(
-              "span", "class", "bar", "style", format("width: %.2frem", 6 * time / longest));
+          html.open("span", "class", "bar", "style", format("width: %.2frem", 6 * time / longest));
           html.close();
         } else {
           html.text(DASH);
@@ -604,7 +600,9 @@ public final class ReportPage {
     Set<String> fields = new LinkedHashSet<>();
     for (RunRecord run : runs) {
       Map<String, String> of = new LinkedHashMap<>();
-      run.config().map(NasConfig::toJson).ifPresent(json -> flatten("", JsonMapper.shared().readTree(json), of));
+      run.config()
+          .map(NasConfig::toJson)
+          .ifPresent(json -> flatten("", JsonMapper.shared().readTree(json), of));
       all.add(of);
       fields.addAll(of.keySet());
     }
@@ -652,7 +650,16 @@ public final class ReportPage {
   }
 
   private void openTable(String caption) {
-    html.open("div", "class", "scroll", "tabindex", "0", "role", "group", "aria-label", caption.isEmpty() ? "Table" : caption);
+    html.open(
+        "div",
+        "class",
+        "scroll",
+        "tabindex",
+        "0",
+        "role",
+        "group",
+        "aria-label",
+        caption.isEmpty() ? "Table" : caption);
     html.open("table");
     if (!caption.isEmpty()) {
       html.element("caption", caption);
@@ -731,7 +738,8 @@ public final class ReportPage {
     InputStream file = ReportPage.class.getClassLoader().getResourceAsStream(name);
     if (file == null) {
       throw new IOException(
-          name + " is missing: add org.webjars.npm:uplot, which nas-report depends on, to the class"
+          name
+              + " is missing: add org.webjars.npm:uplot, which nas-report depends on, to the class"
               + " path");
     }
     return file;

@@ -42,7 +42,10 @@ public final class RunRecord {
    * @param benchmarks headline of each published benchmark, by name and way of scoring
    */
   record Evaluated(
-      long step, double seconds, @Nullable EvaluationReport report, Map<String, Double> benchmarks) {}
+      long step,
+      double seconds,
+      @Nullable EvaluationReport report,
+      Map<String, Double> benchmarks) {}
 
   /**
    * What the probe of hard negative images found.

@@ -142,6 +142,9 @@
         }]
       }
     }, columns, place);
+    // The rows of a band's two edges would say little beside that of its mean.
+    const rows = plot.root.querySelectorAll('.u-legend .u-series');
+    all.forEach((line, i) => { rows[i + 1].hidden = line.band !== undefined; });
     plot.over.addEventListener('dblclick', () => show(0, last));
     plots.push({plot, place, chart});
   };

@@ -100,7 +100,15 @@ final class RunFolder {
             share,
             share);
     String name = type.replace("\\", "\\\\").replace("\"", "\\\"");
-    return "{\"byAttribute\":{\"" + name + "\":" + all + "},\"all\":" + all + ",\"macro\":" + all + "}";
+    return "{\"byAttribute\":{\""
+        + name
+        + "\":"
+        + all
+        + "},\"all\":"
+        + all
+        + ",\"macro\":"
+        + all
+        + "}";
   }
 
   RunFolder line(String text) {

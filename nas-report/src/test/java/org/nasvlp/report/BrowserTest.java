@@ -1,0 +1,135 @@
+package org.nasvlp.report;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.File;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.TimeUnit;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+/** Opens pages from their files in Chromium, where there is one. */
+class BrowserTest {
+  /** Counts what a person would see, after the page's own script, and tries its tools. */
+  private static final String PROBE =
+      """
+      <script>
+      addEventListener('load', () => setTimeout(() => {
+        const ink = canvas => {
+          const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+          let count = 0;
+          for (let i = 3; i < pixels.length; i += 4) if (pixels[i] > 0) count++;
+          return count;
+        };
+        const charts = [...document.querySelectorAll('.chart')];
+        const told = {charts: charts.length};
+        told.blank = charts.filter(of => !of.querySelector('canvas') || ink(of.querySelector('canvas')) < 500).length;
+        told.wide = document.documentElement.scrollWidth - innerWidth;
+        told.width = innerWidth;
+        const shown = () => document.getElementById('window').textContent;
+        told.all = shown();
+        document.getElementById('closer').click();
+        told.closer = shown();
+        const chart = charts[0];
+        chart.focus();
+        chart.dispatchEvent(new KeyboardEvent('keydown', {key: '0', bubbles: true, cancelable: true}));
+        told.again = shown();
+        chart.dispatchEvent(new KeyboardEvent('keydown', {key: 'ArrowRight', bubbles: true, cancelable: true}));
+        told.legend = chart.querySelector('.u-legend').textContent;
+        const score = document.getElementById('score');
+        score.value = 'group';
+        score.dispatchEvent(new Event('change'));
+        told.redrawn = document.querySelectorAll('.chart canvas').length;
+        const result = document.createElement('output');
+        result.id = 'probe';
+        result.textContent = JSON.stringify(told);
+        document.body.append(result);
+      }, 300));
+      </script>
+      </body>\
+      """;
+
+  @TempDir private Path folder;
+
+  private static Optional<Path> browser() {
+    List<String> names = List.of("chromium", "chromium-browser", "google-chrome", "chrome");
+    return Arrays.stream(System.getenv().getOrDefault("PATH", "").split(File.pathSeparator, -1))
+        .flatMap(of -> names.stream().map(name -> Path.of(of, name)))
+        .filter(Files::isExecutable)
+        .findFirst();
+  }
+
+  private Path page() throws IOException {
+    List<RunRecord> runs = new ArrayList<>();
+    for (String name : List.of("first", "second <img src=x onerror=alert(1)>")) {
+      RunFolder run = new RunFolder(folder.resolve(name));
+      run.itc = step -> 4 + Math.sin(step);
+      runs.add(
+          run.steps(3000)
+              .evaluation(1000, "colour", 100, 0.7, 0.8)
+              .evaluation(3000, ReportPageTest.NASTY.replace("\u0007", ""), 100, 0.8, 0.9)
+              .read());
+    }
+    Path page = folder.resolve("page.html");
+    ReportPage.write(runs, page);
+    Files.writeString(page, Files.readString(page).replace("</body>", PROBE));
+    return page;
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {390, 1440})
+  void opensFromItsFile(int width) throws Exception {
+    Optional<Path> browser = browser();
+    Assumptions.assumeTrue(browser.isPresent(), "no Chromium on the PATH");
+    Path dom = folder.resolve("dom");
+    Path log = folder.resolve("log");
+    Process process =
+        new ProcessBuilder(
+                browser.orElseThrow().toString(),
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--user-data-dir=" + folder.resolve("profile"),
+                "--enable-logging=stderr",
+                "--virtual-time-budget=5000",
+                "--window-size=" + width + ",900",
+                "--dump-dom",
+                page().toUri().toString())
+            .redirectOutput(dom.toFile())
+            .redirectError(log.toFile())
+            .start();
+    try {
+      assertThat(process.waitFor(5, TimeUnit.MINUTES)).as("Chromium has ended").isTrue();
+    } finally {
+      process.destroyForcibly();
+    }
+    assertThat(Files.readAllLines(log, StandardCharsets.ISO_8859_1))
+        .noneMatch(line -> line.contains("CONSOLE"));
+    Matcher probe =
+        Pattern.compile("<output id=\"probe\">(.*?)</output>").matcher(Files.readString(dom));
+    assertThat(probe.find()).as("the page's scripts ran to their end").isTrue();
+    JsonNode told = JsonMapper.shared().readTree(probe.group(1).replace("&amp;", "&"));
+    assertThat(told.path("width").intValue()).isEqualTo(width);
+    assertThat(told.path("charts").intValue()).isGreaterThan(10);
+    assertThat(told.path("blank").intValue()).isZero();
+    assertThat(told.path("wide").intValue()).as("wider than the window").isNotPositive();
+    assertThat(told.path("all").stringValue()).isEqualTo("steps 0 to 3,000");
+    assertThat(told.path("closer").stringValue()).isEqualTo("steps 750 to 2,250");
+    assertThat(told.path("again").stringValue()).isEqualTo("steps 0 to 3,000");
+    assertThat(told.path("legend").stringValue()).contains("1,000", "80 %", "70 %");
+    assertThat(told.path("redrawn")).isEqualTo(told.path("charts"));
+  }
+}

@@ -1,0 +1,172 @@
+package org.nasvlp.report;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.io.StringReader;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import javax.xml.parsers.DocumentBuilderFactory;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.w3c.dom.Document;
+import org.w3c.dom.Element;
+import org.w3c.dom.NodeList;
+import org.xml.sax.InputSource;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+class ReportPageTest {
+  static final String NASTY = "</script><script>alert(1)</script>\" onload='x' & \u0007";
+
+  @TempDir private Path folder;
+
+  private RunFolder run(String name) throws IOException {
+    return new RunFolder(folder.resolve(name)).steps(120).evaluation(100, "colour", 100, 0.8, 0.9);
+  }
+
+  private String write(RunFolder... runs) throws IOException {
+    List<RunRecord> records = new ArrayList<>();
+    for (RunFolder run : runs) {
+      records.add(run.read());
+    }
+    Path page = folder.resolve("page.html");
+    ReportPage.write(records, page);
+    return Files.readString(page);
+  }
+
+  /** The page's elements, by a parser that forgives nothing; without what scripts hold. */
+  private static Document parse(String page) throws Exception {
+    String xml =
+        page.replaceFirst("<!DOCTYPE html>", "")
+            .replaceAll("(?s)(<script[^>]*>).*?</script>", "$1</script>")
+            .replaceAll("(?s)<style>.*?</style>", "")
+            .replaceAll("<meta([^>]*)>", "<meta$1/>");
+    return DocumentBuilderFactory.newInstance()
+        .newDocumentBuilder()
+        .parse(new InputSource(new StringReader(xml)));
+  }
+
+  private static List<Element> elements(Document document, String tag) {
+    NodeList nodes = document.getElementsByTagName(tag);
+    List<Element> elements = new ArrayList<>();
+    for (int i = 0; i < nodes.getLength(); i++) {
+      elements.add((Element) nodes.item(i));
+    }
+    return elements;
+  }
+
+  @Test
+  void elementsAreClosedAndIdsAreOnce() throws Exception {
+    Document page = parse(write(run("a"), run("b")));
+    List<String> ids =
+        elements(page, "*").stream()
+            .map(of -> of.getAttribute("id"))
+            .filter(id -> !id.isEmpty())
+            .toList();
+    assertThat(new HashSet<>(ids)).hasSameSizeAs(ids);
+    for (Element link : elements(page, "a")) {
+      assertThat(ids).contains(link.getAttribute("href").substring(1));
+    }
+  }
+
+  @Test
+  void nothingComesFromElsewhere() throws Exception {
+    String page = write(run("a"));
+    Document document = parse(page);
+    for (Element element : elements(document, "*")) {
+      assertThat(element.hasAttribute("src")).isFalse();
+      assertThat(element.getAttribute("href")).matches("|#\\w+");
+      assertThat(element.getTagName()).isNotIn("link", "iframe", "object", "base");
+    }
+    assertThat(elements(document, "meta"))
+        .extracting(of -> of.getAttribute("content"))
+        .anyMatch(policy -> policy.startsWith("default-src 'none';"));
+    assertThat(page).contains("Leon Sorokin");
+    assertThat(page.length()).isLessThan(1 << 20);
+  }
+
+  /** A name from a file is text: in the page's markup and in the data of its script. */
+  @Test
+  void namesAreText() throws Exception {
+    RunFolder run =
+        new RunFolder(folder.resolve("a<b>&'c"))
+            .steps(60)
+            .evaluation(60, NASTY.replace("\u0007", "\\u0007"), 100, 0.8, 0.9);
+    run.evaluation(60, NASTY.replace("\u0007", ""), 100, 0.8, 0.9);
+    String page = write(run);
+    Document document = parse(page);
+    assertThat(elements(document, "script")).hasSize(2);
+    assertThat(elements(document, "h1").getFirst().getTextContent()).isEqualTo("Run a<b>&'c");
+    assertThat(elements(document, "th"))
+        .extracting(Element::getTextContent)
+        .contains(NASTY.replace("\u0007", ""));
+    assertThat(page).doesNotContain("<script>alert");
+  }
+
+  @Test
+  void theScriptGetsTheNumbersOfTheLog() throws Exception {
+    RunFolder run = run("a");
+    run.itc = step -> step == 2 ? Double.NaN : 4.0 / step;
+    String page = write(run);
+    String json = page.replaceFirst("(?s).*id=\"data\">", "").replaceFirst("(?s)</script>.*", "");
+    JsonNode data = JsonMapper.shared().readTree(json).path("runs").path(0);
+    assertThat(data.path("steps").size()).isEqualTo(120);
+    assertThat(data.at("/columns/loss itc/mean/0").doubleValue()).isEqualTo(4);
+    assertThat(data.at("/columns/loss itc/mean/2").doubleValue()).isEqualTo(1.3333);
+    assertThat(data.at("/evaluated/0").intValue()).isEqualTo(100);
+    assertThat(data.at("/scores/captionChoice/itc/colour/0").doubleValue()).isEqualTo(80);
+    assertThat(data.at("/scores/captionChoice/itm/all types/0").doubleValue()).isEqualTo(90);
+  }
+
+  /** Of many steps a page has few points, and yet the one that is out of line. */
+  @Test
+  void aSpikeIsKept() {
+    double[] values = new double[100_000];
+    values[77_777] = 50;
+    Curve curve = Curve.of(values, Curve.rowsEach(values.length, 1000));
+    assertThat(curve.mean()).hasSize(1000);
+    assertThat(curve.high()[777]).isEqualTo(50);
+    assertThat(curve.mean()[777]).isEqualTo(0.5);
+    assertThat(curve.low()[777]).isZero();
+  }
+
+  @Test
+  void aRunThatStillTrainsHasAPage() throws Exception {
+    RunFolder run = new RunFolder(folder.resolve("a")).steps(1).line("{\"kind\":\"st");
+    assertThat(parse(write(run)).getDocumentElement().getTextContent())
+        .contains("1 lines of the log could not be read");
+    RunFolder none = new RunFolder(folder.resolve("b"));
+    assertThat(parse(write(none)).getDocumentElement().getTextContent()).contains("0 of 0");
+  }
+
+  @Test
+  void aColumnThatBeginsLateHasNoValuesBefore() {
+    StepTable steps = new StepTable();
+    for (int i = 0; i < 600; i++) {
+      steps.add(i < 300 ? Map.of("a", 1.0) : Map.of("b", 2.0));
+    }
+    assertThat(steps.column("a")[299]).isEqualTo(1);
+    assertThat(steps.column("a")[300]).isNaN();
+    assertThat(steps.column("b")[299]).isNaN();
+    assertThat(steps.column("b")[599]).isEqualTo(2);
+    assertThat(steps.column("none")).hasSize(600).containsOnly(Double.NaN);
+    assertThat(steps.lately("b")).isEqualTo(2);
+  }
+
+  @Test
+  void whatIsNoRunIsTold() throws IOException {
+    Path empty = Files.createDirectory(folder.resolve("empty"));
+    assertThatThrownBy(() -> RunRecord.read(empty))
+        .isInstanceOf(IOException.class)
+        .hasMessageContainingAll(empty.toString(), "log.jsonl", "--out");
+    assertThatThrownBy(() -> ReportPage.write(List.of(), folder.resolve("x.html")))
+        .isInstanceOf(IllegalArgumentException.class);
+    assertThat(folder.resolve("x.html")).doesNotExist();
+  }
+}
