@@ -72,6 +72,8 @@ public final class Diagnosis {
                 : ""));
   }
 
+  /** The mark for formats would be a dependency of its own. */
+  @SuppressWarnings("AnnotateFormatMethod")
   private static String format(String format, Object... values) {
     return String.format(Locale.ROOT, format, values);
   }

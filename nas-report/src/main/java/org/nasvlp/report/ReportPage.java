@@ -701,6 +701,8 @@ public final class ReportPage {
     return format("%.1f", 100 * share);
   }
 
+  /** The mark for formats would be a dependency of its own. */
+  @SuppressWarnings("AnnotateFormatMethod")
   private static String format(String format, Object... values) {
     return String.format(Locale.ROOT, format, values);
   }
