@@ -53,13 +53,22 @@ class BrowserTest {
         score.value = 'group';
         score.dispatchEvent(new Event('change'));
         told.redrawn = document.querySelectorAll('.chart canvas').length;
-        const result = document.createElement('output');
-        result.id = 'probe';
-        result.textContent = JSON.stringify(told);
-        document.body.append(result);
+        parent.postMessage(JSON.stringify(told), '*');
       }, 300));
       </script>
       </body>\
+      """;
+
+  /** Holds the page in a frame: a window of Chromium's own is never narrower than 500 pixels. */
+  private static final String FRAME =
+      """
+      <!DOCTYPE html>
+      <title>frame</title>
+      <iframe src="page.html" width="WIDTH" height="900" style="border: 0"></iframe>
+      <output id="probe"></output>
+      <script>
+      addEventListener('message', event => document.querySelector('output').textContent = event.data);
+      </script>
       """;
 
   @TempDir private Path folder;
@@ -72,7 +81,7 @@ class BrowserTest {
         .findFirst();
   }
 
-  private Path page() throws IOException {
+  private void page() throws IOException {
     List<RunRecord> runs = new ArrayList<>();
     for (String name : List.of("first", "second <img src=x onerror=alert(1)>")) {
       RunFolder run = new RunFolder(folder.resolve(name));
@@ -86,7 +95,6 @@ class BrowserTest {
     Path page = folder.resolve("page.html");
     ReportPage.write(runs, page);
     Files.writeString(page, Files.readString(page).replace("</body>", PROBE));
-    return page;
   }
 
   @ParameterizedTest
@@ -96,6 +104,9 @@ class BrowserTest {
     Assumptions.assumeTrue(browser.isPresent(), "no Chromium on the PATH");
     Path dom = folder.resolve("dom");
     Path log = folder.resolve("log");
+    page();
+    Path frame = folder.resolve("frame.html");
+    Files.writeString(frame, FRAME.replace("WIDTH", Integer.toString(width)));
     Process process =
         new ProcessBuilder(
                 browser.orElseThrow().toString(),
@@ -105,9 +116,9 @@ class BrowserTest {
                 "--user-data-dir=" + folder.resolve("profile"),
                 "--enable-logging=stderr",
                 "--virtual-time-budget=5000",
-                "--window-size=" + width + ",900",
+                "--window-size=" + (width + 100) + ",1000",
                 "--dump-dom",
-                page().toUri().toString())
+                frame.toUri().toString())
             .redirectOutput(dom.toFile())
             .redirectError(log.toFile())
             .start();
@@ -119,7 +130,7 @@ class BrowserTest {
     assertThat(Files.readAllLines(log, StandardCharsets.ISO_8859_1))
         .noneMatch(line -> line.contains("CONSOLE"));
     Matcher probe =
-        Pattern.compile("<output id=\"probe\">(.*?)</output>").matcher(Files.readString(dom));
+        Pattern.compile("<output id=\"probe\">(.+?)</output>").matcher(Files.readString(dom));
     assertThat(probe.find()).as("the page's scripts ran to their end").isTrue();
     JsonNode told = JsonMapper.shared().readTree(probe.group(1).replace("&amp;", "&"));
     assertThat(told.path("width").intValue()).isEqualTo(width);

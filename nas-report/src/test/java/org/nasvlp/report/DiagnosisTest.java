@@ -81,7 +81,8 @@ class DiagnosisTest {
 
   @Test
   void contrastThatIsStuck() throws IOException {
-    double blind = Math.log(run.config().data().batchSize());
+    // Which of the captions of the batch and of the queue it is, each as probable.
+    double blind = Math.log(run.config().data().batchSize() + run.config().objective().queue());
     run.itc = step -> blind;
     run.steps(200);
     assertLevel("Contrast", Level.PROBLEM);
