@@ -178,7 +178,9 @@ public final class ReportPage {
       if (run.unreadableLines() > 0) {
         html.element(
             "p",
-            format("%s: %d lines of the log could not be read.", run.name(), run.unreadableLines()),
+            format(
+                "%s: %d %s of the log could not be read.",
+                run.name(), run.unreadableLines(), run.unreadableLines() == 1 ? "line" : "lines"),
             "class",
             "soft");
       }

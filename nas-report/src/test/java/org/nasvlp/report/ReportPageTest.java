@@ -140,7 +140,7 @@ class ReportPageTest {
   void aRunThatStillTrainsHasAPage() throws Exception {
     RunFolder run = new RunFolder(folder.resolve("a")).steps(1).line("{\"kind\":\"st");
     assertThat(parse(write(run)).getDocumentElement().getTextContent())
-        .contains("1 lines of the log could not be read");
+        .contains("1 line of the log could not be read");
     RunFolder none = new RunFolder(folder.resolve("b"));
     assertThat(parse(write(none)).getDocumentElement().getTextContent()).contains("0 of 0");
   }
