@@ -123,7 +123,7 @@ final class Presets {
         .nta(
             nta ->
                 nta.weight(2)
-                    .loss(HardNegativeLoss.PAIRWISE)
+                    .loss(HardNegativeLoss.COMBINED)
                     .inContrast(true)
                     .seenPairs(true)
                     .typeWeights(
@@ -135,7 +135,8 @@ final class Presets {
                             EditType.ROLE_SWAP, 3.0,
                             EditType.ADJECTIVE_SWAP, 2.0)))
         .objective(objective -> objective.mlmWeight(0))
-        .optimizer(optimizer -> optimizer.warmupShare(0.05))
+        // Not a share: the plan of a run with a time budget changes most while it warms up.
+        .optimizer(optimizer -> optimizer.warmupShare(0).warmupSteps(100))
         .data(data -> data.minCropScale(1).singleThingSteps(300))
         .training(TrainingConfig.defaults(2000))
         .build();
