@@ -8,6 +8,7 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.AutoGradMode;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.ScalarOptional;
+import org.bytedeco.pytorch.ScalarTypeOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.global.torch;
@@ -44,6 +45,9 @@ import org.nasvlp.random.Draws;
  * before the results leave the device. On the host they run, and tell, at once.
  */
 public final class VisualDictionary implements AutoCloseable {
+  /** Keeps directions of vectors without any finite. */
+  private static final double SHORTEST = 1e-6;
+
   private final DictionaryConfig config;
   private final int width;
   private final TorchDevice device;
@@ -281,11 +285,47 @@ public final class VisualDictionary implements AutoCloseable {
    * @param codes B x N int32, from {@link #lookup}
    */
   public Tensor quantize(Tensor tokens, Tensor codes) {
-    Tensor chosen =
-        codewords()
-            .index_select(0, codes.reshape(-1).to(torch.ScalarType.Long))
-            .view(Torch.shape(tokens));
-    return tokens.add(chosen.sub(tokens).detach());
+    return tokens.add(chosen(tokens, codes).sub(tokens).detach());
+  }
+
+  /**
+   * Quantized tokens whose gradient is turned as the codeword is from the token (the rotation
+   * trick; Fifty et al., arXiv 2410.06424): with e = v / |v|, q = e_z / |e_z| and r = (e + q) / |e
+   * + q|, all of them constants,
+   *
+   * <pre>
+   *   |e_z| / |v| · (v - 2 r (r · v) + 2 q (e · v))
+   * </pre>
+   *
+   * <p>which is e_z but for rounding. A vector shorter than 1e-6 counts as that long; so does e +
+   * q, where a token and its codeword point in opposite directions.
+   *
+   * @param tokens B x N x d
+   * @param codes B x N int32, from {@link #lookup}
+   */
+  public Tensor rotate(Tensor tokens, Tensor codes) {
+    Tensor from = tokens.detach();
+    Tensor to = chosen(tokens, codes);
+    Tensor e = from.div(length(from));
+    Tensor q = to.div(length(to));
+    Tensor sum = e.add(q);
+    Tensor r = sum.div(length(sum));
+    Tensor turned = tokens.add(q.mul(dot(e, tokens)).sub(r.mul(dot(r, tokens))).mul(new Scalar(2)));
+    return turned.mul(length(to).div(length(from)));
+  }
+
+  private Tensor chosen(Tensor tokens, Tensor codes) {
+    return codewords()
+        .index_select(0, codes.reshape(-1).to(torch.ScalarType.Long))
+        .view(Torch.shape(tokens));
+  }
+
+  private static Tensor dot(Tensor a, Tensor b) {
+    return a.mul(b).sum(new long[] {-1}, true, new ScalarTypeOptional());
+  }
+
+  private static Tensor length(Tensor of) {
+    return dot(of, of).sqrt().clamp_min(new Scalar(SHORTEST));
   }
 
   // ---------------------------------------------------------------- momentum update

@@ -79,6 +79,66 @@ class VisualDictionaryTest {
     }
   }
 
+  /** The gradient by the matrix of the rotation, in float64. */
+  @Test
+  void rotatedTokensHaveTheCodewordsValueAndATurnedGradient() {
+    try (VisualDictionary dictionary = VisualDictionary.start(config(4), corners(), WIDTH, 1);
+        PointerScope scope = new PointerScope()) {
+      float[] given = {9, 2, 1, 29, 9, -1, 8, -3, 2};
+      double[] codewords = {10, 1, 0, 30, 9, 0, 10, 1, 0};
+      float[] weights = {1, 2, 3, 4, 5, 6, -1, 0, 2};
+      Tensor tokens = Torch.floats(given, 1, 3, WIDTH);
+      tokens.set_requires_grad(true);
+      Tensor rotated = dictionary.rotate(tokens, dictionary.lookup(tokens));
+      float[] values = Torch.toFloats(rotated.detach());
+      rotated.mul(Torch.floats(weights, 1, 3, WIDTH)).sum().backward();
+      float[] gradient = Torch.toFloats(tokens.grad());
+      for (int i = 0; i < 3; i++) {
+        double[] e = unit(given[3 * i], given[3 * i + 1], given[3 * i + 2]);
+        double[] q = unit(codewords[3 * i], codewords[3 * i + 1], codewords[3 * i + 2]);
+        double[] r = unit(e[0] + q[0], e[1] + q[1], e[2] + q[2]);
+        double scale = q[3] / e[3];
+        for (int column = 0; column < WIDTH; column++) {
+          double expected = 0;
+          for (int row = 0; row < WIDTH; row++) {
+            double matrix =
+                (row == column ? 1 : 0) - 2 * r[row] * r[column] + 2 * q[row] * e[column];
+            expected += scale * matrix * weights[3 * i + row];
+          }
+          assertThat((double) gradient[3 * i + column]).isCloseTo(expected, Offset.offset(1e-4));
+          assertThat((double) values[3 * i + column])
+              .isCloseTo(codewords[3 * i + column], Offset.offset(1e-4));
+        }
+      }
+    }
+  }
+
+  /** A token of zeros, the opposite of its codeword, and a codeword of zeros. */
+  @Test
+  void whatHasNoDirectionRotatesToSomethingFinite() {
+    try (VisualDictionary dictionary = VisualDictionary.start(config(4), corners(), WIDTH, 1);
+        PointerScope scope = new PointerScope()) {
+      Tensor tokens = Torch.floats(new float[] {0, 0, 0, -10, -1, 0, 1, 0, 0}, 1, 3, WIDTH);
+      tokens.set_requires_grad(true);
+      Tensor codes = dictionary.lookup(tokens);
+      int ten = Torch.toInts(dictionary.lookup(Torch.floats(new float[] {10, 1, 0}, 1, 1, 3)))[0];
+      Torch.segment(codes).setAtIndex(ValueLayout.JAVA_INT, 1, ten);
+      Tensor rotated = dictionary.rotate(tokens, codes);
+      rotated.sum().backward();
+      for (Tensor of : List.of(rotated.detach(), tokens.grad())) {
+        for (float value : Torch.toFloats(of)) {
+          assertThat(value).isFinite();
+        }
+      }
+    }
+  }
+
+  /** A direction, and behind it the length. */
+  private static double[] unit(double x, double y, double z) {
+    double length = Math.sqrt(x * x + y * y + z * z);
+    return new double[] {x / length, y / length, z / length, length};
+  }
+
   @Test
   void theUpdateMovesHalfwayAndUnusedCodesRestart() {
     try (VisualDictionary dictionary = VisualDictionary.start(config(4), corners(), WIDTH, 1);

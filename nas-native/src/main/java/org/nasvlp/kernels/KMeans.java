@@ -106,6 +106,7 @@ public record KMeans(
     float[] codewords = new float[k * width];
     double[] nearest = new double[count];
     Arrays.fill(nearest, Double.POSITIVE_INFINITY);
+    int[] owners = new int[count];
     float[] row = new float[width];
     int chosen = Kernels.uniform(Kernels.draw(seed, 0, 0, 0), count);
     for (int j = 0; ; j++) {
@@ -114,7 +115,7 @@ public record KMeans(
       if (j == k - 1) {
         return codewords;
       }
-      JavaDistances.lower(rows, row, nearest);
+      JavaDistances.lower(rows, codewords, width, j + 1, nearest, owners);
       double total = 0; // in the order of the rows: the same bits however many threads there are
       for (double distance : nearest) {
         total += distance;

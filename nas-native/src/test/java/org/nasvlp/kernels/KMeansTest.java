@@ -196,11 +196,24 @@ class KMeansTest {
     }
   }
 
-  /** Distances taken anew from all codewords so far; of wide rows most sums are left early. */
+  /**
+   * Distances taken anew from all codewords so far. Of wide rows most sums are left early; of rows
+   * in clusters most are not taken at all.
+   */
   @ParameterizedTest
-  @CsvSource({"80, 1, 9", "700, 5, 20", "600, 200, 12"})
-  void eachNextRowIsDrawnByItsDistanceToTheNearest(int count, int width, int k) {
+  @CsvSource({
+    "80, 1, 9, 0",
+    "700, 5, 20, 0",
+    "600, 200, 12, 0",
+    "900, 7, 30, 12",
+    "800, 2, 40, 25"
+  })
+  void eachNextRowIsDrawnByItsDistanceToTheNearest(int count, int width, int k, int clusters) {
     float[] rows = random(width, count, width, 0);
+    float[] centers = random(clusters, clusters, width, 0);
+    for (int i = 0; clusters > 0 && i < rows.length; i++) {
+      rows[i] += 30 * centers[i / width % clusters * width + i % width];
+    }
     List<Integer> chosen = new ArrayList<>();
     chosen.add(Kernels.uniform(Kernels.draw(5, 0, 0, 0), count));
     while (chosen.size() < k) {
