@@ -179,8 +179,8 @@ record RunNeeds(
     return String.format(
         Locale.ROOT,
         """
-        memory      %s MiB, some %.0f %% more or less
-          heap      %s MiB (limit %s)
+        memory      %s MiB, some %.0f %% more or less; up to %s once the heap is full of garbage
+          heap      %s MiB in use (limit %s)
           program   %s MiB
           model     %s MiB: %s parameters, their gradients, the optimizer's moments
           a step    %s MiB: what it keeps for the gradients
@@ -190,6 +190,7 @@ record RunNeeds(
         """,
         mebibytes(bytes(maxHeap)),
         100 * ACCURACY,
+        mebibytes(nativeBytes() + Math.max(maxHeap, USUAL_HEAP_BYTES)),
         mebibytes(Math.min(maxHeap, USUAL_HEAP_BYTES)),
         mebibytes(maxHeap),
         mebibytes(FIXED_BYTES),
