@@ -5,6 +5,7 @@
  */
 module org.nasvlp.report {
   requires transitive org.nasvlp.core;
+  requires java.desktop;
   requires tools.jackson.databind;
 
   exports org.nasvlp.report;

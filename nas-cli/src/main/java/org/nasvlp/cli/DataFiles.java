@@ -1,9 +1,13 @@
 package org.nasvlp.cli;
 
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
+import org.nasvlp.data.ImageTextDataset;
+import org.nasvlp.data.source.DatasetOptions;
+import org.nasvlp.eval.FineGrainedBenchmark;
 
 /**
  * The files of a prepared data folder.
@@ -57,12 +61,36 @@ record DataFiles(Path train, Path tokenizer, @Nullable Path test, @Nullable Path
         .orElse(null);
   }
 
+  /** The test pairs that differ in one thing; null where there are none. */
+  @Nullable FineGrainedBenchmark benchmark(int background) throws IOException {
+    if (test == null || pairs == null) {
+      return null;
+    }
+    try (ImageTextDataset images =
+        ImageTextDataset.open(test, DatasetOptions.of(background).forTest())) {
+      return FineGrainedBenchmark.load(pairs, images);
+    }
+  }
+
   /**
    * What a training uses: of a prepared folder its files, of any other path the path itself, each
    * replaced by what the user names.
    */
   static DataFiles choose(
       Path data, @Nullable Path tokenizer, @Nullable Path test, @Nullable Path pairs) {
+    DataFiles files = pictures(data, test, pairs);
+    if (tokenizer != null) {
+      return new DataFiles(files.train, tokenizer, files.test, files.pairs);
+    }
+    if (!Files.isRegularFile(files.tokenizer)) {
+      throw new CommandFailure(
+          data + ": has no tokenizer.json; give a WordPiece tokenizer with --tokenizer FILE");
+    }
+    return files;
+  }
+
+  /** {@link #choose} for a model that has its tokenizer: the folder need not have one. */
+  static DataFiles pictures(Path data, @Nullable Path test, @Nullable Path pairs) {
     if (!Files.exists(data) && !data.toString().contains("{")) {
       throw new CommandFailure(data + ": no such file or folder; give the data with --data");
     }
@@ -71,17 +99,12 @@ record DataFiles(Path train, Path tokenizer, @Nullable Path test, @Nullable Path
           "--test and --pairs belong together: the pairs to compare, and the pictures they name");
     }
     Path train = first(data, TRAIN);
-    Path ownTokenizer = data.resolve(TOKENIZER);
-    if (tokenizer == null && !Files.isRegularFile(ownTokenizer)) {
-      throw new CommandFailure(
-          data + ": has no tokenizer.json; give a WordPiece tokenizer with --tokenizer FILE");
-    }
     Path ownTest = train == null ? null : first(data, TEST);
     boolean ownBenchmark =
         test == null && ownTest != null && Files.isRegularFile(data.resolve(PAIRS));
     return new DataFiles(
         train == null ? data : train,
-        tokenizer == null ? ownTokenizer : tokenizer,
+        data.resolve(TOKENIZER),
         ownBenchmark ? ownTest : test,
         ownBenchmark ? data.resolve(PAIRS) : pairs);
   }

@@ -6,9 +6,12 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
+import org.nasvlp.eval.FineGrainedBenchmark;
+import org.nasvlp.report.Learned;
 import org.nasvlp.report.ReportPage;
 import org.nasvlp.report.RunRecord;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -21,6 +24,8 @@ import picocli.CommandLine.Spec;
     description = {
       "Writes what a training did as one HTML page that opens from its file: curves, tables,"
           + " settings, and what is wrong; or several trainings beside each other.",
+      "With --data the model of one training looks at pictures, and the page shows what it"
+          + " confuses.",
       "A training that still runs may be looked at too."
     })
 final class ReportCommand implements Callable<Integer> {
@@ -42,6 +47,26 @@ final class ReportCommand implements Callable<Integer> {
               + " compared.html).")
   private @Nullable Path out;
 
+  @Option(
+      names = "--data",
+      paramLabel = "DIR",
+      description = "Folder with the training's test.tar and pairs.json, to look at pictures.")
+  private @Nullable Path data;
+
+  @Option(
+      names = "--test",
+      paramLabel = "PATH",
+      description = "Test pairs, where they are not in the folder; needs --pairs and --data.")
+  private @Nullable Path test;
+
+  @Option(
+      names = "--pairs",
+      paramLabel = "FILE",
+      description = "JSON list of the test pairs to compare; needs --test.")
+  private @Nullable Path pairs;
+
+  @Mixin private DeviceOption device;
+
   ReportCommand(Shell shell) {
     this.shell = shell;
   }
@@ -53,6 +78,13 @@ final class ReportCommand implements Callable<Integer> {
           spec.commandLine(),
           folders.size() + " runs are too many for a page: give up to " + ReportPage.MOST_RUNS);
     }
+    if (data != null && folders.size() > 1) {
+      throw new ParameterException(
+          spec.commandLine(), "--data is for one run: leave out the others, or --data");
+    }
+    if (data == null && (test != null || pairs != null)) {
+      throw new ParameterException(spec.commandLine(), "--test and --pairs need --data");
+    }
     List<RunRecord> runs = new ArrayList<>();
     for (Path folder : folders) {
       runs.add(RunRecord.read(folder));
@@ -62,8 +94,23 @@ final class ReportCommand implements Callable<Integer> {
       page = folders.getFirst().resolve(runs.size() == 1 ? "report.html" : "compared.html");
     }
     OutputFolder.checkWritable(page, "--out");
-    ReportPage.write(runs, page);
+    if (data == null) {
+      ReportPage.write(runs, page);
+    } else {
+      ReportPage.write(runs.getFirst(), learned(folders.getFirst(), data), page);
+    }
     shell.out().println("Report      " + page.toAbsolutePath().toUri());
     return 0;
+  }
+
+  private Learned learned(Path run, Path folder) throws IOException {
+    OutputFolder output = new OutputFolder(run);
+    if (!output.hasCheckpoint()) {
+      throw new CommandFailure(
+          run + ": has no checkpoint yet, whose model could look at pictures; leave out --data");
+    }
+    DataFiles files = DataFiles.pictures(folder, test, pairs);
+    FineGrainedBenchmark benchmark = files.benchmark(output.savedConfig().data().background());
+    return Learning.of(run, device.orCpu(), benchmark);
   }
 }

@@ -9,11 +9,10 @@ import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.config.NasConfig;
 import org.nasvlp.data.ImageTextDataset;
-import org.nasvlp.data.source.DatasetOptions;
 import org.nasvlp.data.text.CaptionTokenizer;
-import org.nasvlp.eval.FineGrainedBenchmark;
 import org.nasvlp.model.PretrainedWeights;
 import org.nasvlp.negatives.NegativeTextAugmentation;
+import org.nasvlp.report.Learned;
 import org.nasvlp.report.ReportPage;
 import org.nasvlp.report.RunRecord;
 import org.nasvlp.train.TrainingResult;
@@ -66,7 +65,7 @@ record TrainingSession(
               config,
               train,
               tokenizer,
-              benchmark(background),
+              files.benchmark(background),
               benchmarks,
               initialWeights,
               output.path(),
@@ -122,16 +121,6 @@ record TrainingSession(
     }
   }
 
-  private @Nullable FineGrainedBenchmark benchmark(int background) throws IOException {
-    if (files.test() == null || files.pairs() == null) {
-      return null;
-    }
-    try (ImageTextDataset test =
-        ImageTextDataset.open(files.test(), DatasetOptions.of(background).forTest())) {
-      return FineGrainedBenchmark.load(files.pairs(), test);
-    }
-  }
-
   private int train(TrainingJob job, String note) throws IOException {
     TrainingResult result;
     TrainingStart start;
@@ -180,23 +169,40 @@ record TrainingSession(
       Files.writeString(json, report.json());
     }
     if (reported) {
-      writePage(report.json());
+      writePage(report.json(), result.checkpoint(), job);
     }
     shell.out().flush();
     return 0;
   }
 
   /** The training has succeeded, whatever becomes of its page. */
-  private void writePage(String summary) {
+  private void writePage(String summary, Path checkpoint, TrainingJob job) {
     Path page = output.page();
     try {
       Files.writeString(output.summary(), summary);
-      ReportPage.write(List.of(RunRecord.read(output.path())), page);
+      RunRecord run = RunRecord.read(output.path());
+      Learned learned = learned(checkpoint, job);
+      if (learned == null) {
+        ReportPage.write(List.of(run), page);
+      } else {
+        ReportPage.write(run, learned, page);
+      }
     } catch (IOException e) {
-      shell.err().println("warning: no report was written: " + Failures.describe(e));
+      warn("no report was written: " + Failures.describe(e));
       return;
     }
     shell.out().println("Report      " + page.toAbsolutePath().toUri());
+  }
+
+  /** What the model does with pictures; null where it cannot be asked. */
+  private @Nullable Learned learned(Path checkpoint, TrainingJob job) {
+    shell.err().println("looking at pictures for the report ...");
+    try {
+      return Learning.of(checkpoint, config.training().device(), job.benchmark());
+    } catch (IOException | RuntimeException e) {
+      warn("the report has no pictures: " + Failures.describe(e));
+      return null;
+    }
   }
 
   private static double secondsSinceJvmStart() {

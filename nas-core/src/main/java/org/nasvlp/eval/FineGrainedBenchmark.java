@@ -168,6 +168,42 @@ public final class FineGrainedBenchmark {
         itcReport, fineGrained(itmTable), retrievalItc, report(captionRanks, imageRanks));
   }
 
+  /**
+   * How a model scores every pair, in the list's order: what {@link #evaluate} counts. Each scorer
+   * is called with distinct combinations only.
+   *
+   * @param itc scores by image-text contrast
+   * @param itm scores by image-text matching; null to leave them out
+   * @throws IllegalStateException if a scorer gives NaN or a wrong number of scores
+   */
+  public List<ScoredPair> scored(ImageTextScorer itc, @Nullable ImageTextScorer itm) {
+    ScoreTable byContrast = ScoreTable.of("ITC", itc, images, captions, pairCombinations());
+    ScoreTable byMatching =
+        itm == null ? null : ScoreTable.of("ITM", itm, images, captions, pairCombinations());
+    return entries.stream()
+        .map(
+            entry ->
+                new ScoredPair(
+                    entry.attribute(),
+                    images.get(entry.a().image()),
+                    captions.get(entry.a().caption()),
+                    images.get(entry.b().image()),
+                    captions.get(entry.b().caption()),
+                    scores(byContrast, entry),
+                    byMatching == null ? null : scores(byMatching, entry)))
+        .toList();
+  }
+
+  private static ScoredPair.Scores scores(ScoreTable table, Entry entry) {
+    Item a = entry.a();
+    Item b = entry.b();
+    return new ScoredPair.Scores(
+        table.at(a.image(), a.caption()),
+        table.at(a.image(), b.caption()),
+        table.at(b.image(), a.caption()),
+        table.at(b.image(), b.caption()));
+  }
+
   private FineGrainedReport fineGrained(ScoreTable table) {
     return FineGrainedMetrics.report(
         entries.stream()

@@ -128,6 +128,39 @@ class FineGrainedBenchmarkTest {
   }
 
   @Test
+  void scoredPairsAreWhatIsCounted() throws IOException {
+    Score contrast = (picture, caption) -> Math.sin(31 * picture + caption.hashCode());
+    Score matching = (picture, caption) -> Math.cos(17 * picture + 3 * caption.hashCode());
+    FineGrainedBenchmark benchmark = balanced();
+    List<ScoredPair> pairs = benchmark.scored(scorer(contrast), scorer(matching));
+    assertThat(pairs).hasSize(30);
+    for (int i = 0; i < 30; i++) {
+      ScoredPair pair = pairs.get(i);
+      int a = 2 * i;
+      int b = 2 * i + 1;
+      assertThat(pair.attribute()).isEqualTo(i < 10 ? "colour" : "gender");
+      assertThat(MemoryDataset.number(pair.imageA())).isEqualTo(a);
+      assertThat(MemoryDataset.number(pair.imageB())).isEqualTo(b);
+      assertThat(pair.captionA()).isEqualTo("caption " + a);
+      assertThat(pair.captionB()).isEqualTo("caption " + b);
+      assertThat(pair.itc()).isEqualTo(scores(contrast, a, b));
+      assertThat(pair.itm()).isEqualTo(scores(matching, a, b));
+    }
+    long both = pairs.stream().filter(pair -> pair.captionMargin() > 0).count();
+    double text = benchmark.evaluate(scorer(contrast), scorer(matching), false).itm().all().text();
+    assertThat(both / 30.0).isEqualTo(text);
+    assertThat(benchmark.scored(scorer(contrast), null).getFirst().itm()).isNull();
+  }
+
+  private static ScoredPair.Scores scores(Score score, int a, int b) {
+    return new ScoredPair.Scores(
+        score.of(a, "caption " + a),
+        score.of(a, "caption " + b),
+        score.of(b, "caption " + a),
+        score.of(b, "caption " + b));
+  }
+
+  @Test
   void combinationsAreDistinctAndNoMoreThanNeeded() throws IOException {
     Set<String> seen = new HashSet<>();
     List<Integer> calls = new ArrayList<>();

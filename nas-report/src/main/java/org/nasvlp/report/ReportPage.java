@@ -42,10 +42,12 @@ public final class ReportPage {
 
   private final List<RunRecord> runs;
   private final List<String> names;
+  private final @Nullable Learned learned;
   private final Html html = new Html();
 
-  private ReportPage(List<RunRecord> runs) {
+  private ReportPage(List<RunRecord> runs, @Nullable Learned learned) {
     this.runs = List.copyOf(runs);
+    this.learned = learned;
     this.names = names(runs);
   }
 
@@ -63,7 +65,21 @@ public final class ReportPage {
       throw new IllegalArgumentException(
           runs.size() + " runs: a page shows 1 to " + MOST_RUNS + " beside each other");
     }
-    String page = new ReportPage(runs).page();
+    write(new ReportPage(runs, null), file);
+  }
+
+  /**
+   * Writes a page on a run and on what its model does with pictures.
+   *
+   * @param file to write; its folder must exist
+   * @throws IOException as {@link #write(List, Path)} does
+   */
+  public static void write(RunRecord run, Learned learned, Path file) throws IOException {
+    write(new ReportPage(List.of(run), learned), file);
+  }
+
+  private static void write(ReportPage of, Path file) throws IOException {
+    String page = of.page();
     Path temporary = file.resolveSibling("." + file.getFileName() + ".writing");
     try {
       Files.writeString(temporary, page);
@@ -118,6 +134,9 @@ public final class ReportPage {
     charts("Training", training);
     charts("Dictionary", dictionary);
     results();
+    if (learned != null && !learned.pairs().isEmpty()) {
+      new ConfusionPart(html, learned).write();
+    }
     times();
     settings();
     html.close();
@@ -136,6 +155,9 @@ public final class ReportPage {
     parts.put("diagnosis", "Diagnosis");
     parts.put("curves", "Curves");
     parts.put("results", "Results");
+    if (learned != null && !learned.pairs().isEmpty()) {
+      parts.put("confused", "What it confuses");
+    }
     parts.put("times", "Times");
     parts.put("settings", "Settings");
     parts.forEach((id, name) -> html.open("li").element("a", name, "href", "#" + id).close());

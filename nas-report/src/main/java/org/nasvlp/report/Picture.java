@@ -1,0 +1,76 @@
+package org.nasvlp.report;
+
+import java.awt.image.BufferedImage;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.util.Base64;
+import javax.imageio.IIOImage;
+import javax.imageio.ImageIO;
+import javax.imageio.ImageWriteParam;
+import javax.imageio.ImageWriter;
+import javax.imageio.stream.ImageOutputStream;
+import org.nasvlp.data.image.ImageTransform;
+import org.nasvlp.data.image.RgbImage;
+
+/** Pictures as they stand in a page. */
+final class Picture {
+  /** Of larger pictures a JPEG is a fraction of a PNG, and its losses do not show. */
+  private static final int MOST_PNG_PIXELS = 96 * 96;
+
+  private static final float QUALITY = 0.85f;
+
+  private Picture() {}
+
+  /** A picture as a model of an image size sees it: its middle, a square of so many pixels. */
+  static RgbImage seen(RgbImage image, int size) {
+    if (image.width() == size && image.height() == size) {
+      return image;
+    }
+    int plane = size * size;
+    float[] values = new float[3 * plane];
+    ImageTransform.evaluation(size).apply(image, "", 0, 0, 0, values, 0);
+    byte[] rgb = new byte[3 * plane];
+    for (int i = 0; i < plane; i++) {
+      for (int channel = 0; channel < 3; channel++) {
+        rgb[3 * i + channel] = (byte) Math.round((values[channel * plane + i] * 0.5f + 0.5f) * 255);
+      }
+    }
+    return new RgbImage(size, size, rgb);
+  }
+
+  /** The picture itself, as a URI. */
+  static String uri(RgbImage image) {
+    boolean png = (long) image.width() * image.height() <= MOST_PNG_PIXELS;
+    byte[] file = png ? image.png() : jpeg(image);
+    return "data:image/"
+        + (png ? "png" : "jpeg")
+        + ";base64,"
+        + Base64.getEncoder().encodeToString(file);
+  }
+
+  private static byte[] jpeg(RgbImage image) {
+    int width = image.width();
+    int height = image.height();
+    BufferedImage pixels = new BufferedImage(width, height, BufferedImage.TYPE_INT_RGB);
+    for (int y = 0; y < height; y++) {
+      for (int x = 0; x < width; x++) {
+        pixels.setRGB(x, y, image.red(x, y) << 16 | image.green(x, y) << 8 | image.blue(x, y));
+      }
+    }
+    ImageWriter writer = ImageIO.getImageWritersByFormatName("jpeg").next();
+    ImageWriteParam how = writer.getDefaultWriteParam();
+    how.setCompressionMode(ImageWriteParam.MODE_EXPLICIT);
+    how.setCompressionQuality(QUALITY);
+    ByteArrayOutputStream file = new ByteArrayOutputStream();
+    try (ImageOutputStream out = ImageIO.createImageOutputStream(file)) {
+      writer.setOutput(out);
+      writer.write(null, new IIOImage(pixels, null, null), how);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    } finally {
+      writer.dispose();
+    }
+    return file.toByteArray();
+  }
+}

@@ -1,0 +1,68 @@
+package org.nasvlp.report;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.util.Base64;
+import java.util.SplittableRandom;
+import javax.imageio.ImageIO;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.nasvlp.data.image.RgbImage;
+
+class PictureTest {
+  /** Blocks of 16 pixels of one colour each. */
+  private static RgbImage blocks(int width, int height) {
+    byte[] rgb = new byte[3 * width * height];
+    for (int y = 0; y < height; y++) {
+      for (int x = 0; x < width; x++) {
+        SplittableRandom block = new SplittableRandom(1000L * (y / 16) + x / 16);
+        for (int channel = 0; channel < 3; channel++) {
+          rgb[3 * (y * width + x) + channel] = (byte) block.nextInt(256);
+        }
+      }
+    }
+    return new RgbImage(width, height, rgb);
+  }
+
+  /** Small ones to the bit, large ones as a JPEG of the same picture. */
+  @ParameterizedTest
+  @ValueSource(ints = {64, 256})
+  void isThePicture(int size) throws IOException {
+    RgbImage image = blocks(size, size);
+    String uri = Picture.uri(image);
+    assertThat(uri).startsWith(size == 64 ? "data:image/png;base64," : "data:image/jpeg;base64,");
+    byte[] file = Base64.getDecoder().decode(uri.substring(uri.indexOf(',') + 1));
+    var read = ImageIO.read(new ByteArrayInputStream(file));
+    assertThat(read.getWidth()).isEqualTo(size);
+    int tolerance = size == 64 ? 0 : 12;
+    for (int y = 8; y < size; y += 16) {
+      for (int x = 8; x < size; x += 16) {
+        int pixel = read.getRGB(x, y);
+        assertThat(Math.abs((pixel >> 16 & 255) - image.red(x, y))).isLessThanOrEqualTo(tolerance);
+        assertThat(Math.abs((pixel >> 8 & 255) - image.green(x, y))).isLessThanOrEqualTo(tolerance);
+        assertThat(Math.abs((pixel & 255) - image.blue(x, y))).isLessThanOrEqualTo(tolerance);
+      }
+    }
+  }
+
+  /** The middle of a wide picture, at half its height: each block is half as large. */
+  @ParameterizedTest
+  @ValueSource(ints = {32, 64})
+  void isSeenAsTheModelSeesIt(int size) {
+    RgbImage wide = blocks(128, 64);
+    RgbImage seen = Picture.seen(wide, size);
+    assertThat(seen.width()).isEqualTo(size);
+    assertThat(seen.height()).isEqualTo(size);
+    int middle = size / 8;
+    int scale = 64 / size;
+    for (int y = middle; y < size; y += 2 * middle) {
+      for (int x = middle; x < size; x += 2 * middle) {
+        assertThat(seen.red(x, y)).isCloseTo(wide.red(32 + scale * x, scale * y), within(3));
+        assertThat(seen.blue(x, y)).isCloseTo(wide.blue(32 + scale * x, scale * y), within(3));
+      }
+    }
+  }
+}
