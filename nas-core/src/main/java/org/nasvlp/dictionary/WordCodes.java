@@ -134,6 +134,22 @@ public final class WordCodes {
   }
 
   /**
+   * log P(z | word) - log P(z) for all codes z: how much a code speaks for a word, against any.
+   *
+   * @throws IllegalArgumentException for a word that is not known
+   */
+  public double[] evidence(String word) {
+    double[] evidence = new double[codes];
+    int row = row(word);
+    double images = counts[codes];
+    for (int z = 0; z < codes; z++) {
+      double prior = (counts[z] + 0.5 * weight) / (images + weight);
+      evidence[z] = Math.log(share(row, z, prior) / prior);
+    }
+    return evidence;
+  }
+
+  /**
    * What a batch of word changes has for evidence.
    *
    * @param values E x K float64, row-major: a row of {@link WordCodes#evidence(String, String)} for

@@ -7,6 +7,7 @@ import java.util.Arrays;
 import java.util.List;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.AutoGradMode;
+import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.checkpoint.Checkpoints;
 import org.nasvlp.config.ModelConfig;
@@ -31,6 +32,9 @@ import org.nasvlp.scoring.ImageTextScorer;
  * nothing.
  */
 public final class NasModel implements AutoCloseable {
+  /** Images that are encoded at once for their codes. */
+  private static final int CHUNK = 64;
+
   private final NasConfig config;
   private final CaptionTokenizer tokenizer;
   private final boolean ownsTokenizer;
@@ -38,6 +42,7 @@ public final class NasModel implements AutoCloseable {
   private final Network network;
   private final Parameters parameters;
   private final Lifetime lifetime = new Lifetime();
+  private final ModelInputs inputs;
   private final ContrastiveEmbedder embedder;
   private final ItmScorer itmScorer;
   private @Nullable VisualDictionary dictionary;
@@ -57,7 +62,7 @@ public final class NasModel implements AutoCloseable {
           Parameters.create(declared, Draws.PARAMETERS.seed(config.training().seed()), device);
       network.setTemperature(config.objective().temperature());
     }
-    ModelInputs inputs = new ModelInputs(tokenizer, model.imageSize(), device);
+    inputs = new ModelInputs(tokenizer, model.imageSize(), device);
     embedder = new ContrastiveEmbedder(network, inputs, lifetime);
     itmScorer = new ItmScorer(network, inputs, this::dictionary, lifetime);
   }
@@ -291,6 +296,32 @@ public final class NasModel implements AutoCloseable {
     double[] logits =
         itmScorer.score(List.of(image), captions, new int[captions.size()], captionIndex);
     return Arrays.stream(logits).map(logit -> 1 / (1 + Math.exp(-logit))).toArray();
+  }
+
+  /**
+   * The codes of images' patch tokens: which codeword of the Visual Dictionary is nearest to each.
+   *
+   * @return per image N codes of 0..K-1, row by row in the patch grid
+   * @throws IllegalStateException if the dictionary has not been started
+   */
+  public int[][] codes(List<RgbImage> images) {
+    int[][] codes = new int[images.size()][];
+    int tokens = config.model().patchTokens();
+    try (Lifetime.Use use = lifetime.use()) {
+      for (int from = 0; from < codes.length; from += CHUNK) {
+        List<RgbImage> chunk = images.subList(from, Math.min(codes.length, from + CHUNK));
+        try (PointerScope scope = new PointerScope();
+            AutoGradMode off = Torch.withoutGradient()) {
+          Tensor features = network.encodeImage(inputs.pixels(chunk));
+          int[] found =
+              Torch.toInts(dictionary().lookup(features.narrow(1, 1, tokens).contiguous()));
+          for (int i = 0; i < chunk.size(); i++) {
+            codes[from + i] = Arrays.copyOfRange(found, i * tokens, (i + 1) * tokens);
+          }
+        }
+      }
+    }
+    return codes;
   }
 
   /** The contrastive embeddings, for retrieval. */

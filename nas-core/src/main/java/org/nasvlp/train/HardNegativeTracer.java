@@ -25,9 +25,14 @@ final class HardNegativeTracer implements HardNegativeObserver {
     if (trace != null) {
       return;
     }
+    trace = trace(observed, 0);
+  }
+
+  /** Of one of the hard negative images, by its place among them. */
+  static NvaTrace trace(Observed observed, int place) {
     Features features = observed.features();
     HardNegativeImages negatives = observed.images().negatives();
-    int row = observed.images().rows()[0];
+    int row = observed.images().rows()[place];
     double[] scores = Torch.toDoubles(negatives.scores().select(0, row));
     int[] positions = Torch.toInts(negatives.positions().select(0, row));
     int[] substitutes = Torch.toInts(negatives.substitutes().select(0, row));
@@ -39,14 +44,13 @@ final class HardNegativeTracer implements HardNegativeObserver {
         swaps.add(new NvaTrace.Swap(positions[m], code, substitutes[m]));
       }
     }
-    trace =
-        new NvaTrace(
-            features.batch().keys()[row],
-            features.batch().captions()[row],
-            scores,
-            swaps,
-            match(observed.positiveLogits(), row),
-            match(observed.negativeLogits(), 0));
+    return new NvaTrace(
+        features.batch().keys()[row],
+        features.batch().captions()[row],
+        scores,
+        swaps,
+        match(observed.positiveLogits(), row),
+        match(observed.negativeLogits(), place));
   }
 
   private static double match(Tensor logits, int row) {

@@ -25,6 +25,7 @@ class WordCodesTest {
       double p = (blue[z] + 8 * prior[z]) / 9;
       double q = (red[z] + 8 * prior[z]) / 10;
       assertThat(evidence[z]).isCloseTo(Math.log(p / q), Offset.offset(1e-12));
+      assertThat(words.evidence("red")[z]).isCloseTo(Math.log(q / prior[z]), Offset.offset(1e-12));
     }
   }
 
@@ -54,6 +55,9 @@ class WordCodesTest {
     words.add(new String[] {"red"}, new int[] {0});
     assertThat(words.knows("red")).isTrue();
     assertThatThrownBy(() -> words.evidence("red", "green"))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("'green'");
+    assertThatThrownBy(() -> words.evidence("green"))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("'green'");
     assertThatThrownBy(() -> words.restore(new double[3]))

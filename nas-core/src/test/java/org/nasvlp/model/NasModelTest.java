@@ -32,6 +32,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.nasvlp.config.NasConfig;
+import org.nasvlp.data.image.ImageTransform;
 import org.nasvlp.data.image.RgbImage;
 import org.nasvlp.data.text.CaptionTokenizer;
 import org.nasvlp.dictionary.VisualDictionary;
@@ -70,6 +71,52 @@ class NasModelTest {
     return model;
   }
 
+  /** Over more images than are encoded at once; the nearest codeword is found the long way. */
+  @Test
+  void codesAreTheNearestCodewords() {
+    List<RgbImage> images = new ArrayList<>();
+    for (int i = 0; i < 70; i++) {
+      byte[] rgb = new byte[3 * 256];
+      for (int j = 0; j < rgb.length; j++) {
+        rgb[j] = (byte) (i * j * 7 + j / 3);
+      }
+      images.add(new RgbImage(16, 16, rgb));
+    }
+    try (CaptionTokenizer tokenizer = Shapes.tokenizer(folder, 8);
+        NasModel model = started(tokenizer)) {
+      int[][] codes = model.codes(images);
+      float[] codewords = model.dictionary().state().codebook().codewords();
+      ImageTransform transform = ImageTransform.evaluation(16);
+      assertThat(codes).hasNumberOfRows(70);
+      for (int i : new int[] {0, 63, 64, 69}) {
+        float[] pixels = new float[3 * 256];
+        transform.apply(images.get(i), "", 0, 0, 0, pixels, 0);
+        float[] tokens;
+        try (PointerScope scope = new PointerScope()) {
+          tokens =
+              Torch.toFloats(
+                  model.network().encodeImage(Torch.floats(pixels, 1, 3, 16, 16)).detach());
+        }
+        int[] nearest = new int[16];
+        for (int n = 0; n < 16; n++) {
+          double least = Double.POSITIVE_INFINITY;
+          for (int k = 0; k < 40; k++) {
+            double distance = 0;
+            for (int d = 0; d < D; d++) {
+              double difference = (double) tokens[(1 + n) * D + d] - codewords[k * D + d];
+              distance += difference * difference;
+            }
+            if (distance < least) {
+              least = distance;
+              nearest[n] = k;
+            }
+          }
+        }
+        assertThat(codes[i]).isEqualTo(nearest);
+      }
+    }
+  }
+
   @Test
   void everyUseAfterCloseIsRefused() throws IOException {
     Path checkpoint = Files.createDirectory(folder.resolve("checkpoint"));
@@ -94,6 +141,7 @@ class NasModelTest {
       uses.put("encodeImage", () -> model.encodeImage(IMAGES));
       uses.put("encodeText", () -> model.encodeText(CAPTIONS));
       uses.put("score", () -> model.score(IMAGES.getFirst(), CAPTIONS));
+      uses.put("codes", () -> model.codes(IMAGES));
       uses.put("embedder", model::embedder);
       uses.put("itcScorer", model::itcScorer);
       uses.put("itmScorer", model::itmScorer);
