@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
+import org.nasvlp.data.ImageTextDataset;
 import org.nasvlp.eval.FineGrainedBenchmark;
 import org.nasvlp.report.Learned;
 import org.nasvlp.report.ReportPage;
@@ -25,7 +26,7 @@ import picocli.CommandLine.Spec;
       "Writes what a training did as one HTML page that opens from its file: curves, tables,"
           + " settings, and what is wrong; or several trainings beside each other.",
       "With --data the model of one training looks at pictures, and the page shows what it"
-          + " confuses.",
+          + " confuses, hard negatives, and what its codewords stand for.",
       "A training that still runs may be looked at too."
     })
 final class ReportCommand implements Callable<Integer> {
@@ -49,8 +50,10 @@ final class ReportCommand implements Callable<Integer> {
 
   @Option(
       names = "--data",
-      paramLabel = "DIR",
-      description = "Folder with the training's test.tar and pairs.json, to look at pictures.")
+      paramLabel = "PATH",
+      description =
+          "The training's pairs, as nas train takes them, to look at pictures: a prepared folder"
+              + " with test.tar and pairs.json, or training pairs alone.")
   private @Nullable Path data;
 
   @Option(
@@ -65,6 +68,7 @@ final class ReportCommand implements Callable<Integer> {
       description = "JSON list of the test pairs to compare; needs --test.")
   private @Nullable Path pairs;
 
+  @Mixin private ReadingOptions reading;
   @Mixin private DeviceOption device;
 
   ReportCommand(Shell shell) {
@@ -110,7 +114,10 @@ final class ReportCommand implements Callable<Integer> {
           run + ": has no checkpoint yet, whose model could look at pictures; leave out --data");
     }
     DataFiles files = DataFiles.pictures(folder, test, pairs);
-    FineGrainedBenchmark benchmark = files.benchmark(output.savedConfig().data().background());
-    return Learning.of(run, device.orCpu(), benchmark);
+    int background = output.savedConfig().data().background();
+    FineGrainedBenchmark benchmark = files.benchmark(background);
+    try (ImageTextDataset train = ImageTextDataset.open(files.train(), reading.over(background))) {
+      return Learning.of(run, run, device.orCpu(), benchmark, train);
+    }
   }
 }

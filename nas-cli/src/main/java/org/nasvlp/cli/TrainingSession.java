@@ -198,7 +198,8 @@ record TrainingSession(
   private @Nullable Learned learned(Path checkpoint, TrainingJob job) {
     shell.err().println("looking at pictures for the report ...");
     try {
-      return Learning.of(checkpoint, config.training().device(), job.benchmark());
+      return Learning.of(
+          output.path(), checkpoint, config.training().device(), job.benchmark(), job.dataset());
     } catch (IOException | RuntimeException e) {
       warn("the report has no pictures: " + Failures.describe(e));
       return null;

@@ -100,7 +100,20 @@ class TrainAndScoreTest {
         .contains("Steps       6 of 6")
         .contains("Checkpoint  " + out.resolve("checkpoints/step-00000006"))
         .doesNotContain("Fine differences");
-    assertThat(shell.err()).contains("8 pairs", "step 3: checkpoint");
+    assertThat(shell.err()).contains("8 pairs", "step 3: checkpoint", "looking at pictures");
+    Path page = out.resolve("report.html");
+    assertThat(shell.out()).contains("Report      " + page.toUri());
+    assertThat(Files.readString(page)).contains("id=\"codewords\"", "id=\"negatives\"");
+
+    Path again = folder.resolve("page.html");
+    String[] report = {"report", out.toString(), "--out", again.toString()};
+    assertThat(shell.run(report)).as(shell.err()).isZero();
+    assertThat(Files.readString(again)).doesNotContain("id=\"codewords\"");
+    String[] withPictures = Arrays.copyOf(report, report.length + 2);
+    withPictures[report.length] = "--data";
+    withPictures[report.length + 1] = data.toString();
+    assertThat(shell.run(withPictures)).as(shell.err()).isZero();
+    assertThat(Files.readString(again)).contains("id=\"codewords\"", "id=\"negatives\"");
 
     assertThat(shell.run(train)).isEqualTo(1);
     assertThat(shell.err()).contains("--resume");
@@ -140,19 +153,19 @@ class TrainAndScoreTest {
     assertThat(shell.run(export)).isEqualTo(1);
     assertThat(shell.err()).contains("exported.safetensors", "exists already").hasLineCount(1);
 
-    String[] again = Arrays.copyOf(train, train.length + 2);
-    again[8] = folder.resolve("again").toString();
-    again[train.length] = "--weights";
-    again[train.length + 1] = exported.toString();
-    assertThat(shell.run(again)).as(shell.err()).isZero();
+    String[] anew = Arrays.copyOf(train, train.length + 2);
+    anew[8] = folder.resolve("again").toString();
+    anew[train.length] = "--weights";
+    anew[train.length + 1] = exported.toString();
+    assertThat(shell.run(anew)).as(shell.err()).isZero();
     assertThat(shell.err()).contains(exported + ": ", "parameters loaded", "missing: none");
-    again[8] = folder.resolve("third").toString();
-    again[train.length] = "--text-weights";
-    assertThat(shell.run(again)).isEqualTo(1);
+    anew[8] = folder.resolve("third").toString();
+    anew[train.length] = "--text-weights";
+    assertThat(shell.run(anew)).isEqualTo(1);
     assertThat(shell.err()).contains("exported.safetensors does not hold BERT weights");
     // Nothing has begun there: the corrected command runs in the same folder.
-    again[train.length] = "--weights";
-    assertThat(shell.run(again)).as(shell.err()).isZero();
+    anew[train.length] = "--weights";
+    assertThat(shell.run(anew)).as(shell.err()).isZero();
 
     score[1] = folder.resolve("absent.png").toString();
     assertThat(shell.run(score)).isEqualTo(1);

@@ -1,17 +1,32 @@
 package org.nasvlp.report;
 
 import java.util.List;
+import org.jspecify.annotations.Nullable;
+import org.nasvlp.data.image.RgbImage;
 import org.nasvlp.eval.ScoredPair;
+import org.nasvlp.train.HardNegativeExample;
 
 /**
  * What a run's model does with pictures, for a page on the run.
  *
  * @param imageSize pixels of a side of what the model sees; pictures are shown so
  * @param pairs test pairs that differ in one thing, scored; none to leave them out
+ * @param hardNegatives of training pairs; none to leave them out
+ * @param dictionary what the codewords stand for; null to leave it out
  */
-public record Learned(int imageSize, List<ScoredPair> pairs) {
-  /** Copies the list. */
+public record Learned(
+    int imageSize,
+    List<ScoredPair> pairs,
+    List<HardNegativeExample> hardNegatives,
+    @Nullable LearnedDictionary dictionary) {
+  /** Copies the lists. */
   public Learned {
     pairs = List.copyOf(pairs);
+    hardNegatives = List.copyOf(hardNegatives);
+  }
+
+  /** A picture as a model of an image size sees it: its middle, a square of so many pixels. */
+  public static RgbImage seen(RgbImage image, int size) {
+    return Picture.seen(image, size);
   }
 }

@@ -42,11 +42,18 @@ final class Picture {
   /** The picture itself, as a URI. */
   static String uri(RgbImage image) {
     boolean png = (long) image.width() * image.height() <= MOST_PNG_PIXELS;
-    byte[] file = png ? image.png() : jpeg(image);
-    return "data:image/"
-        + (png ? "png" : "jpeg")
-        + ";base64,"
-        + Base64.getEncoder().encodeToString(file);
+    return png ? uri("png", image.png()) : uri("jpeg", jpeg(image));
+  }
+
+  /** {@link #uri}, in the shorter form. */
+  static String shortUri(RgbImage image) {
+    byte[] png = image.png();
+    byte[] jpeg = jpeg(image);
+    return png.length <= jpeg.length ? uri("png", png) : uri("jpeg", jpeg);
+  }
+
+  private static String uri(String form, byte[] file) {
+    return "data:image/" + form + ";base64," + Base64.getEncoder().encodeToString(file);
   }
 
   private static byte[] jpeg(RgbImage image) {

@@ -134,8 +134,8 @@ public final class ReportPage {
     charts("Training", training);
     charts("Dictionary", dictionary);
     results();
-    if (learned != null && !learned.pairs().isEmpty()) {
-      new ConfusionPart(html, learned).write();
+    if (learned != null) {
+      learned(learned);
     }
     times();
     settings();
@@ -144,8 +144,23 @@ public final class ReportPage {
     html.open("script", "type", "application/json", "id", "data");
     html.raw(ChartData.json(runs, names, all)).close();
     html.open("script").raw(chartLibrary("dist/uPlot.iife.min.js")).raw("\n").raw(own("page.js"));
+    if (learned != null && learned.dictionary() != null) {
+      html.raw("\n").raw(own("codewords.js"));
+    }
     html.close().close().close();
     return html + "\n";
+  }
+
+  private void learned(Learned of) {
+    if (!of.pairs().isEmpty()) {
+      new ConfusionPart(html, of).write();
+    }
+    if (!of.hardNegatives().isEmpty()) {
+      new HardNegativePart(html, of).write();
+    }
+    if (of.dictionary() != null) {
+      new DictionaryPart(html, of.dictionary()).write();
+    }
   }
 
   private void navigation() {
@@ -157,6 +172,12 @@ public final class ReportPage {
     parts.put("results", "Results");
     if (learned != null && !learned.pairs().isEmpty()) {
       parts.put("confused", "What it confuses");
+    }
+    if (learned != null && !learned.hardNegatives().isEmpty()) {
+      parts.put("negatives", "Hard negatives");
+    }
+    if (learned != null && learned.dictionary() != null) {
+      parts.put("codewords", "Codewords");
     }
     parts.put("times", "Times");
     parts.put("settings", "Settings");
@@ -201,8 +222,8 @@ public final class ReportPage {
         html.element(
             "p",
             format(
-                "%s: %d %s of the log could not be read.",
-                run.name(), run.unreadableLines(), run.unreadableLines() == 1 ? "line" : "lines"),
+                "%s: lines of the log that could not be read: %d.",
+                run.name(), run.unreadableLines()),
             "class",
             "soft");
       }

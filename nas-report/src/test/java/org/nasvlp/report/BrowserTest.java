@@ -53,6 +53,27 @@ class BrowserTest {
         score.value = 'group';
         score.dispatchEvent(new Event('change'));
         told.redrawn = document.querySelectorAll('.chart canvas').length;
+        const find = document.getElementById('find');
+        if (find !== null) {
+          const images = [...document.images];
+          told.images = images.length;
+          told.broken = images.filter(of => !of.complete || of.naturalWidth === 0).length;
+          const cards = () => document.querySelectorAll('#codeword-list li');
+          const search = text => {
+            find.value = text;
+            find.dispatchEvent(new Event('input'));
+            return document.getElementById('found').textContent;
+          };
+          told.first = cards().length;
+          document.getElementById('more').click();
+          told.more = cards().length;
+          told.blue = search('blu');
+          told.blueCard = cards()[0].textContent;
+          told.faded = document.querySelectorAll('#map .faded').length;
+          told.none = search('cup');
+          document.querySelector('#map circle[data-code="7"]').dispatchEvent(new Event('click'));
+          told.seven = cards()[0].textContent;
+        }
         parent.postMessage(JSON.stringify(told), '*');
       }, 300));
       </script>
@@ -81,7 +102,7 @@ class BrowserTest {
         .findFirst();
   }
 
-  private void page() throws IOException {
+  private void comparison() throws IOException {
     List<RunRecord> runs = new ArrayList<>();
     for (String name : List.of("first", "second <img src=x onerror=alert(1)>")) {
       RunFolder run = new RunFolder(folder.resolve(name));
@@ -92,19 +113,17 @@ class BrowserTest {
               .evaluation(3000, ReportPageTest.NASTY.replace("\u0007", ""), 100, 0.8, 0.9)
               .read());
     }
-    Path page = folder.resolve("page.html");
-    ReportPage.write(runs, page);
-    Files.writeString(page, Files.readString(page).replace("</body>", PROBE));
+    ReportPage.write(runs, folder.resolve("page.html"));
   }
 
-  @ParameterizedTest
-  @ValueSource(ints = {390, 1440})
-  void opensFromItsFile(int width) throws Exception {
+  /** What the probe tells of {@code page.html} in a window so wide. */
+  private JsonNode open(int width) throws Exception {
     Optional<Path> browser = browser();
     Assumptions.assumeTrue(browser.isPresent(), "no Chromium on the PATH");
+    Path page = folder.resolve("page.html");
+    Files.writeString(page, Files.readString(page).replace("</body>", PROBE));
     Path dom = folder.resolve("dom");
     Path log = folder.resolve("log");
-    page();
     Path frame = folder.resolve("frame.html");
     Files.writeString(frame, FRAME.replace("WIDTH", Integer.toString(width)));
     Process process =
@@ -134,13 +153,40 @@ class BrowserTest {
     assertThat(probe.find()).as("the page's scripts ran to their end").isTrue();
     JsonNode told = JsonMapper.shared().readTree(probe.group(1).replace("&amp;", "&"));
     assertThat(told.path("width").intValue()).isEqualTo(width);
+    assertThat(told.path("wide").intValue()).as("wider than the window").isNotPositive();
+    return told;
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {390, 1440})
+  void opensFromItsFile(int width) throws Exception {
+    comparison();
+    JsonNode told = open(width);
     assertThat(told.path("charts").intValue()).isGreaterThan(10);
     assertThat(told.path("blank").intValue()).isZero();
-    assertThat(told.path("wide").intValue()).as("wider than the window").isNotPositive();
     assertThat(told.path("all").stringValue()).isEqualTo("steps 0 to 3,000");
     assertThat(told.path("closer").stringValue()).isEqualTo("steps 750 to 2,250");
     assertThat(told.path("again").stringValue()).isEqualTo("steps 0 to 3,000");
     assertThat(told.path("legend").stringValue()).contains("1,000", "80 %", "70 %");
     assertThat(told.path("redrawn")).isEqualTo(told.path("charts"));
+  }
+
+  /** Of 64 codewords 32 are of red pictures and 32 of blue ones. */
+  @ParameterizedTest
+  @ValueSource(ints = {390, 1440})
+  void picturesAreShownAndCodewordsFound(int width) throws Exception {
+    RunFolder run = new RunFolder(folder.resolve("run"));
+    run.steps(100).evaluation(100, "colour", 100, 0.7, 0.8);
+    ReportPage.write(run.read(), Samples.learned(64, "cup"), folder.resolve("page.html"));
+    JsonNode told = open(width);
+    assertThat(told.path("images").intValue()).isEqualTo(6 + 24);
+    assertThat(told.path("broken").intValue()).isZero();
+    assertThat(told.path("first").intValue()).isEqualTo(24);
+    assertThat(told.path("more").intValue()).isEqualTo(48);
+    assertThat(told.path("blue").stringValue()).isEqualTo("32 codewords, 24 shown");
+    assertThat(told.path("blueCard").stringValue()).contains("blue ×1.7").doesNotContain("red");
+    assertThat(told.path("faded").intValue()).isEqualTo(32);
+    assertThat(told.path("none").stringValue()).isEqualTo("0 codewords");
+    assertThat(told.path("seven").stringValue()).startsWith("codeword 7 ");
   }
 }

@@ -46,7 +46,7 @@ class ReportPageTest {
         page.replaceFirst("<!DOCTYPE html>", "")
             .replaceAll("(?s)(<script[^>]*>).*?</script>", "$1</script>")
             .replaceAll("(?s)<style>.*?</style>", "")
-            .replaceAll("<meta([^>]*)>", "<meta$1/>");
+            .replaceAll("<(meta|img|input)( [^>]*)>", "<$1$2/>");
     return DocumentBuilderFactory.newInstance()
         .newDocumentBuilder()
         .parse(new InputSource(new StringReader(xml)));
@@ -124,6 +124,73 @@ class ReportPageTest {
     assertThat(data.at("/scores/captionChoice/itm/all types/0").doubleValue()).isEqualTo(90);
   }
 
+  private Document learned(Learned learned) throws Exception {
+    Path page = folder.resolve("learned.html");
+    ReportPage.write(run("a").read(), learned, page);
+    return parse(Files.readString(page));
+  }
+
+  @Test
+  void picturesAreInThePageAndTheirCaptionsAreText() throws Exception {
+    String nasty = NASTY.replace("\u0007", "");
+    Document page = learned(Samples.learned(32, nasty));
+    List<String> ids =
+        elements(page, "h2").stream().map(heading -> heading.getAttribute("id")).toList();
+    assertThat(ids).containsSubsequence("results", "confused", "negatives", "codewords", "times");
+    assertThat(elements(page, "script")).hasSize(3);
+    List<Element> images = elements(page, "img");
+    assertThat(images).hasSize(6);
+    assertThat(images)
+        .allSatisfy(
+            image -> {
+              assertThat(image.getAttribute("src")).startsWith("data:image/png;base64,iVBOR");
+              assertThat(image.getAttribute("alt")).isNotEmpty();
+            });
+    assertThat(images.getFirst().getAttribute("alt")).isEqualTo("a red " + nasty);
+    assertThat(elements(page, "mark"))
+        .extracting(Element::getTextContent)
+        .containsExactly("red", "blue", "blue", "red", "red", "blue");
+    // The picture of "red" is told right by 4 logits, that of "blue" wrong by 2.
+    assertThat(elements(page, "li"))
+        .extracting(of -> of.getAttribute("class"))
+        .containsSubsequence("true right", "other", "true", "other wrong");
+    List<String> rects =
+        elements(page, "rect").stream()
+            .filter(of -> of.getAttribute("class").equals("swapped"))
+            .map(of -> of.getAttribute("x") + "," + of.getAttribute("y"))
+            .toList();
+    assertThat(rects).containsExactly("2,3", "1,3");
+    assertThat(page.getDocumentElement().getTextContent())
+        .contains("2 of 16 tokens swapped: match with the caption 30.0 %", "×2 →", "match 90.0 %");
+    assertThat(elements(page, "circle")).hasSize(32);
+  }
+
+  @Test
+  void aWordOfADataSetIsTextInTheScriptsData() throws Exception {
+    Learned learned =
+        new Learned(Samples.SIZE, List.of(), List.of(), Samples.dictionary(32, "</script><b>x"));
+    Path page = folder.resolve("learned.html");
+    ReportPage.write(run("a").read(), learned, page);
+    String text = Files.readString(page);
+    assertThat(elements(parse(text), "script")).hasSize(3);
+    String json =
+        text.replaceFirst("(?s).*id=\"codeword-data\">", "").replaceFirst("(?s)</script>.*", "");
+    JsonNode data = JsonMapper.shared().readTree(json);
+    assertThat(data).hasSize(32);
+    assertThat(data.path(0).path("neighbours").path(0).isInt()).isTrue();
+    assertThat(data.path(0).path("patches").intValue()).isEqualTo(20);
+    assertThat(data.path(0).path("strip").stringValue()).startsWith("data:image/");
+  }
+
+  @Test
+  void whatIsNotKnownIsLeftOut() throws Exception {
+    Document page = learned(new Learned(Samples.SIZE, List.of(), List.of(), null));
+    assertThat(elements(page, "h2"))
+        .extracting(heading -> heading.getAttribute("id"))
+        .doesNotContain("confused", "negatives", "codewords");
+    assertThat(elements(page, "img")).isEmpty();
+  }
+
   /** Of many steps a page has few points, and yet the one that is out of line. */
   @Test
   void aSpikeIsKept() {
@@ -140,7 +207,7 @@ class ReportPageTest {
   void aRunThatStillTrainsHasAPage() throws Exception {
     RunFolder run = new RunFolder(folder.resolve("a")).steps(1).line("{\"kind\":\"st");
     assertThat(parse(write(run)).getDocumentElement().getTextContent())
-        .contains("1 line of the log could not be read");
+        .contains("lines of the log that could not be read: 1");
     RunFolder none = new RunFolder(folder.resolve("b"));
     assertThat(parse(write(none)).getDocumentElement().getTextContent()).contains("0 of 0");
   }
