@@ -61,7 +61,9 @@ class HardNegativeExamplesTest {
     return List.of(pairs);
   }
 
-  /** An untrained model is nearly blind: this one has weights that tell pictures and words apart. */
+  /**
+   * An untrained model is nearly blind: this one has weights that tell pictures and words apart.
+   */
   private static NasModel model(NasConfig config, CaptionTokenizer tokenizer) throws Exception {
     NasModel model = NasModel.create(config, tokenizer);
     Random random = new Random(7);
