@@ -104,7 +104,7 @@ public final class HardNegativeExamples {
     long[] sampleIds = new long[pairs.size()];
     for (int i = 0; i < pairs.size(); i++) {
       transform.apply(pairs.get(i).image(), "", 0, 0, 0, images, i * each);
-      sampleIds[i] = first + i;
+      sampleIds[i] = (long) first + i;
     }
     String[] captions = normalized(pairs);
     return new Batch(

@@ -93,7 +93,7 @@ final class ConfusionPart {
    */
   private record Score(String caption, double itc, @Nullable Double itm) {
     boolean leads(Score other) {
-      return itm != null && other.itm != null ? itm > other.itm : itc > other.itc;
+      return (itm != null && other.itm != null) ? itm > other.itm : itc > other.itc;
     }
   }
 
