@@ -180,9 +180,14 @@ memory=$(memory)
 heap=$((memory / 4))
 if [ "$heap" -gt 2048 ]; then heap=2048; fi
 if [ "$heap" -lt 256 ]; then heap=256; fi
-collector=-XX:+UseSerialGC
+# Batches made in advance are megabytes each: they outlive a small young generation, and would fill the
+# heap as garbage up to its limit.
+young=$((heap / 4))
+if [ "$young" -gt 256 ]; then young=256; fi
+collector="-XX:+UseSerialGC -XX:NewSize=${young}m"
 case ${NAS_JAVA_OPTS:-} in
   *-XX:+Use*GC*) collector='' ;;
+  *-Xm[nx]* | *NewSize* | *MaxHeapSize*) collector=-XX:+UseSerialGC ;;
 esac
 
 # JavaCPP ends a run with an error that takes more than this; by itself at four times the heap.

@@ -97,7 +97,10 @@ class LauncherTest {
   void aQuarterOfTheMemoryIsForTheHeap() throws Exception {
     build("");
     long quarter = (ProcessMemory.availableBytes() >> 20) / 4;
-    assertThat(heap()).isEqualTo(Math.max(256, Math.min(2048, quarter)));
+    long heap = Math.max(256, Math.min(2048, quarter));
+    assertThat(heap()).isEqualTo(heap);
+    assertThat(launch(Map.of("NAS_JAVA_OPTS", "-XX:+PrintCommandLineFlags")))
+        .contains("-XX:NewSize=" + (Math.min(256, heap / 4) << 20) + " ", "-XX:+UseSerialGC");
   }
 
   @ParameterizedTest
@@ -136,7 +139,11 @@ class LauncherTest {
   void whatTheUserAsksForCounts() throws Exception {
     build("");
     assertThat(launch(Map.of("NAS_JAVA_OPTS", "-Xmx300m -XX:+PrintCommandLineFlags")))
-        .contains("-XX:MaxHeapSize=" + (300L << 20) + " ");
+        .contains("-XX:MaxHeapSize=" + (300L << 20) + " ", "-XX:+UseSerialGC")
+        .doesNotContain("NewSize");
+    assertThat(launch(Map.of("NAS_JAVA_OPTS", "-XX:+UseG1GC -XX:+PrintCommandLineFlags")))
+        .contains("-XX:+UseG1GC")
+        .doesNotContain("NewSize", "UseSerialGC");
   }
 
   /** The limit that the JVM is started with, in MiB. */
