@@ -91,7 +91,7 @@ class MatchingLossTest {
   }
 
   @Test
-  void withoutWeightNothingIsFused() {
+  void withoutWeightThereIsNoLoss() {
     NasConfig config = Shapes.config(10).withObjective(loss -> loss.itmWeight(0));
     try (EncodedBatch batch = new EncodedBatch(folder, config);
         PointerScope scope = new PointerScope()) {
