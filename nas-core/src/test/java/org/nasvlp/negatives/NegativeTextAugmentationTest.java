@@ -199,6 +199,8 @@ class NegativeTextAugmentationTest {
     assertThat(rows).isBetween(750 - 119, 750 + 119);
     assertThat(some.drawn().edits().values().stream().mapToLong(Long::longValue).sum())
         .isEqualTo(rows);
+    // Which rows they are says nothing of the types: an eighth of 3,000 each, deviation 18.1.
+    assertThat(some.drawn().edits().get(EditType.NOUN)).isBetween(375L - 91, 375L + 91);
     assertThat(all.drawn().withoutEdit()).isEqualTo(1000);
     assertThat(some.drawn().withoutEdit()).isBetween(250L - 69, 250L + 69);
   }
