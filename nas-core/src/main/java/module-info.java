@@ -34,6 +34,7 @@ module org.nasvlp.core {
   exports org.nasvlp.data.source;
   exports org.nasvlp.data.text;
   exports org.nasvlp.dictionary;
+  exports org.nasvlp.distributed;
   exports org.nasvlp.eval;
   exports org.nasvlp.libtorch;
   exports org.nasvlp.model;
