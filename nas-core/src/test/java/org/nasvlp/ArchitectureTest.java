@@ -38,6 +38,7 @@ class ArchitectureTest {
                   "negatives",
                   "model",
                   "dictionary",
+                  "distributed",
                   "eval",
                   "scoring",
                   "data",
@@ -52,6 +53,7 @@ class ArchitectureTest {
                   "negatives",
                   "model",
                   "dictionary",
+                  "distributed",
                   "data",
                   "config",
                   "random",
@@ -72,7 +74,8 @@ class ArchitectureTest {
                   "internal",
                   "kernels")),
           Map.entry("eval", Set.of("scoring", "data", "config", "random", "internal")),
-          Map.entry("dictionary", Set.of("config", "random", "internal", "kernels")),
+          Map.entry("dictionary", Set.of("distributed", "config", "random", "internal", "kernels")),
+          Map.entry("distributed", Set.of("internal")),
           Map.entry("scoring", Set.of("data")),
           Map.entry("data", Set.of("config", "random", "internal")),
           Map.entry("libtorch", Set.of("internal")),
@@ -85,7 +88,8 @@ class ArchitectureTest {
   private static final Set<String> CALL_KERNELS = Set.of("dictionary", "negatives");
 
   /** Where a host tensor's memory is read or written besides: files, masks, a solver's matrix. */
-  private static final Set<String> COPY_ON_HOST = Set.of("model", "negatives", "train", "eval");
+  private static final Set<String> COPY_ON_HOST =
+      Set.of("model", "negatives", "train", "eval", "distributed");
 
   private static final Pattern CLASS = Pattern.compile("\\borg/nasvlp/([a-z]+)/(?:[a-z]+/)*[A-Z]");
 

@@ -9,6 +9,9 @@ package org.nasvlp.config;
  * @param itmWeight weight of ITM (ALBEF: 1)
  * @param itmShare share of a batch's images, and of its captions, that are also matched with a hard
  *     negative of the batch: those that contrast is least sure of (ALBEF: 1)
+ * @param itmAcrossRanks whether the hard negatives of ITM are drawn from the pairs of all ranks, as
+ *     one rank would draw them, or from each rank's own, which has no captions to exchange; without
+ *     influence on a training of one rank
  * @param mlmWeight weight of MLM; 0 leaves its forward pass out (ALBEF: 1)
  * @param mvmWeight weight of MVM: in each image all positions of one of its codes are masked, and
  *     the fusion class token of the caption and the rest tells which; 0 leaves its head, its mask
@@ -29,6 +32,7 @@ public record ObjectiveConfig(
     double itcWeight,
     double itmWeight,
     double itmShare,
+    boolean itmAcrossRanks,
     double mlmWeight,
     double mvmWeight,
     double temperature,
@@ -63,6 +67,7 @@ public record ObjectiveConfig(
         .itcWeight(1)
         .itmWeight(1)
         .itmShare(1)
+        .itmAcrossRanks(true)
         .mlmWeight(1)
         .mvmWeight(0)
         .temperature(0.07)

@@ -56,8 +56,8 @@ public final class BatchLoader implements AutoCloseable {
 
     Pending(long step) {
       this.step = step;
-      int size = config.batchSize();
-      this.planned = order.indices(step);
+      int size = share.count();
+      this.planned = Arrays.copyOfRange(order.indices(step), share.from(), share.from() + size);
       this.used = planned.clone();
       this.keys = new String[size];
       this.captions = new String[size];
@@ -79,6 +79,7 @@ public final class BatchLoader implements AutoCloseable {
   private final ImageTextDataset dataset;
   private final CaptionTokenizer tokenizer;
   private final DataConfig config;
+  private final BatchShare share;
   private final ImageTransform transform;
   private final int floatsPerImage;
   private final long seed;
@@ -117,9 +118,39 @@ public final class BatchLoader implements AutoCloseable {
       long seed,
       long firstStep,
       FirstPairs first) {
+    this(
+        dataset,
+        tokenizer,
+        imageSize,
+        config,
+        seed,
+        firstStep,
+        first,
+        new BatchShare(0, config.batchSize()));
+  }
+
+  /**
+   * Starts loading a share of each batch, the one that a whole loader would give at its place.
+   *
+   * @param share which pairs of a batch
+   */
+  public BatchLoader(
+      ImageTextDataset dataset,
+      CaptionTokenizer tokenizer,
+      int imageSize,
+      DataConfig config,
+      long seed,
+      long firstStep,
+      FirstPairs first,
+      BatchShare share) {
     this.dataset = Objects.requireNonNull(dataset, "dataset");
     this.tokenizer = Objects.requireNonNull(tokenizer, "tokenizer");
     this.config = Objects.requireNonNull(config, "config");
+    this.share = share;
+    if (share.from() + share.count() > config.batchSize()) {
+      throw new IllegalArgumentException(
+          "%s of a batch of %d (data.batchSize)".formatted(share, config.batchSize()));
+    }
     this.transform = ImageTransform.training(imageSize, config);
     this.floatsPerImage = 3 * imageSize * imageSize;
     this.seed = seed;
@@ -349,7 +380,7 @@ public final class BatchLoader implements AutoCloseable {
   private Pending claim() {
     while (!closed && failure == null) {
       for (Pending candidate : pending) {
-        if (candidate.claimed < config.batchSize()) {
+        if (candidate.claimed < share.count()) {
           return candidate;
         }
       }
@@ -392,7 +423,7 @@ public final class BatchLoader implements AutoCloseable {
       } catch (BadSampleException e) {
         bad.add(new Bad(index, e.getMessage()));
         mine.bad.set(slot, bad);
-        long draw = Draws.draw(seed, (int) mine.step, slot, REDRAW + attempt);
+        long draw = Draws.draw(seed, (int) mine.step, share.from() + slot, REDRAW + attempt);
         mine.used[slot] = order.another(mine.step, draw);
       }
     }

@@ -14,6 +14,7 @@ import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.config.DictionaryConfig;
+import org.nasvlp.distributed.Ranks;
 import org.nasvlp.internal.Torch;
 import org.nasvlp.internal.TorchDevice;
 import org.nasvlp.kernels.Codebook;
@@ -354,7 +355,41 @@ public final class VisualDictionary implements AutoCloseable {
     }
   }
 
+  /**
+   * {@link #update(Tensor, Tensor, long, int)} with the tokens of all ranks, in their order: counts
+   * and sums are added up rank by rank in float64, so that the dictionary is the same bits on all
+   * of them. A collective.
+   *
+   * @param tokens as many on every rank
+   */
+  public int update(Tensor tokens, Tensor codes, long seed, int step, Ranks ranks) {
+    if (ranks.isAlone()) {
+      return update(tokens, codes, seed, step);
+    }
+    requireOpen();
+    Rows rows = rows(tokens);
+    try (PointerScope scope = new PointerScope();
+        AutoGradMode off = Torch.withoutGradient();
+        TorchDevice.Use use = device.use()) {
+      // Row by row: a codeword's sum of tokens, then how many they are.
+      Tensor own = device.zeros64(size() * (width + 1L));
+      Tensor sums = own.narrow(0, 0, (long) size() * width);
+      Tensor counts = own.narrow(0, (long) size() * width, size());
+      codebook.accumulate(
+          rows, device.memory(codes), device.memory(counts), device.memory(sums), use.stream());
+      own.copy_(ranks.sumInOrder(own));
+      codebook.apply(device.memory(counts), device.memory(sums), momentum, use.stream());
+      epochCounts.add_(counts.to(torch.ScalarType.Long));
+      return restart(tokens, rows.count(), seed, step, ranks);
+    }
+  }
+
   private int restart(Tensor tokens, long rows, long seed, int step) {
+    return restart(tokens, rows, seed, step, Ranks.alone());
+  }
+
+  /** Each dead code gets a token drawn from those of all ranks. */
+  private int restart(Tensor tokens, long rows, long seed, int step, Ranks ranks) {
     Tensor found = deadSteps.ge(new Scalar(config.deadSteps())).nonzero();
     if (found.size(0) == 0) {
       return 0;
@@ -362,9 +397,18 @@ public final class VisualDictionary implements AutoCloseable {
     int[] dead = Torch.toInts(found.view(-1));
     long[] chosen = new long[dead.length];
     for (int i = 0; i < dead.length; i++) {
-      chosen[i] = Math.unsignedMultiplyHigh(Draws.draw(seed, step, dead[i], 0), rows);
+      chosen[i] =
+          Math.unsignedMultiplyHigh(Draws.draw(seed, step, dead[i], 0), rows * ranks.size());
     }
-    Tensor vectors = tokens.view(rows, width).index_select(0, device.longs(chosen, chosen.length));
+    Tensor vectors = device.zeros(dead.length, width);
+    Tensor own = tokens.view(rows, width);
+    for (int i = 0; i < dead.length; i++) {
+      if (chosen[i] / rows == ranks.rank()) {
+        vectors.select(0, i).copy_(own.select(0, chosen[i] % rows));
+      }
+    }
+    // Each row is one rank's; the zeros of all others leave its bits alone.
+    ranks.sum(vectors);
     codebook.restart(dead, Torch.toFloats(vectors));
     restarts += dead.length;
     return dead.length;

@@ -2,6 +2,7 @@ package org.nasvlp.distributed;
 
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
@@ -37,8 +38,7 @@ public record Cluster(
   /** How long a rank waits for the others unless set. */
   public static final Duration DEFAULT_TIMEOUT = Duration.ofMinutes(10);
 
-  private static final Cluster ALONE =
-      new Cluster(0, 1, 0, "", 0, null, null, DEFAULT_TIMEOUT);
+  private static final Cluster ALONE = new Cluster(0, 1, 0, "", 0, null, null, DEFAULT_TIMEOUT);
 
   /** Checks what is given. */
   public Cluster {
@@ -77,8 +77,7 @@ public record Cluster(
 
   /** Ranks that find each other at rank 0's address. */
   public static Cluster at(String masterAddress, int masterPort, int rank, int size) {
-    return new Cluster(
-        rank, size, rank, masterAddress, masterPort, null, null, DEFAULT_TIMEOUT);
+    return new Cluster(rank, size, rank, masterAddress, masterPort, null, null, DEFAULT_TIMEOUT);
   }
 
   /** Ranks that find each other by a file, which must not exist before the first of them starts. */
@@ -89,9 +88,9 @@ public record Cluster(
   /**
    * The cluster that this process was started in, by the variables of its environment: those of
    * torchrun ({@code RANK}, {@code WORLD_SIZE}, {@code LOCAL_RANK}, {@code MASTER_ADDR}, {@code
-   * MASTER_PORT}), else Slurm's, Open MPI's or PyTorch Elastic's; {@link #alone} without any.
-   * {@code NAS_RENDEZVOUS} ({@code file:PATH}), {@code NAS_INTERFACE} and {@code NAS_TIMEOUT}
-   * (seconds) say the rest.
+   * MASTER_PORT}), else Open MPI's, Slurm's or PyTorch Elastic's; {@link #alone} without any.
+   * {@code NAS_RENDEZVOUS} ({@code file:PATH} or {@code HOST:PORT}) counts before the launcher's
+   * address; {@code NAS_INTERFACE} and {@code NAS_TIMEOUT} (seconds) say the rest.
    *
    * @throws IllegalArgumentException naming a variable that is absent or cannot be read
    */
@@ -104,10 +103,14 @@ public record Cluster(
     return ClusterEnvironment.read(environment);
   }
 
+  /** The variables that {@link #fromEnvironment()} reads. */
+  public static List<String> environmentVariables() {
+    return ClusterEnvironment.variables();
+  }
+
   /** The same with another network interface; null for the one by which the master is reached. */
   public Cluster withInterface(@Nullable String value) {
-    return new Cluster(
-        rank, size, localRank, masterAddress, masterPort, file, value, timeout);
+    return new Cluster(rank, size, localRank, masterAddress, masterPort, file, value, timeout);
   }
 
   /** The same with another time to wait for other ranks. */
@@ -123,8 +126,7 @@ public record Cluster(
 
   /** The same, found at an address of rank 0. */
   public Cluster withMaster(String address, int port) {
-    return new Cluster(
-        rank, size, localRank, address, port, null, networkInterface, timeout);
+    return new Cluster(rank, size, localRank, address, port, null, networkInterface, timeout);
   }
 
   /** Whether there is one rank only. */

@@ -2,12 +2,17 @@ package org.nasvlp.distributed;
 
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
-/** Reads a {@link Cluster} from what launchers set. The first that says how many ranks there are. */
+/**
+ * Reads a {@link Cluster} from what launchers set. The first that says how many ranks there are.
+ */
 final class ClusterEnvironment {
   /**
    * Which variables a launcher sets.
@@ -17,21 +22,36 @@ final class ClusterEnvironment {
    */
   private record Launcher(String name, String size, String rank, String local) {}
 
-  private static final Launcher[] LAUNCHERS = {
-    new Launcher("torchrun", "WORLD_SIZE", "RANK", "LOCAL_RANK"),
-    new Launcher("Slurm", "SLURM_NTASKS", "SLURM_PROCID", "SLURM_LOCALID"),
-    new Launcher(
-        "Open MPI", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_LOCAL_RANK"),
-    new Launcher("PyTorch Elastic", "PET_NNODES", "PET_NODE_RANK", "")
-  };
+  private static final List<Launcher> LAUNCHERS =
+      List.of(
+          new Launcher("torchrun", "WORLD_SIZE", "RANK", "LOCAL_RANK"),
+          // Before Slurm, which may have started the daemons that Open MPI's processes descend
+          // from.
+          new Launcher(
+              "Open MPI",
+              "OMPI_COMM_WORLD_SIZE",
+              "OMPI_COMM_WORLD_RANK",
+              "OMPI_COMM_WORLD_LOCAL_RANK"),
+          // SLURM_NTASKS and SLURM_PROCID are also set in a batch script, which is no task.
+          new Launcher("Slurm", "SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "SLURM_LOCALID"),
+          new Launcher("PyTorch Elastic", "PET_NNODES", "PET_NODE_RANK", ""));
+
+  private static final String PROCESSES_OF_NODE = "PET_NPROC_PER_NODE";
+  private static final List<String> ADDRESSES = List.of("MASTER_ADDR", "PET_MASTER_ADDR");
+  private static final List<String> PORTS = List.of("MASTER_PORT", "PET_MASTER_PORT");
+  private static final List<String> NODES = List.of("SLURM_STEP_NODELIST", "SLURM_JOB_NODELIST");
 
   /** Free for all on usual systems: not registered, and below those given to clients. */
   private static final int FIRST_PORT = 20_000;
 
-  private static final int PORTS = 10_000;
+  private static final int PORT_COUNT = 10_000;
 
-  private static final Pattern FIRST_HOST =
-      Pattern.compile("([^,\\[]+)(?:\\[([0-9]+)[^\\]]*\\]([^,]*))?.*");
+  /** What names rank 0 of a list such as {@code node[03-05,9],other}, brackets included. */
+  private static final Pattern FIRST_HOST = Pattern.compile("(?:[^,\\[\\]]|\\[[0-9][^\\]]*\\])+");
+
+  private static final Pattern BRACKETS = Pattern.compile("\\[([0-9]+)[^\\]]*\\]");
+
+  private static final String FILE = "file:";
 
   private final Map<String, String> environment;
 
@@ -43,16 +63,32 @@ final class ClusterEnvironment {
     return new ClusterEnvironment(environment).read();
   }
 
+  /** Every variable that is read. */
+  static List<String> variables() {
+    List<String> names = new ArrayList<>();
+    for (Launcher launcher : LAUNCHERS) {
+      names.addAll(List.of(launcher.size, launcher.rank, launcher.local));
+    }
+    names.remove("");
+    names.add(PROCESSES_OF_NODE);
+    names.addAll(ADDRESSES);
+    names.addAll(PORTS);
+    names.addAll(NODES);
+    names.addAll(List.of("SLURM_JOB_ID", "SLURM_STEP_ID"));
+    names.addAll(List.of("NAS_RENDEZVOUS", "NAS_INTERFACE", "NAS_TIMEOUT"));
+    return names;
+  }
+
   private Cluster read() {
     for (Launcher launcher : LAUNCHERS) {
-      // A shell inside a Slurm job has the job's size, and no rank of its own.
-      boolean set = value(launcher.size) != null && value(launcher.rank) != null;
-      boolean half = launcher.size.equals("WORLD_SIZE") && !set;
-      if (half && (value(launcher.size) != null || value(launcher.rank) != null)) {
-        throw missing(value(launcher.size) == null ? launcher.size : launcher.rank, launcher);
-      }
-      if (set) {
+      boolean size = value(launcher.size) != null;
+      boolean rank = value(launcher.rank) != null;
+      if (size && rank) {
         return of(launcher);
+      }
+      // Slurm's batch script has a rank without being a task.
+      if (size || (rank && !launcher.name.equals("Slurm"))) {
+        throw missing(size ? launcher.rank : launcher.size, launcher);
       }
     }
     return Cluster.alone();
@@ -62,12 +98,12 @@ final class ClusterEnvironment {
     int size = number(launcher.size, 1, 1 << 20);
     int rank = number(launcher.rank, 0, 1 << 20);
     if (launcher.name.equals("PyTorch Elastic")) {
-      String each = value("PET_NPROC_PER_NODE");
+      String each = value(PROCESSES_OF_NODE);
       if (each != null && !each.equals("1")) {
         throw new IllegalArgumentException(
-            "PET_NPROC_PER_NODE is '%s': start one process for each node, or set RANK, WORLD_SIZE"
-                    .formatted(each)
-                + " and LOCAL_RANK for each process");
+            "%s is '%s': start one process for each node, or set RANK, WORLD_SIZE and LOCAL_RANK"
+                    .formatted(PROCESSES_OF_NODE, each)
+                + " for each process");
       }
     }
     if (rank >= size) {
@@ -83,56 +119,70 @@ final class ClusterEnvironment {
         value("NAS_TIMEOUT") == null
             ? Cluster.DEFAULT_TIMEOUT
             : Duration.ofSeconds(number("NAS_TIMEOUT", 1, 604_800));
-    Path file = file();
     if (size == 1) {
       return Cluster.alone().withTimeout(timeout);
     }
-    String address = file != null ? "" : address(launcher);
-    int port = file != null ? 0 : port(launcher);
+    String rendezvous = value("NAS_RENDEZVOUS");
+    Cluster met =
+        rendezvous == null
+            ? Cluster.at(address(launcher), port(launcher), rank, size)
+            : meetingAt(rendezvous, rank, size);
     return new Cluster(
-        rank, size, local, address, port, file, value("NAS_INTERFACE"), timeout);
+        rank,
+        size,
+        local,
+        met.masterAddress(),
+        met.masterPort(),
+        met.file(),
+        value("NAS_INTERFACE"),
+        timeout);
   }
 
-  private @Nullable Path file() {
-    String given = value("NAS_RENDEZVOUS");
-    if (given == null) {
-      return null;
+  private static Cluster meetingAt(String rendezvous, int rank, int size) {
+    if (rendezvous.startsWith(FILE) && rendezvous.length() > FILE.length()) {
+      return Cluster.by(Path.of(rendezvous.substring(FILE.length())), rank, size);
     }
-    if (!given.startsWith("file:") || given.length() == 5) {
-      throw new IllegalArgumentException(
-          "NAS_RENDEZVOUS is '" + given + "': it should be file:PATH, with a path all ranks reach");
+    int colon = rendezvous.lastIndexOf(':');
+    if (colon > 0 && !rendezvous.startsWith(FILE)) {
+      try {
+        int port = Integer.parseInt(rendezvous.substring(colon + 1));
+        // An IPv6 address stands in brackets.
+        String host = rendezvous.substring(0, colon).replaceAll("^\\[(.*)\\]$", "$1");
+        return Cluster.at(host, port, rank, size);
+      } catch (NumberFormatException e) {
+        // told below
+      }
     }
-    return Path.of(given.substring(5));
+    throw new IllegalArgumentException(
+        "NAS_RENDEZVOUS is '%s': it should be file:PATH, with a path that all ranks reach, or"
+                .formatted(rendezvous)
+            + " HOST:PORT of rank 0");
   }
 
   private String address(Launcher launcher) {
-    for (String name : new String[] {"MASTER_ADDR", "PET_MASTER_ADDR"}) {
-      if (value(name) != null) {
-        return value(name);
-      }
+    String given = first(ADDRESSES);
+    if (given != null) {
+      return given;
     }
-    String nodes = value("SLURM_STEP_NODELIST");
-    nodes = nodes == null ? value("SLURM_JOB_NODELIST") : nodes;
+    String nodes = first(NODES);
     if (launcher.name.equals("Slurm") && nodes != null) {
       return firstHost(nodes);
     }
-    throw missing("MASTER_ADDR", launcher);
+    throw missing(ADDRESSES.getFirst(), launcher);
   }
 
   /** The first host of a list as Slurm writes it: {@code node[03-05,9],other} is node03. */
   static String firstHost(String nodes) {
     Matcher matcher = FIRST_HOST.matcher(nodes);
-    if (!matcher.matches()) {
+    if (!matcher.lookingAt()) {
       throw new IllegalArgumentException(
-          "Slurm's list of nodes '" + nodes + "' has no first: set MASTER_ADDR");
+          "Slurm's list of nodes is '" + nodes + "', which has no first: set MASTER_ADDR");
     }
-    return matcher.group(2) == null
-        ? matcher.group(1)
-        : matcher.group(1) + matcher.group(2) + matcher.group(3);
+    return BRACKETS.matcher(matcher.group()).replaceAll("$1");
   }
 
   private int port(Launcher launcher) {
-    for (String name : new String[] {"MASTER_PORT", "PET_MASTER_PORT"}) {
+    for (String name : PORTS) {
       if (value(name) != null) {
         return number(name, 1, 65_535);
       }
@@ -140,22 +190,22 @@ final class ClusterEnvironment {
     if (launcher.name.equals("Slurm") && value("SLURM_JOB_ID") != null) {
       // The same for all ranks of a job, and another for each of two jobs on one machine.
       int step = value("SLURM_STEP_ID") == null ? 0 : number("SLURM_STEP_ID", 0, 1 << 30);
-      return FIRST_PORT + (number("SLURM_JOB_ID", 0, 1 << 30) + step) % PORTS;
+      return FIRST_PORT + (number("SLURM_JOB_ID", 0, 1 << 30) + step) % PORT_COUNT;
     }
-    throw missing("MASTER_PORT", launcher);
+    throw missing(PORTS.getFirst(), launcher);
   }
 
   private static IllegalArgumentException missing(String variable, Launcher launcher) {
     return new IllegalArgumentException(
         "this process was started by %s as one of several ranks, but %s is not set: set it, or unset"
                 .formatted(launcher.name, variable)
-            + " %s to train alone".formatted(launcher.size));
+            + " %s and %s to train alone".formatted(launcher.rank, launcher.size));
   }
 
   private int number(String name, int least, int most) {
     String text = value(name);
     try {
-      int number = Integer.parseInt(String.valueOf(text).strip());
+      int number = Integer.parseInt(String.valueOf(text));
       if (number >= least && number <= most) {
         return number;
       }
@@ -166,8 +216,12 @@ final class ClusterEnvironment {
         "%s is '%s': it should be a number of %d to %d".formatted(name, text, least, most));
   }
 
+  private @Nullable String first(List<String> names) {
+    return names.stream().map(this::value).filter(Objects::nonNull).findFirst().orElse(null);
+  }
+
   private @Nullable String value(String name) {
     String text = environment.get(name);
-    return text == null || text.isBlank() ? null : text;
+    return text == null || text.isBlank() ? null : text.strip();
   }
 }

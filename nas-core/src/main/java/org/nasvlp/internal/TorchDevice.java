@@ -190,6 +190,11 @@ public final class TorchDevice {
     return torch.zeros(shape, options(torch.ScalarType.Float));
   }
 
+  /** A float64 vector of zeros here. */
+  public Tensor zeros64(long size) {
+    return torch.zeros(new long[] {size}, options(torch.ScalarType.Double));
+  }
+
   /** {@link Torch#empty} here. */
   public Tensor empty(torch.ScalarType type, long... shape) {
     return torch.empty(shape, options(type), new MemoryFormatOptional());

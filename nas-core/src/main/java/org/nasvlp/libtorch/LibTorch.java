@@ -3,7 +3,10 @@ package org.nasvlp.libtorch;
 import java.io.IOException;
 import java.io.InputStream;
 import java.util.Properties;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.ProcessGroupGloo;
 import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.gloo.Device;
 import org.nasvlp.internal.Torch;
 import org.nasvlp.internal.TorchDevice;
 
@@ -61,5 +64,20 @@ public final class LibTorch {
    */
   public static String cudaUnavailableReason(int index) {
     return TorchDevice.unavailableReason(index);
+  }
+
+  /**
+   * Why ranks cannot exchange data by Gloo, with what it says; "" if they can.
+   *
+   * @throws IllegalStateException if LibTorch cannot be loaded, with the remedy
+   */
+  public static String glooUnavailableReason() {
+    Torch.ensureLoaded();
+    try (PointerScope _ = new PointerScope();
+        Device _ = ProcessGroupGloo.createDeviceForHostname("127.0.0.1")) {
+      return "";
+    } catch (RuntimeException | LinkageError e) {
+      return String.valueOf(e.getMessage()).lines().findFirst().orElse("");
+    }
   }
 }

@@ -86,7 +86,7 @@ public final class Network {
   }
 
   /** Image features whose gradient goes on by {@link #backward}. Used once, on one thread. */
-  public static final class Recomputed {
+  public static final class Recomputed implements Deferred {
     private final List<UnaryOperator<Tensor>> stages;
     private final MixedPrecision precision;
     private final List<Tensor> inputs = new ArrayList<>();
@@ -114,11 +114,12 @@ public final class Network {
     }
 
     /** B x (1 + N) x d, as {@link Network#encodeImage} gives them. */
+    @Override
     public Tensor features() {
       return features;
     }
 
-    /** Passes the features' gradient on to the parameters, after the loss's backward pass. */
+    @Override
     public void backward() {
       Tensor gradient = features.grad();
       for (int i = stages.size() - 1; i > 0; i--) {

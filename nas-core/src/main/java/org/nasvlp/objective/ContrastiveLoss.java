@@ -20,7 +20,7 @@ import org.nasvlp.model.Network;
  * of the same picture; a share alpha of it is the momentum encoders' own distribution ({@link
  * Contrast#soften}). Without momentum encoders the bank is the batch's own embeddings, with
  * gradient. With {@code nta.inContrast} a hard negative caption is one more column, of its own
- * image's row only.
+ * image's row only. The bank is that of all ranks.
  */
 public final class ContrastiveLoss implements Objective, AutoCloseable {
   /** Logit of a column that is not there. */
@@ -68,9 +68,12 @@ public final class ContrastiveLoss implements Objective, AutoCloseable {
     Tensor images = features.imageEmbeddings();
     Tensor texts = features.textEmbeddings();
     long[] rowIds = features.batch().imageIds();
-    long[] columnIds = columnIds(rowIds);
-    Tensor imageBank = momentum == null ? images : momentum.imageEmbeddings();
-    Tensor textBank = momentum == null ? texts : momentum.textEmbeddings();
+    WholeBatch whole = features.whole();
+    long[] columnIds = columnIds(whole.imageIds());
+    Tensor imageBank =
+        whole.momentumImages() == null ? whole.imageEmbeddings() : whole.momentumImages();
+    Tensor textBank =
+        whole.momentumTexts() == null ? whole.textEmbeddings() : whole.momentumTexts();
     if (queue != null && queue.filled() > 0) {
       imageBank = Torch.cat(0, imageBank, queue.images().narrow(0, 0, queue.filled()));
       textBank = Torch.cat(0, textBank, queue.texts().narrow(0, 0, queue.filled()));
@@ -95,12 +98,12 @@ public final class ContrastiveLoss implements Objective, AutoCloseable {
   }
 
   /** Image ids of the bank: this batch's, then the queue's. */
-  private long[] columnIds(long[] rowIds) {
+  private long[] columnIds(long[] batchIds) {
     if (queue == null || queue.filled() == 0) {
-      return rowIds;
+      return batchIds;
     }
-    long[] ids = Arrays.copyOf(rowIds, rowIds.length + queue.filled());
-    System.arraycopy(queue.ids(), 0, ids, rowIds.length, queue.filled());
+    long[] ids = Arrays.copyOf(batchIds, batchIds.length + queue.filled());
+    System.arraycopy(queue.ids(), 0, ids, batchIds.length, queue.filled());
     return ids;
   }
 
@@ -134,10 +137,9 @@ public final class ContrastiveLoss implements Objective, AutoCloseable {
 
   @Override
   public void update(Features features) {
-    MomentumFeatures momentum = features.momentum();
-    if (queue != null && momentum != null) {
-      queue.push(
-          momentum.imageEmbeddings(), momentum.textEmbeddings(), features.batch().imageIds());
+    WholeBatch whole = features.whole();
+    if (queue != null && whole.momentumImages() != null && whole.momentumTexts() != null) {
+      queue.push(whole.momentumImages(), whole.momentumTexts(), whole.imageIds());
     }
   }
 

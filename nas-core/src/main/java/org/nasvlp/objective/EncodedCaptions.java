@@ -29,6 +29,12 @@ public record EncodedCaptions(
     int[] negativeRows,
     int negativeFrom) {
 
+  /** The same captions with other features of that shape. */
+  public EncodedCaptions withFeatures(Tensor value) {
+    return new EncodedCaptions(
+        size, ids, attentionMask, value, masked, negatives, negativeRows, negativeFrom);
+  }
+
   /** B x d class tokens of the true captions. */
   public Tensor cls() {
     return features.narrow(0, 0, size).select(1, 0);

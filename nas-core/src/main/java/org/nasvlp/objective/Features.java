@@ -26,6 +26,7 @@ import org.nasvlp.dictionary.VisualDictionary;
  * @param temperature of the contrast, a scalar
  * @param momentum what the momentum encoders see; null in a run without them
  * @param dictionary the codewords; it is updated after the batch, not by an objective
+ * @param whole the batch of all ranks, of which this is the rank's share
  */
 public record Features(
     Batch batch,
@@ -41,7 +42,8 @@ public record Features(
     Tensor textEmbeddings,
     Tensor temperature,
     @Nullable MomentumFeatures momentum,
-    VisualDictionary dictionary) {
+    VisualDictionary dictionary,
+    WholeBatch whole) {
 
   /** B. */
   public int size() {

@@ -40,6 +40,8 @@ public final class Forward {
    *     what stands at padding means nothing
    */
   public Tensor fused(FusionPlan.Pairs pairs) {
-    return pairs.of(fused, plan, false);
+    // Captions of other ranks may be longer than this batch's.
+    long length = features().captions().features().size(1);
+    return pairs.of(fused, plan, false).narrow(1, 0, length);
   }
 }

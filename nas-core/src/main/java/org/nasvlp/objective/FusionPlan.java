@@ -6,6 +6,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.IntStream;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.internal.Torch;
@@ -16,17 +17,21 @@ import org.nasvlp.model.Network;
  * The image-caption pairs of a batch that objectives want fused, in one pass of the fusion encoder.
  *
  * <p>Images are rows: 0 to B-1 are the batch's own, those that {@link #addImages} adds follow.
- * Captions are the rows of {@link EncodedCaptions}. Belongs to one thread and one batch.
+ * Captions are the rows of {@link EncodedCaptions}; those that {@link #addCaptions} adds follow.
+ * Belongs to one thread and one batch.
  */
 public final class FusionPlan {
   private final Features features;
   private final Network network;
   private final List<Tensor> images = new ArrayList<>();
+  private final List<Tensor> captions = new ArrayList<>();
+  private final List<Tensor> attentionMasks = new ArrayList<>();
   private final List<Pairs> judged = new ArrayList<>();
   private final List<Pairs> judgedMade = new ArrayList<>();
   private final List<Pairs> unjudged = new ArrayList<>();
   private final Map<String, Integer> hardNegatives = new LinkedHashMap<>();
   private int imageRows;
+  private int captionRows;
   private @Nullable Pairs positives;
   private @Nullable Pairs negativeCaptions;
 
@@ -69,6 +74,7 @@ public final class FusionPlan {
     this.features = features;
     this.network = network;
     addImages(features.imageCls(), features.fusionTokens());
+    addCaptions(features.captions().features(), features.captions().attentionMask());
   }
 
   /** What images and captions were encoded to. */
@@ -88,6 +94,21 @@ public final class FusionPlan {
     images.add(input);
     int from = imageRows;
     imageRows += Math.toIntExact(input.size(0));
+    return from;
+  }
+
+  /**
+   * Adds captions that were encoded elsewhere, n of them.
+   *
+   * @param encoded n x L x d, of any length L
+   * @param attentionMask n x L booleans, false at padding
+   * @return the first one's row; the others follow
+   */
+  public int addCaptions(Tensor encoded, Tensor attentionMask) {
+    captions.add(encoded);
+    attentionMasks.add(attentionMask);
+    int from = captionRows;
+    captionRows += Math.toIntExact(encoded.size(0));
     return from;
   }
 
@@ -134,7 +155,7 @@ public final class FusionPlan {
           images.length + " images were paired with " + captions.length + " captions");
     }
     check("image", images, imageRows);
-    check("caption", captions, Math.toIntExact(features.captions().features().size(0)));
+    check("caption", captions, captionRows);
     Pairs pairs = new Pairs(this, images, captions, withLogits);
     list.add(pairs);
     return pairs;
@@ -175,9 +196,8 @@ public final class FusionPlan {
     }
     TorchDevice device = TorchDevice.of(features.imageCls());
     if (rows == 0) {
-      Tensor captions = features.captions().features();
-      return new Forward(
-          this, device.zeros(0, captions.size(1), captions.size(2)), device.zeros(0, 2));
+      Tensor own = captions.getFirst();
+      return new Forward(this, device.zeros(0, own.size(1), own.size(2)), device.zeros(0, 2));
     }
     int[] imageOf = all.stream().flatMapToInt(pairs -> IntStream.of(pairs.images)).toArray();
     int[] textOf = all.stream().flatMapToInt(pairs -> IntStream.of(pairs.texts)).toArray();
@@ -185,12 +205,34 @@ public final class FusionPlan {
         network.imageContext(
             images.size() == 1 ? images.getFirst() : Torch.cat(0, images.toArray(Tensor[]::new)));
     Tensor texts = device.index(textOf);
+    long length = captions.stream().mapToLong(of -> of.size(1)).max().orElseThrow();
     Tensor fused =
         network.fuse(
             context,
             device.index(imageOf),
-            features.captions().features().index_select(0, texts),
-            features.captions().attentionMask().index_select(0, texts));
+            padded(captions, length).index_select(0, texts),
+            padded(attentionMasks, length).index_select(0, texts));
     return new Forward(this, fused, network.matchLogits(fused.narrow(0, 0, logits).select(1, 0)));
+  }
+
+  /** Tensors n x L x ..., with zeros up to one length, one below the other. */
+  private static Tensor padded(List<Tensor> tensors, long length) {
+    if (tensors.size() == 1) {
+      return tensors.getFirst();
+    }
+    Tensor[] all = new Tensor[tensors.size()];
+    for (int i = 0; i < all.length; i++) {
+      Tensor tensor = tensors.get(i);
+      long[] shape = Torch.shape(tensor);
+      shape[1] = length - shape[1];
+      all[i] =
+          shape[1] == 0
+              ? tensor
+              : Torch.cat(
+                  1,
+                  tensor,
+                  TorchDevice.of(tensor).empty(tensor.scalar_type(), shape).fill_(new Scalar(0)));
+    }
+    return Torch.cat(0, all);
   }
 }

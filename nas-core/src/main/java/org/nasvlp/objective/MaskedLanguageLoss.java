@@ -1,5 +1,6 @@
 package org.nasvlp.objective;
 
+import java.util.List;
 import java.util.stream.IntStream;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
@@ -96,5 +97,15 @@ public final class MaskedLanguageLoss implements Objective {
         .add(
             Contrast.softCrossEntropy(logits, torch.softmax(momentum.maskedLogits(), 1))
                 .mul(new Scalar(alpha)));
+  }
+
+  @Override
+  public List<LossPart> parts(Forward forward) {
+    Tensor loss = loss(forward);
+    MaskedCaptions masked = forward.features().captions().masked();
+    return List.of(
+        loss == null || masked == null
+            ? LossPart.NONE
+            : new LossPart(loss, masked.targets().length));
   }
 }

@@ -1,6 +1,7 @@
 package org.nasvlp.objective;
 
 import java.util.Arrays;
+import java.util.List;
 import java.util.stream.IntStream;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -15,7 +16,8 @@ import org.nasvlp.random.Draws;
  * head over the batch's pairs, which match, and over pairs that do not: each caption with a hard
  * image of the batch, and each image with a hard caption, drawn by contrastive similarity ({@link
  * HardNegatives}). Rows without a candidate are left out; so are, with {@code objective.itmShare}
- * below 1, those that contrast tells most surely from all of another image.
+ * below 1, those that contrast tells most surely from all of another image. Of several ranks the
+ * batch is that of all, with {@code objective.itmAcrossRanks}, or each rank's own.
  */
 public final class MatchingLoss implements Objective {
   private final NasConfig config;
@@ -48,22 +50,81 @@ public final class MatchingLoss implements Objective {
       return;
     }
     positives = plan.positives();
-    int size = features.size();
+    Candidates of = candidates(features);
+    int size = of.imageIds.length;
     float[] similarity =
         Torch.toFloats(
-            features
-                .imageEmbeddings()
-                .detach()
-                .matmul(features.textEmbeddings().detach().t())
-                .div(features.temperature().detach()));
-    int[] images = draw(features, transpose(similarity, size), 1);
-    int[] captions = draw(features, similarity, 0);
-    int[] withImage = leastSure(images, transpose(similarity, size), features.batch().imageIds());
-    int[] withCaption = leastSure(captions, similarity, features.batch().imageIds());
+            of.images.detach().matmul(of.texts.detach().t()).div(features.temperature().detach()));
+    int[] images = draw(of, transpose(similarity, size), features.draw(), 1);
+    int[] captions = draw(of, similarity, features.draw(), 0);
+    int[] withImage = leastSure(images, transpose(similarity, size), of.imageIds);
+    int[] withCaption = leastSure(captions, similarity, of.imageIds);
+    // A pair is fused where its image is: captions are the smaller of the two to move.
+    int[] imageOf = concat(IntStream.of(withImage).map(b -> images[b]), IntStream.of(withCaption));
+    int[] captionOf =
+        concat(IntStream.of(withImage), IntStream.of(withCaption).map(b -> captions[b]));
+    int[] own =
+        IntStream.range(0, imageOf.length).filter(i -> of.isOwn(imageOf[i], features)).toArray();
     mismatches =
         plan.match(
-            concat(IntStream.of(withImage).map(b -> images[b]), IntStream.of(withCaption)),
-            concat(IntStream.of(withImage), IntStream.of(withCaption).map(b -> captions[b])));
+            IntStream.of(own).map(i -> imageOf[i] - of.first).toArray(),
+            captionRows(plan, of, IntStream.of(own).map(i -> captionOf[i]).toArray()));
+  }
+
+  /**
+   * The pairs that hard negatives are drawn from: the whole batch, or the rank's share of it.
+   *
+   * @param first of the rank's own rows
+   */
+  private record Candidates(
+      Tensor images, Tensor texts, long[] imageIds, long[] sampleIds, int first) {
+    boolean isOwn(int row, Features features) {
+      return row >= first && row < first + features.size();
+    }
+  }
+
+  private Candidates candidates(Features features) {
+    WholeBatch whole = features.whole();
+    if (whole.captions() != null) {
+      return new Candidates(
+          whole.imageEmbeddings(),
+          whole.textEmbeddings(),
+          whole.imageIds(),
+          whole.sampleIds(),
+          whole.first());
+    }
+    return new Candidates(
+        features.imageEmbeddings(),
+        features.textEmbeddings(),
+        features.batch().imageIds(),
+        features.batch().sampleIds(),
+        0);
+  }
+
+  /** Rows of the plan for captions of the candidates: those of other ranks are added to it. */
+  private static int[] captionRows(FusionPlan plan, Candidates of, int[] captions) {
+    Features features = plan.features();
+    int[] foreign =
+        IntStream.of(captions)
+            .filter(row -> !of.isOwn(row, features))
+            .distinct()
+            .sorted()
+            .toArray();
+    Tensor encoded = features.whole().captions();
+    Tensor attentionMask = features.whole().attentionMask();
+    int from = 0;
+    if (foreign.length > 0 && encoded != null && attentionMask != null) {
+      Tensor rows = TorchDevice.of(encoded).index(foreign);
+      from = plan.addCaptions(encoded.index_select(0, rows), attentionMask.index_select(0, rows));
+    }
+    int added = from;
+    return IntStream.of(captions)
+        .map(
+            row ->
+                of.isOwn(row, features)
+                    ? row - of.first
+                    : added + Arrays.binarySearch(foreign, row))
+        .toArray();
   }
 
   /** The rows with a hard negative, or the share of them that are least ahead of all others. */
@@ -83,14 +144,8 @@ public final class MatchingLoss implements Objective {
     return LeastSure.of(rows, lead, config.objective().itmShare());
   }
 
-  private int[] draw(Features features, float[] similarity, int direction) {
-    return HardNegatives.draw(
-        similarity,
-        features.batch().imageIds(),
-        features.batch().sampleIds(),
-        seed,
-        features.draw(),
-        direction);
+  private int[] draw(Candidates of, float[] similarity, int draw, int direction) {
+    return HardNegatives.draw(similarity, of.imageIds, of.sampleIds, seed, draw, direction);
   }
 
   private static int[] concat(IntStream first, IntStream second) {
@@ -116,5 +171,14 @@ public final class MatchingLoss implements Objective {
     long[] labels = new long[positives.count() + mismatches.count()];
     Arrays.fill(labels, 0, positives.count(), 1);
     return torch.cross_entropy_loss(logits, TorchDevice.of(logits).longs(labels, labels.length));
+  }
+
+  @Override
+  public List<LossPart> parts(Forward forward) {
+    Tensor loss = loss(forward);
+    return List.of(
+        loss == null || positives == null || mismatches == null
+            ? LossPart.NONE
+            : new LossPart(loss, positives.count() + mismatches.count()));
   }
 }

@@ -1,6 +1,11 @@
 package org.nasvlp.objective;
 
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
 import java.util.stream.IntStream;
+import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.AutoGradMode;
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
@@ -8,6 +13,7 @@ import org.nasvlp.config.HardNegativeLoss;
 import org.nasvlp.config.NasConfig;
 import org.nasvlp.config.NvaConfig;
 import org.nasvlp.dictionary.WordCodes;
+import org.nasvlp.distributed.Ranks;
 import org.nasvlp.internal.Torch;
 import org.nasvlp.internal.TorchDevice;
 import org.nasvlp.model.Network;
@@ -149,7 +155,28 @@ public final class NegativeImageLoss implements Objective {
     if (pairs == null) {
       return null;
     }
-    Tensor loss = loss(forward, pairs);
+    Tensor loss =
+        PairLoss.mean(
+            terms(forward, pairs).stream()
+                .map(LossPart::mean)
+                .filter(Objects::nonNull)
+                .toArray(Tensor[]::new));
+    observe(forward, pairs);
+    return loss;
+  }
+
+  @Override
+  public List<LossPart> parts(Forward forward) {
+    Planned pairs = planned;
+    if (pairs == null) {
+      return List.of();
+    }
+    List<LossPart> parts = terms(forward, pairs);
+    observe(forward, pairs);
+    return parts;
+  }
+
+  private void observe(Forward forward, Planned pairs) {
     if (observer != null) {
       try (AutoGradMode off = Torch.withoutGradient()) {
         observer.onHardNegatives(
@@ -160,30 +187,36 @@ public final class NegativeImageLoss implements Objective {
                 forward.matchLogits(pairs.images).detach()));
       }
     }
-    return loss;
   }
 
-  private Tensor loss(Forward forward, Planned pairs) {
+  /** The comparisons, each with as many images as it has; always of one kind at one place. */
+  private List<LossPart> terms(Forward forward, Planned pairs) {
     HardNegativeLoss form = config.nva().loss();
     Tensor negative = forward.matchLogits(pairs.images);
+    int all = pairs.swapped.rows().length;
+    int crossed = pairs.crossedAt.length;
     if (pairs.controls != null && config.nva().control() == NvaConfig.Control.MATCHED) {
-      Tensor loss = PairLoss.of(forward.matchLogits(pairs.controls), negative, form);
+      LossPart own =
+          new LossPart(PairLoss.of(forward.matchLogits(pairs.controls), negative, form), all);
       return pairs.crossed == null || pairs.crossedControls == null
-          ? loss
-          : PairLoss.mean(
-              loss,
-              PairLoss.of(
-                  forward.matchLogits(pairs.crossed),
-                  forward.matchLogits(pairs.crossedControls),
-                  form));
+          ? List.of(own, LossPart.NONE)
+          : List.of(
+              own,
+              new LossPart(
+                  PairLoss.of(
+                      forward.matchLogits(pairs.crossed),
+                      forward.matchLogits(pairs.crossedControls),
+                      form),
+                  crossed));
     }
     Tensor positive = rows(forward.matchLogits(pairs.positives), pairs.swapped.rows());
-    Tensor loss = PairLoss.of(positive, negative, form);
+    LossPart own = new LossPart(PairLoss.of(positive, negative, form), all);
     if (pairs.controls != null) {
-      return PairLoss.mean(loss, PairLoss.of(forward.matchLogits(pairs.controls), negative, form));
+      return List.of(
+          own, new LossPart(PairLoss.of(forward.matchLogits(pairs.controls), negative, form), all));
     }
     if (pairs.crossed == null || pairs.captions == null) {
-      return loss;
+      return List.of(own, LossPart.NONE, LossPart.NONE);
     }
     EncodedCaptions captions = forward.features().captions();
     int[] captionAt =
@@ -193,8 +226,10 @@ public final class NegativeImageLoss implements Objective {
     Tensor match = forward.matchLogits(pairs.crossed);
     Tensor sameImage = rows(negative, pairs.crossedAt);
     Tensor sameCaption = rows(forward.matchLogits(pairs.captions), captionAt);
-    return PairLoss.mean(
-        loss, PairLoss.of(match, sameImage, form), PairLoss.of(match, sameCaption, form));
+    return List.of(
+        own,
+        new LossPart(PairLoss.of(match, sameImage, form), crossed),
+        new LossPart(PairLoss.of(match, sameCaption, form), crossed));
   }
 
   private static Tensor rows(Tensor logits, int[] rows) {
@@ -204,7 +239,26 @@ public final class NegativeImageLoss implements Objective {
   @Override
   public void update(Features features) {
     if (words != null) {
+      countWords(words, features);
+    }
+  }
+
+  /** Counts the images of all ranks, in the order of the whole batch. */
+  private static void countWords(WordCodes words, Features features) {
+    Ranks ranks = features.whole().ranks();
+    if (ranks.isAlone()) {
       words.add(features.batch().captions(), features.codes().host());
+      return;
+    }
+    // Normalised captions have no line breaks.
+    String own = String.join("\n", features.batch().captions());
+    List<String> captions = new ArrayList<>();
+    for (byte[] of : ranks.gather(own.getBytes(StandardCharsets.UTF_8))) {
+      captions.addAll(List.of(new String(of, StandardCharsets.UTF_8).split("\n", -1)));
+    }
+    try (PointerScope scope = new PointerScope()) {
+      words.add(
+          captions.toArray(String[]::new), Torch.toInts(ranks.gather(features.codes().tensor())));
     }
   }
 }

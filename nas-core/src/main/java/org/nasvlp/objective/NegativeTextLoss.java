@@ -1,5 +1,6 @@
 package org.nasvlp.objective;
 
+import java.util.List;
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.config.NasConfig;
@@ -58,5 +59,12 @@ public final class NegativeTextLoss implements Objective {
     Tensor rows = TorchDevice.of(logits).index(forward.features().captions().negativeRows());
     return PairLoss.of(
         logits.index_select(0, rows), forward.matchLogits(negatives), config.nta().loss());
+  }
+
+  @Override
+  public List<LossPart> parts(Forward forward) {
+    Tensor loss = loss(forward);
+    int items = forward.features().captions().negativeRows().length;
+    return List.of(loss == null ? LossPart.NONE : new LossPart(loss, items));
   }
 }

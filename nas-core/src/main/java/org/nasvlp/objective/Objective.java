@@ -1,5 +1,6 @@
 package org.nasvlp.objective;
 
+import java.util.List;
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
 
@@ -17,6 +18,9 @@ import org.jspecify.annotations.Nullable;
  * retainReference}. An exception ends the run.
  */
 public interface Objective {
+  /** How many parts a loss can have. */
+  int MOST_PARTS = 3;
+
   /**
    * What the loss is called in reports and in the log: lower-case letters, digits, '-' and '_'. The
    * library's own are itc, itm, nva, nta, mlm, mvm and commitment.
@@ -44,6 +48,19 @@ public interface Objective {
    * @return a scalar (a tensor of one element), or null where the batch has none
    */
   @Nullable Tensor loss(Forward forward);
+
+  /**
+   * How the loss is put together from the shares of several ranks; asked for in place of {@link
+   * #loss} where there are any. It is the mean of its parts, of those that have items on some rank,
+   * and a part the mean over the items of all ranks.
+   *
+   * @return at most {@value #MOST_PARTS}, of one kind at one place on every rank; unless overridden
+   *     the loss itself, as a mean over the rank's pairs
+   */
+  default List<LossPart> parts(Forward forward) {
+    Tensor loss = loss(forward);
+    return List.of(loss == null ? LossPart.NONE : new LossPart(loss, forward.features().size()));
+  }
 
   /**
    * Moves on what the objective keeps from batch to batch. Called after the batch's backward pass

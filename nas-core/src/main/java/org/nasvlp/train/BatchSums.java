@@ -10,6 +10,7 @@ final class BatchSums {
   private final Map<String, double[]> sums = new LinkedHashMap<>();
   private final Map<String, Integer> hardNegatives = new LinkedHashMap<>();
   private double loss;
+  private boolean finite = true;
 
   /** Of a step of that many batches. */
   BatchSums(int batches) {
@@ -18,6 +19,7 @@ final class BatchSums {
 
   void add(ForwardPass.Result pass) {
     loss += pass.loss() / batches;
+    finite &= pass.isFinite();
     pass.losses()
         .forEach(
             (name, value) -> {
@@ -31,6 +33,11 @@ final class BatchSums {
   /** The weighted sum, mean over the step's batches. */
   double loss() {
     return loss;
+  }
+
+  /** Whether the losses of this rank's own share are finite. */
+  boolean isFinite() {
+    return finite;
   }
 
   /** By name, unweighted, mean over the batches that have them. */

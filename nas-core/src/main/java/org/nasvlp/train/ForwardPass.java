@@ -1,5 +1,6 @@
 package org.nasvlp.train;
 
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -8,6 +9,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.config.NasConfig;
 import org.nasvlp.data.Batch;
+import org.nasvlp.distributed.Ranks;
 import org.nasvlp.internal.TorchDevice;
 import org.nasvlp.model.NasModel;
 import org.nasvlp.model.Network;
@@ -17,8 +19,10 @@ import org.nasvlp.objective.EncodedCaptions;
 import org.nasvlp.objective.Features;
 import org.nasvlp.objective.Forward;
 import org.nasvlp.objective.FusionPlan;
+import org.nasvlp.objective.LossPart;
 import org.nasvlp.objective.MomentumFeatures;
 import org.nasvlp.objective.Objective;
+import org.nasvlp.objective.WholeBatch;
 import org.nasvlp.train.ImageEncoder.EncodedImages;
 
 /**
@@ -31,6 +35,8 @@ final class ForwardPass {
   private final Network network;
   private final List<Objective> objectives;
   private final @Nullable MomentumEncoders momentum;
+  private final Ranks ranks;
+  private final boolean exchangesCaptions;
   private final ImageEncoder imageEncoder;
   private final CaptionEncoder captionEncoder;
 
@@ -38,19 +44,26 @@ final class ForwardPass {
    * @param objectives in the order in which they are asked and summed up
    * @param momentum null if the configuration uses no momentum encoders
    * @param textNegatives hard negative captions; null if the configuration makes none
+   * @param ranks who shares a batch
    */
   ForwardPass(
       NasConfig config,
       NasModel model,
       List<Objective> objectives,
       @Nullable MomentumEncoders momentum,
-      @Nullable NegativeTextAugmentation textNegatives) {
+      @Nullable NegativeTextAugmentation textNegatives,
+      Ranks ranks) {
     TorchDevice device = TorchDevice.of(model.parameters().values());
     this.model = model;
     this.network = model.network();
     this.objectives = List.copyOf(objectives);
     this.momentum = momentum;
-    this.imageEncoder = new ImageEncoder(config, model, device);
+    this.ranks = ranks;
+    this.exchangesCaptions =
+        !ranks.isAlone()
+            && config.objective().itmWeight() > 0
+            && config.objective().itmAcrossRanks();
+    this.imageEncoder = new ImageEncoder(config, model, device, ranks);
     this.captionEncoder = new CaptionEncoder(config, model, textNegatives, device);
   }
 
@@ -62,11 +75,13 @@ final class ForwardPass {
    * What a forward pass yields.
    *
    * @param features what images and captions were encoded to
-   * @param total the weighted sum of the losses, a scalar with gradient
-   * @param loss its value
+   * @param total the weighted sum of the losses, a scalar with gradient; of several ranks this
+   *     rank's share of it
+   * @param loss its value; of several ranks that of the whole batch
    * @param losses values by name, unweighted; those that the batch has
    * @param hardNegatives how many of the batch's pairs have one, by kind
-   * @param recomputed the images' part of the graph, if it is computed again for the gradient
+   * @param isFinite whether the rank's own share is
+   * @param later parts of the graph whose gradient follows the losses', in this order
    */
   record Result(
       Features features,
@@ -74,14 +89,13 @@ final class ForwardPass {
       double loss,
       Map<String, Double> losses,
       Map<String, Integer> hardNegatives,
-      Network.@Nullable Recomputed recomputed) {
+      boolean isFinite,
+      List<Runnable> later) {
 
     /** Adds the gradient of the loss, times a factor, to the parameters'. */
     void backward(double factor) {
       (factor == 1 ? total : total.mul(new Scalar(factor))).backward();
-      if (recomputed != null) {
-        recomputed.backward();
-      }
+      later.forEach(Runnable::run);
     }
   }
 
@@ -98,6 +112,8 @@ final class ForwardPass {
     CaptionPlan asked = new CaptionPlan(batch, step, steps, draw);
     objectives.forEach(objective -> objective.captions(asked));
     EncodedCaptions captions = captionEncoder.encode(asked, images, clock);
+    Detached text = ranks.isAlone() ? null : Detached.of(captions.features());
+    captions = text == null ? captions : captions.withFeatures(text.features());
     Tensor textCls = captions.cls();
     clock.mark("text encoder");
 
@@ -106,6 +122,29 @@ final class ForwardPass {
     MomentumFeatures momentumFeatures =
         momentum == null ? null : momentum.encode(images.pixels(), captions, step);
     clock.mark("momentum encoders");
+
+    List<Runnable> later = new ArrayList<>();
+    WholeBatch whole = WholeBatch.own(batch, imageEmbeddings, textEmbeddings, momentumFeatures);
+    if (text != null) {
+      RankExchange exchange =
+          RankExchange.of(
+              ranks,
+              batch,
+              imageEmbeddings,
+              textEmbeddings,
+              captions,
+              momentumFeatures,
+              exchangesCaptions);
+      whole = exchange.whole();
+      imageEmbeddings = exchange.ownImageEmbeddings();
+      textEmbeddings = exchange.ownTextEmbeddings();
+      later.add(exchange::backward);
+      later.add(text::backward);
+      clock.mark("exchange");
+    }
+    if (images.deferred() != null) {
+      later.add(images.deferred()::backward);
+    }
 
     Features features =
         new Features(
@@ -122,7 +161,8 @@ final class ForwardPass {
             textEmbeddings,
             network.temperature(),
             momentumFeatures,
-            model.dictionary());
+            model.dictionary(),
+            whole);
     FusionPlan plan = new FusionPlan(features, network);
     if (captions.negatives() != null) {
       plan.countHardNegatives("nta", captions.negativeRows().length);
@@ -133,14 +173,13 @@ final class ForwardPass {
     }
     Forward forward = plan.run();
     clock.mark("fusion encoder");
-    return losses(forward, plan.hardNegatives(), images.recomputed(), clock);
+    return ranks.isAlone()
+        ? losses(forward, plan.hardNegatives(), later, clock)
+        : averaged(forward, plan.hardNegatives(), later, clock);
   }
 
   private Result losses(
-      Forward forward,
-      Map<String, Integer> hardNegatives,
-      Network.@Nullable Recomputed recomputed,
-      StepClock clock) {
+      Forward forward, Map<String, Integer> hardNegatives, List<Runnable> later, StepClock clock) {
     Features features = forward.features();
     Map<String, Tensor> losses = new LinkedHashMap<>();
     for (Objective objective : objectives) {
@@ -159,14 +198,74 @@ final class ForwardPass {
       }
     }
     if (total == null) {
-      throw new TrainingException("no objective has a loss at step " + (features.step() + 1));
+      throw withoutLoss(features);
     }
     double value = total.item_double();
     features.dictionary().check();
     Map<String, Double> values = new LinkedHashMap<>();
     losses.forEach((name, loss) -> values.put(name, loss.item_double()));
     clock.mark("losses");
-    return new Result(features, total, value, values, hardNegatives, recomputed);
+    return new Result(features, total, value, values, hardNegatives, Double.isFinite(value), later);
+  }
+
+  private static TrainingException withoutLoss(Features features) {
+    return new TrainingException("no objective has a loss at step " + (features.step() + 1));
+  }
+
+  /** The losses of the whole batch, of which the rank has a share. A collective. */
+  private Result averaged(
+      Forward forward, Map<String, Integer> hardNegatives, List<Runnable> later, StepClock clock) {
+    Features features = forward.features();
+    List<List<LossPart>> parts = new ArrayList<>();
+    int[] negatives = new int[objectives.size()];
+    for (int o = 0; o < negatives.length; o++) {
+      Objective objective = objectives.get(o);
+      List<LossPart> of = objective.parts(forward);
+      if (of.size() > Objective.MOST_PARTS) {
+        throw new TrainingException(
+            "the objective %s has %d parts: there can be %d"
+                .formatted(objective.name(), of.size(), Objective.MOST_PARTS));
+      }
+      parts.add(of);
+      negatives[o] = hardNegatives.getOrDefault(objective.name(), 0);
+      clock.mark(objective.name());
+    }
+    features.dictionary().check();
+    RankExchange.Averages averages = RankExchange.average(ranks, parts, negatives);
+    clock.mark("exchange");
+    // What was gathered gets a gradient, if only zeros, whatever losses this rank has.
+    Tensor total = features.whole().imageEmbeddings().sum().mul(new Scalar(0));
+    double value = 0;
+    boolean finite = true;
+    boolean any = false;
+    Map<String, Double> values = new LinkedHashMap<>();
+    Map<String, Integer> counts = new LinkedHashMap<>();
+    for (int o = 0; o < negatives.length; o++) {
+      Objective objective = objectives.get(o);
+      if (averages.hardNegatives()[o] > 0 || hardNegatives.containsKey(objective.name())) {
+        counts.put(objective.name(), averages.hardNegatives()[o]);
+      }
+      if (!averages.present()[o]) {
+        continue;
+      }
+      any = true;
+      double weight = weight(objective, features);
+      value += weight * averages.values()[o];
+      values.put(objective.name(), averages.values()[o]);
+      for (int p = 0; p < parts.get(o).size(); p++) {
+        Tensor mean = parts.get(o).get(p).mean();
+        if (mean != null) {
+          Tensor loss = scalar(objective, mean);
+          finite &= Double.isFinite(loss.item_double());
+          total = total.add(loss.mul(new Scalar(weight * averages.factors()[o][p])));
+        }
+      }
+    }
+    if (!any) {
+      throw withoutLoss(features);
+    }
+    clock.mark("losses");
+    return new Result(features, total, value, values, counts, finite, later);
   }
 
   private static Tensor scalar(Objective objective, Tensor loss) {

@@ -14,6 +14,7 @@ import org.nasvlp.data.ImageTextPair;
 import org.nasvlp.data.image.ImageTransform;
 import org.nasvlp.data.text.CaptionTokenizer;
 import org.nasvlp.dictionary.WordCodes;
+import org.nasvlp.distributed.Ranks;
 import org.nasvlp.internal.Torch;
 import org.nasvlp.model.NasModel;
 import org.nasvlp.negatives.CaptionEdit;
@@ -71,7 +72,8 @@ public final class HardNegativeExamples {
       List<ImageTextPair> chunk = pairs.subList(from, Math.min(pairs.size(), from + CHUNK));
       Watch watch = new Watch(captions != null);
       images.observer(watch);
-      ForwardPass pass = new ForwardPass(config, model, List.of(watch, images), null, captions);
+      ForwardPass pass =
+          new ForwardPass(config, model, List.of(watch, images), null, captions, Ranks.alone());
       try (PointerScope scope = new PointerScope();
           AutoGradMode off = Torch.withoutGradient()) {
         pass.run(batch(model, chunk, from), STEPS - 1, STEPS, from / CHUNK, new StepClock());

@@ -8,8 +8,10 @@ import org.nasvlp.config.ModelConfig.FusionInput;
 import org.nasvlp.config.NasConfig;
 import org.nasvlp.data.Batch;
 import org.nasvlp.dictionary.VisualDictionary;
+import org.nasvlp.distributed.Ranks;
 import org.nasvlp.internal.Torch;
 import org.nasvlp.internal.TorchDevice;
+import org.nasvlp.model.Deferred;
 import org.nasvlp.model.NasModel;
 import org.nasvlp.model.Network;
 import org.nasvlp.objective.PatchCodes;
@@ -19,11 +21,13 @@ final class ImageEncoder {
   private final NasConfig config;
   private final NasModel model;
   private final TorchDevice device;
+  private final Ranks ranks;
 
-  ImageEncoder(NasConfig config, NasModel model, TorchDevice device) {
+  ImageEncoder(NasConfig config, NasModel model, TorchDevice device, Ranks ranks) {
     this.config = config;
     this.model = model;
     this.device = device;
+    this.ranks = ranks;
   }
 
   /**
@@ -34,7 +38,7 @@ final class ImageEncoder {
    * @param patchTokens B x N x d, contiguous
    * @param codes of the patch tokens
    * @param fusionTokens B x N x d as the fusion encoder takes them
-   * @param recomputed the encoder's part of the graph, if it is computed again for the gradient
+   * @param deferred the encoder's part of the graph, if its gradient comes later
    */
   record EncodedImages(
       Tensor pixels,
@@ -42,15 +46,19 @@ final class ImageEncoder {
       Tensor patchTokens,
       PatchCodes codes,
       Tensor fusionTokens,
-      Network.@Nullable Recomputed recomputed) {}
+      @Nullable Deferred deferred) {}
 
   /** Encodes a batch, within the caller's scope. */
   EncodedImages encode(Batch batch, StepClock clock) {
     Network network = model.network();
     Tensor pixels = pixels(batch);
-    Network.Recomputed recomputed =
-        config.training().gradientCheckpointing() ? network.recomputedImage(pixels) : null;
-    Tensor features = recomputed != null ? recomputed.features() : network.encodeImage(pixels);
+    Deferred deferred = null;
+    if (config.training().gradientCheckpointing()) {
+      deferred = network.recomputedImage(pixels);
+    } else if (!ranks.isAlone()) {
+      deferred = Detached.of(network.encodeImage(pixels));
+    }
+    Tensor features = deferred != null ? deferred.features() : network.encodeImage(pixels);
     Tensor cls = features.select(1, 0);
     Tensor patches = patches(config, features);
     clock.mark("image encoder");
@@ -59,7 +67,7 @@ final class ImageEncoder {
     boolean quantized = config.model().fusionInput() == FusionInput.QUANTIZED;
     Tensor fusionTokens = quantized ? dictionary.quantize(patches, codes) : patches;
     clock.mark("dictionary");
-    return new EncodedImages(pixels, cls, patches, new PatchCodes(codes), fusionTokens, recomputed);
+    return new EncodedImages(pixels, cls, patches, new PatchCodes(codes), fusionTokens, deferred);
   }
 
   private Tensor pixels(Batch batch) {
@@ -72,11 +80,15 @@ final class ImageEncoder {
     return features.narrow(1, 1, config.model().patchTokens()).contiguous();
   }
 
-  /** B·N·d patch tokens of a batch, without gradient, to start the dictionary from. */
+  /**
+   * B·N·d patch tokens of a batch of all ranks, without gradient, to start the dictionary from. A
+   * collective.
+   */
   float[] patchTokens(Batch batch) {
     try (PointerScope scope = new PointerScope();
         AutoGradMode off = Torch.withoutGradient()) {
-      return Torch.toFloats(patches(config, model.network().encodeImage(pixels(batch))));
+      return Torch.toFloats(
+          ranks.gather(patches(config, model.network().encodeImage(pixels(batch)))));
     }
   }
 }

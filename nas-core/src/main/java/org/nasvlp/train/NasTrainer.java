@@ -1,6 +1,8 @@
 package org.nasvlp.train;
 
 import java.io.IOException;
+import org.nasvlp.distributed.Ranks;
+import org.nasvlp.distributed.RanksLostException;
 import org.nasvlp.model.NasModel;
 
 /**
@@ -66,9 +68,22 @@ public final class NasTrainer {
   }
 
   private TrainingResult train() {
+    try (Ranks ranks = RanksOfRun.join(settings)) {
+      try {
+        return train(ranks);
+      } catch (RanksLostException e) {
+        throw RanksOfRun.failure(settings.output(), e);
+      } catch (RuntimeException e) {
+        ranks.leave(String.valueOf(e.getMessage()));
+        throw e;
+      }
+    }
+  }
+
+  private TrainingResult train(Ranks ranks) {
     try (ExitHold hold = ExitHold.until(this::stop);
-        RunLock lock = RunLock.take(settings.output())) {
-      RunSetup setup = RunSetup.of(settings);
+        RunLock lock = RunLock.take(settings.output(), ranks)) {
+      RunSetup setup = RunSetup.of(RanksOfRun.onOwnDevice(settings), ranks);
       setup.rehearse();
       try (NasModel model = setup.model();
           TrainingStep trainingStep = setup.trainingStep(model);
@@ -76,7 +91,7 @@ public final class NasTrainer {
         run.begin();
         while (!run.isComplete()) {
           run.takeStep();
-          if (stopRequested) {
+          if (run.agree(stopRequested)) {
             break;
           }
           run.evaluateIfDue();

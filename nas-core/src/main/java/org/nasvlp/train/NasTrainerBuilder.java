@@ -13,6 +13,7 @@ import org.jspecify.annotations.Nullable;
 import org.nasvlp.config.NasConfig;
 import org.nasvlp.data.ImageTextDataset;
 import org.nasvlp.data.text.CaptionTokenizer;
+import org.nasvlp.distributed.Cluster;
 import org.nasvlp.eval.BenchmarkReport;
 import org.nasvlp.eval.FineGrainedBenchmark;
 import org.nasvlp.eval.PublishedBenchmark;
@@ -40,6 +41,7 @@ public final class NasTrainerBuilder {
   private TextEditor.@Nullable Factory textEditor;
   private final List<Objective> objectives = new ArrayList<>();
   private final List<TrainingListener> listeners = new ArrayList<>();
+  private Cluster cluster = Cluster.alone();
 
   NasTrainerBuilder() {}
 
@@ -221,6 +223,20 @@ public final class NasTrainerBuilder {
   }
 
   /**
+   * The processes that train together: each builds the same trainer, and what it learns is what one
+   * process would. The batch of the configuration is that of all of them, and is divided evenly.
+   * Listeners are told on rank 0 alone, which also writes log and checkpoints; the output must be a
+   * folder that all ranks see, and so must what the data set reads.
+   *
+   * @param value {@link Cluster#alone}, unless set
+   * @return this
+   */
+  public NasTrainerBuilder cluster(Cluster value) {
+    cluster = Objects.requireNonNull(value, "cluster");
+    return this;
+  }
+
+  /**
    * The trainer.
    *
    * @return for one run
@@ -241,6 +257,7 @@ public final class NasTrainerBuilder {
             traceEvery,
             textEditor,
             List.copyOf(objectives),
-            List.copyOf(listeners)));
+            List.copyOf(listeners),
+            cluster));
   }
 }

@@ -6,16 +6,23 @@ import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import org.jspecify.annotations.Nullable;
+import org.nasvlp.distributed.Ranks;
 
 /**
  * Keeps an output folder to one run at a time, by a lock on its file {@code lock}. The operating
  * system releases it when the process ends, however it does; the file stays.
  */
 final class RunLock implements AutoCloseable {
-  private final FileChannel channel;
+  private final @Nullable FileChannel channel;
 
-  private RunLock(FileChannel channel) {
+  private RunLock(@Nullable FileChannel channel) {
     this.channel = channel;
+  }
+
+  /** {@link #take(Path)} on rank 0, for all ranks. */
+  static RunLock take(Path output, Ranks ranks) throws IOException {
+    return ranks.isFirst() ? take(output) : new RunLock(null);
   }
 
   /**
@@ -53,6 +60,8 @@ final class RunLock implements AutoCloseable {
   /** Releases the lock; a second time does nothing. */
   @Override
   public void close() throws IOException {
-    channel.close();
+    if (channel != null) {
+      channel.close();
+    }
   }
 }

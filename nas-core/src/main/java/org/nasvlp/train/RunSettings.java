@@ -7,6 +7,7 @@ import org.jspecify.annotations.Nullable;
 import org.nasvlp.config.NasConfig;
 import org.nasvlp.data.ImageTextDataset;
 import org.nasvlp.data.text.CaptionTokenizer;
+import org.nasvlp.distributed.Cluster;
 import org.nasvlp.eval.FineGrainedBenchmark;
 import org.nasvlp.model.PretrainedWeights;
 import org.nasvlp.negatives.TextEditor;
@@ -26,4 +27,25 @@ record RunSettings(
     int traceEvery,
     TextEditor.@Nullable Factory textEditor,
     List<Objective> objectives,
-    List<TrainingListener> listeners) {}
+    List<TrainingListener> listeners,
+    Cluster cluster) {
+
+  /** The same with another configuration. */
+  RunSettings with(NasConfig value) {
+    return new RunSettings(
+        value,
+        dataset,
+        tokenizer,
+        benchmark,
+        published,
+        output,
+        initialWeights,
+        resume,
+        threads,
+        traceEvery,
+        textEditor,
+        objectives,
+        listeners,
+        cluster);
+  }
+}

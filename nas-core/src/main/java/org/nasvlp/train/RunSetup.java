@@ -6,10 +6,11 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
-import org.nasvlp.checkpoint.Checkpoints;
 import org.nasvlp.config.NasConfig;
 import org.nasvlp.data.BatchLoader;
+import org.nasvlp.data.BatchShare;
 import org.nasvlp.data.FirstPairs;
+import org.nasvlp.distributed.Ranks;
 import org.nasvlp.internal.Torch;
 import org.nasvlp.kernels.Kernels;
 import org.nasvlp.model.NasModel;
@@ -24,6 +25,7 @@ final class RunSetup {
   private static final JsonMapper JSON = JsonMapper.builder().build();
 
   private final RunSettings settings;
+  private final Ranks ranks;
   private final NasConfig config;
   private final @Nullable Path previous;
   private final RunClock clock;
@@ -35,8 +37,9 @@ final class RunSetup {
   private @Nullable FirstPairs firstPairs;
   private Phases phases;
 
-  private RunSetup(RunSettings settings, @Nullable Path previous) {
+  private RunSetup(RunSettings settings, Ranks ranks, @Nullable Path previous) {
     this.settings = settings;
+    this.ranks = ranks;
     this.config = settings.config();
     this.previous = previous;
     this.clock = new RunClock(System::nanoTime);
@@ -50,20 +53,21 @@ final class RunSetup {
     this.phases = Phases.of(config);
     int codewords = config.dictionary().codewords();
     this.probing = new ArtefactProbing(codewords, config.training().evaluateEvery(), listeners);
-    listeners.add(new LogListener(settings.output(), log, clock));
-    settings.listeners().forEach(listeners::add);
-    listeners.add(probing);
-    listeners.add(new CollapseWarning(config.dictionary(), listeners::onWarning));
+    if (ranks.isFirst()) {
+      listeners.add(new LogListener(settings.output(), log, clock));
+      settings.listeners().forEach(listeners::add);
+      listeners.add(probing);
+      listeners.add(new CollapseWarning(config.dictionary(), listeners::onWarning));
+    }
   }
 
   /**
-   * Begins, and sets the threads of LibTorch and the kernels.
+   * Begins, and sets the threads of LibTorch and the kernels. A collective.
    *
    * @throws TrainingException if the output holds a run that is not to be resumed
    */
-  static RunSetup of(RunSettings settings) throws IOException {
-    Checkpoints.recover(settings.output());
-    Optional<Path> previous = Checkpoints.latest(settings.output());
+  static RunSetup of(RunSettings settings, Ranks ranks) throws IOException {
+    Optional<Path> previous = RanksOfRun.latest(settings.output(), ranks);
     if (previous.isPresent() && !settings.resume()) {
       throw new TrainingException(
           "%s already holds a run (%s): resume it, or choose another output"
@@ -71,11 +75,15 @@ final class RunSetup {
     }
     Torch.setThreads(settings.threads());
     Kernels.setThreads(settings.threads());
-    return new RunSetup(settings, previous.orElse(null));
+    return new RunSetup(settings, ranks, previous.orElse(null));
   }
 
   RunSettings settings() {
     return settings;
+  }
+
+  Ranks ranks() {
+    return ranks;
   }
 
   RunClock clock() {
@@ -114,7 +122,7 @@ final class RunSetup {
             optimizer -> optimizer.learningRate(Double.MIN_NORMAL).finalLearningRate(0));
     try (NasModel model = NasModel.create(still, settings.tokenizer());
         TrainingStep step =
-            new TrainingStep(still, model, textNegatives(), stepsPerEpoch(), List.of());
+            new TrainingStep(still, model, textNegatives(), stepsPerEpoch(), List.of(), ranks);
         BatchLoader loader = loader(0)) {
       startDictionary(model, step);
       phases = new Rehearsal(step, loader, config.optimizer().accumulation()).pace(phases);
@@ -134,9 +142,11 @@ final class RunSetup {
     }
     try {
       WeightReport report = model.importWeights(settings.initialWeights());
-      Files.writeString(
-          settings.output().resolve("weights.json"),
-          JSON.writerWithDefaultPrettyPrinter().writeValueAsString(report));
+      if (ranks.isFirst()) {
+        Files.writeString(
+            settings.output().resolve("weights.json"),
+            JSON.writerWithDefaultPrettyPrinter().writeValueAsString(report));
+      }
       listeners.onWeights(report);
       return model;
     } catch (IOException e) {
@@ -150,7 +160,8 @@ final class RunSetup {
 
   /** The model's training step, with hard negative captions where it needs them. */
   TrainingStep trainingStep(NasModel model) throws InterruptedException {
-    return new TrainingStep(config, model, textNegatives(), stepsPerEpoch(), settings.objectives());
+    return new TrainingStep(
+        config, model, textNegatives(), stepsPerEpoch(), settings.objectives(), ranks);
   }
 
   /** Hard negative captions, where the configuration needs any; their edits are kept beside. */
@@ -161,18 +172,28 @@ final class RunSetup {
     if (textNegatives != null) {
       return textNegatives;
     }
-    TextEditor.Factory editor = settings.textEditor();
-    NegativeTextAugmentation negatives =
-        NegativeTextAugmentation.prepare(
-            settings.dataset(),
-            settings.tokenizer(),
-            editor != null ? editor : TextEditor.factory("en", config.nta().exactLabels()),
-            config.nta(),
-            settings.output().resolve("captions"),
-            config.training().seed());
+    // Rank 0 first: where the others see its folder they find what it has kept there.
+    if (!ranks.isFirst()) {
+      ranks.await();
+    }
+    NegativeTextAugmentation negatives = prepareTextNegatives();
+    if (ranks.isFirst()) {
+      ranks.await();
+    }
     listeners.onCaptionEdits(negatives.preparation());
     textNegatives = negatives;
     return negatives;
+  }
+
+  private NegativeTextAugmentation prepareTextNegatives() throws InterruptedException {
+    TextEditor.Factory editor = settings.textEditor();
+    return NegativeTextAugmentation.prepare(
+        settings.dataset(),
+        settings.tokenizer(),
+        editor != null ? editor : TextEditor.factory("en", config.nta().exactLabels()),
+        config.nta(),
+        settings.output().resolve("captions"),
+        config.training().seed());
   }
 
   /** The run, where it goes on from a checkpoint with all that is in it; else with a dictionary. */
@@ -186,17 +207,23 @@ final class RunSetup {
       progress = state.restore(previous);
       clock.resume(progress.seconds(), progress.stepSeconds());
       planner.restore(progress.plannedSteps());
-      evaluated = log.rewind(progress.step(), progress.step() >= planner.steps());
+      evaluated = rewind(progress.step(), progress.step() >= planner.steps());
     } else {
       if (config.training().stepMinutes() > 0) {
         planner.begin();
       }
-      log.rewind(0, false);
+      boolean _ = rewind(0, false);
       startDictionary(model, trainingStep);
     }
     BatchLoader loader = loader((long) progress.step() * config.optimizer().accumulation());
     return new TrainingRun(
         this, model, trainingStep, state, planner, loader, progress, previous, evaluated);
+  }
+
+  /** Cuts the log off after a step, on rank 0; whether the evaluation at that step stands in it. */
+  private boolean rewind(int step, boolean complete) throws IOException {
+    boolean evaluated = ranks.isFirst() && log.rewind(step, complete);
+    return ranks.gatherByRank(evaluated ? 1.0 : 0.0)[0][0] > 0;
   }
 
   private void startDictionary(NasModel model, TrainingStep trainingStep)
@@ -219,7 +246,13 @@ final class RunSetup {
         config.data(),
         Draws.DATA.seed(config.training().seed()),
         firstBatch,
-        firstPairs());
+        firstPairs(),
+        share());
+  }
+
+  private BatchShare share() {
+    int own = config.data().batchSize() / ranks.size();
+    return new BatchShare(ranks.rank() * own, own);
   }
 
   /** How many pairs the loader's first batches are drawn from, once it is made; 0 for all. */

@@ -60,6 +60,11 @@ final class StepPlanner {
     return steps;
   }
 
+  /** Takes another rank's plan for its own. */
+  void follow(long plannedSteps) {
+    steps = plannedSteps;
+  }
+
   /** What a checkpoint keeps of the plan: its length, or 0 if none was made. */
   long planned() {
     return planned ? steps : 0;

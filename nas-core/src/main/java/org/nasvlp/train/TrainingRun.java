@@ -3,18 +3,23 @@ package org.nasvlp.train;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.config.NasConfig;
 import org.nasvlp.data.Batch;
 import org.nasvlp.data.BatchLoader;
+import org.nasvlp.data.LoaderState;
+import org.nasvlp.distributed.Ranks;
 import org.nasvlp.internal.Torch;
 import org.nasvlp.internal.TorchDevice;
 import org.nasvlp.kernels.Kernels;
 import org.nasvlp.kernels.NonFiniteInputException;
 import org.nasvlp.model.NasModel;
+import org.nasvlp.scoring.ImageTextScorer;
 
 /** A run under way: its steps, evaluations and checkpoints. Owns the loader only. */
 final class TrainingRun implements AutoCloseable {
@@ -22,6 +27,7 @@ final class TrainingRun implements AutoCloseable {
   private static final int STEPS_BETWEEN_RELEASES = 100;
 
   private final RunSettings settings;
+  private final Ranks ranks;
   private final NasConfig config;
   private final RunClock clock;
   private final TrainingListener listeners;
@@ -42,6 +48,7 @@ final class TrainingRun implements AutoCloseable {
   private @Nullable Path checkpoint;
   private int checkpointStep;
   private Map<String, Double> losses = Map.of();
+  private LoaderCounts counts;
 
   /**
    * @param from where it stands
@@ -59,6 +66,7 @@ final class TrainingRun implements AutoCloseable {
       @Nullable Path previous,
       boolean evaluated) {
     this.settings = setup.settings();
+    this.ranks = setup.ranks();
     this.config = settings.config();
     this.clock = setup.clock();
     this.listeners = setup.listeners();
@@ -78,12 +86,15 @@ final class TrainingRun implements AutoCloseable {
     this.step = from.step();
     this.checkpoint = previous;
     this.checkpointStep = from.step();
+    this.counts = new LoaderCounts(from.samples(), ranks);
   }
 
   /** Tells what the run begins with, and makes up for an evaluation that a kill has cut off. */
   void begin() throws IOException {
     boolean keeps = config.training().keepBest();
-    best.restore(from.best(), from.bestSteps(), step, keeps ? checkpoint : null);
+    if (ranks.isFirst()) {
+      best.restore(from.best(), from.bestSteps(), step, keeps ? checkpoint : null);
+    }
     listeners.onStart(
         new TrainingStart(
             step,
@@ -91,14 +102,45 @@ final class TrainingRun implements AutoCloseable {
             model.parameters().count(),
             settings.dataset().size(),
             singleThingPairs,
-            TorchDevice.of(model.parameters().values()) + ", " + settings.threads() + " threads",
+            TorchDevice.of(model.parameters().values())
+                + ", "
+                + settings.threads()
+                + " threads"
+                + (ranks.isAlone() ? "" : ", %d ranks".formatted(ranks.size())),
             Kernels.describe()));
     if (from.samples() != null) {
       loader.restore(from.samples());
     }
+    boolean _ = agree(false);
     if (step > 0 && !evaluated) {
       evaluateIfDue();
     }
+  }
+
+  /**
+   * Makes the ranks go on alike: with rank 0's plan, and to a stop if one of them is asked to. A
+   * collective.
+   *
+   * @param stop whether this rank was asked to
+   * @return whether to stop
+   */
+  boolean agree(boolean stop) {
+    if (ranks.isAlone()) {
+      return stop;
+    }
+    double[][] all =
+        ranks.gatherByRank(
+            step, (double) planner.steps(), stop ? 1 : 0, (double) counts.own(loader));
+    for (int rank = 1; rank < all.length; rank++) {
+      if (all[rank][0] != step) {
+        throw new IllegalStateException(
+            "rank %d is at step %.0f, rank %d at step %d"
+                .formatted(rank, all[rank][0], ranks.rank(), step));
+      }
+    }
+    planner.follow((long) all[0][1]);
+    counts.agree(Arrays.stream(all).mapToLong(of -> (long) of[3]).sum());
+    return Arrays.stream(all).anyMatch(of -> of[2] > 0);
   }
 
   /** Whether all planned steps are done. */
@@ -146,20 +188,25 @@ final class TrainingRun implements AutoCloseable {
               traced,
               evaluator.isIdle() ? null : probing.forStep(step, planner.steps()));
     } catch (NonFiniteInputException e) {
-      throw failure("the image encoder's features", batches, e);
+      throw failure("the image encoder's features", batches, true, e);
     }
     if (!Double.isFinite(outcome.loss())) {
-      throw failure("the loss " + outcome.losses(), batches, null);
+      throw failure("the loss " + outcome.losses(), batches, !outcome.isFinite(), null);
     }
     if (!Double.isFinite(outcome.gradientNorm())) {
-      throw failure("the gradient", batches, null);
+      throw failure("the gradient", batches, true, null);
     }
     return outcome;
   }
 
+  /** Of several ranks those tell of their samples whose own share is to blame. */
   private TrainingException failure(
-      String what, List<Batch> batches, @Nullable RuntimeException cause) {
-    return failedBatch.failure(what, step + 1, batches, checkpoint, cause);
+      String what, List<Batch> batches, boolean isOwn, @Nullable RuntimeException cause) {
+    return isOwn
+        ? failedBatch.failure(what, step + 1, batches, checkpoint, cause)
+        : new TrainingException(
+            "%s is not finite at step %d, by samples of another rank".formatted(what, step + 1),
+            cause);
   }
 
   private StepReport report(TrainingStep.Outcome outcome, double waited) {
@@ -179,7 +226,7 @@ final class TrainingRun implements AutoCloseable {
         pairs / planner.secondsPerStep(),
         sections,
         model.dictionary().health(),
-        loader.skipped().skipped());
+        counts.skipped(loader));
   }
 
   /** Evaluates if it is time to, the evaluation at the end aside. */
@@ -200,13 +247,21 @@ final class TrainingRun implements AutoCloseable {
     return every > 0 && step % every == 0 && !isComplete();
   }
 
+  /** Evaluates, the work divided among the ranks. A collective. */
   private Evaluation evaluate(boolean last) throws IOException {
     double began = clock.seconds();
-    Evaluation evaluation = evaluator.evaluate(model.itcScorer(), model.itmScorer(), last);
+    ImageTextScorer itm = model.itmScorer();
+    Evaluation evaluation =
+        evaluator.evaluate(
+            model.itcScorer(), ranks.isAlone() ? itm : new DividedScorer(itm, ranks), last);
     planner.evaluationTook(clock.seconds() - began);
+    LoaderState samples = counts.merged(loader);
+    if (!ranks.isFirst()) {
+      return evaluation;
+    }
     // Before the log has it: what is in the log is not evaluated again after a kill.
     if (config.training().keepBest()) {
-      best.keep(step, evaluation.metrics(), this::write);
+      best.keep(step, evaluation.metrics(), () -> write(samples));
     }
     listeners.onEvaluated(step, evaluation);
     if (evaluation.report() != null) {
@@ -216,14 +271,23 @@ final class TrainingRun implements AutoCloseable {
     return evaluation;
   }
 
-  /** The checkpoint of the steps done, written unless there is one. */
+  /** The checkpoint of the steps done, written unless there is one. A collective. */
   private Path save() throws IOException {
-    Path saved = checkpoint;
-    return saved == null || checkpointStep != step ? write() : saved;
+    LoaderState samples = counts.merged(loader);
+    if (ranks.isFirst()) {
+      Path saved = checkpoint;
+      String _ =
+          ranks.ofFirst(
+              (saved == null || checkpointStep != step ? write(samples) : saved).toString());
+      return Objects.requireNonNull(checkpoint);
+    }
+    checkpoint = Path.of(ranks.ofFirst(""));
+    checkpointStep = step;
+    return checkpoint;
   }
 
   /** A checkpoint of the steps done, in the place of one that there is. */
-  private Path write() throws IOException {
+  private Path write(LoaderState samples) throws IOException {
     Path written =
         state.save(
             settings.output(),
@@ -232,7 +296,7 @@ final class TrainingRun implements AutoCloseable {
                 planner.planned(),
                 clock.total(),
                 clock.steps(),
-                loader.state(),
+                samples,
                 best.values(),
                 best.steps()));
     checkpoint = written;
@@ -241,11 +305,15 @@ final class TrainingRun implements AutoCloseable {
     return written;
   }
 
-  /** Writes the last checkpoint and, if all steps are done, evaluates for the last time. */
+  /**
+   * Writes the last checkpoint and, if all steps are done, evaluates for the last time. A
+   * collective.
+   */
   TrainingResult end() throws IOException {
     Path last = save();
     boolean stopped = !isComplete();
     Evaluation evaluation = stopped || evaluator.isIdle() ? Evaluation.NONE : evaluate(true);
+    LoaderState samples = counts.merged(loader);
     TrainingResult result =
         new TrainingResult(
             step,
@@ -257,9 +325,9 @@ final class TrainingRun implements AutoCloseable {
             model.dictionary().health(),
             losses,
             clock.seconds(),
-            loader.skipped().skipped(),
-            loader.skipped().examples(),
-            loader.truncatedCaptions());
+            counts.skipped(loader),
+            samples.examples(),
+            samples.truncatedCaptions());
     listeners.onEnd(result);
     return result;
   }

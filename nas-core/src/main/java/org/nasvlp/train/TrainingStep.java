@@ -9,6 +9,7 @@ import org.jspecify.annotations.Nullable;
 import org.nasvlp.config.NasConfig;
 import org.nasvlp.data.Batch;
 import org.nasvlp.dictionary.WordCodes;
+import org.nasvlp.distributed.Ranks;
 import org.nasvlp.eval.ArtefactProbe;
 import org.nasvlp.internal.Torch;
 import org.nasvlp.model.NasModel;
@@ -22,7 +23,8 @@ import org.nasvlp.random.Draws;
 
 /**
  * One pretraining step: forward and backward pass of its batches, clipping, AdamW, and what follows
- * the parameters: momentum encoders, dictionary, queue and word counts.
+ * the parameters: momentum encoders, dictionary, queue and word counts. Where ranks share a batch a
+ * step is a collective, and ends with the same bits on all of them.
  */
 final class TrainingStep implements AutoCloseable {
   private final NasConfig config;
@@ -31,20 +33,24 @@ final class TrainingStep implements AutoCloseable {
   private final @Nullable MomentumEncoders momentum;
   private final Objectives objectives;
   private final ForwardPass forward;
+  private final Ranks ranks;
   private final long restartSeed;
 
   /**
    * @param textNegatives hard negative captions; null exactly if the configuration asks for none
    * @param stepsPerEpoch steps in which the data set is gone through once
    * @param further objectives besides those of the configuration
+   * @param ranks who shares a batch
    */
   TrainingStep(
       NasConfig config,
       NasModel model,
       @Nullable NegativeTextAugmentation textNegatives,
       double stepsPerEpoch,
-      List<Objective> further) {
+      List<Objective> further,
+      Ranks ranks) {
     this.config = config;
+    this.ranks = ranks;
     this.model = model;
     this.optimizer = new AdamW(config.optimizer(), model.parameters());
     this.momentum =
@@ -52,7 +58,7 @@ final class TrainingStep implements AutoCloseable {
             ? new MomentumEncoders(config, model, stepsPerEpoch)
             : null;
     this.objectives = Objectives.of(config, model, textNegatives, further);
-    this.forward = new ForwardPass(config, model, objectives.all(), momentum, textNegatives);
+    this.forward = new ForwardPass(config, model, objectives.all(), momentum, textNegatives, ranks);
     this.restartSeed = Draws.DICTIONARY_RESTART.seed(config.training().seed());
   }
 
@@ -81,6 +87,7 @@ final class TrainingStep implements AutoCloseable {
    * @param gradientNorm before clipping; not finite exactly if the step was not taken
    * @param temperature after the step
    * @param seconds by section of the step
+   * @param isFinite whether the losses of this rank's own share are
    * @param trace of the first hard negative image, if asked for and if there was one
    */
   record Outcome(
@@ -90,9 +97,10 @@ final class TrainingStep implements AutoCloseable {
       double gradientNorm,
       double temperature,
       Map<String, Double> seconds,
+      boolean isFinite,
       @Nullable NvaTrace trace) {}
 
-  /** B·N·d patch tokens of a batch, without gradient, to start the dictionary from. */
+  /** B·N·d patch tokens of a batch of all ranks, to start the dictionary from. A collective. */
   float[] patchTokens(Batch batch) {
     return forward.images().patchTokens(batch);
   }
@@ -126,6 +134,7 @@ final class TrainingStep implements AutoCloseable {
         o.gradientNorm,
         o.temperature,
         o.seconds,
+        o.isFinite,
         tracer.trace());
   }
 
@@ -154,6 +163,8 @@ final class TrainingStep implements AutoCloseable {
           clock.mark("backward");
         }
         if (finite && a == batches.size() - 1) {
+          ranks.sum(model.parameters().gradients());
+          clock.mark("exchange");
           norm = optimizer.clip();
           finite = Double.isFinite(norm);
           if (finite) {
@@ -183,6 +194,7 @@ final class TrainingStep implements AutoCloseable {
           norm,
           temperature,
           clock.seconds(),
+          sums.isFinite(),
           null);
     }
   }
@@ -211,7 +223,8 @@ final class TrainingStep implements AutoCloseable {
               features.patchTokens().detach(),
               features.codes().tensor(),
               restartSeed,
-              features.draw());
+              features.draw(),
+              ranks);
     }
   }
 

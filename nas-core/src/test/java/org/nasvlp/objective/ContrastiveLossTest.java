@@ -153,8 +153,10 @@ class ContrastiveLossTest {
 
   private static Features withIds(Features f, long[] ids) {
     Batch b = f.batch();
+    Batch with =
+        new Batch(b.step(), b.keys(), b.sampleIds(), ids, b.captions(), b.images(), b.tokens());
     return new Features(
-        new Batch(b.step(), b.keys(), b.sampleIds(), ids, b.captions(), b.images(), b.tokens()),
+        with,
         f.step(),
         f.steps(),
         f.draw(),
@@ -167,7 +169,8 @@ class ContrastiveLossTest {
         f.textEmbeddings(),
         f.temperature(),
         f.momentum(),
-        f.dictionary());
+        f.dictionary(),
+        WholeBatch.own(with, f.imageEmbeddings(), f.textEmbeddings(), f.momentum()));
   }
 
   @Test

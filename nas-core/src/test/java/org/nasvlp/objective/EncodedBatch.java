@@ -113,6 +113,8 @@ final class EncodedBatch implements AutoCloseable {
     Tensor patches = patches(encoded);
     Tensor codes = model.dictionary().lookup(patches.detach());
     EncodedCaptions captions = captions(plan);
+    Tensor images = network.projectImage(cls);
+    Tensor texts = network.projectText(captions.cls());
     return new Features(
         batch,
         STEP,
@@ -123,11 +125,12 @@ final class EncodedBatch implements AutoCloseable {
         new PatchCodes(codes),
         patches,
         captions,
-        network.projectImage(cls),
-        network.projectText(captions.cls()),
+        images,
+        texts,
         network.temperature(),
         null,
-        model.dictionary());
+        model.dictionary(),
+        WholeBatch.own(batch, images, texts, null));
   }
 
   /** The same with momentum features. */
@@ -146,7 +149,8 @@ final class EncodedBatch implements AutoCloseable {
         f.textEmbeddings(),
         f.temperature(),
         momentum,
-        f.dictionary());
+        f.dictionary(),
+        WholeBatch.own(f.batch(), f.imageEmbeddings(), f.textEmbeddings(), momentum));
   }
 
   /** The same with other embeddings, at a temperature. */
@@ -165,7 +169,8 @@ final class EncodedBatch implements AutoCloseable {
         texts,
         Torch.zeros().fill_(new Scalar(temperature)),
         f.momentum(),
-        f.dictionary());
+        f.dictionary(),
+        WholeBatch.own(f.batch(), images, texts, f.momentum()));
   }
 
   private EncodedCaptions captions(CaptionPlan plan) {

@@ -11,6 +11,7 @@ import org.nasvlp.config.NasConfig;
 import org.nasvlp.data.BatchLoader;
 import org.nasvlp.data.FirstPairs;
 import org.nasvlp.data.text.CaptionTokenizer;
+import org.nasvlp.distributed.Ranks;
 import org.nasvlp.kernels.Backend;
 import org.nasvlp.kernels.Codebook;
 import org.nasvlp.kernels.Kernels;
@@ -41,7 +42,8 @@ class EmojiStepTest {
                 NegativeTextAugmentation.prepare(
                     shapes, tokenizer, ShapesEditor.factory(), config.nta(), null, 1),
                 4,
-                List.of());
+                List.of(),
+                Ranks.alone());
         BatchLoader loader =
             new BatchLoader(
                 shapes,

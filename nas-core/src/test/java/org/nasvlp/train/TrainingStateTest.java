@@ -28,6 +28,7 @@ import org.nasvlp.config.NasConfig;
 import org.nasvlp.config.NvaConfig;
 import org.nasvlp.data.LoaderState;
 import org.nasvlp.data.text.CaptionTokenizer;
+import org.nasvlp.distributed.Ranks;
 import org.nasvlp.internal.Torch;
 import org.nasvlp.model.NasModel;
 import org.nasvlp.negatives.NegativeTextAugmentation;
@@ -90,7 +91,7 @@ class TrainingStateTest {
             ? NegativeTextAugmentation.prepare(
                 new Shapes(), with, ShapesEditor.factory(), config.nta(), null, 3)
             : null;
-    TrainingStep step = new TrainingStep(config, model, texts, 4, List.of());
+    TrainingStep step = new TrainingStep(config, model, texts, 4, List.of(), Ranks.alone());
     return new Parts(model, step, new TrainingState(config, model, step));
   }
 

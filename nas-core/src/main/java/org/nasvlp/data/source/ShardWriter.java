@@ -2,8 +2,6 @@ package org.nasvlp.data.source;
 
 import java.io.BufferedOutputStream;
 import java.io.IOException;
-import java.io.OutputStream;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -11,15 +9,9 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.function.LongConsumer;
 import java.util.stream.Stream;
-import org.apache.commons.compress.archivers.tar.TarArchiveEntry;
-import org.apache.commons.compress.archivers.tar.TarArchiveOutputStream;
-import org.apache.commons.compress.archivers.tar.TarConstants;
-import org.jspecify.annotations.Nullable;
 import org.nasvlp.data.BadSampleException;
 import org.nasvlp.data.ImageTextDataset;
 import org.nasvlp.data.ImageTextPair;
-import tools.jackson.databind.json.JsonMapper;
-import tools.jackson.databind.node.JsonNodeFactory;
 
 /**
  * Packs a data set into WebDataset shards: for each pair the image's own file if it is a PNG or
@@ -81,19 +73,17 @@ public final class ShardWriter {
       Path part = folder.resolve("." + shard.getFileName() + ".part");
       try {
         long before = pairs;
-        try (OutputStream file = new BufferedOutputStream(Files.newOutputStream(part), 1 << 16);
-            TarArchiveOutputStream tar =
-                new TarArchiveOutputStream(file, StandardCharsets.UTF_8.name())) {
-          while (index < dataset.size() && tar.getBytesWritten() < shardBytes) {
+        try (ShardStream shardStream =
+            new ShardStream(new BufferedOutputStream(Files.newOutputStream(part), 1 << 16))) {
+          while (index < dataset.size() && shardStream.bytesWritten() < shardBytes) {
             try {
-              add(tar, dataset, index, pairs);
+              add(shardStream, dataset, index, pairs);
               pairs++;
             } catch (BadSampleException e) {
               skipped.add(e.getMessage());
             }
             progress.accept(++index);
           }
-          tar.finish();
         }
         if (pairs > before) {
           Files.move(part, shard, StandardCopyOption.ATOMIC_MOVE);
@@ -106,47 +96,15 @@ public final class ShardWriter {
     return new Result(shards, pairs, skipped);
   }
 
-  private static void add(
-      TarArchiveOutputStream tar, ImageTextDataset dataset, long index, long number)
+  private static void add(ShardStream shard, ImageTextDataset dataset, long index, long number)
       throws IOException, BadSampleException {
     ImageTextPair pair = dataset.get(index);
     byte[] image = dataset.encodedImage(index);
-    String ending = ending(image);
-    if (ending == null) {
-      image = pair.image().png();
-      ending = "png";
-    }
-    String key = "%09d".formatted(number);
-    String about =
-        JsonMapper.shared()
-            .writeValueAsString(
-                JsonNodeFactory.instance
-                    .objectNode()
-                    .put("image_id", pair.imageId())
-                    .put("key", pair.key()));
-    add(tar, key + "." + ending, image);
-    add(tar, key + ".txt", pair.caption().getBytes(StandardCharsets.UTF_8));
-    add(tar, key + ".json", about.getBytes(StandardCharsets.UTF_8));
-  }
-
-  private static @Nullable String ending(byte[] image) {
-    if (image.length > 3 && (image[0] & 0xFF) == 0x89 && image[1] == 'P') {
-      return "png";
-    }
-    return image.length > 3 && (image[0] & 0xFF) == 0xFF && (image[1] & 0xFF) == 0xD8
-        ? "jpg"
-        : null;
-  }
-
-  private static void add(TarArchiveOutputStream tar, String name, byte[] bytes)
-      throws IOException {
-    TarArchiveEntry entry = new TarArchiveEntry(name, TarConstants.LF_NORMAL);
-    entry.setSize(bytes.length);
-    entry.setModTime(0L);
-    entry.setMode(TarArchiveEntry.DEFAULT_FILE_MODE);
-    entry.setIds(0, 0);
-    tar.putArchiveEntry(entry);
-    tar.write(bytes);
-    tar.closeArchiveEntry();
+    shard.add(
+        number,
+        ShardStream.holds(image) ? image : pair.image().png(),
+        pair.caption(),
+        pair.imageId(),
+        pair.key());
   }
 }

@@ -100,6 +100,30 @@ class ImageTransformTest {
     }
   }
 
+  /** Wide, tall and square; squares along the longer side that fit it, and that overlap. */
+  @ParameterizedTest
+  @CsvSource({"40,13,17,9", "13,40,5,20", "30,30,11,11", "9,8,9,21", "7,5,7,5"})
+  void wholeImagesAreResizedByTheSameDefinition(int width, int height, int outW, int outH) {
+    RgbImage image = noise(width, height, 6);
+    RgbImage out = image.resize(outW, outH);
+    assertThat(out.width()).isEqualTo(outW);
+    assertThat(out.height()).isEqualTo(outH);
+    byte[] rgb = out.rgb();
+    for (int i = 0; i < rgb.length; i++) {
+      double exact = reference(image, outW, outH, i / 3 % outW, i / 3 / outW, i % 3);
+      // Half of a step of 8 bits, and what float32 adds to it.
+      assertThat((double) (rgb[i] & 0xFF)).isCloseTo(Math.clamp(exact, 0, 255), within(0.501));
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"0,5", "5,-1", "65536,65536"})
+  void impossibleSizesAreRefused(int width, int height) {
+    assertThatThrownBy(() -> noise(4, 4, 1).resize(width, height))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining(width + " x " + height);
+  }
+
   @Test
   void halvingARampHasKnownValues() {
     // Inside, the kernel keeps a straight line: the middle of pixels 2i and 2i + 1 is 4i + 2 here.

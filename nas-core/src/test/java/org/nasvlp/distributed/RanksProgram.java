@@ -1,0 +1,69 @@
+package org.nasvlp.distributed;
+
+import java.util.Arrays;
+import java.util.Map;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Tensor;
+import org.nasvlp.internal.Torch;
+
+/** A rank of {@link RanksTest}. */
+public final class RanksProgram {
+  private RanksProgram() {}
+
+  public static void main(String[] args) throws Exception {
+    Cluster cluster = Cluster.fromEnvironment();
+    Map<String, String> facts =
+        Map.of("the colour", args.length > 1 ? args[1 + cluster.rank()] : "");
+    try (Ranks ranks = Ranks.join(cluster, facts);
+        PointerScope scope = new PointerScope()) {
+      System.out.println("joined");
+      switch (args[0]) {
+        case "exchange" -> exchange(ranks);
+        case "die" -> die(ranks);
+        case "fail" -> fail(ranks);
+        default -> {
+          Thread.sleep(2000);
+          ranks.await();
+        }
+      }
+      System.out.println("parted");
+    } catch (RanksLostException | IllegalStateException e) {
+      System.out.println("lost: " + e.getMessage());
+      System.exit(1);
+    }
+    System.exit(0);
+  }
+
+  private static void exchange(Ranks ranks) {
+    int rank = ranks.rank();
+    Tensor rows = Torch.floats(new float[] {rank, rank + 0.5f}, 1, 2);
+    System.out.println("rows " + Arrays.toString(Torch.toFloats(ranks.gather(rows))));
+    Tensor sum = Torch.floats(new float[] {1, 10 * (rank + 1)}, 2);
+    ranks.sum(sum);
+    System.out.println("sum " + Arrays.toString(Torch.toFloats(sum)));
+    System.out.println("numbers " + Arrays.deepToString(ranks.gatherByRank(rank, 1e300 * rank)));
+    System.out.println("longs " + Arrays.toString(ranks.gather(new long[] {1L << 62, -rank})));
+    byte[][] bytes = ranks.gather(new byte[rank]);
+    System.out.println(
+        "bytes " + Arrays.toString(Arrays.stream(bytes).mapToInt(b -> b.length).toArray()));
+    System.out.println("first " + ranks.ofFirst(rank == 0 ? "größer" : "other"));
+  }
+
+  private static void die(Ranks ranks) throws InterruptedException {
+    for (int i = 0; i < 1000; i++) {
+      if (i == 20) {
+        System.out.println("going");
+      }
+      ranks.await();
+      Thread.sleep(20);
+    }
+  }
+
+  private static void fail(Ranks ranks) {
+    if (ranks.rank() == 1) {
+      ranks.leave("the disk is full");
+      throw new IllegalStateException("the disk is full");
+    }
+    ranks.await();
+  }
+}

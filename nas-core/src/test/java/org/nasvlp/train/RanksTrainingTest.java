@@ -1,0 +1,182 @@
+package org.nasvlp.train;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.nasvlp.distributed.RankProcesses;
+
+/** Processes that train together over the loopback interface, against one that trains alone. */
+@EnabledOnOs(OS.LINUX)
+@Timeout(300)
+class RanksTrainingTest {
+  private static final Pattern LOSSES = Pattern.compile("losses (\\d+) \\{(.*?)\\} \\{(.*)\\}");
+  private static final int STEPS = 20;
+
+  @TempDir private Path folder;
+
+  private RankProcesses start(String name, String kind, int ranks) throws IOException {
+    Path own = Files.createDirectories(folder.resolve(name));
+    Files.deleteIfExists(own.resolve("meeting"));
+    return RankProcesses.start(
+        RankTraining.class,
+        ranks,
+        own,
+        Map.of("NAS_TIMEOUT", "60"),
+        own.resolve("run").toString(),
+        kind,
+        String.valueOf(STEPS));
+  }
+
+  /** Losses, and numbers of hard negatives, by step and name. */
+  private static Map<String, Double> losses(String printed) {
+    Map<String, Double> losses = new TreeMap<>();
+    printed
+        .lines()
+        .forEach(
+            line -> {
+              Matcher matcher = LOSSES.matcher(line);
+              if (matcher.matches()) {
+                for (int group = 2; group <= 3; group++) {
+                  for (String field : matcher.group(group).split(", ", -1)) {
+                    String[] parts = field.split("=", -1);
+                    if (parts.length < 2) {
+                      continue;
+                    }
+                    String name = "%s %s %d".formatted(matcher.group(1), parts[0], group);
+                    losses.put(name, Double.valueOf(parts[1]));
+                  }
+                }
+              }
+            });
+    return losses;
+  }
+
+  private static List<String> codewords(String printed) {
+    return printed.lines().filter(line -> line.startsWith("codewords")).toList();
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    // queue, soft targets, masked words, hard negative images
+    "plain, 2",
+    // and hard negative captions, in the contrast too; images by words
+    "everything, 4",
+    // of a quarter of the captions: some ranks have none
+    "everything-few, 4",
+    "plain-accumulated-checkpointing, 2"
+  })
+  void ranksLearnWhatOneProcessLearns(String kind, int count) throws Exception {
+    try (RankProcesses one = start("one", kind, 1);
+        RankProcesses many = start("many", kind, count)) {
+      one.await(240);
+      many.await(240);
+      assertThat(one.printed(0)).contains("done");
+      assertThat(many.printed()).doesNotContain("failed");
+      Map<String, Double> expected = losses(one.printed(0));
+      Map<String, Double> actual = losses(many.printed(0));
+      assertThat(expected).containsKeys("1 itc 2", "20 itc 2", "20 mlm 2");
+      assertThat(actual).hasSameSizeAs(expected);
+      expected.forEach((name, loss) -> assertThat(actual.get(name)).isCloseTo(loss, within(1e-5)));
+      List<String> first = codewords(many.printed(0));
+      assertThat(first).hasSizeGreaterThanOrEqualTo(STEPS);
+      for (int rank = 1; rank < count; rank++) {
+        assertThat(codewords(many.printed(rank))).isEqualTo(first);
+      }
+    }
+  }
+
+  @Test
+  void matchingWithinARankGivesTheSameBitsAgain() throws Exception {
+    try (RankProcesses one = start("one", "everything-own", 2);
+        RankProcesses again = start("again", "everything-own", 2)) {
+      one.await(240);
+      again.await(240);
+      assertThat(losses(one.printed(0))).hasSizeGreaterThan(5 * STEPS);
+      assertThat(losses(again.printed(0))).isEqualTo(losses(one.printed(0)));
+      assertThat(codewords(again.printed(1))).isEqualTo(codewords(one.printed(0)));
+    }
+  }
+
+  @Test
+  void aRunWhoseRankIsKilledEndsWithTheSameBits() throws Exception {
+    try (RankProcesses whole = start("whole", "everything-broken", 2);
+        RankProcesses killed = start("killed", "everything-broken", 2)) {
+      while (!killed.printed(0).contains("losses 8 ") && killed.of(0).isAlive()) {
+        Thread.sleep(10);
+      }
+      killed.of(1).destroyForcibly();
+      killed.await(60);
+      assertThat(killed.printed(0))
+          .contains("failed: rank 1 of 2 does not answer")
+          .contains("resume from the last checkpoint");
+      try (RankProcesses resumed = start("killed", "everything-broken-resumed", 2)) {
+        resumed.await(240);
+        whole.await(240);
+        assertThat(resumed.printed()).doesNotContain("failed");
+        assertThat(losses(resumed.printed(0))).doesNotContainKey("1 itc 2").containsKey("20 itc 2");
+        assertThat(state("killed")).isEqualTo(state("whole"));
+      }
+    }
+  }
+
+  /** Sums of what the last checkpoint holds, times aside, and the samples that were skipped. */
+  private List<String> state(String name) throws IOException {
+    Path checkpoint = folder.resolve(name).resolve("run/checkpoints/step-%08d".formatted(STEPS));
+    List<String> state = new ArrayList<>(Files.readAllLines(checkpoint.resolve("SHA256SUMS")));
+    state.removeIf(line -> line.endsWith("state.json"));
+    assertThat(state).hasSizeGreaterThan(2);
+    String progress = Files.readString(checkpoint.resolve("state.json"));
+    Matcher samples = Pattern.compile("\"samples\":\\{.*?\\}").matcher(progress);
+    assertThat(samples.find()).isTrue();
+    assertThat(samples.group()).contains("made unreadable by the test");
+    state.add(samples.group());
+    return state;
+  }
+
+  @Test
+  void aLossThatIsNotANumberStopsAllAndKeepsThatRanksBatch() throws Exception {
+    try (RankProcesses ranks = start("nan", "plain-nan", 2).await(120)) {
+      assertThat(ranks.printed(1)).contains("is not finite at step 7 (samples ");
+      assertThat(ranks.printed(0)).contains("is not finite at step 7, by samples of another rank");
+      assertThat(folder.resolve("nan/run/not-finite-step-00000007.json")).exists();
+      assertThat(
+              Files.readString(folder.resolve("nan/run/not-finite-step-00000007.json"))
+                  .split("key"))
+          .hasSize(1 + 4);
+    }
+  }
+
+  @Test
+  void ranksWithAnotherConfigurationSayWhatDiffers() throws Exception {
+    try (RankProcesses ranks = start("differently", "plain-differently", 2).await(120)) {
+      for (int rank = 0; rank < 2; rank++) {
+        assertThat(ranks.printed(rank))
+            .contains("optimizer.learningRate is 0.002 on rank 0 and 0.001 on rank 1");
+      }
+    }
+  }
+
+  @Test
+  void aBatchThatCannotBeDividedIsRefused() throws Exception {
+    try (RankProcesses ranks = start("three", "plain", 3).await(120)) {
+      assertThat(ranks.printed(2))
+          .contains("a batch of 8 pairs cannot be divided among 3 ranks: set data.batchSize");
+    }
+  }
+}
