@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.config.NasConfig;
+import org.nasvlp.distributed.Cluster;
 import org.nasvlp.model.PretrainedWeights;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -115,6 +116,7 @@ final class DemoCommand implements Callable<Integer> {
             options.profile,
             options.memory,
             options.ignoreMemory,
+            Cluster.alone(),
             hint)
         .run();
   }

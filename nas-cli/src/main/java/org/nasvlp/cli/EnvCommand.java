@@ -1,6 +1,8 @@
 package org.nasvlp.cli;
 
 import java.io.IOException;
+import java.net.NetworkInterface;
+import java.net.SocketException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -9,6 +11,8 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
+import org.nasvlp.distributed.Cluster;
 import org.nasvlp.kernels.Backend;
 import org.nasvlp.kernels.Kernels;
 import org.nasvlp.libtorch.LibTorch;
@@ -19,7 +23,9 @@ import tools.jackson.databind.json.JsonMapper;
 /** {@code nas env}. */
 @Command(
     name = "env",
-    description = "Shows versions, backends, threads and devices: what to send with a question.")
+    description =
+        "Shows versions, backends, threads, devices and how ranks would meet: what to send with a"
+            + " question.")
 final class EnvCommand implements Callable<Integer> {
   private static final String NONE = "none";
 
@@ -51,9 +57,15 @@ final class EnvCommand implements Callable<Integer> {
     boolean kernels = kernels(facts);
     boolean libTorch = libTorch(facts);
     facts.put("gpu", graphicsCard());
+    facts.put("interfaces", interfaces());
+    String variables = clusterVariables();
+    if (!variables.isEmpty()) {
+      facts.put("rank variables", variables);
+    }
+    boolean cluster = cluster(facts);
     shell.out().print(json ? json(facts) : table(facts));
     shell.out().flush();
-    return kernels && libTorch ? 0 : Nas.FAILURE;
+    return kernels && libTorch && cluster ? 0 : Nas.FAILURE;
   }
 
   private static boolean kernels(Map<String, String> facts) {
@@ -78,11 +90,74 @@ final class EnvCommand implements Callable<Integer> {
       facts.put("libtorch threads", Integer.toString(LibTorch.threads()));
       String reason = LibTorch.cudaUnavailableReason(0);
       facts.put("training on cuda", reason.isEmpty() ? "available" : "not available: " + reason);
+      reason = LibTorch.glooUnavailableReason();
+      facts.put("gloo", reason.isEmpty() ? "available" : "not available: " + reason);
       return true;
     } catch (RuntimeException | LinkageError e) {
       facts.put("libtorch", "failed: " + Failures.describe(e));
       return false;
     }
+  }
+
+  /** Those that are up, with their addresses. */
+  private static String interfaces() {
+    try {
+      String text =
+          NetworkInterface.networkInterfaces()
+              .filter(EnvCommand::isUp)
+              .map(
+                  network ->
+                      network.getInterfaceAddresses().stream()
+                          .map(address -> address.getAddress().getHostAddress())
+                          // Java appends the interface's name to some.
+                          .map(address -> address.replaceAll("%.*", ""))
+                          .collect(Collectors.joining(" ", network.getName() + " ", "")))
+              .collect(Collectors.joining(", "));
+      return text.isEmpty() ? NONE : text;
+    } catch (SocketException e) {
+      return NONE;
+    }
+  }
+
+  private static boolean isUp(NetworkInterface network) {
+    try {
+      return network.isUp();
+    } catch (SocketException e) {
+      return false;
+    }
+  }
+
+  private String clusterVariables() {
+    return Cluster.environmentVariables().stream()
+        .filter(shell.environment()::containsKey)
+        .map(name -> name + "=" + shell.environment().get(name))
+        .collect(Collectors.joining(" "));
+  }
+
+  private boolean cluster(Map<String, String> facts) {
+    try {
+      Cluster cluster = Cluster.fromEnvironment(shell.environment());
+      facts.put("cluster", cluster.isAlone() ? "none: a training here is alone" : text(cluster));
+      return true;
+    } catch (IllegalArgumentException e) {
+      facts.put("cluster", "failed: " + Failures.describe(e));
+      return false;
+    }
+  }
+
+  private static String text(Cluster cluster) {
+    return "rank %d of %d, local rank %d; meeting at %s by %s; waiting %d s"
+        .formatted(
+            cluster.rank(),
+            cluster.size(),
+            cluster.localRank(),
+            cluster.file() != null
+                ? cluster.file()
+                : cluster.masterAddress() + ":" + cluster.masterPort(),
+            cluster.networkInterface() == null
+                ? "the interface that leads there"
+                : cluster.networkInterface(),
+            cluster.timeout().toSeconds());
   }
 
   private static String processorName() {

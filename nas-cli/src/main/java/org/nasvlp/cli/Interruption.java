@@ -33,8 +33,10 @@ final class Interruption {
     if (current == null || finished.getCount() == 0) {
       return;
     }
-    err.println();
-    err.println(current.stopping());
+    if (!current.stopping().isEmpty()) {
+      err.println();
+      err.println(current.stopping());
+    }
     current.stop().run();
     try {
       if (!finished.await(PATIENCE_MINUTES, TimeUnit.MINUTES)) {
@@ -55,7 +57,9 @@ final class Interruption {
     return during("stopping after this step and writing a checkpoint ...", stop);
   }
 
-  /** While the returned guard is open, an interruption prints {@code stopping} and stops. */
+  /**
+   * While the returned guard is open, an interruption prints {@code stopping}, if any, and stops.
+   */
   Guard during(String stopping, Runnable stop) {
     work.set(new Work(stopping, stop));
     return () -> {

@@ -42,6 +42,7 @@ public final class Nas implements Runnable {
   public static void main(String[] args) {
     Shell shell = Shell.ofProcess();
     shell.interruption().install(shell.err());
+    RankProcesses.endWithLauncher(shell);
     int status = execute(shell, args);
     shell.interruption().finished();
     // Blocks while the JVM is being shut down by a signal, whose exit status then counts.
@@ -50,29 +51,7 @@ public final class Nas implements Runnable {
 
   static int execute(Shell shell, String... args) {
     Nas nas = new Nas();
-    CommandLine command =
-        new CommandLine(nas)
-            .addSubcommand(new DemoCommand(shell))
-            .addSubcommand(new TrainCommand(shell))
-            .addSubcommand(new ScoreCommand(shell))
-            .addSubcommand(new EvalCommand(shell))
-            .addSubcommand(new AblateCommand(shell))
-            .addSubcommand(new ReportCommand(shell))
-            .addSubcommand(new DoctorCommand(shell))
-            .addSubcommand(
-                new CommandLine(new DataCommand())
-                    .addSubcommand(new EmojiCommand(shell))
-                    .addSubcommand(new ScenesCommand(shell))
-                    .addSubcommand(new CheckCommand(shell))
-                    .addSubcommand(new ShardCommand(shell)))
-            .addSubcommand(new ExportCommand(shell))
-            .addSubcommand(new EnvCommand(shell))
-            .setOut(new PrintWriter(shell.out(), true, shell.out().charset()))
-            .setErr(new PrintWriter(shell.err(), true, shell.err().charset()))
-            .setUsageHelpAutoWidth(false)
-            .setUsageHelpWidth(100)
-            .setCaseInsensitiveEnumValuesAllowed(true)
-            .setParameterExceptionHandler(Nas::wrongUsage);
+    CommandLine command = commandLine(nas, shell);
     command.setExecutionStrategy(
         parsed -> {
           if (nas.verbose) {
@@ -88,6 +67,41 @@ public final class Nas implements Runnable {
       // What picocli hands on to nobody.
       return nas.failure(e, shell);
     }
+  }
+
+  /**
+   * Reads a command without running it.
+   *
+   * @throws ParameterException if it is used wrongly
+   */
+  static void parse(Shell shell, String... args) {
+    commandLine(new Nas(), shell).parseArgs(args);
+  }
+
+  private static CommandLine commandLine(Nas nas, Shell shell) {
+    return new CommandLine(nas)
+        .addSubcommand(new DemoCommand(shell))
+        .addSubcommand(new TrainCommand(shell))
+        .addSubcommand(new LaunchCommand(shell))
+        .addSubcommand(new ScoreCommand(shell))
+        .addSubcommand(new EvalCommand(shell))
+        .addSubcommand(new AblateCommand(shell))
+        .addSubcommand(new ReportCommand(shell))
+        .addSubcommand(new DoctorCommand(shell))
+        .addSubcommand(
+            new CommandLine(new DataCommand())
+                .addSubcommand(new EmojiCommand(shell))
+                .addSubcommand(new ScenesCommand(shell))
+                .addSubcommand(new CheckCommand(shell))
+                .addSubcommand(new ShardCommand(shell)))
+        .addSubcommand(new ExportCommand(shell))
+        .addSubcommand(new EnvCommand(shell))
+        .setOut(new PrintWriter(shell.out(), true, shell.out().charset()))
+        .setErr(new PrintWriter(shell.err(), true, shell.err().charset()))
+        .setUsageHelpAutoWidth(false)
+        .setUsageHelpWidth(100)
+        .setCaseInsensitiveEnumValuesAllowed(true)
+        .setParameterExceptionHandler(Nas::wrongUsage);
   }
 
   private int failure(Throwable failure, Shell shell) {

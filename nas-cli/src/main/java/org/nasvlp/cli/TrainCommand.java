@@ -9,6 +9,7 @@ import java.util.Map;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.config.NasConfig;
+import org.nasvlp.distributed.Cluster;
 import org.nasvlp.eval.BenchmarkFormat;
 import org.nasvlp.eval.PublishedBenchmark;
 import org.nasvlp.model.PretrainedWeights;
@@ -24,7 +25,9 @@ import picocli.CommandLine.Spec;
     name = "train",
     description = {
       "Trains a model as a configuration file says.",
-      "Progress goes to stderr, the final tables to stdout."
+      "Progress goes to stderr, the final tables to stdout.",
+      "Several processes train one model together where nas launch, torchrun, Slurm, Open MPI or"
+          + " Kubeflow started them; those of other ranks than 0 print warnings and failures alone."
     })
 final class TrainCommand implements Callable<Integer> {
   private final Shell shell;
@@ -32,6 +35,7 @@ final class TrainCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
   @Mixin private TrainingOptions options;
   @Mixin private ReadingOptions reading;
+  @Mixin private ClusterOptions ranks;
 
   @Option(
       names = "--config",
@@ -136,6 +140,7 @@ final class TrainCommand implements Callable<Integer> {
             "--benchmark-images " + name + " has no --benchmark " + name + "=…");
       }
     }
+    Cluster cluster = ranks.cluster(shell.environment());
     List<TrainingJob.NamedBenchmark> benchmarks = benchmarks();
     int threads = options.threads();
     NasConfig config = options.device.on(NasConfig.load(configFile));
@@ -146,7 +151,10 @@ final class TrainCommand implements Callable<Integer> {
         DataFiles.choose(
             data == null ? DataFiles.shipped(shell.home()) : data, tokenizer, test, pairs);
     OutputFolder output = new OutputFolder(out);
-    output.check(options.resume);
+    if (cluster.rank() == 0) {
+      // The others may come when rank 0 has already begun to write.
+      output.check(options.resume);
+    }
     return new TrainingSession(
             shell,
             "train",
@@ -163,6 +171,7 @@ final class TrainCommand implements Callable<Integer> {
             options.profile,
             options.memory,
             options.ignoreMemory,
+            cluster,
             "the same command with --resume")
         .run();
   }

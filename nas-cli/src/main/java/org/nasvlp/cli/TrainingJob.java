@@ -6,6 +6,7 @@ import org.jspecify.annotations.Nullable;
 import org.nasvlp.config.NasConfig;
 import org.nasvlp.data.ImageTextDataset;
 import org.nasvlp.data.text.CaptionTokenizer;
+import org.nasvlp.distributed.Cluster;
 import org.nasvlp.eval.FineGrainedBenchmark;
 import org.nasvlp.eval.PublishedBenchmark;
 import org.nasvlp.model.PretrainedWeights;
@@ -18,6 +19,7 @@ import org.nasvlp.train.TrainingResult;
  *
  * @param benchmarks published ones, evaluated with the other
  * @param initialWeights what a fresh run starts from
+ * @param cluster the processes that train together
  */
 record TrainingJob(
     NasConfig config,
@@ -28,7 +30,8 @@ record TrainingJob(
     PretrainedWeights initialWeights,
     Path output,
     boolean resume,
-    int threads) {
+    int threads,
+    Cluster cluster) {
 
   /** A published benchmark, what it is called in the log, and where its images are. */
   record NamedBenchmark(String name, PublishedBenchmark items, Path images) {}
@@ -58,6 +61,9 @@ record TrainingJob(
               .listener(listener);
       if (job.benchmark() != null) {
         builder.benchmark(job.benchmark());
+      }
+      if (!job.cluster().isAlone()) {
+        builder.cluster(job.cluster());
       }
       job.benchmarks().forEach(of -> builder.benchmark(of.name(), of.items(), of.images()));
       NasTrainer trainer = builder.build();

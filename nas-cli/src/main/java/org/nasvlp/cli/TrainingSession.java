@@ -10,11 +10,13 @@ import org.jspecify.annotations.Nullable;
 import org.nasvlp.config.NasConfig;
 import org.nasvlp.data.ImageTextDataset;
 import org.nasvlp.data.text.CaptionTokenizer;
+import org.nasvlp.distributed.Cluster;
 import org.nasvlp.model.PretrainedWeights;
 import org.nasvlp.negatives.NegativeTextAugmentation;
 import org.nasvlp.report.Learned;
 import org.nasvlp.report.ReportPage;
 import org.nasvlp.report.RunRecord;
+import org.nasvlp.train.TrainingListener;
 import org.nasvlp.train.TrainingResult;
 import org.nasvlp.train.TrainingStart;
 
@@ -31,6 +33,7 @@ import org.nasvlp.train.TrainingStart;
  * @param profiled whether the report shows where the time of a step goes
  * @param needsOnly whether it only tells what memory and disk the run takes
  * @param ignoreMemory whether it begins although the memory will not do
+ * @param cluster the processes that train together; rank 0 alone tells of it
  * @param resumeHint the command line that continues the run
  */
 record TrainingSession(
@@ -49,6 +52,7 @@ record TrainingSession(
     boolean profiled,
     boolean needsOnly,
     boolean ignoreMemory,
+    Cluster cluster,
     String resumeHint) {
 
   /** Trains and tells; returns the exit status. */
@@ -70,16 +74,21 @@ record TrainingSession(
               initialWeights,
               output.path(),
               resume,
-              threads);
+              threads,
+              cluster);
       RunNeeds needs =
           RunNeeds.of(
               config, tokenizer.vocabularySize(), benchmarks.size(), job.benchmark() != null);
       if (needsOnly) {
-        tell(needs);
+        if (cluster.rank() == 0) {
+          tell(needs);
+        }
         return 0;
       }
       check(needs);
-      return train(job, resume ? "" : needs.diskLine(output.path()));
+      return cluster.rank() > 0
+          ? trainQuietly(job)
+          : train(job, resume ? "" : needs.diskLine(output.path()));
     }
   }
 
@@ -88,27 +97,36 @@ record TrainingSession(
       throw new CommandFailure(
           "--memory tells what a run on the CPU takes: add --device cpu, or leave out --memory");
     }
-    shell.out().print(needs.text(heap(), ProcessMemory.availableBytes(), output.freeBytes()));
+    shell.out().print(needs.text(heap(), memory(), output.freeBytes()));
+    int ranks = ClusterOptions.ranksHere(shell.environment());
+    if (ranks > 1) {
+      shell.out().println("all of that for each of " + ranks + " ranks, beside its part of memory");
+    }
     shell.out().flush();
   }
 
   /** Says so where memory or disk will hardly do, and refuses a run that the memory cannot hold. */
   private void check(RunNeeds needs) throws IOException {
     if (onCpu()) {
-      long memory = ProcessMemory.availableBytes();
+      long memory = memory();
       String message = needs.memoryWarning(heap(), memory);
       if (!ignoreMemory && needs.isBeyond(heap(), memory)) {
         throw new CommandFailure(message + "; --ignore-memory begins all the same");
       }
       warn(message);
     }
-    if (!resume) {
+    if (!resume && cluster.rank() == 0) {
       warn(needs.diskWarning(output.freeBytes()));
     }
   }
 
   private static long heap() {
     return Runtime.getRuntime().maxMemory();
+  }
+
+  /** What this process may take of the machine's or the container's. */
+  private long memory() {
+    return ProcessMemory.availableBytes() / ClusterOptions.ranksHere(shell.environment());
   }
 
   private boolean onCpu() {
@@ -118,6 +136,21 @@ record TrainingSession(
   private void warn(String message) {
     if (!message.isEmpty()) {
       shell.err().println("warning: " + message);
+    }
+  }
+
+  /** What other ranks than 0 do: the same training, without a word unless something is wrong. */
+  private int trainQuietly(TrainingJob job) {
+    TrainingListener warnings =
+        new TrainingListener() {
+          @Override
+          public void onWarning(String message) {
+            warn(message);
+          }
+        };
+    TrainingJob.Run run = shell.trainings().create(job, warnings);
+    try (Interruption.Guard guard = shell.interruption().during("", run::stop)) {
+      return run.run().stopped() ? Nas.INTERRUPTED : 0;
     }
   }
 

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -40,6 +41,21 @@ class NasTest {
           train --config c.json --benchmark x=y; there is no benchmark 'x'
           train --config c.json --benchmark-images valse=d; has no --benchmark valse
           train --config c.json --device gpu; gpu is not cpu, cuda, cuda:N or auto
+          train --config c.json --rank-timeout 0; 0 is not between 1 and 604800
+          train --config c.json --rendezvous x;   x is not file:PATH or HOST:PORT
+          train --config c.json --rendezvous file:; file: is not file:PATH or HOST:PORT
+          launch -- env;                    Missing required option: '--procs=N'
+          launch --procs x -- env;          'x' is not an int
+          launch --procs 0 -- env;          0 is not between 1 and 1024
+          launch --procs -1 -- env;         -1 is not between 1 and 1024
+          launch --procs 2;                 Missing command: name it behind --
+          launch --procs 2 -- fly;          Unmatched argument at index 0: 'fly'
+          launch --procs 2 -- train;        Missing required option: '--config=FILE'
+          launch --procs 2 -- train --config c.json --threads x; 'x' is not an int
+          launch --procs 2 -- launch --procs 2 -- env; launch knows no ranks
+          launch --procs 2 -- demo;         demo knows no ranks
+          launch --procs 2 -- --verbose env; the first word behind -- is --verbose
+          launch --procs 2 --rendezvous head -- env; head is not file:PATH or HOST:PORT
           eval --benchmark valse --device cuda:x; cuda:x is not cpu, cuda, cuda:N or auto
           score;                            'IMAGE'
           score a.png;                      'CAPTION'
@@ -230,13 +246,41 @@ class NasTest {
         .contains("kernels          " + Kernels.describe())
         .containsPattern("libtorch +2\\.\\d+\\.\\d+")
         .containsPattern("libtorch threads \\d+")
-        .containsPattern("gpu +\\S");
+        .containsPattern("gpu +\\S")
+        .containsPattern("gloo +available")
+        .containsPattern("interfaces +.*127\\.0\\.0\\.1")
+        .containsPattern("cluster +none")
+        .doesNotContain("rank variables");
 
     assertThat(shell.run("env", "--json")).isZero();
     JsonNode facts = JsonMapper.shared().readTree(shell.out());
     assertThat(facts.get("kernels").stringValue()).isEqualTo(Kernels.describe());
     assertThat(facts.get("processors").stringValue())
         .startsWith(Integer.toString(Runtime.getRuntime().availableProcessors()));
+  }
+
+  @Test
+  void envTellsWhatIsMadeOfAClustersVariables() {
+    TestShell shell =
+        new TestShell(
+            TrainingJob.Factory::trainer,
+            Map.of(
+                "SLURM_JOB_ID", "7",
+                "SLURM_STEP_NUM_TASKS", "4",
+                "SLURM_PROCID", "3",
+                "SLURM_LOCALID", "1",
+                "SLURM_STEP_NODELIST", "n[1-2]",
+                "NAS_INTERFACE", "ib0"));
+    assertThat(shell.run("env")).isZero();
+    assertThat(shell.out())
+        .containsPattern(
+            "rank variables +SLURM_STEP_NUM_TASKS=4 SLURM_PROCID=3 .*NAS_INTERFACE=ib0")
+        .containsPattern(
+            "cluster +rank 3 of 4, local rank 1; meeting at n1:20007 by ib0; .* 600 s");
+
+    shell = new TestShell(TrainingJob.Factory::trainer, Map.of("WORLD_SIZE", "2"));
+    assertThat(shell.run("env")).isEqualTo(1);
+    assertThat(shell.out()).containsPattern("cluster +failed: .*RANK is not set");
   }
 
   @Test

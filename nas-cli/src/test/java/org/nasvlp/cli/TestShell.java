@@ -21,7 +21,7 @@ final class TestShell {
     this(TrainingJob.Factory::trainer, Map.of("NAS_HOME", home().toString(), "PATH", path));
   }
 
-  private TestShell(TrainingJob.Factory trainings, Map<String, String> environment) {
+  TestShell(TrainingJob.Factory trainings, Map<String, String> environment) {
     shell =
         new Shell(
             new PrintStream(out, true, StandardCharsets.UTF_8),
