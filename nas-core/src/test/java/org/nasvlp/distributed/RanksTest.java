@@ -8,6 +8,7 @@ import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.condition.EnabledOnOs;
@@ -81,6 +82,21 @@ class RanksTest {
         assertThat(ranks.printed(rank)).contains("lost: rank 2 of 3 does not answer");
         assertThat(ranks.of(rank).exitValue()).isOne();
       }
+    }
+  }
+
+  @Test
+  void aRankThatHangsIsNamedAfterTheTimeOut() throws Exception {
+    Map<String, String> brief = Map.of("NAS_TIMEOUT", "5");
+    try (RankProcesses ranks =
+        RankProcesses.start(RanksProgram.class, 2, folder, brief, "die")) {
+      while (!ranks.printed(1).contains("going") && ranks.of(1).isAlive()) {
+        Thread.sleep(50);
+      }
+      String pid = String.valueOf(ranks.of(1).pid());
+      assertThat(new ProcessBuilder("kill", "-STOP", pid).start().waitFor()).isZero();
+      assertThat(ranks.of(0).waitFor(60, TimeUnit.SECONDS)).isTrue();
+      assertThat(ranks.printed(0)).contains("lost: rank 1 of 2 does not answer");
     }
   }
 

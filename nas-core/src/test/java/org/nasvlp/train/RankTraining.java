@@ -39,7 +39,8 @@ public final class RankTraining {
     Path output = Path.of(args[0]);
     Cluster cluster = Cluster.fromEnvironment();
     try {
-      train(output, args[1], Integer.parseInt(args[2]), cluster);
+      TrainingResult result = train(output, args[1], Integer.parseInt(args[2]), cluster);
+      System.out.println("report " + result.evaluation());
       System.out.println("done");
       System.exit(0);
     } catch (TrainingException e) {
@@ -53,6 +54,8 @@ public final class RankTraining {
     Path words =
         Files.createDirectories(
             output.resolveSibling(output.getFileName() + "-words-" + cluster.rank()));
+    boolean isLast = cluster.rank() == cluster.size() - 1;
+    Watch watch = new Watch(isLast && kind.contains("nan"));
     try (CaptionTokenizer tokenizer = Shapes.tokenizer(words, 8)) {
       NasTrainerBuilder builder =
           NasTrainer.builder()
@@ -64,7 +67,7 @@ public final class RankTraining {
               .textEditor(kind.contains("few") ? onlyRed() : ShapesEditor.factory())
               .cluster(cluster)
               .resume(kind.contains("resumed"))
-              .objective(new Watch(kind.contains("nan") && cluster.rank() == 1))
+              .objective(watch)
               .listener(
                   new TrainingListener() {
                     @Override
@@ -77,7 +80,14 @@ public final class RankTraining {
                           report.hardNegatives());
                     }
                   });
-      return builder.build().run();
+      if (kind.contains("evaluated")) {
+        builder.benchmark(ShapesBenchmarks.pairs(words));
+      }
+      NasTrainer trainer = builder.build();
+      if (isLast && kind.contains("stopped")) {
+        watch.stops = trainer;
+      }
+      return trainer.run();
     }
   }
 
@@ -140,6 +150,7 @@ public final class RankTraining {
   /** Has no loss, and prints what has become of the codewords by the next step. */
   private static final class Watch implements Objective {
     private final boolean fails;
+    private @Nullable NasTrainer stops;
 
     Watch(boolean fails) {
       this.fails = fails;
@@ -166,6 +177,9 @@ public final class RankTraining {
                     features.step(),
                     Long.toHexString(StableHash.of(Arrays.toString(codewords))),
                     Float.toHexString(features.temperature().item_float())));
+      }
+      if (stops != null && features.step() == 9) {
+        stops.stop();
       }
       return fails && features.step() == 6 ? Torch.floats(new float[] {Float.NaN}, 1) : null;
     }

@@ -67,6 +67,10 @@ class RanksTrainingTest {
     return losses;
   }
 
+  private static String line(String printed, String start) {
+    return printed.lines().filter(line -> line.startsWith(start)).findFirst().orElseThrow();
+  }
+
   private static List<String> codewords(String printed) {
     return printed.lines().filter(line -> line.startsWith("codewords")).toList();
   }
@@ -74,7 +78,7 @@ class RanksTrainingTest {
   @ParameterizedTest
   @CsvSource({
     // queue, soft targets, masked words, hard negative images
-    "plain, 2",
+    "plain-evaluated, 2",
     // and hard negative captions, in the contrast too; images by words
     "everything, 4",
     // of a quarter of the captions: some ranks have none
@@ -95,7 +99,10 @@ class RanksTrainingTest {
       expected.forEach((name, loss) -> assertThat(actual.get(name)).isCloseTo(loss, within(1e-5)));
       List<String> first = codewords(many.printed(0));
       assertThat(first).hasSizeGreaterThanOrEqualTo(STEPS);
-      for (int rank = 1; rank < count; rank++) {
+      String report = line(one.printed(0), "report ");
+      assertThat(report.contains("itm")).isEqualTo(kind.contains("evaluated"));
+      for (int rank = 0; rank < count; rank++) {
+        assertThat(line(many.printed(rank), "report ")).isEqualTo(report);
         assertThat(codewords(many.printed(rank))).isEqualTo(first);
       }
     }
@@ -110,6 +117,25 @@ class RanksTrainingTest {
       assertThat(losses(one.printed(0))).hasSizeGreaterThan(5 * STEPS);
       assertThat(losses(again.printed(0))).isEqualTo(losses(one.printed(0)));
       assertThat(codewords(again.printed(1))).isEqualTo(codewords(one.printed(0)));
+    }
+  }
+
+  @Test
+  void aRunGoesOnWithAnotherNumberOfRanks() throws Exception {
+    try (RankProcesses one = start("one", "everything", 1);
+        RankProcesses two = start("many", "everything-stopped", 2)) {
+      two.await(240);
+      assertThat(losses(two.printed(0))).containsKey("10 itc 2").doesNotContainKey("11 itc 2");
+      try (RankProcesses four = start("many", "everything-resumed", 4)) {
+        one.await(240);
+        four.await(240);
+        assertThat(four.printed()).doesNotContain("failed");
+        Map<String, Double> expected = losses(one.printed(0));
+        Map<String, Double> actual = losses(four.printed(0));
+        assertThat(actual).containsKeys("11 itc 2", "20 nva 2").doesNotContainKey("10 itc 2");
+        actual.forEach(
+            (name, loss) -> assertThat(loss).isCloseTo(expected.get(name), within(1e-5)));
+      }
     }
   }
 
