@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
+import org.nasvlp.data.text.WordPieceTrainer;
 import org.nasvlp.internal.Json;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -26,7 +27,7 @@ final class SceneVocabulary {
   static String json(@Nullable Path own, Collection<String> captions) throws IOException {
     ObjectNode root;
     if (own == null) {
-      root = (ObjectNode) JsonMapper.shared().readTree(resource());
+      root = (ObjectNode) JsonMapper.shared().readTree(WordPieceTrainer.json(List.of()));
     } else {
       root =
           Json.read(own) instanceof ObjectNode object
@@ -49,14 +50,5 @@ final class SceneVocabulary {
       }
     }
     return JsonMapper.shared().writerWithDefaultPrettyPrinter().writeValueAsString(root) + "\n";
-  }
-
-  private static byte[] resource() throws IOException {
-    try (var in = SceneVocabulary.class.getResourceAsStream("tokenizer.json")) {
-      if (in == null) {
-        throw new IllegalStateException("the library's own scenes/tokenizer.json is missing");
-      }
-      return in.readAllBytes();
-    }
   }
 }

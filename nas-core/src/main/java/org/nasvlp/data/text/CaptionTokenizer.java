@@ -92,9 +92,13 @@ public final class CaptionTokenizer implements AutoCloseable {
       throw new NoSuchFileException(
           tokenizerJson.toString(), null, "there is no tokenizer file (tokenizer.json)");
     }
-    String json = InputFiles.text(tokenizerJson);
-    Vocabulary vocabulary = Vocabulary.read(tokenizerJson, json);
-    return new CaptionTokenizer(open(tokenizerJson, json), json, maxTokens, vocabulary);
+    return of(tokenizerJson, InputFiles.text(tokenizerJson), maxTokens);
+  }
+
+  /** {@link #load} of a text; its name stands in messages. */
+  static CaptionTokenizer of(Path name, String json, int maxTokens) throws IOException {
+    Vocabulary vocabulary = Vocabulary.read(name, json);
+    return new CaptionTokenizer(open(name, json), json, maxTokens, vocabulary);
   }
 
   private static synchronized HuggingFaceTokenizer tokenizer(
@@ -251,7 +255,7 @@ public final class CaptionTokenizer implements AutoCloseable {
   }
 
   /** Halves of surrogate pairs and NUL do not pass the border to native code. */
-  private static String wellFormed(String text) {
+  static String wellFormed(String text) {
     byte[] utf8 = text.replace('\0', ' ').getBytes(StandardCharsets.UTF_8);
     return new String(utf8, StandardCharsets.UTF_8);
   }
