@@ -99,7 +99,11 @@ final class DemoCommand implements Callable<Integer> {
         options.resume && output.hasCheckpoint()
             ? output.savedConfig()
             : DemoConfig.create(seed == null ? 1 : seed, minutes == null ? USUAL_MINUTES : minutes);
-    String hint = "nas demo --resume --out " + out + (data == null ? "" : " --data " + data);
+    String hint =
+        "nas demo --resume --out "
+            + out
+            + (data == null ? "" : " --data " + data)
+            + (options.tensorBoard ? " --tensorboard" : "");
     return new TrainingSession(
             shell,
             "demo",
@@ -113,6 +117,7 @@ final class DemoCommand implements Callable<Integer> {
             threads,
             options.json,
             options.report,
+            options.tensorBoard,
             options.profile,
             options.memory,
             options.ignoreMemory,

@@ -21,6 +21,7 @@ record OutputFolder(Path path) {
   private static final String SUMMARY = "run.json";
   private static final String LOCK = "lock";
   private static final String DATA = "data";
+  private static final String BOARD = "tensorboard";
 
   /** Refuses to mix two runs, and to resume where nothing was ever begun. */
   void check(boolean resume) throws IOException {
@@ -44,7 +45,7 @@ record OutputFolder(Path path) {
   /** Whether a child is one that a run makes before its first step: a run that begins anew may. */
   private boolean isPreparation(Path child) {
     return switch (child.getFileName().toString()) {
-      case LOCK, DATA, "." + DATA + ".part", "captions", "weights.json" -> true;
+      case LOCK, DATA, BOARD, "." + DATA + ".part", "captions", "weights.json" -> true;
       case LOG -> child.toFile().length() == 0;
       case CHECKPOINTS -> !hasCheckpoint();
       default -> false;
@@ -94,6 +95,11 @@ record OutputFolder(Path path) {
   /** The final tables, which a report reads. */
   Path summary() {
     return path.resolve(SUMMARY);
+  }
+
+  /** Event files for TensorBoard. */
+  Path board() {
+    return path.resolve(BOARD);
   }
 
   Path page() {

@@ -168,6 +168,7 @@ final class TrainCommand implements Callable<Integer> {
             threads,
             options.json,
             options.report,
+            options.tensorBoard,
             options.profile,
             options.memory,
             options.ignoreMemory,

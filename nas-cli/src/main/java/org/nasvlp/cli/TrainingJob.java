@@ -45,10 +45,10 @@ record TrainingJob(
 
   /** Makes runs. */
   interface Factory {
-    Run create(TrainingJob job, TrainingListener listener);
+    Run create(TrainingJob job, List<TrainingListener> listeners);
 
     /** The library's trainer. */
-    static Run trainer(TrainingJob job, TrainingListener listener) {
+    static Run trainer(TrainingJob job, List<TrainingListener> listeners) {
       var builder =
           NasTrainer.builder()
               .config(job.config())
@@ -57,8 +57,8 @@ record TrainingJob(
               .initialWeights(job.initialWeights())
               .output(job.output())
               .resume(job.resume())
-              .threads(job.threads())
-              .listener(listener);
+              .threads(job.threads());
+      listeners.forEach(builder::listener);
       if (job.benchmark() != null) {
         builder.benchmark(job.benchmark());
       }

@@ -41,6 +41,11 @@ final class TrainingOptions {
       })
   boolean report;
 
+  @Option(
+      names = "--tensorboard",
+      description = "Also write the run's curves for TensorBoard, into its folder tensorboard.")
+  boolean tensorBoard;
+
   @Option(names = "--profile", description = "Also show where the time of a step goes.")
   boolean profile;
 

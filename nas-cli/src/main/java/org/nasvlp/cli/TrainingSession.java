@@ -30,6 +30,7 @@ import org.nasvlp.train.TrainingStart;
  * @param threads threads of LibTorch and the kernels
  * @param json where the report goes as JSON; null for nowhere
  * @param reported whether the run's folder gets a page on it
+ * @param tensorBoard whether event files for TensorBoard are written
  * @param profiled whether the report shows where the time of a step goes
  * @param needsOnly whether it only tells what memory and disk the run takes
  * @param ignoreMemory whether it begins although the memory will not do
@@ -49,6 +50,7 @@ record TrainingSession(
     int threads,
     @Nullable Path json,
     boolean reported,
+    boolean tensorBoard,
     boolean profiled,
     boolean needsOnly,
     boolean ignoreMemory,
@@ -148,7 +150,7 @@ record TrainingSession(
             warn(message);
           }
         };
-    TrainingJob.Run run = shell.trainings().create(job, warnings);
+    TrainingJob.Run run = shell.trainings().create(job, List.of(warnings));
     try (Interruption.Guard guard = shell.interruption().during("", run::stop)) {
       return run.run().stopped() ? Nas.INTERRUPTED : 0;
     }
@@ -160,9 +162,11 @@ record TrainingSession(
     NegativeTextAugmentation.@Nullable Preparation edits;
     StepProfile profile;
     try (TrainingDisplay display =
-        new TrainingDisplay(shell.err(), shell.columns(), System::nanoTime)) {
+            new TrainingDisplay(shell.err(), shell.columns(), System::nanoTime);
+        TensorBoardListener board = tensorBoard ? new TensorBoardListener(output.board()) : null) {
       display.noteAtStart(note);
-      TrainingJob.Run run = shell.trainings().create(job, display);
+      List<TrainingListener> listeners = board == null ? List.of(display) : List.of(display, board);
+      TrainingJob.Run run = shell.trainings().create(job, listeners);
       try (Interruption.Guard guard = shell.interruption().during(run::stop)) {
         result = run.run();
       }

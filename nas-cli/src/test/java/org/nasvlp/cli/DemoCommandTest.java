@@ -25,12 +25,12 @@ class DemoCommandTest {
 
   private TestShell shell(boolean stopped) {
     return new TestShell(
-        (job, listener) -> {
+        (job, listeners) -> {
           jobs.add(job);
           return new TrainingJob.Run() {
             @Override
             public TrainingResult run() {
-              listener.onStep(Samples.step(1, 1500));
+              listeners.forEach(listener -> listener.onStep(Samples.step(1, 1500)));
               Path checkpoint = job.output().resolve("checkpoints").resolve("step-00000040");
               return Samples.result(checkpoint, stopped, stopped ? null : Samples.evaluation());
             }
@@ -193,7 +193,7 @@ class DemoCommandTest {
   void aFailedTrainingIsStatus1() {
     TestShell shell =
         new TestShell(
-            (job, listener) -> {
+            (job, listeners) -> {
               throw new TrainingException("the loss is not finite: lower optimizer.learningRate");
             });
     String emoji = TestShell.home().resolve("data").resolve("noto-emoji").toString();

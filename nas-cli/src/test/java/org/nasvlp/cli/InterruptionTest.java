@@ -35,7 +35,7 @@ class InterruptionTest {
               0,
               usual.environment(),
               usual.interruption(),
-              (job, listener) -> new EndlessRun(job, usual));
+              (job, listeners) -> new EndlessRun(job, usual));
       shell.interruption().install(shell.err());
       int status = Nas.execute(shell, args);
       shell.interruption().finished();

@@ -95,9 +95,9 @@ class LaunchCommandTest {
     Path config = Files.writeString(folder.resolve("config.yaml"), "preset: tiny\n");
     TestShell shell =
         new TestShell(
-            (job, listener) -> {
+            (job, listeners) -> {
               jobs.add(job);
-              return new Told(listener);
+              return new Told(listeners.getFirst());
             },
             environment);
     List<String> line = new ArrayList<>();

@@ -222,7 +222,7 @@ class NasTest {
   void errorsAreStatus1AndOneLine(Throwable error, String told, String remedy) {
     TestShell shell =
         new TestShell(
-            (job, listener) -> {
+            (job, listeners) -> {
               if (error instanceof Error e) {
                 throw e;
               }

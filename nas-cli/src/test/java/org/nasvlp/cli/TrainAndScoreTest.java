@@ -84,7 +84,8 @@ class TrainAndScoreTest {
       "--tokenizer",
       tokenizer.toString(),
       "--out",
-      out.toString()
+      out.toString(),
+      "--tensorboard"
     };
     String[] ask = Arrays.copyOf(train, train.length + 1);
     ask[train.length] = "--memory";
@@ -104,6 +105,9 @@ class TrainAndScoreTest {
     Path page = out.resolve("report.html");
     assertThat(shell.out()).contains("Report      " + page.toUri());
     assertThat(Files.readString(page)).contains("id=\"codewords\"", "id=\"negatives\"");
+
+    assertThat(TensorBoardListenerTest.steps(out.resolve("tensorboard")))
+        .containsExactly(List.of(1L, 2L, 3L, 4L, 5L, 6L));
 
     Path again = folder.resolve("page.html");
     String[] report = {"report", out.toString(), "--out", again.toString()};

@@ -29,16 +29,12 @@ final class LogListener implements TrainingListener {
 
   @Override
   public void onStep(StepReport report) {
-    if (report.step() % everySteps(report.step()) == 0) {
+    if (report.logged()) {
       append("step", report);
     }
   }
 
-  /**
-   * How far apart the steps are that are logged: every one of the first 100,000, then every 10th to
-   * a million, every 100th to ten million and so on. So ten times the steps are not ten times the
-   * log, and which steps it holds does not depend on where a run was resumed.
-   */
+  /** How far apart the steps are that are logged: see {@link StepReport#logged}. */
   static long everySteps(long step) {
     long every = 1;
     for (long last = 100_000; step > last; last *= 10) {

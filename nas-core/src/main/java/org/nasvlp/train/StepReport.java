@@ -32,4 +32,14 @@ public record StepReport(
     double pairsPerSecond,
     Map<String, Double> seconds,
     DictionaryHealth dictionary,
-    long skippedSamples) {}
+    long skippedSamples) {
+
+  /**
+   * Whether the run's log keeps the step: it does every one of the first 100,000, then every 10th
+   * to a million, every 100th to ten million and so on. So ten times the steps are not ten times
+   * the log, and which steps it holds does not depend on where a run was resumed.
+   */
+  public boolean logged() {
+    return step % LogListener.everySteps(step) == 0;
+  }
+}

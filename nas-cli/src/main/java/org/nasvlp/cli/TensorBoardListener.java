@@ -1,0 +1,172 @@
+package org.nasvlp.cli;
+
+import java.io.IOException;
+import java.io.OutputStream;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.Locale;
+import java.util.zip.CRC32C;
+import org.jspecify.annotations.Nullable;
+import org.nasvlp.dictionary.DictionaryHealth;
+import org.nasvlp.eval.FineGrainedReport;
+import org.nasvlp.train.Evaluation;
+import org.nasvlp.train.StepReport;
+import org.nasvlp.train.TrainingListener;
+import org.nasvlp.train.TrainingStart;
+import org.tensorflow.framework.Summary;
+import org.tensorflow.util.Event;
+import org.tensorflow.util.SessionLog;
+
+/**
+ * Writes a run's curves as TensorBoard reads them: a file of events each time the run is started.
+ * An event is on its way to the disk before other listeners are told. The first of a file says from
+ * which step on TensorBoard is to forget what older files hold, since a resumed run does the steps
+ * after its checkpoint again.
+ */
+final class TensorBoardListener implements TrainingListener, AutoCloseable {
+  private final Path folder;
+  private @Nullable OutputStream file;
+
+  /**
+   * @param folder for the files; made when the run begins
+   */
+  TensorBoardListener(Path folder) {
+    this.folder = folder;
+  }
+
+  @Override
+  public void onStart(TrainingStart start) {
+    try {
+      Files.createDirectories(folder);
+      close();
+      file = create();
+    } catch (IOException e) {
+      throw failure(e);
+    }
+    append(event(0).setFileVersion("brain.Event:2"));
+    SessionLog.Builder begin = SessionLog.newBuilder().setStatus(SessionLog.SessionStatus.START);
+    append(event(start.firstStep() + 1).setSessionLog(begin));
+  }
+
+  /** TensorBoard reads the files in the order of their names: the time comes first. */
+  private OutputStream create() throws IOException {
+    long seconds = System.currentTimeMillis() / 1000;
+    for (int number = 0; ; number++) {
+      String name =
+          String.format(
+              Locale.ROOT,
+              "events.out.tfevents.%010d.nas.%d.%03d",
+              seconds,
+              ProcessHandle.current().pid(),
+              number);
+      try {
+        return Files.newOutputStream(
+            folder.resolve(name), StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
+      } catch (FileAlreadyExistsException e) {
+        // Begun twice in a second: the next number is free.
+      }
+    }
+  }
+
+  @Override
+  public void onStep(StepReport report) {
+    if (!report.logged()) {
+      return;
+    }
+    Summary.Builder values = Summary.newBuilder();
+    add(values, "loss/total", report.loss());
+    report.losses().forEach((name, loss) -> add(values, "loss/" + name, loss));
+    report.hardNegatives().forEach((name, count) -> add(values, "hard_negatives/" + name, count));
+    add(values, "training/learning_rate", report.learningRate());
+    add(values, "training/gradient_norm", report.gradientNorm());
+    add(values, "training/temperature", report.temperature());
+    add(values, "training/pairs_per_second", report.pairsPerSecond());
+    DictionaryHealth dictionary = report.dictionary();
+    add(values, "dictionary/live_codes", dictionary.live());
+    add(values, "dictionary/perplexity", dictionary.perplexity());
+    add(values, "dictionary/restarts", (double) dictionary.restarts());
+    append(event(report.step()).setSummary(values));
+  }
+
+  @Override
+  public void onEvaluated(long step, Evaluation evaluation) {
+    Summary.Builder values = Summary.newBuilder();
+    evaluation.metrics().forEach((name, value) -> add(values, "evaluation/" + name, value));
+    if (evaluation.report() != null) {
+      addTypes(values, "itc", evaluation.report().itc());
+      addTypes(values, "itm", evaluation.report().itm());
+    }
+    append(event(step).setSummary(values));
+  }
+
+  private static void addTypes(
+      Summary.Builder values, String way, @Nullable FineGrainedReport report) {
+    if (report != null) {
+      report
+          .byAttribute()
+          .forEach(
+              (type, of) -> add(values, "caption_choice_" + way + "/" + type, of.captionChoice()));
+    }
+  }
+
+  private static void add(Summary.Builder values, String tag, double value) {
+    values.addValue(Summary.Value.newBuilder().setTag(tag).setSimpleValue((float) value));
+  }
+
+  private static Event.Builder event(long step) {
+    return Event.newBuilder().setWallTime(System.currentTimeMillis() / 1e3).setStep(step);
+  }
+
+  /** A record: length, its checksum, the message, its checksum; all little-endian. */
+  private void append(Event.Builder event) {
+    if (file == null) {
+      throw new IllegalStateException("the run has not begun");
+    }
+    byte[] message = event.build().toByteArray();
+    ByteBuffer record =
+        ByteBuffer.allocate(Long.BYTES + message.length + 2 * Integer.BYTES)
+            .order(ByteOrder.LITTLE_ENDIAN);
+    record.putLong(message.length);
+    record.putInt(maskedChecksum(record.array(), Long.BYTES));
+    record.put(message).putInt(maskedChecksum(message, message.length));
+    try {
+      file.write(record.array());
+    } catch (IOException e) {
+      throw failure(e);
+    }
+  }
+
+  /** TFRecord's: a CRC of data that hold CRCs is weak, so they are turned and shifted. */
+  private static int maskedChecksum(byte[] bytes, int length) {
+    CRC32C checksum = new CRC32C();
+    checksum.update(bytes, 0, length);
+    return Integer.rotateRight((int) checksum.getValue(), 15) + 0xa282ead8;
+  }
+
+  private UncheckedIOException failure(IOException e) {
+    return new UncheckedIOException(
+        new IOException(
+            ("%s: the curves for TensorBoard cannot be written: %s; make room there, or resume the"
+                    + " run without --tensorboard")
+                .formatted(folder, Failures.describe(e)),
+            e));
+  }
+
+  @Override
+  public void close() {
+    if (file != null) {
+      try {
+        file.close();
+      } catch (IOException e) {
+        throw failure(e);
+      } finally {
+        file = null;
+      }
+    }
+  }
+}
