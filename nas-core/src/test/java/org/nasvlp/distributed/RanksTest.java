@@ -88,8 +88,7 @@ class RanksTest {
   @Test
   void aRankThatHangsIsNamedAfterTheTimeOut() throws Exception {
     Map<String, String> brief = Map.of("NAS_TIMEOUT", "5");
-    try (RankProcesses ranks =
-        RankProcesses.start(RanksProgram.class, 2, folder, brief, "die")) {
+    try (RankProcesses ranks = RankProcesses.start(RanksProgram.class, 2, folder, brief, "die")) {
       while (!ranks.printed(1).contains("going") && ranks.of(1).isAlive()) {
         Thread.sleep(50);
       }

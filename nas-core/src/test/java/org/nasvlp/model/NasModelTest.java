@@ -36,6 +36,7 @@ import org.nasvlp.data.image.ImageTransform;
 import org.nasvlp.data.image.RgbImage;
 import org.nasvlp.data.text.CaptionTokenizer;
 import org.nasvlp.dictionary.VisualDictionary;
+import org.nasvlp.distributed.Ranks;
 import org.nasvlp.internal.Torch;
 import org.nasvlp.kernels.SwapInput;
 import org.nasvlp.kernels.SwapOutput;
@@ -207,6 +208,7 @@ class NasModelTest {
       case "org.nasvlp.data.image.RgbImage" -> IMAGES.getFirst();
       case "org.nasvlp.model.PretrainedWeights" -> PretrainedWeights.none();
       case "org.bytedeco.pytorch.Tensor" -> Torch.zeros(1, 16, D);
+      case "org.nasvlp.distributed.Ranks" -> Ranks.alone();
       case "org.nasvlp.kernels.TokenSwap" -> TokenSwap.builder(1, 16, 1, 1).build();
       case "org.nasvlp.kernels.SwapInput" ->
           SwapInput.of(
