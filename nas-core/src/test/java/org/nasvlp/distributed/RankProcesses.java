@@ -43,6 +43,8 @@ public final class RankProcesses implements AutoCloseable {
     command.add("--enable-native-access=ALL-UNNAMED");
     command.add("--sun-misc-unsafe-memory-access=allow");
     command.add("-XX:+UseSerialGC");
+    // Most of a short run is its start.
+    command.add("-XX:TieredStopAtLevel=1");
     command.add("-Xmx512m");
     command.add("-cp");
     command.add(System.getProperty("java.class.path"));

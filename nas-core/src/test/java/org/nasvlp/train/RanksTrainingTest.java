@@ -67,8 +67,14 @@ class RanksTrainingTest {
     return losses;
   }
 
+  /** A line of what was printed, without the identities of arrays in it. */
   private static String line(String printed, String start) {
-    return printed.lines().filter(line -> line.startsWith(start)).findFirst().orElseThrow();
+    return printed
+        .lines()
+        .filter(line -> line.startsWith(start))
+        .findFirst()
+        .orElseThrow()
+        .replaceAll("\\[D@[0-9a-f]+", "");
   }
 
   private static List<String> codewords(String printed) {
