@@ -76,12 +76,31 @@ public final class Ranks implements AutoCloseable {
     try {
       Meeting meeting = new Meeting(cluster, store);
       meeting.enter(facts);
-      ProcessGroupGloo group = Rendezvous.gloo(cluster, store);
-      group.retainReference();
-      return new Ranks(cluster, store, group, new RollCall(store, cluster));
+      RollCall rollCall = new RollCall(store, cluster);
+      return new Ranks(cluster, store, connect(cluster, store, rollCall), rollCall);
     } catch (RuntimeException e) {
       store.releaseReference();
       throw e;
+    }
+  }
+
+  private static ProcessGroupGloo connect(Cluster cluster, Store store, RollCall rollCall) {
+    try {
+      ProcessGroupGloo group = Rendezvous.gloo(cluster, store);
+      group.retainReference();
+      return group;
+    } catch (IllegalStateException e) {
+      rollCall.close();
+      throw e;
+    } catch (RuntimeException e) {
+      String verdict = rollCall.verdict();
+      rollCall.close();
+      throw new RanksLostException(
+          verdict != null
+              ? verdict
+              : "rank %d of %d cannot connect to the others: %s"
+                  .formatted(cluster.rank(), cluster.size(), Rendezvous.firstLine(e)),
+          e);
     }
   }
 
