@@ -119,16 +119,6 @@ public record Cluster(
         rank, size, localRank, masterAddress, masterPort, file, networkInterface, value);
   }
 
-  /** The same, found by a file. */
-  public Cluster withFile(Path value) {
-    return new Cluster(rank, size, localRank, "", 0, value, networkInterface, timeout);
-  }
-
-  /** The same, found at an address of rank 0. */
-  public Cluster withMaster(String address, int port) {
-    return new Cluster(rank, size, localRank, address, port, null, networkInterface, timeout);
-  }
-
   /** Whether there is one rank only. */
   public boolean isAlone() {
     return size == 1;

@@ -10,7 +10,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.TreeMap;
-import java.util.function.Supplier;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.javacpp.chrono.Milliseconds;
 import org.bytedeco.pytorch.AutoGradMode;
@@ -40,7 +39,6 @@ public final class Ranks implements AutoCloseable {
   private final @Nullable Store store;
   private final @Nullable ProcessGroupGloo group;
   private final @Nullable RollCall rollCall;
-  private long nanos;
   private boolean closed;
 
   private Ranks(
@@ -225,11 +223,6 @@ public final class Ranks implements AutoCloseable {
     return cluster.rank() == 0;
   }
 
-  /** Seconds spent in exchanges so far, waiting for slower ranks included. */
-  public double seconds() {
-    return nanos * 1e-9;
-  }
-
   /**
    * The rows of all ranks, one below the other in the order of the ranks, without gradient.
    *
@@ -370,21 +363,6 @@ public final class Ranks implements AutoCloseable {
     var _ = gatherByRank(0);
   }
 
-  /**
-   * Runs something on rank 0 alone, and then what the others have to do.
-   *
-   * @return what it gave on this rank
-   */
-  public <T> T firstBefore(Supplier<T> first, Supplier<T> others) {
-    if (isFirst()) {
-      T result = first.get();
-      await();
-      return result;
-    }
-    await();
-    return others.get();
-  }
-
   @FunctionalInterface
   private interface Exchange {
     Work start(ProcessGroupGloo group);
@@ -395,13 +373,10 @@ public final class Ranks implements AutoCloseable {
       throw new IllegalStateException("the ranks have parted");
     }
     ProcessGroupGloo open = Objects.requireNonNull(group);
-    long began = System.nanoTime();
     try (PointerScope scope = new PointerScope()) {
       boolean _ = exchange.start(open)._wait();
     } catch (RuntimeException e) {
       throw lost(e);
-    } finally {
-      nanos += System.nanoTime() - began;
     }
   }
 

@@ -230,6 +230,17 @@ public final class Torch {
     return longs(wide, values.length);
   }
 
+  /** A tensor n x L x ..., with zeros behind up to a length in place of L. */
+  public static Tensor lengthened(Tensor tensor, long length) {
+    long[] shape = shape(tensor);
+    if (shape[1] == length) {
+      return tensor;
+    }
+    shape[1] = length - shape[1];
+    Tensor zeros = TorchDevice.of(tensor).empty(tensor.scalar_type(), shape).fill_(new Scalar(0));
+    return cat(1, tensor, zeros);
+  }
+
   /** The tensor itself if it lies on the host, else a copy there. */
   public static Tensor host(Tensor tensor) {
     return tensor.is_cuda() ? tensor.cpu() : tensor;

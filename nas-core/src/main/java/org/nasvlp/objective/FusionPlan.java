@@ -6,7 +6,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.IntStream;
-import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.internal.Torch;
@@ -217,22 +216,12 @@ public final class FusionPlan {
 
   /** Tensors n x L x ..., with zeros up to one length, one below the other. */
   private static Tensor padded(List<Tensor> tensors, long length) {
-    if (tensors.size() == 1) {
-      return tensors.getFirst();
-    }
-    Tensor[] all = new Tensor[tensors.size()];
-    for (int i = 0; i < all.length; i++) {
-      Tensor tensor = tensors.get(i);
-      long[] shape = Torch.shape(tensor);
-      shape[1] = length - shape[1];
-      all[i] =
-          shape[1] == 0
-              ? tensor
-              : Torch.cat(
-                  1,
-                  tensor,
-                  TorchDevice.of(tensor).empty(tensor.scalar_type(), shape).fill_(new Scalar(0)));
-    }
-    return Torch.cat(0, all);
+    return tensors.size() == 1
+        ? tensors.getFirst()
+        : Torch.cat(
+            0,
+            tensors.stream()
+                .map(tensor -> Torch.lengthened(tensor, length))
+                .toArray(Tensor[]::new));
   }
 }

@@ -3,7 +3,6 @@ package org.nasvlp.train;
 import java.util.List;
 import org.bytedeco.pytorch.AutoGradMode;
 import org.bytedeco.pytorch.BoolOptional;
-import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorArrayRefOptional;
 import org.jspecify.annotations.Nullable;
@@ -73,8 +72,8 @@ final class RankExchange {
       }
       Tensor features = captions.features().detach().narrow(0, 0, own);
       Tensor mask = captions.attentionMask().narrow(0, 0, own);
-      gathered = leaf(ranks.gather(lengthened(features, most)));
-      attentionMask = ranks.gather(lengthened(mask, most));
+      gathered = leaf(ranks.gather(Torch.lengthened(features, most)));
+      attentionMask = ranks.gather(Torch.lengthened(mask, most));
     }
     WholeBatch whole =
         new WholeBatch(
@@ -93,18 +92,6 @@ final class RankExchange {
 
   private static Tensor leaf(Tensor tensor) {
     return tensor.set_requires_grad(true);
-  }
-
-  /** n x L x ... with zeros up to a length. */
-  private static Tensor lengthened(Tensor tensor, long length) {
-    long[] shape = Torch.shape(tensor);
-    shape[1] = length - shape[1];
-    return shape[1] == 0
-        ? tensor
-        : Torch.cat(
-            1,
-            tensor,
-            TorchDevice.of(tensor).empty(tensor.scalar_type(), shape).fill_(new Scalar(0)));
   }
 
   /** What all ranks know of the batch. */

@@ -293,8 +293,6 @@ class ClusterTest {
   void aChangeLeavesTheRest() {
     Cluster cluster = fifthOfEight(1, "a", 1);
     assertThat(cluster.withInterface("ib0").withInterface(null)).isEqualTo(cluster);
-    assertThat(cluster.withFile(Path.of("f")).file()).isEqualTo(Path.of("f"));
-    assertThat(cluster.withFile(Path.of("f")).withMaster("a", 1)).isEqualTo(cluster);
     assertThat(cluster.withTimeout(Duration.ofSeconds(2)).timeout()).hasSeconds(2);
   }
 }

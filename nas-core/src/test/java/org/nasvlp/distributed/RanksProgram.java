@@ -14,6 +14,9 @@ public final class RanksProgram {
     Cluster cluster = Cluster.fromEnvironment();
     Map<String, String> facts =
         Map.of("the colour", args.length > 1 ? args[1 + cluster.rank()] : "");
+    if (args[0].equals("vanish") && cluster.rank() == 1) {
+      vanish(cluster);
+    }
     try (Ranks ranks = Ranks.join(cluster, facts);
         PointerScope scope = new PointerScope()) {
       System.out.println("joined");
@@ -47,6 +50,13 @@ public final class RanksProgram {
     System.out.println(
         "bytes " + Arrays.toString(Arrays.stream(bytes).mapToInt(b -> b.length).toArray()));
     System.out.println("first " + ranks.ofFirst(rank == 0 ? "größer" : "other"));
+  }
+
+  /** Says what all say, and is gone before it connects. */
+  private static void vanish(Cluster cluster) {
+    Torch.ensureLoaded();
+    Rendezvous.store(cluster).set("nas/facts/1", "the number of ranks\t2\nthe colour\t\n");
+    Runtime.getRuntime().halt(1);
   }
 
   private static void die(Ranks ranks) throws InterruptedException {

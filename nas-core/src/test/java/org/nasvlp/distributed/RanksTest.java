@@ -86,6 +86,15 @@ class RanksTest {
   }
 
   @Test
+  void aRankThatIsGoneBeforeItConnectsIsNamed() throws Exception {
+    Map<String, String> brief = Map.of("NAS_TIMEOUT", "5");
+    try (RankProcesses ranks =
+        RankProcesses.start(RanksProgram.class, 2, folder, brief, "vanish").await(60)) {
+      assertThat(ranks.printed(0)).contains("lost: rank 1 of 2 does not answer");
+    }
+  }
+
+  @Test
   void aRankThatHangsIsNamedAfterTheTimeOut() throws Exception {
     Map<String, String> brief = Map.of("NAS_TIMEOUT", "5");
     try (RankProcesses ranks = RankProcesses.start(RanksProgram.class, 2, folder, brief, "die")) {

@@ -41,6 +41,7 @@ public final class RankTraining {
     try {
       TrainingResult result = train(output, args[1], Integer.parseInt(args[2]), cluster);
       System.out.println("report " + result.evaluation());
+      System.out.println("restarts " + result.dictionary().restarts());
       System.out.println("done");
       System.exit(0);
     } catch (TrainingException e) {
@@ -110,6 +111,9 @@ public final class RankTraining {
                           .substitute(NvaConfig.Substitute.EVIDENCE)
                           .control(NvaConfig.Control.CROSSED)
                           .loss(HardNegativeLoss.PAIRWISE));
+    }
+    if (kind.contains("restarting")) {
+      config = config.withDictionary(dictionary -> dictionary.deadThreshold(2).deadSteps(3));
     }
     if (kind.contains("accumulated")) {
       config = config.withOptimizer(optimizer -> optimizer.accumulation(2));

@@ -84,7 +84,8 @@ class RanksTrainingTest {
   @ParameterizedTest
   @CsvSource({
     // queue, soft targets, masked words, hard negative images
-    "plain-evaluated, 2",
+    // and a sample that cannot be read, and codewords that start anew
+    "plain-broken-restarting-evaluated, 2",
     // and hard negative captions, in the contrast too; images by words
     "everything, 4",
     // of a quarter of the captions: some ranks have none
@@ -107,7 +108,12 @@ class RanksTrainingTest {
       assertThat(first).hasSizeGreaterThanOrEqualTo(STEPS);
       String report = line(one.printed(0), "report ");
       assertThat(report.contains("itm")).isEqualTo(kind.contains("evaluated"));
+      String restarts = line(one.printed(0), "restarts ");
+      if (kind.contains("restarting")) {
+        assertThat(restarts).isNotEqualTo("restarts 0");
+      }
       for (int rank = 0; rank < count; rank++) {
+        assertThat(line(many.printed(rank), "restarts ")).isEqualTo(restarts);
         assertThat(line(many.printed(rank), "report ")).isEqualTo(report);
         assertThat(codewords(many.printed(rank))).isEqualTo(first);
       }

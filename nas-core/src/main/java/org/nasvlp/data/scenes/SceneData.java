@@ -2,8 +2,6 @@ package org.nasvlp.data.scenes;
 
 import java.io.BufferedOutputStream;
 import java.io.IOException;
-import java.io.OutputStream;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -15,10 +13,8 @@ import java.util.Set;
 import java.util.function.LongConsumer;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
-import org.apache.commons.compress.archivers.tar.TarArchiveEntry;
-import org.apache.commons.compress.archivers.tar.TarArchiveOutputStream;
-import org.apache.commons.compress.archivers.tar.TarConstants;
 import org.nasvlp.data.scenes.SceneComposer.Described;
+import org.nasvlp.data.source.ShardStream;
 import org.nasvlp.internal.Json;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -200,14 +196,15 @@ public final class SceneData {
     while (n < options.images()) {
       Path shard = folder.resolve("train-%06d.tar".formatted(shards.size()));
       shards.add(shard);
-      try (Shard out = new Shard(shard)) {
-        while (n < options.images() && out.bytes() < options.shardBytes()) {
+      try (ShardStream out = shard(shard)) {
+        while (n < options.images() && out.bytesWritten() < options.shardBytes()) {
           long from = n;
           int count = (int) Math.min(CHUNK, options.images() - n);
           List<Sample> samples =
               IntStream.range(0, count).parallel().mapToObj(i -> training(from + i)).toList();
           for (int i = 0; i < count; i++) {
-            out.add("%09d".formatted(from + i), samples.get(i));
+            Sample sample = samples.get(i);
+            out.add("%09d".formatted(from + i), sample.png(), sample.caption());
             if (captions.size() < 1 << 20) {
               captions.add(samples.get(i).caption());
             }
@@ -232,7 +229,7 @@ public final class SceneData {
       throws IOException {
     ArrayNode list = JsonMapper.shared().createArrayNode();
     long done = options.images();
-    try (Shard out = new Shard(folder.resolve("test.tar"))) {
+    try (ShardStream out = shard(folder.resolve("test.tar"))) {
       for (SceneType type : SceneType.values()) {
         for (int i = 0; i < options.pairs(); i++) {
           SceneComposer.Pair pair = composer.test(type, i);
@@ -249,13 +246,13 @@ public final class SceneData {
     writeJson(folder.resolve("pairs.json"), list);
   }
 
-  private ObjectNode item(Shard out, String key, Described of, int form, Set<String> trained)
+  private ObjectNode item(ShardStream out, String key, Described of, int form, Set<String> trained)
       throws IOException {
     String caption = of.statement().forms().get(form);
     if (trained.contains(caption)) {
       throw new IllegalStateException("a caption of training and of the test: " + caption);
     }
-    out.add(key, new Sample(painter.paint(of.scene()).png(), caption));
+    out.add(key, painter.paint(of.scene()).png(), caption);
     List<String> others = new ArrayList<>(of.statement().rewordings());
     others.remove(caption);
     return JsonMapper.shared()
@@ -266,38 +263,7 @@ public final class SceneData {
             "reworded", others.get((int) (Integer.toUnsignedLong(key.hashCode()) % others.size())));
   }
 
-  /** A WebDataset shard being written. */
-  private static final class Shard implements AutoCloseable {
-    private final TarArchiveOutputStream tar;
-
-    Shard(Path file) throws IOException {
-      OutputStream out = new BufferedOutputStream(Files.newOutputStream(file), 1 << 18);
-      this.tar = new TarArchiveOutputStream(out, StandardCharsets.UTF_8.name());
-    }
-
-    long bytes() {
-      return tar.getBytesWritten();
-    }
-
-    void add(String key, Sample sample) throws IOException {
-      add(key + ".png", sample.png());
-      add(key + ".txt", sample.caption().getBytes(StandardCharsets.UTF_8));
-    }
-
-    private void add(String name, byte[] bytes) throws IOException {
-      TarArchiveEntry entry = new TarArchiveEntry(name, TarConstants.LF_NORMAL);
-      entry.setSize(bytes.length);
-      entry.setModTime(0L);
-      entry.setMode(TarArchiveEntry.DEFAULT_FILE_MODE);
-      entry.setIds(0, 0);
-      tar.putArchiveEntry(entry);
-      tar.write(bytes);
-      tar.closeArchiveEntry();
-    }
-
-    @Override
-    public void close() throws IOException {
-      tar.close();
-    }
+  private static ShardStream shard(Path file) throws IOException {
+    return new ShardStream(new BufferedOutputStream(Files.newOutputStream(file), 1 << 18));
   }
 }

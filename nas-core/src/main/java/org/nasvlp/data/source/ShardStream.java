@@ -11,9 +11,10 @@ import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.JsonNodeFactory;
 
 /**
- * A WebDataset shard that is being written, pair by pair: {@code NUMBER.png} or {@code NUMBER.jpg},
- * {@code NUMBER.txt} with the caption, and {@code NUMBER.json} with {@code image_id} and {@code
- * key}. The same pairs give the same bytes. Not thread-safe.
+ * A WebDataset shard that is being written, pair by pair: {@code NAME.png} or {@code NAME.jpg},
+ * {@code NAME.txt} with the caption and, where the pair came from another data set, {@code
+ * NAME.json} with {@code image_id} and {@code key}. The same pairs give the same bytes. Not
+ * thread-safe.
  */
 public final class ShardStream implements AutoCloseable {
   private final TarArchiveOutputStream tar;
@@ -43,18 +44,33 @@ public final class ShardStream implements AutoCloseable {
    */
   public void add(long number, byte[] image, String caption, long imageId, String key)
       throws IOException {
-    String ending = ending(image);
-    if (ending == null) {
-      throw new IllegalArgumentException(key + ": neither PNG nor JPEG; hand over a PNG of it");
-    }
     String name = "%09d".formatted(number);
     String about =
         JsonMapper.shared()
             .writeValueAsString(
                 JsonNodeFactory.instance.objectNode().put("image_id", imageId).put("key", key));
+    addPair(name, key, image, caption);
+    add(name + ".json", about.getBytes(StandardCharsets.UTF_8));
+  }
+
+  /**
+   * Adds a pair whose image is no other pair's.
+   *
+   * @param key of the pair, which names its entries
+   * @param image a PNG or JPEG file
+   * @throws IllegalArgumentException if the image is neither PNG nor JPEG
+   */
+  public void add(String key, byte[] image, String caption) throws IOException {
+    addPair(key, key, image, caption);
+  }
+
+  private void addPair(String name, String key, byte[] image, String caption) throws IOException {
+    String ending = ending(image);
+    if (ending == null) {
+      throw new IllegalArgumentException(key + ": neither PNG nor JPEG; hand over a PNG of it");
+    }
     add(name + "." + ending, image);
     add(name + ".txt", caption.getBytes(StandardCharsets.UTF_8));
-    add(name + ".json", about.getBytes(StandardCharsets.UTF_8));
   }
 
   /** Bytes so far. */
