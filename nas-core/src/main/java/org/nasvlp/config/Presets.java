@@ -134,7 +134,8 @@ final class Presets {
                             EditType.RELATION, 2.0,
                             EditType.ROLE_SWAP, 3.0,
                             EditType.ADJECTIVE_SWAP, 2.0)))
-        .objective(objective -> objective.mlmWeight(0))
+        // Twice, or the hard negatives' gradient takes from retrieval.
+        .objective(objective -> objective.mlmWeight(0).itcWeight(2))
         // Not a share: the plan of a run with a time budget changes most while it warms up.
         .optimizer(optimizer -> optimizer.warmupShare(0).warmupSteps(100))
         .data(data -> data.minCropScale(1).singleThingSteps(300))

@@ -8,6 +8,7 @@ import org.nasvlp.internal.Torch;
 import org.nasvlp.model.layer.BertBlock;
 import org.nasvlp.model.layer.CrossAttention;
 import org.nasvlp.model.layer.LayerNorm;
+import org.nasvlp.model.layer.Packing;
 import org.nasvlp.model.layer.Parameter;
 import org.nasvlp.model.layer.ParameterScope;
 
@@ -46,21 +47,65 @@ final class FusionEncoder {
   }
 
   /**
+   * C captions after the self-attention of the first layer, which knows of no image yet.
+   *
+   * @param attended C x L x d
+   * @param attentionMask C x L booleans, false at padding
+   */
+  record Captions(Tensor attended, Tensor attentionMask) {}
+
+  /**
+   * What the layers need of captions.
+   *
+   * @param text C x L x d text features
+   * @param attentionMask C x L booleans, false at padding
+   */
+  Captions captions(Tensor text, Tensor attentionMask) {
+    Packing packing = Packing.of(attentionMask);
+    return new Captions(
+        packing.unpack(blocks.getFirst().attend(packing.pack(text), packing)), attentionMask);
+  }
+
+  /**
    * Fusion features of R pairs.
    *
    * @param contexts of B images
    * @param imageRows R int64 rows of the contexts
-   * @param text R x L x d text features
-   * @param attentionMask R x L booleans, false at padding
-   * @return R x L x d
+   * @param captionRows R int64 rows of the captions
+   * @return R x L x d, zeros at padding
    */
   Tensor features(
-      List<CrossAttention.Context> contexts, Tensor imageRows, Tensor text, Tensor attentionMask) {
-    Tensor x = text;
+      List<CrossAttention.Context> contexts,
+      Tensor imageRows,
+      Captions captions,
+      Tensor captionRows) {
+    Packing packing = Packing.of(captions.attentionMask, captionRows);
+    Tensor x = packing.pack(captions.attended);
     for (int i = 0; i < blocks.size(); i++) {
-      x = blocks.get(i).apply(x, attentionMask, contexts.get(i).rows(imageRows));
+      Tensor attended = i == 0 ? x : blocks.get(i).attend(x, packing);
+      x = blocks.get(i).see(attended, packing, contexts.get(i).rows(imageRows));
     }
-    return x;
+    return packing.unpack(x);
+  }
+
+  /**
+   * The class tokens of {@link #features}, R x d, for which the last layer has little to compute.
+   */
+  Tensor cls(
+      List<CrossAttention.Context> contexts,
+      Tensor imageRows,
+      Captions captions,
+      Tensor captionRows) {
+    Packing packing = Packing.of(captions.attentionMask, captionRows);
+    Tensor x = packing.pack(captions.attended);
+    int last = blocks.size() - 1;
+    for (int i = 0; i < last; i++) {
+      Tensor attended = i == 0 ? x : blocks.get(i).attend(x, packing);
+      x = blocks.get(i).see(attended, packing, contexts.get(i).rows(imageRows));
+    }
+    Tensor attended =
+        last == 0 ? packing.firstOf(x) : blocks.get(last).attendFirst(x, packing);
+    return blocks.get(last).seeFirst(attended, contexts.get(last).rows(imageRows));
   }
 
   /**

@@ -5,6 +5,7 @@ import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.function.Supplier;
+import java.util.stream.IntStream;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.AutoGradMode;
 import org.bytedeco.pytorch.Tensor;
@@ -90,13 +91,14 @@ final class ItmScorer implements ImageTextScorer {
         int to = Math.min(rows.length, from + COMBINATIONS);
         try (PointerScope inner = new PointerScope()) {
           ModelInputs.Text text = inputs.text(texts.subList(from, to));
-          Tensor fused =
-              network.fuse(
+          Tensor encoded = network.encodeText(text.ids(), text.attentionMask());
+          Tensor cls =
+              network.fuseCls(
                   context,
                   inputs.index(Arrays.copyOfRange(rows, from, to)),
-                  network.encodeText(text.ids(), text.attentionMask()),
-                  text.attentionMask());
-          Tensor match = network.matchLogits(fused.select(1, 0));
+                  network.captionContext(encoded, text.attentionMask()),
+                  inputs.index(IntStream.range(0, to - from).toArray()));
+          Tensor match = network.matchLogits(cls);
           float[] logits = ModelInputs.finite("a match logit", Torch.toFloats(match));
           for (int k = from; k < to; k++) {
             scores[k] = (double) logits[2 * (k - from) + 1] - logits[2 * (k - from)];

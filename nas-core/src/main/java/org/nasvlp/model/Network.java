@@ -152,7 +152,7 @@ public final class Network {
    *
    * @param ids B x L token ids
    * @param attentionMask B x L booleans, false at padding
-   * @return B x L x d, the class token first
+   * @return B x L x d, the class token first, zeros at padding
    */
   public Tensor encodeText(Tensor ids, Tensor attentionMask) {
     return precision.toFloat32(ids, () -> text.features(ids, attentionMask));
@@ -197,17 +197,53 @@ public final class Network {
   }
 
   /**
+   * Captions as far as the fusion encoder takes them without an image, computed once however many
+   * images a caption is matched with.
+   */
+  public static final class CaptionContext {
+    private final FusionEncoder.Captions captions;
+
+    private CaptionContext(FusionEncoder.Captions captions) {
+      this.captions = captions;
+    }
+  }
+
+  /**
+   * The context of C captions.
+   *
+   * @param text C x L x d text features
+   * @param attentionMask C x L booleans, false at padding
+   */
+  public CaptionContext captionContext(Tensor text, Tensor attentionMask) {
+    return precision.within(
+        text, () -> new CaptionContext(fusion.captions(text, attentionMask)));
+  }
+
+  /**
    * Fusion features of R pairs.
    *
-   * @param context of B images
-   * @param imageRows R int64 rows of the context
-   * @param text R x L x d text features
-   * @param attentionMask R x L booleans, false at padding
-   * @return R x L x d
+   * @param images context of B images
+   * @param imageRows R int64 rows of it
+   * @param captions context of C captions
+   * @param captionRows R int64 rows of it
+   * @return R x L x d, zeros at padding
    */
-  public Tensor fuse(ImageContext context, Tensor imageRows, Tensor text, Tensor attentionMask) {
+  public Tensor fuse(
+      ImageContext images, Tensor imageRows, CaptionContext captions, Tensor captionRows) {
     return precision.toFloat32(
-        text, () -> fusion.features(context.layers, imageRows, text, attentionMask));
+        imageRows,
+        () -> fusion.features(images.layers, imageRows, captions.captions, captionRows));
+  }
+
+  /**
+   * The class tokens of {@link #fuse}, at about half of its cost.
+   *
+   * @return R x d
+   */
+  public Tensor fuseCls(
+      ImageContext images, Tensor imageRows, CaptionContext captions, Tensor captionRows) {
+    return precision.toFloat32(
+        imageRows, () -> fusion.cls(images.layers, imageRows, captions.captions, captionRows));
   }
 
   /** Match logits of fusion class tokens: R x d to R x 2, [mismatch, match]. */

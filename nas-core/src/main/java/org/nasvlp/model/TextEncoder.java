@@ -7,6 +7,7 @@ import org.bytedeco.pytorch.global.torch;
 import org.nasvlp.config.ModelConfig;
 import org.nasvlp.model.layer.BertBlock;
 import org.nasvlp.model.layer.LayerNorm;
+import org.nasvlp.model.layer.Packing;
 import org.nasvlp.model.layer.Parameter;
 import org.nasvlp.model.layer.ParameterScope;
 import org.nasvlp.model.layer.Start;
@@ -40,7 +41,7 @@ final class TextEncoder {
    *
    * @param ids B x L token ids
    * @param attentionMask B x L booleans, false at padding
-   * @return B x L x d
+   * @return B x L x d, zeros at padding
    */
   Tensor features(Tensor ids, Tensor attentionMask) {
     Tensor x =
@@ -48,11 +49,12 @@ final class TextEncoder {
             .embedding(words.value(), ids)
             .add(positions.value().narrow(0, 0, ids.size(1)))
             .add(types.value().narrow(0, 0, 1));
-    x = norm.apply(x);
+    Packing packing = Packing.of(attentionMask);
+    x = norm.apply(packing.pack(x));
     for (BertBlock block : blocks) {
-      x = block.apply(x, attentionMask);
+      x = block.apply(x, packing);
     }
-    return x;
+    return packing.unpack(x);
   }
 
   /** Vocabulary x d. */

@@ -13,7 +13,8 @@ import org.nasvlp.internal.TorchDevice;
 import org.nasvlp.model.Network;
 
 /**
- * The image-caption pairs of a batch that objectives want fused, in one pass of the fusion encoder.
+ * The image-caption pairs of a batch that objectives want fused: those to be judged in one pass of
+ * the fusion encoder, which gives their class tokens, those wanted with all tokens in another.
  *
  * <p>Images are rows: 0 to B-1 are the batch's own, those that {@link #addImages} adds follow.
  * Captions are the rows of {@link EncodedCaptions}; those that {@link #addCaptions} adds follow.
@@ -54,17 +55,17 @@ public final class FusionPlan {
       return images.length;
     }
 
-    /** These pairs' rows of what a plan's pass gave. */
-    Tensor of(Tensor all, FusionPlan of, boolean asJudged) {
+    /** These pairs' rows of what was computed of all of their kind. */
+    Tensor of(Tensor all, FusionPlan of) {
       if (plan != of || from < 0) {
         throw new IllegalStateException(
             "these pairs were not planned for this batch: plan pairs anew in every plan()");
       }
-      if (asJudged && !judged) {
-        throw new IllegalStateException(
-            "match logits of pairs that were planned with fuse(): plan them with match()");
-      }
       return all.narrow(0, from, images.length);
+    }
+
+    boolean isJudged() {
+      return judged;
     }
   }
 
@@ -143,7 +144,10 @@ public final class FusionPlan {
     return add(made ? judgedMade : judged, images, captions, true);
   }
 
-  /** Plans pairs as {@link #match} does, for their fusion features alone. */
+  /**
+   * Plans pairs as {@link #match} does, for the fusion features of all tokens, which cost twice as
+   * much as a match logit.
+   */
   public Pairs fuse(int[] images, int[] captions) {
     return add(unjudged, images, captions, false);
   }
@@ -180,38 +184,57 @@ public final class FusionPlan {
   }
 
   /**
-   * Fuses what was planned, in one pass. Pairs to be judged come first, of those the ones of the
-   * batch's own images, otherwise all as they were planned.
+   * Fuses what was planned. Of the pairs to be judged those of the batch's own images come first,
+   * otherwise all are as they were planned.
    */
   public Forward run() {
-    List<Pairs> all = new ArrayList<>(judged);
-    all.addAll(judgedMade);
-    int logits = all.stream().mapToInt(Pairs::count).sum();
-    all.addAll(unjudged);
-    int rows = 0;
-    for (Pairs pairs : all) {
-      pairs.from = rows;
-      rows += pairs.count();
-    }
+    List<Pairs> toJudge = new ArrayList<>(judged);
+    toJudge.addAll(judgedMade);
+    int judgedRows = number(toJudge);
+    int unjudgedRows = number(unjudged);
     TorchDevice device = TorchDevice.of(features.imageCls());
-    if (rows == 0) {
-      Tensor own = captions.getFirst();
-      return new Forward(this, device.zeros(0, own.size(1), own.size(2)), device.zeros(0, 2));
+    long width = features.imageCls().size(1);
+    if (judgedRows + unjudgedRows == 0) {
+      Tensor none = device.zeros(0, width);
+      return new Forward(this, none, device.zeros(0, 2), device.zeros(0, 1, width));
     }
-    int[] imageOf = all.stream().flatMapToInt(pairs -> IntStream.of(pairs.images)).toArray();
-    int[] textOf = all.stream().flatMapToInt(pairs -> IntStream.of(pairs.texts)).toArray();
     Network.ImageContext context =
         network.imageContext(
             images.size() == 1 ? images.getFirst() : Torch.cat(0, images.toArray(Tensor[]::new)));
-    Tensor texts = device.index(textOf);
     long length = captions.stream().mapToLong(of -> of.size(1)).max().orElseThrow();
+    Network.CaptionContext texts =
+        network.captionContext(padded(captions, length), padded(attentionMasks, length));
+    Tensor cls =
+        judgedRows == 0
+            ? device.zeros(0, width)
+            : network.fuseCls(context, imagesOf(toJudge), texts, captionsOf(toJudge));
     Tensor fused =
-        network.fuse(
-            context,
-            device.index(imageOf),
-            padded(captions, length).index_select(0, texts),
-            padded(attentionMasks, length).index_select(0, texts));
-    return new Forward(this, fused, network.matchLogits(fused.narrow(0, 0, logits).select(1, 0)));
+        unjudgedRows == 0
+            ? device.zeros(0, length, width)
+            : network.fuse(context, imagesOf(unjudged), texts, captionsOf(unjudged));
+    return new Forward(this, cls, network.matchLogits(cls), fused);
+  }
+
+  /** Gives pairs their rows, one group below the other; how many rows there are. */
+  private static int number(List<Pairs> groups) {
+    int rows = 0;
+    for (Pairs pairs : groups) {
+      pairs.from = rows;
+      rows += pairs.count();
+    }
+    return rows;
+  }
+
+  private Tensor imagesOf(List<Pairs> groups) {
+    return index(groups.stream().flatMapToInt(pairs -> IntStream.of(pairs.images)));
+  }
+
+  private Tensor captionsOf(List<Pairs> groups) {
+    return index(groups.stream().flatMapToInt(pairs -> IntStream.of(pairs.texts)));
+  }
+
+  private Tensor index(IntStream rows) {
+    return TorchDevice.of(features.imageCls()).index(rows.toArray());
   }
 
   /** Tensors n x L x ..., with zeros up to one length, one below the other. */

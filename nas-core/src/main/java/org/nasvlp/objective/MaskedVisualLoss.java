@@ -51,7 +51,7 @@ public final class MaskedVisualLoss implements Objective {
         codes.to(torch.ScalarType.Long).eq(TorchDevice.of(codes).longs(hidden, size, 1));
     int from =
         plan.addImages(features.imageCls(), network.maskTokens(features.fusionTokens(), masked));
-    pairs = plan.fuse(IntStream.range(from, from + size).toArray(), features.rows());
+    pairs = plan.match(IntStream.range(from, from + size).toArray(), features.rows());
   }
 
   @Override
@@ -59,7 +59,7 @@ public final class MaskedVisualLoss implements Objective {
     if (pairs == null) {
       return null;
     }
-    Tensor cls = forward.fused(pairs).select(1, 0);
+    Tensor cls = forward.cls(pairs);
     Tensor logits = network.codeLogits(cls, forward.features().dictionary().codewords());
     return torch.cross_entropy_loss(logits, TorchDevice.of(logits).longs(hidden, hidden.length));
   }

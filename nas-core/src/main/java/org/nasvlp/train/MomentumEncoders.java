@@ -70,12 +70,15 @@ final class MomentumEncoders implements AutoCloseable {
       VisualDictionary dictionary = model.dictionary();
       tokens = dictionary.quantize(tokens, dictionary.enqueueLookup(tokens));
     }
+    Tensor rows = TorchDevice.of(image).index(IntStream.range(0, size).toArray());
     Tensor fused =
         network.fuse(
             network.imageContext(network.fusionInput(image.select(1, 0), tokens)),
-            TorchDevice.of(image).index(IntStream.range(0, size).toArray()),
-            text.narrow(0, captions.maskedFrom(), size),
-            mask.narrow(0, captions.maskedFrom(), size));
+            rows,
+            network.captionContext(
+                text.narrow(0, captions.maskedFrom(), size),
+                mask.narrow(0, captions.maskedFrom(), size)),
+            rows);
     return network.maskedLogits(captions.atMasked(fused));
   }
 

@@ -86,12 +86,10 @@ final class WordProposals {
       Tensor context =
           network.fusionInput(
               imageCls.index_select(0, images), fusionTokens.index_select(0, images));
+      Tensor all = device.index(IntStream.range(0, rows.length).toArray());
       Tensor fused =
           network.fuse(
-              network.imageContext(context),
-              device.index(IntStream.range(0, rows.length).toArray()),
-              text,
-              attentionMask);
+              network.imageContext(context), all, network.captionContext(text, attentionMask), all);
       Tensor places1d = device.index(IntStream.of(found).map(i -> at[i]).toArray());
       Tensor logits =
           network.maskedLogits(fused.reshape(-1, fused.size(2)).index_select(0, places1d));

@@ -136,6 +136,7 @@ class NasModelTest {
       Tensor cls = Torch.zeros(1, D);
       Tensor tokens = Torch.zeros(1, 16, D);
       Network.ImageContext context = network.imageContext(network.fusionInput(cls, tokens));
+      Network.CaptionContext captions = network.captionContext(Torch.zeros(1, 2, D), mask);
 
       model.close();
       Map<String, ThrowingCallable> uses = new LinkedHashMap<>();
@@ -176,7 +177,13 @@ class NasModelTest {
       uses.put("network.imageContext", () -> network.imageContext(tokens));
       uses.put(
           "network.fuse",
-          () -> network.fuse(context, Torch.index(new int[1]), Torch.zeros(1, 2, D), mask));
+          () -> network.fuse(context, Torch.index(new int[1]), captions, Torch.index(new int[1])));
+      uses.put(
+          "network.fuseCls",
+          () ->
+              network.fuseCls(context, Torch.index(new int[1]), captions, Torch.index(new int[1])));
+      uses.put(
+          "network.captionContext", () -> network.captionContext(Torch.zeros(1, 2, D), mask));
       uses.put("network.matchLogits", () -> network.matchLogits(cls));
       uses.put("network.maskedLogits", () -> network.maskedLogits(cls));
       uses.put("network.maskTokens", () -> network.maskTokens(tokens, Torch.zeros(1, 16).ne(cls)));

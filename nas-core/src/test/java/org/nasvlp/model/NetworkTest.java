@@ -194,11 +194,21 @@ class NetworkTest {
     assertThat(worst).isLessThanOrEqualTo(1e-5);
   }
 
-  /** A fusion layer in plain float64: self-attention, attention to the image, feed-forward. */
+  /** Fusion layers in plain float64: self-attention, attention to the image, feed-forward. */
   @Test
-  void theFusionLayerAttendsToTheImage() {
+  void theFusionLayersAttendToTheImage() {
+    for (int layers = 1; layers <= 3; layers++) {
+      fusionIsThatOfFloat64(layers);
+    }
+  }
+
+  private void fusionIsThatOfFloat64(int layers) {
+    NasConfig config =
+        config(ModelConfig.Stem.PATCH).toBuilder()
+            .model(model -> model.fusionLayers(layers))
+            .build();
     try (CaptionTokenizer tokenizer = Shapes.tokenizer(folder, 8);
-        NasModel model = NasModel.create(config(ModelConfig.Stem.PATCH), tokenizer);
+        NasModel model = NasModel.create(config, tokenizer);
         PointerScope scope = new PointerScope();
         AutoGradMode off = new AutoGradMode(false)) {
       float[] all = ramp((int) model.parameters().count());
@@ -207,50 +217,62 @@ class NetworkTest {
       }
       Torch.segment(model.parameters().values()).copyFrom(MemorySegment.ofArray(all));
       int length = 5;
-      int kept = 3;
-      float[] text = ramp(2 * length * 16);
+      int[] kept = {3, 5, 1};
+      int[] captionOf = {1, 0, 1, 2};
+      int[] imageOf = {0, 1, 1, 0};
+      float[] text = ramp(3 * length * 16);
       float[] image = Arrays.copyOfRange(ramp(1000), 300, 300 + 2 * 17 * 16);
-      long[] mask = {1, 1, 1, 0, 0, 1, 1, 1, 1, 1};
-      // The second caption looks at the first image.
-      float[] actual =
-          Torch.toFloats(
-              model
-                  .network()
-                  .fuse(
-                      model.network().imageContext(Torch.floats(image, 2, 17, 16)),
-                      Torch.index(new int[] {1, 0}),
-                      Torch.floats(text, 2, length, 16),
-                      Torch.longs(mask, 2, length).ne(new Scalar(0))));
-      String layer = "fusion_encoder.encoder.layer.0.";
-      Reference reference = Reference.of(model, layer, 1e-12);
+      long[] mask = {1, 1, 1, 0, 0, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0};
+      Network network = model.network();
+      Network.ImageContext images = network.imageContext(Torch.floats(image, 2, 17, 16));
+      Network.CaptionContext captions =
+          network.captionContext(
+              Torch.floats(text, 3, length, 16), Torch.longs(mask, 3, length).ne(new Scalar(0)));
+      Tensor imageRows = Torch.index(imageOf);
+      Tensor captionRows = Torch.index(captionOf);
+      float[] actual = Torch.toFloats(network.fuse(images, imageRows, captions, captionRows));
+      float[] cls = Torch.toFloats(network.fuseCls(images, imageRows, captions, captionRows));
       double worst = 0;
-      for (int row = 0; row < 2; row++) {
-        int tokens = row == 0 ? kept : length;
-        double[][] x = rows(text, row * length, tokens);
-        double[][] seen = rows(image, (1 - row) * 17, 17);
-        double[][] self = reference.attention(x, x, "attention.self.", 2);
-        for (int i = 0; i < tokens; i++) {
-          x[i] =
-              reference.norm(
-                  Reference.sum(x[i], reference.dense(self[i], "attention.output.dense")),
-                  "attention.output.LayerNorm");
+      for (int row = 0; row < captionOf.length; row++) {
+        int tokens = kept[captionOf[row]];
+        double[][] x = rows(text, captionOf[row] * length, tokens);
+        double[][] seen = rows(image, imageOf[row] * 17, 17);
+        for (int layer = 0; layer < layers; layer++) {
+          fuse(Reference.of(model, "fusion_encoder.encoder.layer." + layer + ".", 1e-12), x, seen);
         }
-        double[][] cross = reference.attention(x, seen, "crossattention.self.", 2);
-        for (int i = 0; i < tokens; i++) {
-          x[i] =
-              reference.norm(
-                  Reference.sum(x[i], reference.dense(cross[i], "crossattention.output.dense")),
-                  "crossattention.output.LayerNorm");
-          x[i] =
-              reference.norm(
-                  Reference.sum(x[i], reference.feedForward(x[i], "")), "output.LayerNorm");
+        for (int i = 0; i < length; i++) {
           for (int t = 0; t < 16; t++) {
-            worst = Math.max(worst, Math.abs(actual[(row * length + i) * 16 + t] - x[i][t]));
+            double expected = i < tokens ? x[i][t] : 0;
+            worst = Math.max(worst, Math.abs(actual[(row * length + i) * 16 + t] - expected));
+            if (i == 0) {
+              worst = Math.max(worst, Math.abs(cls[row * 16 + t] - expected));
+            }
           }
         }
       }
-      System.out.printf("fusion features, greatest difference from float64: %.2g%n", worst);
+      System.out.printf(
+          "fusion features of %d layers, greatest difference from float64: %.2g%n", layers, worst);
       assertThat(worst).isLessThanOrEqualTo(1e-5);
+    }
+  }
+
+  /** One layer of them: x becomes what it has seen. */
+  private static void fuse(Reference reference, double[][] x, double[][] seen) {
+    double[][] self = reference.attention(x, x, "attention.self.", 2);
+    for (int i = 0; i < x.length; i++) {
+      x[i] =
+          reference.norm(
+              Reference.sum(x[i], reference.dense(self[i], "attention.output.dense")),
+              "attention.output.LayerNorm");
+    }
+    double[][] cross = reference.attention(x, seen, "crossattention.self.", 2);
+    for (int i = 0; i < x.length; i++) {
+      x[i] =
+          reference.norm(
+              Reference.sum(x[i], reference.dense(cross[i], "crossattention.output.dense")),
+              "crossattention.output.LayerNorm");
+      x[i] =
+          reference.norm(Reference.sum(x[i], reference.feedForward(x[i], "")), "output.LayerNorm");
     }
   }
 

@@ -227,8 +227,9 @@ final class EncodedBatch implements AutoCloseable {
     return network.fuse(
         network.imageContext(network.fusionInput(cls, tokens)),
         Torch.index(new int[] {0}),
-        network.encodeText(captions.ids().narrow(0, caption, 1), mask),
-        mask);
+        network.captionContext(
+            network.encodeText(captions.ids().narrow(0, caption, 1), mask), mask),
+        Torch.index(new int[] {0}));
   }
 
   /** Match logits of image row {@code image} of given tokens with a caption row, by themselves. */

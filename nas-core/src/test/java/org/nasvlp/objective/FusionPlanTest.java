@@ -30,6 +30,7 @@ class FusionPlanTest {
       captions.requestHardNegatives();
       Features features = batch.features(captions);
       int captionRows = (int) features.captions().features().size(0);
+      long[] lengths = Torch.toLongs(features.captions().attentionMask().sum(1));
       for (int trial = 0; trial < 12; trial++) {
         Random random = new Random(trial);
         FusionPlan plan = new FusionPlan(features, batch.network);
@@ -56,7 +57,7 @@ class FusionPlanTest {
             .containsExactly(EncodedBatch.SIZE, 2);
         for (Asked of : asked) {
           assertThat(of.pairs.count()).isEqualTo(of.images.length);
-          Tensor fused = forward.fused(of.pairs);
+          Tensor clsOf = forward.cls(of.pairs);
           for (int i = 0; i < of.images.length; i++) {
             int row = of.images[i] % EncodedBatch.SIZE;
             boolean own = of.images[i] < EncodedBatch.SIZE;
@@ -66,8 +67,13 @@ class FusionPlanTest {
                     (own ? features.fusionTokens() : made).narrow(0, row, 1),
                     features.captions(),
                     of.captions[i]);
-            assertClose(fused.select(0, i).select(0, 0), alone.select(0, 0).select(0, 0));
-            if (of.judged) {
+            assertClose(clsOf.select(0, i), alone.select(0, 0).select(0, 0));
+            if (!of.judged) {
+              long tokens = lengths[of.captions[i]];
+              assertClose(
+                  forward.fused(of.pairs).select(0, i).narrow(0, 0, tokens),
+                  alone.select(0, 0).narrow(0, 0, tokens));
+            } else {
               assertClose(
                   forward.matchLogits(of.pairs).narrow(0, i, 1),
                   batch.network.matchLogits(alone.select(1, 0)));
@@ -132,6 +138,9 @@ class FusionPlanTest {
       FusionPlan.Pairs unjudged = plan.fuse(new int[] {0}, new int[] {1});
       plan.positives();
       Forward forward = plan.run();
+      assertThatThrownBy(() -> forward.fused(plan.positives()))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessageContaining("plan them with fuse()");
       assertThatThrownBy(() -> forward.matchLogits(unjudged))
           .isInstanceOf(IllegalStateException.class)
           .hasMessageContaining("plan them with match()");

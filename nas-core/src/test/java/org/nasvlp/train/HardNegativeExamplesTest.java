@@ -124,8 +124,8 @@ class HardNegativeExamplesTest {
           network.fuse(
               network.imageContext(input),
               Torch.index(new int[] {0}),
-              network.encodeText(ids, mask),
-              mask);
+              network.captionContext(network.encodeText(ids, mask), mask),
+              Torch.index(new int[] {0}));
       Tensor match = torch.softmax(network.matchLogits(fused.select(1, 0)).select(0, 0), 0);
       return match.select(0, 1).item_double();
     }

@@ -30,8 +30,9 @@ class WordProposalsTest {
         network.fuse(
             network.imageContext(network.fusionInput(cls, patches)),
             Torch.index(new int[] {0}),
-            network.encodeText(Torch.longs(ids, 1, ids.length), attentionMask),
-            attentionMask);
+            network.captionContext(
+                network.encodeText(Torch.longs(ids, 1, ids.length), attentionMask), attentionMask),
+            Torch.index(new int[] {0}));
     float[] logits = Torch.toFloats(network.maskedLogits(fused.select(1, at)));
     return model.tokenizer().vocabulary().entrySet().stream()
         .filter(entry -> !entry.getKey().startsWith("["))

@@ -37,32 +37,51 @@ public final class BertBlock {
   }
 
   /**
-   * Without cross-attention.
+   * The layer without cross-attention.
    *
-   * @param x B x T x d
-   * @param attentionMask B x T booleans, false at padding
-   * @return B x T x d
+   * @param x T x d packed tokens
+   * @return T x d
    */
-  public Tensor apply(Tensor x, Tensor attentionMask) {
-    return feed(attend(x, attentionMask));
+  public Tensor apply(Tensor x, Packing packing) {
+    return feed(attend(x, packing));
   }
 
   /**
-   * With cross-attention.
+   * The layer's first part: self-attention, with its norm.
    *
-   * @param x B x T x d
-   * @param attentionMask B x T booleans, false at padding
-   * @param context of B rows
-   * @return B x T x d
+   * @param x T x d packed tokens
+   * @return T x d
    */
-  public Tensor apply(Tensor x, Tensor attentionMask, CrossAttention.Context context) {
-    Tensor own = attend(x, attentionMask);
-    Tensor seen = Objects.requireNonNull(crossAttention).apply(own, context);
-    return feed(Objects.requireNonNull(crossAttentionNorm).apply(own.add(seen)));
+  public Tensor attend(Tensor x, Packing packing) {
+    return attentionNorm.apply(x.add(attention.apply(x, packing)));
   }
 
-  private Tensor attend(Tensor x, Tensor attentionMask) {
-    return attentionNorm.apply(x.add(attention.apply(x, Heads.mask(attentionMask))));
+  /**
+   * {@link #attend} for the first token of each of R sequences alone: T x d to R x d. What it
+   * gathers is from all of them.
+   */
+  public Tensor attendFirst(Tensor x, Packing packing) {
+    return attentionNorm.apply(packing.firstOf(x).add(attention.applyToFirst(x, packing)));
+  }
+
+  /**
+   * The layer's second part: cross-attention and feed-forward.
+   *
+   * @param attended T x d, of {@link #attend}
+   * @param context of R rows, one a sequence
+   * @return T x d
+   */
+  public Tensor see(Tensor attended, Packing packing, CrossAttention.Context context) {
+    return see(attended, Objects.requireNonNull(crossAttention).apply(attended, packing, context));
+  }
+
+  /** {@link #see} for one token of each of R sequences: R x d to the same. */
+  public Tensor seeFirst(Tensor attended, CrossAttention.Context context) {
+    return see(attended, Objects.requireNonNull(crossAttention).applyToFirst(attended, context));
+  }
+
+  private Tensor see(Tensor attended, Tensor seen) {
+    return feed(Objects.requireNonNull(crossAttentionNorm).apply(attended.add(seen)));
   }
 
   private Tensor feed(Tensor x) {

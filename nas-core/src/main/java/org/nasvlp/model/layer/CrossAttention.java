@@ -45,9 +45,21 @@ public final class CrossAttention {
     return new Context(key.apply(tokens), value.apply(tokens));
   }
 
-  /** B x T x d to the same. */
-  Tensor apply(Tensor x, Context context) {
-    return output.apply(
-        heads.attend(query.apply(x), context.keys(), context.values(), new TensorOptional()));
+  /**
+   * What each token gathers of its sequence's row of the context: T x d to the same.
+   *
+   * @param context of R rows
+   */
+  Tensor apply(Tensor x, Packing packing, Context context) {
+    return output.apply(packing.packOwn(attend(packing.unpack(query.apply(x)), context)));
+  }
+
+  /** The same of one token a row: R x d to the same. */
+  Tensor applyToFirst(Tensor x, Context context) {
+    return output.apply(attend(query.apply(x).unsqueeze(1), context).squeeze(1));
+  }
+
+  private Tensor attend(Tensor query, Context context) {
+    return heads.attend(query, context.keys(), context.values(), new TensorOptional());
   }
 }

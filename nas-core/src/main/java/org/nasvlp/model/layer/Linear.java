@@ -35,4 +35,13 @@ public final class Linear {
   public Tensor apply(Tensor x) {
     return Torch.linear(x, weight.value(), bias.value());
   }
+
+  /**
+   * {@code count} of the outputs, from the one numbered {@code from}, and no others: any shape x in
+   * to the same x count.
+   */
+  Tensor applyPart(Tensor x, long from, long count) {
+    return Torch.linear(
+        x, weight.value().narrow(0, from, count), bias.value().narrow(0, from, count));
+  }
 }

@@ -29,16 +29,45 @@ final class SelfAttention {
   }
 
   /**
-   * What each token gathers of all.
+   * What each token gathers of its sequence.
+   *
+   * @param x T x d
+   * @return T x d
+   */
+  Tensor apply(Tensor x, Packing packing) {
+    Tensor all = packing.unpack(queryKeyValue.apply(x));
+    return output.apply(packing.packOwn(gathered(all, packing.mask())));
+  }
+
+  /**
+   * What the first token of each sequence gathers of it.
+   *
+   * @param x T x d
+   * @return R x d
+   */
+  Tensor applyToFirst(Tensor x, Packing packing) {
+    long d = heads.width();
+    Tensor query = queryKeyValue.applyPart(packing.firstOf(x), 0, d).unsqueeze(1);
+    Tensor rest = packing.unpack(queryKeyValue.applyPart(x, d, 2 * d));
+    return output.apply(
+        heads
+            .attend(query, rest.narrow(2, 0, d), rest.narrow(2, d, d), packing.mask())
+            .squeeze(1));
+  }
+
+  /**
+   * What each token gathers of its row, without padding.
    *
    * @param x B x T x d
-   * @param mask of {@link Heads#mask}, or an empty one
    * @return B x T x d
    */
-  Tensor apply(Tensor x, TensorOptional mask) {
+  Tensor apply(Tensor x) {
+    return output.apply(gathered(queryKeyValue.apply(x), new TensorOptional()));
+  }
+
+  private Tensor gathered(Tensor all, TensorOptional mask) {
     long d = heads.width();
-    Tensor all = queryKeyValue.apply(x);
-    return output.apply(
-        heads.attend(all.narrow(2, 0, d), all.narrow(2, d, d), all.narrow(2, 2 * d, d), mask));
+    return heads.attend(
+        all.narrow(2, 0, d), all.narrow(2, d, d), all.narrow(2, 2 * d, d), mask);
   }
 }

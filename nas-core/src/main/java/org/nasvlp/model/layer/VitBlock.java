@@ -1,7 +1,6 @@
 package org.nasvlp.model.layer;
 
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.TensorOptional;
 
 /** A layer of a ViT (Dosovitskiy et al., arXiv 2010.11929): norms before what they feed. */
 public final class VitBlock {
@@ -25,7 +24,7 @@ public final class VitBlock {
 
   /** B x T x d to the same. */
   public Tensor apply(Tensor x) {
-    Tensor between = x.add(attention.apply(before.apply(x), new TensorOptional()));
+    Tensor between = x.add(attention.apply(before.apply(x)));
     return between.add(feedForward.apply(after.apply(between)));
   }
 }

@@ -182,20 +182,51 @@ class LayersTest {
     bind();
     int tokens = 7;
     float[] x = draw(2 * tokens * D);
+    // The second row has a gap, and no padding behind.
     long[] mask = {1, 1, 1, 1, 0, 0, 0, 1, 0, 1, 1, 1, 1, 1};
     Tensor attentionMask = Torch.longs(mask, 2, tokens).ne(new Scalar(0));
-    Tensor actual = attention.apply(Torch.floats(x, 2, tokens, D), Heads.mask(attentionMask));
-    Tensor unmasked = attention.apply(Torch.floats(x, 2, tokens, D), new TensorOptional());
+    Packing packing = Packing.of(attentionMask);
+    Tensor packed = packing.pack(Torch.floats(x, 2, tokens, D));
+    Tensor actual = attention.apply(packed, packing);
+    Tensor first = attention.applyToFirst(packed, packing);
+    Tensor unmasked = attention.apply(Torch.floats(x, 2, tokens, D));
+    int at = 0;
     for (int row = 0; row < 2; row++) {
       double[][] in = rows(x, row * tokens, tokens, D);
       boolean[] seen = new boolean[tokens];
       for (int i = 0; i < tokens; i++) {
         seen[i] = mask[row * tokens + i] == 1;
       }
-      compare(actual, row * tokens, selfAttention(in, seen));
+      double[][] expected = selfAttention(in, seen);
+      compare(first, row, new double[][] {expected[0]});
+      for (int i = 0; i < tokens; i++) {
+        if (seen[i]) {
+          compare(actual, at++, new double[][] {expected[i]});
+        }
+      }
       Arrays.fill(seen, true);
       compare(unmasked, row * tokens, selfAttention(in, seen));
     }
+  }
+
+  @Test
+  void sequencesArePackedInAnyOrderAndAnyNumberOfTimes() {
+    long[] mask = {1, 1, 0, 1, 1, 1, 1, 0, 0};
+    float[] values = {1, 2, 3, 4, 5, 6, 7, 8, 9};
+    Tensor attentionMask = Torch.longs(mask, 3, 3).ne(new Scalar(0));
+    Tensor x = Torch.floats(values, 3, 3, 1);
+    Packing all = Packing.of(attentionMask);
+    assertThat(Torch.toFloats(all.pack(x))).containsExactly(1, 2, 4, 5, 6, 7);
+    assertThat(Torch.toFloats(all.firstOf(all.pack(x)))).containsExactly(1, 4, 7);
+    assertThat(Torch.toFloats(all.unpack(all.pack(x)).contiguous()))
+        .containsExactly(1, 2, 0, 4, 5, 6, 7, 0, 0);
+    Packing some = Packing.of(attentionMask, Torch.index(new int[] {2, 1, 2, 0}));
+    Tensor packed = some.pack(x);
+    assertThat(Torch.toFloats(packed)).containsExactly(7, 4, 5, 6, 7, 1, 2);
+    assertThat(Torch.toFloats(some.firstOf(packed))).containsExactly(7, 4, 7, 1);
+    Tensor padded = some.unpack(packed);
+    assertThat(Torch.toFloats(padded)).containsExactly(7, 0, 0, 4, 5, 6, 7, 0, 0, 1, 2, 0);
+    assertThat(Torch.toFloats(some.packOwn(padded))).containsExactly(Torch.toFloats(packed));
   }
 
   private double[][] selfAttention(double[][] in, boolean[] seen) {
@@ -219,8 +250,13 @@ class LayersTest {
     float[] x = draw(rows.length * tokens * D);
     float[] seen = draw(2 * other * D);
     CrossAttention.Context context = attention.context(Torch.floats(seen, 2, other, D));
+    Packing packing = Packing.of(Torch.longs(new long[] {1, 1, 0, 1, 1, 1, 1, 0, 0}, 3, 3).ne(new Scalar(0)));
+    Tensor packed = packing.pack(Torch.floats(x, rows.length, tokens, D));
     Tensor actual =
-        attention.apply(Torch.floats(x, rows.length, tokens, D), context.rows(Torch.index(rows)));
+        packing.unpack(attention.apply(packed, packing, context.rows(Torch.index(rows))));
+    Tensor first =
+        attention.applyToFirst(packing.firstOf(packed), context.rows(Torch.index(rows)));
+    int[] lengths = {2, 3, 1};
     boolean[] all = new boolean[other];
     Arrays.fill(all, true);
     for (int row = 0; row < rows.length; row++) {
@@ -233,7 +269,11 @@ class LayersTest {
               linear(of, "cross.self.value"),
               HEADS,
               all);
-      compare(actual, row * tokens, linear(gathered, "cross.output.dense"));
+      double[][] expected = linear(gathered, "cross.output.dense");
+      compare(first, row, new double[][] {expected[0]});
+      for (int i = 0; i < lengths[row]; i++) {
+        compare(actual, row * tokens + i, new double[][] {expected[i]});
+      }
     }
   }
 
