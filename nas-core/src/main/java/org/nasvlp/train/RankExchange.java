@@ -1,10 +1,13 @@
 package org.nasvlp.train;
 
+import java.util.ArrayList;
 import java.util.List;
 import org.bytedeco.pytorch.AutoGradMode;
 import org.bytedeco.pytorch.BoolOptional;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorArrayRefOptional;
+import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.data.Batch;
 import org.nasvlp.distributed.Ranks;
@@ -45,7 +48,7 @@ final class RankExchange {
   }
 
   /**
-   * Gathers a batch. A collective.
+   * Gathers a batch, in two collectives: what its rows are, then all that was made of them.
    *
    * @param imageEmbeddings n x p of the rank's own images
    * @param textEmbeddings n x p of the rank's own true captions
@@ -62,32 +65,84 @@ final class RankExchange {
       @Nullable MomentumFeatures momentum,
       boolean withCaptions) {
     int own = captions.size();
-    Tensor gathered = null;
-    Tensor attentionMask = null;
-    if (withCaptions) {
-      long length = captions.features().size(1);
-      long most = length;
-      for (double[] of : ranks.gatherByRank((double) length)) {
-        most = Math.max(most, (long) of[0]);
-      }
-      Tensor features = captions.features().detach().narrow(0, 0, own);
-      Tensor mask = captions.attentionMask().narrow(0, 0, own);
-      gathered = leaf(ranks.gather(Torch.lengthened(features, most)));
-      attentionMask = ranks.gather(Torch.lengthened(mask, most));
+    Rows rows = Rows.gather(ranks, batch, captions.features().size(1));
+    List<Tensor> parts = new ArrayList<>(List.of(imageEmbeddings, textEmbeddings));
+    if (momentum != null) {
+      parts.add(momentum.imageEmbeddings());
+      parts.add(momentum.textEmbeddings());
     }
+    if (withCaptions) {
+      parts.add(Torch.lengthened(captions.features().narrow(0, 0, own), rows.length));
+      parts.add(
+          Torch.lengthened(
+              captions.attentionMask().narrow(0, 0, own).to(torch.ScalarType.Float), rows.length));
+    }
+    List<Tensor> all = gather(ranks, parts);
+    int from = momentum == null ? 2 : 4;
     WholeBatch whole =
         new WholeBatch(
             ranks,
             ranks.rank() * own,
-            ranks.gather(batch.imageIds()),
-            ranks.gather(batch.sampleIds()),
-            leaf(ranks.gather(imageEmbeddings)),
-            leaf(ranks.gather(textEmbeddings)),
-            momentum == null ? null : ranks.gather(momentum.imageEmbeddings()),
-            momentum == null ? null : ranks.gather(momentum.textEmbeddings()),
-            gathered,
-            attentionMask);
+            rows.imageIds,
+            rows.sampleIds,
+            leaf(all.get(0)),
+            leaf(all.get(1)),
+            momentum == null ? null : all.get(2),
+            momentum == null ? null : all.get(3),
+            withCaptions ? leaf(all.get(from)) : null,
+            withCaptions ? all.get(from + 1).ne(new Scalar(0)) : null);
     return new RankExchange(ranks, imageEmbeddings, textEmbeddings, captions.features(), whole);
+  }
+
+  /**
+   * What the rows of the whole batch are.
+   *
+   * @param imageIds of all ranks
+   * @param sampleIds of all ranks
+   * @param length of the longest rank's captions
+   */
+  private record Rows(long[] imageIds, long[] sampleIds, long length) {
+    static Rows gather(Ranks ranks, Batch batch, long length) {
+      int own = batch.imageIds().length;
+      int stride = 2 * own + 1;
+      long[] mine = new long[stride];
+      System.arraycopy(batch.imageIds(), 0, mine, 0, own);
+      System.arraycopy(batch.sampleIds(), 0, mine, own, own);
+      mine[2 * own] = length;
+      long[] all = ranks.gather(mine);
+      long[] imageIds = new long[ranks.size() * own];
+      long[] sampleIds = new long[imageIds.length];
+      long most = 0;
+      for (int rank = 0; rank < ranks.size(); rank++) {
+        System.arraycopy(all, rank * stride, imageIds, rank * own, own);
+        System.arraycopy(all, rank * stride + own, sampleIds, rank * own, own);
+        most = Math.max(most, all[rank * stride + 2 * own]);
+      }
+      return new Rows(imageIds, sampleIds, most);
+    }
+  }
+
+  /** All ranks' rows of float32 tensors n x ..., in one collective. */
+  private static List<Tensor> gather(Ranks ranks, List<Tensor> own) {
+    try (AutoGradMode off = Torch.withoutGradient()) {
+      Tensor all = ranks.gather(sideBySide(own));
+      List<Tensor> parts = new ArrayList<>();
+      long at = 0;
+      for (Tensor part : own) {
+        long[] shape = Torch.shape(part);
+        long width = part.numel() / shape[0];
+        shape[0] = all.size(0);
+        parts.add(all.narrow(1, at, width).contiguous().view(shape));
+        at += width;
+      }
+      return parts;
+    }
+  }
+
+  /** Tensors n x ... as one, n rows of all their values. */
+  private static Tensor sideBySide(List<Tensor> parts) {
+    return Torch.cat(
+        1, parts.stream().map(part -> part.reshape(part.size(0), -1)).toArray(Tensor[]::new));
   }
 
   private static Tensor leaf(Tensor tensor) {
@@ -111,22 +166,32 @@ final class RankExchange {
 
   /** Passes on what the losses' gradient has left at what was gathered. A collective. */
   void backward() {
-    backward(imageEmbeddings, ownGradient(whole.imageEmbeddings()));
-    backward(textEmbeddings, ownGradient(whole.textEmbeddings()));
+    List<Tensor> leaves =
+        new ArrayList<>(List.of(whole.imageEmbeddings(), whole.textEmbeddings()));
     Tensor gathered = whole.captions();
     if (gathered != null) {
-      Tensor gradient = ownGradient(gathered).narrow(1, 0, captions.size(1));
+      leaves.add(gathered);
+    }
+    Tensor own =
+        ranks.ownSum(sideBySide(leaves.stream().map(RankExchange::gradient).toList()));
+    long width = imageEmbeddings.size(1);
+    backward(imageEmbeddings, own.narrow(1, 0, width));
+    backward(textEmbeddings, own.narrow(1, width, width));
+    if (gathered != null) {
+      long length = captions.size(1);
+      long d = captions.size(2);
       try (AutoGradMode off = Torch.withoutGradient()) {
-        captions.grad().narrow(0, 0, gradient.size(0)).add_(gradient);
+        captions
+            .grad()
+            .narrow(0, 0, own.size(0))
+            .add_(own.narrow(1, 2 * width, length * d).reshape(own.size(0), length, d));
       }
     }
   }
 
-  /** What all ranks' losses say of the rank's own rows. */
-  private Tensor ownGradient(Tensor leaf) {
+  private static Tensor gradient(Tensor leaf) {
     Tensor gradient = leaf.grad();
-    return ranks.ownSum(
-        gradient.defined() ? gradient : TorchDevice.of(leaf).zeros(Torch.shape(leaf)));
+    return gradient.defined() ? gradient : TorchDevice.of(leaf).zeros(Torch.shape(leaf));
   }
 
   private static void backward(Tensor output, Tensor gradient) {
