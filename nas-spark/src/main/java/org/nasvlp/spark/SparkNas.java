@@ -5,13 +5,14 @@ import java.util.Arrays;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Encoders;
 import org.apache.spark.sql.Row;
+import org.apache.spark.sql.SparkSession;
 import org.apache.spark.sql.types.DataType;
 import org.apache.spark.sql.types.DataTypes;
 import org.apache.spark.sql.types.StructType;
 import org.apache.spark.util.SerializableConfiguration;
 
 /**
- * Image-caption pairs on a cluster of Apache Spark: packed into a data set to train on, scored by a
+ * Image-caption pairs on a cluster of Apache Spark: packed into a data set, trained on, scored by a
  * model, embedded by it.
  *
  * <p>A path without a scheme means what it means to the cluster's Hadoop: a file of its default
@@ -54,6 +55,22 @@ public final class SparkNas {
    */
   public static Prepared prepare(Dataset<Row> pairs, PrepareOptions options) throws IOException {
     return new Preparation(pairs, options).run();
+  }
+
+  /**
+   * Trains a model on several executors, one rank in each, as one stage whose tasks run all at once:
+   * what they learn is what one process would. They exchange gradients by Gloo, at an address and a
+   * free port of rank 0's executor; nothing of that is encrypted. When a task fails or an executor
+   * is lost Spark ends the others, and begins the stage anew, up to {@code
+   * spark.stage.maxConsecutiveAttempts} times (4): it goes on from the newest checkpoint in the
+   * output, to the same bits. LibTorch has {@code spark.task.cpus} threads in each.
+   *
+   * @return how it ended
+   * @throws org.nasvlp.train.TrainingException if it cannot start or go on, with the reason of the
+   *     rank that failed; if Spark has too few free slots; if two ranks are in one executor
+   */
+  public static Trained train(SparkSession spark, TrainOptions options) {
+    return Barrier.train(spark.sparkContext(), options);
   }
 
   /**
