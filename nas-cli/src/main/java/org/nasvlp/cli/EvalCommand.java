@@ -14,6 +14,8 @@ import org.jspecify.annotations.Nullable;
 import org.nasvlp.data.ImageTextDataset;
 import org.nasvlp.eval.BenchmarkFormat;
 import org.nasvlp.eval.BenchmarkReport;
+import org.nasvlp.eval.EvaluationReport;
+import org.nasvlp.eval.FineGrainedBenchmark;
 import org.nasvlp.eval.ItemScores;
 import org.nasvlp.eval.PublishedBenchmark;
 import org.nasvlp.eval.RetrievalBenchmark;
@@ -38,8 +40,9 @@ import tools.jackson.databind.node.ObjectNode;
           + " differences, or a checkpoint on retrieval.",
       "NAME: aro-relation, aro-attribution, coco-order, flickr30k-order, winoground, valse,"
           + " sugarcrepe, svo-probes, vl-checklist, sugarcrepe-pp, cola, comvg, whatsup, colorswap,"
-          + " mmvp-vlm, negbench, crepe, bivlc, countbench, vsr or retrieval. A tie counts as"
-          + " wrong; accuracies come with Wilson's 95 %% interval."
+          + " mmvp-vlm, negbench, crepe, bivlc, countbench, vsr; retrieval; or pairs: the test pairs"
+          + " of a folder that nas data made, as at the end of a training. A tie counts as wrong;"
+          + " accuracies come with Wilson's 95 %% interval, those of pairs do not."
     })
 final class EvalCommand implements Callable<Integer> {
   private static final int NAMED = 10;
@@ -70,7 +73,8 @@ final class EvalCommand implements Callable<Integer> {
       paramLabel = "PATH",
       description =
           "The benchmark's file; for sugarcrepe, sugarcrepe-pp, valse, vl-checklist and whatsup"
-              + " also a folder of them; for retrieval pairs in any form that nas train reads.")
+              + " also a folder of them; for retrieval pairs in any form that nas train reads; for"
+              + " pairs a folder with pairs.json and test.tar or test.json.")
   private @Nullable Path data;
 
   @Mixin private ReadingOptions reading;
@@ -79,8 +83,8 @@ final class EvalCommand implements Callable<Integer> {
       names = "--rerank",
       paramLabel = "K",
       description =
-          "For retrieval: how many of a query's best candidates by ITC are ranked by ITM (default:"
-              + " 16).")
+          "For retrieval: how many of a query's best candidates by ITC are ranked by the sum of"
+              + " ITM's and ITC's logits (default: 16).")
   private @Nullable Integer reranked;
 
   @Option(
@@ -147,6 +151,9 @@ final class EvalCommand implements Callable<Integer> {
   public Integer call() throws IOException {
     if (benchmark.equals("retrieval")) {
       return retrieval();
+    }
+    if (benchmark.equals("pairs")) {
+      return pairs();
     }
     if (reading.describesAList() || reranked != null) {
       throw new ParameterException(
@@ -249,6 +256,52 @@ final class EvalCommand implements Callable<Integer> {
     return allowMissing ? 0 : Nas.FAILURE;
   }
 
+  private int pairs() throws IOException {
+    if (checkpoint == null || data == null) {
+      throw new ParameterException(
+          spec.commandLine(), "--benchmark pairs needs --checkpoint and --data");
+    }
+    if (scoresFile != null
+        || dump != null
+        || leaveOut != null
+        || maxItems != null
+        || reranked != null
+        || !imageRoots.isEmpty()
+        || reading.images() != null
+        || reading.describesAList()) {
+      throw new ParameterException(
+          spec.commandLine(), "with --benchmark pairs go --checkpoint, --data, --mode and --json");
+    }
+    if (mode == Mode.ITM) {
+      throw new ParameterException(
+          spec.commandLine(), "--benchmark pairs compares matching with contrast: leave out --mode");
+    }
+    if (json != null) {
+      OutputFolder.checkWritable(json, "--json");
+    }
+    try (NasModel model = NasModel.load(checkpoint, device.orCpu())) {
+      FineGrainedBenchmark pairs =
+          DataFiles.pictures(data, null, null).benchmark(model.config().data().background());
+      if (pairs == null) {
+        throw new CommandFailure(
+            data + ": has no test pairs; name a folder with pairs.json and test.tar or test.json");
+      }
+      EvaluationReport report =
+          pairs.evaluate(
+              model.itcScorer(),
+              mode == Mode.ITC ? null : model.itmScorer(),
+              1 / model.temperature(),
+              true);
+      shell.out().print(ReportTables.all(report));
+      shell.out().flush();
+      if (json != null) {
+        Files.writeString(
+            json, JsonMapper.shared().writerWithDefaultPrettyPrinter().writeValueAsString(report) + "\n");
+      }
+    }
+    return 0;
+  }
+
   private int retrieval() throws IOException {
     if (checkpoint == null || data == null) {
       throw new ParameterException(
@@ -282,6 +335,7 @@ final class EvalCommand implements Callable<Integer> {
           items.evaluate(
               model.embedder(),
               mode == Mode.ITC ? null : model.itmScorer(),
+              1 / model.temperature(),
               reranked == null ? RERANKED : reranked,
               progress::accept);
       shell.out().print(ReportTables.retrieval(result.itc(), result.itm()));

@@ -44,6 +44,18 @@ final class ReportTables {
     return lower.equals("color") ? "colour" : lower;
   }
 
+  /** All tables that a report has figures for, each with an empty line below. */
+  static String all(EvaluationReport report) {
+    StringBuilder text = new StringBuilder();
+    for (String table :
+        List.of(fineGrained(report), reworded(report), retrieval(report), standing(report))) {
+      if (!table.isEmpty()) {
+        text.append(table).append('\n');
+      }
+    }
+    return text.toString();
+  }
+
   static String fineGrained(EvaluationReport report) {
     int width = "attributes (macro)".length();
     for (String attribute : report.itc().byAttribute().keySet()) {
@@ -245,7 +257,7 @@ final class ReportTables {
             "R@10"));
     recall(table, "ITC", itc.textRecall(), itc.imageRecall());
     if (itm != null) {
-      recall(table, "ITC, then ITM", itm.textRecall(), itm.imageRecall());
+      recall(table, "ITC, then both", itm.textRecall(), itm.imageRecall());
     }
     recall(table, "chance", itc.textChance(), itc.imageChance());
     return table.toString();

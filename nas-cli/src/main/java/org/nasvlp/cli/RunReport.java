@@ -48,19 +48,7 @@ record RunReport(
     StringBuilder text = new StringBuilder();
     EvaluationReport evaluation = result.evaluation();
     if (evaluation != null) {
-      text.append(ReportTables.fineGrained(evaluation)).append('\n');
-      String reworded = ReportTables.reworded(evaluation);
-      if (!reworded.isEmpty()) {
-        text.append(reworded).append('\n');
-      }
-      String retrieval = ReportTables.retrieval(evaluation);
-      if (!retrieval.isEmpty()) {
-        text.append(retrieval).append('\n');
-      }
-      String standing = ReportTables.standing(evaluation);
-      if (!standing.isEmpty()) {
-        text.append(standing).append('\n');
-      }
+      text.append(ReportTables.all(evaluation));
     }
     result
         .benchmarks()

@@ -117,7 +117,7 @@ class ReportTablesTest {
                                            image to text             text to image
                                      R@1     R@5    R@10       R@1     R@5    R@10
             ITC                     10.0    20.0    30.0      40.0    50.0    60.0
-            ITC, then ITM           15.0    25.0    30.0      45.0    55.0    60.0
+            ITC, then both          15.0    25.0    30.0      45.0    55.0    60.0
             chance                   1.0     5.0    10.0       0.5     2.5     5.0
             """);
   }

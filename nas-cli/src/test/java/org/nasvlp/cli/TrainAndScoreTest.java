@@ -299,6 +299,35 @@ class TrainAndScoreTest {
         .isEqualTo(1);
     assertThat(shell.err()).contains("this looks like SugarCrepe").hasLineCount(1);
     retrieve(shell, data, out);
+    pairs(shell, data, out);
+  }
+
+  private void pairs(TestShell shell, Path data, Path out) throws IOException {
+    Path scenes = folder.resolve("scenes");
+    assertThat(
+            shell.run(
+                "data", "scenes", "--out", scenes.toString(), "--images", "5", "--pairs", "2"))
+        .isZero();
+    Path json = folder.resolve("pairs-eval.json");
+    List<String> eval = new ArrayList<>(List.of("eval", "--benchmark", "pairs"));
+    eval.addAll(List.of("--checkpoint", out.toString(), "--json", json.toString(), "--data"));
+    List<String> good = new ArrayList<>(eval);
+    good.add(scenes.toString());
+    assertThat(shell.run(good.toArray(String[]::new))).as(shell.err()).isZero();
+    assertThat(shell.out())
+        .contains("Fine differences", "relation", "Retrieval among 36 images", "ITC, then both");
+    JsonNode report = JsonMapper.shared().readTree(Files.readString(json));
+    assertThat(report.at("/itm/byAttribute/role/pairs").intValue()).isEqualTo(2);
+    assertThat(report.at("/retrievalItm/textRecall").size()).isEqualTo(3);
+    good.addAll(List.of("--mode", "itm"));
+    assertThat(shell.run(good.toArray(String[]::new))).isEqualTo(2);
+    assertThat(shell.err()).contains("leave out --mode");
+    good.addAll(List.of("--rerank", "3"));
+    assertThat(shell.run(good.toArray(String[]::new))).isEqualTo(2);
+    assertThat(shell.err()).contains("with --benchmark pairs go");
+    eval.add(data.toString());
+    assertThat(shell.run(eval.toArray(String[]::new))).isEqualTo(1);
+    assertThat(shell.err()).contains("has no test pairs").hasLineCount(1);
   }
 
   private void retrieve(TestShell shell, Path data, Path out) throws IOException {
@@ -323,7 +352,7 @@ class TrainAndScoreTest {
     eval.addAll(List.of("--checkpoint", out.toString(), "--json", json.toString()));
     assertThat(shell.run(eval.toArray(String[]::new))).isEqualTo(1);
     assertThat(shell.err()).contains("1 of 4 pairs were not scored", "absent.png");
-    assertThat(shell.out()).contains("2 images and 3 captions", "ITC, then ITM");
+    assertThat(shell.out()).contains("2 images and 3 captions", "ITC, then both");
     JsonNode results = JsonMapper.shared().readTree(Files.readString(json));
     assertThat(results.get("captions").intValue()).isEqualTo(3);
     assertThat(results.at("/results/itm/imageToText").get("R@5").doubleValue()).isEqualTo(1);

@@ -11,7 +11,7 @@ import org.jspecify.annotations.Nullable;
  * @param itm fine-grained scores by image-text matching; null where no such scorer was given
  * @param retrievalItc retrieval by image-text contrast; null where retrieval was not asked for
  * @param retrievalItm retrieval by image-text contrast, its best candidates re-ranked by image-text
- *     matching; null where either is missing
+ *     matching, or by the sum of both; null where either is missing
  */
 public record EvaluationReport(
     FineGrainedReport itc,

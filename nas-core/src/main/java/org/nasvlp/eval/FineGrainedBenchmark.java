@@ -111,19 +111,31 @@ public final class FineGrainedBenchmark {
   }
 
   /**
+   * {@link #evaluate(ImageTextScorer, ImageTextScorer, double, boolean)}, with candidates re-ranked
+   * by {@code itm} alone.
+   */
+  public EvaluationReport evaluate(
+      ImageTextScorer itc, @Nullable ImageTextScorer itm, boolean retrieval) {
+    return evaluate(itc, itm, 0, retrieval);
+  }
+
+  /**
    * Evaluates a model by its scorers. Each is called with distinct combinations only.
    *
    * <p>Retrieval: an image is right for a caption if any pair of the test set says so; the k best
-   * candidates by {@code itc}, k = 10, are re-ranked by {@code itm}, so that R@10 is that of {@code
+   * candidates by {@code itc}, k = 10, are re-ranked by both scores, so that R@10 is that of {@code
    * itc}.
    *
    * @param itc scores by image-text contrast
    * @param itm scores by image-text matching; null to leave them out
+   * @param contrast what {@code itc}'s score is multiplied by where candidates are re-ranked by the
+   *     sum of both (Li et al., arXiv 2201.12086): 1 over a model's temperature makes both
+   *     log-odds, 0 leaves {@code itm} alone
    * @param retrieval whether to do retrieval, which asks {@code itc} for every combination
    * @throws IllegalStateException if a scorer gives NaN or a wrong number of scores
    */
   public EvaluationReport evaluate(
-      ImageTextScorer itc, @Nullable ImageTextScorer itm, boolean retrieval) {
+      ImageTextScorer itc, @Nullable ImageTextScorer itm, double contrast, boolean retrieval) {
     long[] pairCombinations = pairCombinations();
     double[][] byImage = null;
     ScoreTable itcTable;
@@ -152,17 +164,24 @@ public final class FineGrainedBenchmark {
             images,
             captions,
             together(pairCombinations, candidateCaptions, candidateImages));
+    double[][] byItc = byImage;
     int[] captionRanks = new int[images.size()];
     for (int i = 0; i < captionRanks.length; i++) {
       int image = i;
       captionRanks[i] =
-          rerank(candidateCaptions[i], rightCaptions[i], caption -> itmTable.at(image, caption));
+          rerank(
+              candidateCaptions[i],
+              rightCaptions[i],
+              text -> itmTable.at(image, text) + contrast * byItc[image][text]);
     }
     int[] imageRanks = new int[retrievalCaptions];
     for (int c = 0; c < imageRanks.length; c++) {
       int caption = c;
       imageRanks[c] =
-          rerank(candidateImages[c], rightImages[c], image -> itmTable.at(image, caption));
+          rerank(
+              candidateImages[c],
+              rightImages[c],
+              image -> itmTable.at(image, caption) + contrast * byItc[image][caption]);
     }
     return new EvaluationReport(
         itcReport, fineGrained(itmTable), retrievalItc, report(captionRanks, imageRanks));

@@ -114,9 +114,21 @@ public final class RetrievalBenchmark {
   }
 
   /**
+   * {@link #evaluate(Embedder, ImageTextScorer, double, int, IntConsumer)}, with candidates
+   * re-ranked by {@code itm} alone.
+   */
+  public Result evaluate(
+      Embedder embedder, @Nullable ImageTextScorer itm, int reranked, IntConsumer progress) {
+    return evaluate(embedder, itm, 0, reranked, progress);
+  }
+
+  /**
    * Evaluates a model.
    *
    * @param itm re-ranks; null for retrieval by the embeddings alone
+   * @param contrast what the embeddings' dot product is multiplied by where candidates are
+   *     re-ranked by the sum of both (Li et al., arXiv 2201.12086): 1 over a model's temperature
+   *     makes both log-odds, 0 leaves {@code itm} alone
    * @param reranked k: how many candidates of each query are re-ranked, so that recall above rank k
    *     is that of the embeddings
    * @param progress told how many images are done, out of twice their number where candidates are
@@ -126,7 +138,11 @@ public final class RetrievalBenchmark {
    *     be read no longer can
    */
   public Result evaluate(
-      Embedder embedder, @Nullable ImageTextScorer itm, int reranked, IntConsumer progress) {
+      Embedder embedder,
+      @Nullable ImageTextScorer itm,
+      double contrast,
+      int reranked,
+      IntConsumer progress) {
     if (reranked < 1) {
       throw new IllegalArgumentException("reranked is " + reranked + ": it must be at least 1");
     }
@@ -154,7 +170,15 @@ public final class RetrievalBenchmark {
     }
     return new Result(
         byItc,
-        rerank(gallery, itm, textCandidates, imageCandidates, textRanks, imageRanks, progress),
+        rerank(
+            gallery,
+            itm,
+            contrast,
+            textCandidates,
+            imageCandidates,
+            textRanks,
+            imageRanks,
+            progress),
         bad);
   }
 
@@ -215,6 +239,7 @@ public final class RetrievalBenchmark {
   private RetrievalReport rerank(
       Gallery gallery,
       ImageTextScorer itm,
+      double contrast,
       int[][] textCandidates,
       int[][] imageCandidates,
       int[] textRanks,
@@ -245,6 +270,7 @@ public final class RetrievalBenchmark {
       questions.answer(itm);
       progress.accept(images.length + to);
     }
+    gallery.addContrast(contrast, textCandidates, textScores, imageCandidates, imageScores);
     return gallery.report(
         reranked(textCandidates, textScores, gallery::rightCaptions, textRanks),
         reranked(imageCandidates, imageScores, gallery::rightImage, imageRanks));
@@ -389,6 +415,27 @@ public final class RetrievalBenchmark {
                 }
               });
       return ranks;
+    }
+
+    /** Adds a multiple of each candidate's dot product to its score. */
+    void addContrast(
+        double contrast,
+        int[][] textCandidates,
+        double[][] textScores,
+        int[][] imageCandidates,
+        double[][] imageScores) {
+      for (int image = 0; image < textCandidates.length; image++) {
+        for (int i = 0; i < textCandidates[image].length; i++) {
+          textScores[image][i] +=
+              contrast * dot(imageVectors[image], textVectors[textCandidates[image][i]]);
+        }
+      }
+      for (int caption = 0; caption < imageCandidates.length; caption++) {
+        for (int i = 0; i < imageCandidates[caption].length; i++) {
+          imageScores[caption][i] +=
+              contrast * dot(textVectors[caption], imageVectors[imageCandidates[caption][i]]);
+        }
+      }
     }
 
     private static double dot(float[] a, float[] b) {

@@ -50,6 +50,8 @@ public final class Torch {
       refuseTwoBuilds(Torch.class.getClassLoader());
       TorchLibraries.load();
       torch.set_num_threads(Runtime.getRuntime().availableProcessors());
+      // Of no use to batches, and where it does not know the processor it says so in every call.
+      torch.globalContext().setUserEnabledNNPACK(false);
     } catch (IOException | IllegalStateException e) {
       return new LoadFailure(e.getMessage(), e);
     } catch (LinkageError | IllegalCallerException e) {

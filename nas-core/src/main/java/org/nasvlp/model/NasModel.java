@@ -284,6 +284,14 @@ public final class NasModel implements AutoCloseable {
     return embedder.texts(captions);
   }
 
+  /** The learned temperature of the contrast: a cosine over it is a logit. */
+  public double temperature() {
+    try (PointerScope scope = new PointerScope();
+        AutoGradMode off = Torch.withoutGradient()) {
+      return network().temperature().item_double();
+    }
+  }
+
   /**
    * How probably each caption matches the image, by the match head (ITM).
    *

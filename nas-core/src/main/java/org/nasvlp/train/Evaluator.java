@@ -54,12 +54,15 @@ final class Evaluator {
    *
    * @param itc scores by image-text contrast
    * @param itm scores by image-text matching
+   * @param contrast what {@code itc} is multiplied by where both are summed up
    * @param retrieval whether to do retrieval, which takes long
    * @throws IOException if a folder of images has gone
    */
-  Evaluation evaluate(ImageTextScorer itc, ImageTextScorer itm, boolean retrieval)
+  Evaluation evaluate(
+      ImageTextScorer itc, ImageTextScorer itm, double contrast, boolean retrieval)
       throws IOException {
-    EvaluationReport report = benchmark == null ? null : benchmark.evaluate(itc, itm, retrieval);
+    EvaluationReport report =
+        benchmark == null ? null : benchmark.evaluate(itc, itm, contrast, retrieval);
     Map<String, ImageTextScorer> ways = new LinkedHashMap<>();
     ways.put("itc", itc);
     ways.put("itm", itm);

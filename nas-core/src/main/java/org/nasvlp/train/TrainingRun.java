@@ -253,7 +253,10 @@ final class TrainingRun implements AutoCloseable {
     ImageTextScorer itm = model.itmScorer();
     Evaluation evaluation =
         evaluator.evaluate(
-            model.itcScorer(), ranks.isAlone() ? itm : new DividedScorer(itm, ranks), last);
+            model.itcScorer(),
+            ranks.isAlone() ? itm : new DividedScorer(itm, ranks),
+            1 / model.temperature(),
+            last);
     planner.evaluationTook(clock.seconds() - began);
     LoaderState samples = counts.merged(loader);
     if (!ranks.isFirst()) {

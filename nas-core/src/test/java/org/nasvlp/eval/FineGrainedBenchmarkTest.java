@@ -271,6 +271,18 @@ class FineGrainedBenchmarkTest {
     // caption a: .3 against .9 and .4: rank 2; b: .2 against .4: rank 1; c: .4 at once
     assertThat(report.retrievalItm().textRecall()).containsExactly(new double[] {1 / 3.0, 1, 1});
     assertThat(report.retrievalItm().imageRecall()).containsExactly(new double[] {1 / 3.0, 1, 1});
+
+    // With a fifth of the contrast added: picture 0: a .32, b .24, c .28, right; picture 1: a 1.06
+    // before b .24; picture 2: c .52 before a .5, right.
+    // Caption a: .32 against 1.06 and .5; b: .24 and .24 against .48; c: .52 at once.
+    EvaluationReport both =
+        benchmark.evaluate(scorer(byMatrix(itc)), scorer(byMatrix(itm)), 0.2, true);
+    assertThat(both.retrievalItm().textRecall()).containsExactly(new double[] {2 / 3.0, 1, 1});
+    assertThat(both.retrievalItm().imageRecall()).containsExactly(new double[] {1 / 3.0, 1, 1});
+    assertThat(both.retrievalItc())
+        .usingRecursiveComparison()
+        .isEqualTo(report.retrievalItc());
+    assertThat(both.itm()).isEqualTo(report.itm());
     // picture 0: a .1 against "only here" 0; picture 2: 0 against .5; caption a: .1 against .5;
     // "only here": 0 against 0
     assertThat(report.itc().all()).isEqualTo(new AttributeScores(1, 0.5, 0, 0, 0, 0));

@@ -12,7 +12,7 @@ import java.util.TreeMap;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.nasvlp.data.ImageTextPair;
 import org.nasvlp.data.image.RgbImage;
 import org.nasvlp.scoring.Embedder;
@@ -94,8 +94,8 @@ class RetrievalBenchmarkTest {
   }
 
   @ParameterizedTest
-  @ValueSource(ints = {1, 3, 10, 500})
-  void recallIsThatOfAFullTable(int reranked) {
+  @CsvSource({"1, 0", "3, 2.5", "10, 0", "10, 0.5", "500, 3"})
+  void recallIsThatOfAFullTable(int reranked, double contrast) {
     SplittableRandom random = new SplittableRandom(reranked);
     int images = 83;
     Map<Integer, float[]> imageVectors = new TreeMap<>();
@@ -128,7 +128,7 @@ class RetrievalBenchmarkTest {
         };
     RetrievalBenchmark.Result result =
         RetrievalBenchmark.of(new MemoryDataset(pairs))
-            .evaluate(new Table(imageVectors, textVectors), itm, reranked, done -> {});
+            .evaluate(new Table(imageVectors, textVectors), itm, contrast, reranked, done -> {});
 
     // Every query in turn over a table in memory, wrong ones first where scores tie.
     int n = texts.size();
@@ -145,7 +145,8 @@ class RetrievalBenchmarkTest {
               new double[] {
                 dot(imageVectors.get(image), textVectors.get(texts.get(caption))),
                 imageOf.get(caption) == image ? 1 : 0,
-                (31 * image + texts.get(caption).hashCode()) % 17,
+                (31 * image + texts.get(caption).hashCode()) % 17
+                    + contrast * dot(imageVectors.get(image), textVectors.get(texts.get(caption))),
                 c
               });
         }

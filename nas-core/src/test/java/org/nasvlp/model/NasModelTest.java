@@ -153,6 +153,7 @@ class NasModelTest {
       uses.put("an ITM scorer", () -> itm.score(IMAGES, CAPTIONS, new int[1], new int[1]));
       uses.put("dictionary", () -> model.dictionary().health());
       uses.put("startDictionary", () -> model.startDictionary(new float[50 * D]));
+      uses.put("temperature", model::temperature);
       uses.put("tokenizer", model::tokenizer);
       uses.put("network", model::network);
       uses.put("parameters", model::parameters);

@@ -70,7 +70,7 @@ class EvaluatorTest {
 
   @Test
   void publishedBenchmarksAreScoredBothWays() throws IOException {
-    Evaluation found = published(4).evaluate(RIGHT, WRONG, false);
+    Evaluation found = published(4).evaluate(RIGHT, WRONG, 0, false);
     assertThat(found.report()).isNull();
     Map<String, BenchmarkReport> byWay = found.benchmarks().get("crepe");
     assertThat(byWay).containsOnlyKeys("itc", "itm");
@@ -82,7 +82,7 @@ class EvaluatorTest {
 
   @Test
   void itemsWithoutAPictureAreTold() throws IOException {
-    Evaluation found = published(3).evaluate(RIGHT, RIGHT, false);
+    Evaluation found = published(3).evaluate(RIGHT, RIGHT, 0, false);
     assertThat(found.benchmarks().get("crepe").get("itc").all()).containsExactly(new Share(3, 3));
     assertThat(found.benchmarks().get("crepe").get("itm").unscored()).isEqualTo(1);
     assertThat(warnings)
@@ -94,7 +94,7 @@ class EvaluatorTest {
 
   @Test
   void withoutAnyPictureThereIsNoReport() throws IOException {
-    Evaluation found = published(0).evaluate(RIGHT, RIGHT, false);
+    Evaluation found = published(0).evaluate(RIGHT, RIGHT, 0, false);
     assertThat(found.benchmarks()).isEqualTo(Map.of("crepe", Map.of()));
     assertThat(found.metrics()).isEmpty();
     assertThat(warnings).singleElement().asString().startsWith("4 of 4 items of crepe");
@@ -104,7 +104,7 @@ class EvaluatorTest {
   void aFolderThatHasGoneIsNamed() throws IOException {
     Evaluator evaluator = published(0);
     Files.delete(pictures);
-    assertThatThrownBy(() -> evaluator.evaluate(RIGHT, RIGHT, false))
+    assertThatThrownBy(() -> evaluator.evaluate(RIGHT, RIGHT, 0, false))
         .isInstanceOf(IOException.class)
         .hasMessageContaining(pictures.toString());
   }
@@ -113,7 +113,7 @@ class EvaluatorTest {
   void pairsGiveTheirOwnMetrics() throws IOException {
     Evaluator evaluator =
         new Evaluator(ShapesBenchmarks.pairs(folder), Map.of(), 0xFFFFFF, warnings::add);
-    Evaluation found = evaluator.evaluate(RIGHT, WRONG, false);
+    Evaluation found = evaluator.evaluate(RIGHT, WRONG, 0, false);
     EvaluationReport report = found.report();
     assertThat(report).isNotNull();
     assertThat(report.itc().all().pairs()).isEqualTo(2);
@@ -121,14 +121,14 @@ class EvaluatorTest {
     assertThat(found.metrics())
         .isEqualTo(Map.of("itc", 1.0, "itc-group", 1.0, "itm", 0.0, "itm-group", 0.0));
     assertThat(found.benchmarks()).isEmpty();
-    assertThat(evaluator.evaluate(RIGHT, WRONG, true).report().retrievalItm()).isNotNull();
+    assertThat(evaluator.evaluate(RIGHT, WRONG, 0, true).report().retrievalItm()).isNotNull();
   }
 
   @Test
   void withoutABenchmarkThereIsNothingToDo() throws IOException {
     Evaluator none = new Evaluator(null, Map.of(), 0, warnings::add);
     assertThat(none.isIdle()).isTrue();
-    assertThat(none.evaluate(RIGHT, RIGHT, true)).isEqualTo(Evaluation.NONE);
+    assertThat(none.evaluate(RIGHT, RIGHT, 0, true)).isEqualTo(Evaluation.NONE);
     assertThat(published(4).isIdle()).isFalse();
     assertThat(new Evaluator(ShapesBenchmarks.pairs(folder), Map.of(), 0, warnings::add).isIdle())
         .isFalse();

@@ -560,7 +560,7 @@ public final class ReportPage {
     html.close().close().open("tbody");
     recall("ITC", itc);
     if (report.retrievalItm() != null) {
-      recall("ITC, then ITM", report.retrievalItm());
+      recall("ITC, then both", report.retrievalItm());
     }
     html.close();
     html.close().close();
