@@ -38,13 +38,18 @@ import scala.runtime.AbstractFunction1;
  * is lost.
  */
 final class Barrier {
-  /** Executors that were asked for may still be on their way. */
-  private static final long SLOTS_SECONDS = 60;
+  /** How long executors that were asked for may be on their way. */
+  static final long SLOTS_SECONDS = 60;
 
   private Barrier() {}
 
-  static Trained train(SparkContext spark, TrainOptions options) {
-    awaitSlots(spark, options.ranks());
+  /**
+   * Trains.
+   *
+   * @param slotsSeconds how long to wait until all ranks can run at once
+   */
+  static Trained train(SparkContext spark, TrainOptions options, long slotsSeconds) {
+    awaitSlots(spark, options.ranks(), slotsSeconds);
     List<Integer> ranks = IntStream.range(0, options.ranks()).boxed().toList();
     try {
       return JavaSparkContext.fromSparkContext(spark)
@@ -70,8 +75,8 @@ final class Barrier {
    * Waits until all ranks can run at once: Spark itself waits ten minutes, and its message does not
    * say for what.
    */
-  private static void awaitSlots(SparkContext spark, int ranks) {
-    long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(SLOTS_SECONDS);
+  private static void awaitSlots(SparkContext spark, int ranks, long seconds) {
+    long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(seconds);
     int slots = slots(spark);
     while (slots < ranks && System.nanoTime() - end < 0) {
       try {
@@ -86,7 +91,7 @@ final class Barrier {
       throw new TrainingException(
           ("%d ranks run at once, and after %d s Spark has room for %d tasks: add executors, give"
                   + " each as many cores as spark.task.cpus, or train on fewer ranks")
-              .formatted(ranks, SLOTS_SECONDS, slots));
+              .formatted(ranks, seconds, slots));
     }
   }
 

@@ -70,7 +70,7 @@ public final class SparkNas {
    *     rank that failed; if Spark has too few free slots; if two ranks are in one executor
    */
   public static Trained train(SparkSession spark, TrainOptions options) {
-    return Barrier.train(spark.sparkContext(), options);
+    return Barrier.train(spark.sparkContext(), options, Barrier.SLOTS_SECONDS);
   }
 
   /**

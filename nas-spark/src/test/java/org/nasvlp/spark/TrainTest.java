@@ -13,8 +13,10 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.nasvlp.config.NasConfig;
+import org.nasvlp.data.ImageTextDataset;
 import org.nasvlp.data.text.CaptionTokenizer;
 import org.nasvlp.distributed.Cluster;
+import org.nasvlp.train.NasTrainer;
 import org.nasvlp.train.Shapes;
 import org.nasvlp.train.StepReport;
 import org.nasvlp.train.TrainingException;
@@ -129,8 +131,8 @@ class TrainTest {
         .isEqualTo(work.resolve("local/checkpoints").resolve("step-00000030").toString());
     // What it gives is what the trainer gives that Spark does not begin.
     try (CaptionTokenizer tokenizer = Shapes.tokenizer(work, 8);
-        var data = org.nasvlp.data.ImageTextDataset.open(work.resolve("data"), 0xFFFFFF)) {
-      org.nasvlp.train.NasTrainer.builder()
+        ImageTextDataset data = ImageTextDataset.open(work.resolve("data"), 0xFFFFFF)) {
+      NasTrainer.builder()
           .config(NasConfig.fromJson(options(work, "alone").config(), "test"))
           .dataset(data)
           .tokenizer(tokenizer)
@@ -151,6 +153,18 @@ class TrainTest {
         .isInstanceOf(TrainingException.class)
         .hasMessageContaining("ranks 0 and 1 are in one executor, driver")
         .hasMessageContaining("set spark.executor.cores to spark.task.cpus");
+  }
+
+  @Test
+  void tooFewSlotsAreTold() {
+    assertThatThrownBy(
+            () ->
+                Barrier.train(
+                    LocalSpark.session().sparkContext(), options(work, "three").withRanks(3), 1))
+        .isInstanceOf(TrainingException.class)
+        .hasMessage(
+            "3 ranks run at once, and after 1 s Spark has room for 2 tasks: add executors, give each"
+                + " as many cores as spark.task.cpus, or train on fewer ranks");
   }
 
   @Test
