@@ -68,9 +68,7 @@ public class FusionBenchmark {
     LibTorch.setThreads(threads);
     System.out.println("# " + TorchBlas.use(threads));
     NasConfig config = NasConfig.preset(preset);
-    tokenizer =
-        CaptionTokenizer.load(
-            Path.of(data, "tokenizer.json"), config.model().textTokens());
+    tokenizer = CaptionTokenizer.load(Path.of(data, "tokenizer.json"), config.model().textTokens());
     model = NasModel.create(config, tokenizer);
     scope = new PointerScope();
     TokenizedCaptions captions = tokenizer.encode(captions(2 * IMAGES));
@@ -96,8 +94,7 @@ public class FusionBenchmark {
 
   private List<String> captions(int count) throws IOException {
     List<String> captions = new ArrayList<>();
-    try (ImageTextDataset scenes =
-        ImageTextDataset.open(Path.of(data, "train.tar"), 0xFFFFFF)) {
+    try (ImageTextDataset scenes = ImageTextDataset.open(Path.of(data, "train.tar"), 0xFFFFFF)) {
       for (int i = 0; i < count; i++) {
         captions.add(scenes.caption(i).caption());
       }
@@ -143,7 +140,8 @@ public class FusionBenchmark {
       throw new IllegalStateException(
           "%s differ by %g, the greatest is %g; no time is told".formatted(what, worst, most));
     }
-    System.out.printf("%s compared: they differ by %.1e of the greatest at most%n", what, worst / most);
+    System.out.printf(
+        "%s compared: they differ by %.1e of the greatest at most%n", what, worst / most);
   }
 
   private Tensor logits() {

@@ -23,8 +23,7 @@ final class PaddedFusion {
   PaddedFusion(ModelConfig config, Map<String, Tensor> weights) {
     this.config = config;
     weights.forEach(
-        (name, value) ->
-            this.weights.put(name, value.detach().clone().set_requires_grad(true)));
+        (name, value) -> this.weights.put(name, value.detach().clone().set_requires_grad(true)));
   }
 
   /** The gradient that backward passes have left at a weight. */
@@ -38,8 +37,7 @@ final class PaddedFusion {
     Tensor x =
         torch
             .embedding(weights.get(embeddings + "word_embeddings.weight"), ids)
-            .add(
-                weights.get(embeddings + "position_embeddings.weight").narrow(0, 0, ids.size(1)))
+            .add(weights.get(embeddings + "position_embeddings.weight").narrow(0, 0, ids.size(1)))
             .add(weights.get(embeddings + "token_type_embeddings.weight").narrow(0, 0, 1));
     x = norm(embeddings + "LayerNorm", x);
     for (int i = 0; i < config.textLayers(); i++) {

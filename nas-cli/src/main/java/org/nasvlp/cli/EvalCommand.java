@@ -40,9 +40,9 @@ import tools.jackson.databind.node.ObjectNode;
           + " differences, or a checkpoint on retrieval.",
       "NAME: aro-relation, aro-attribution, coco-order, flickr30k-order, winoground, valse,"
           + " sugarcrepe, svo-probes, vl-checklist, sugarcrepe-pp, cola, comvg, whatsup, colorswap,"
-          + " mmvp-vlm, negbench, crepe, bivlc, countbench, vsr; retrieval; or pairs: the test pairs"
-          + " of a folder that nas data made, as at the end of a training. A tie counts as wrong;"
-          + " accuracies come with Wilson's 95 %% interval, those of pairs do not."
+          + " mmvp-vlm, negbench, crepe, bivlc, countbench, vsr; retrieval; or pairs: the test"
+          + " pairs of a folder that nas data made, as at the end of a training. A tie counts as"
+          + " wrong; accuracies come with Wilson's 95 %% interval, those of pairs do not."
     })
 final class EvalCommand implements Callable<Integer> {
   private static final int NAMED = 10;
@@ -274,7 +274,8 @@ final class EvalCommand implements Callable<Integer> {
     }
     if (mode == Mode.ITM) {
       throw new ParameterException(
-          spec.commandLine(), "--benchmark pairs compares matching with contrast: leave out --mode");
+          spec.commandLine(),
+          "--benchmark pairs compares matching with contrast: leave out --mode");
     }
     if (json != null) {
       OutputFolder.checkWritable(json, "--json");
@@ -296,7 +297,8 @@ final class EvalCommand implements Callable<Integer> {
       shell.out().flush();
       if (json != null) {
         Files.writeString(
-            json, JsonMapper.shared().writerWithDefaultPrettyPrinter().writeValueAsString(report) + "\n");
+            json,
+            JsonMapper.shared().writerWithDefaultPrettyPrinter().writeValueAsString(report) + "\n");
       }
     }
     return 0;

@@ -103,8 +103,7 @@ final class FusionEncoder {
       Tensor attended = i == 0 ? x : blocks.get(i).attend(x, packing);
       x = blocks.get(i).see(attended, packing, contexts.get(i).rows(imageRows));
     }
-    Tensor attended =
-        last == 0 ? packing.firstOf(x) : blocks.get(last).attendFirst(x, packing);
+    Tensor attended = last == 0 ? packing.firstOf(x) : blocks.get(last).attendFirst(x, packing);
     return blocks.get(last).seeFirst(attended, contexts.get(last).rows(imageRows));
   }
 

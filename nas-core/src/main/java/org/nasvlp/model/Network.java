@@ -215,8 +215,7 @@ public final class Network {
    * @param attentionMask C x L booleans, false at padding
    */
   public CaptionContext captionContext(Tensor text, Tensor attentionMask) {
-    return precision.within(
-        text, () -> new CaptionContext(fusion.captions(text, attentionMask)));
+    return precision.within(text, () -> new CaptionContext(fusion.captions(text, attentionMask)));
   }
 
   /**
@@ -231,8 +230,7 @@ public final class Network {
   public Tensor fuse(
       ImageContext images, Tensor imageRows, CaptionContext captions, Tensor captionRows) {
     return precision.toFloat32(
-        imageRows,
-        () -> fusion.features(images.layers, imageRows, captions.captions, captionRows));
+        imageRows, () -> fusion.features(images.layers, imageRows, captions.captions, captionRows));
   }
 
   /**

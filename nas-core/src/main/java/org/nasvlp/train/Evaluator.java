@@ -58,8 +58,7 @@ final class Evaluator {
    * @param retrieval whether to do retrieval, which takes long
    * @throws IOException if a folder of images has gone
    */
-  Evaluation evaluate(
-      ImageTextScorer itc, ImageTextScorer itm, double contrast, boolean retrieval)
+  Evaluation evaluate(ImageTextScorer itc, ImageTextScorer itm, double contrast, boolean retrieval)
       throws IOException {
     EvaluationReport report =
         benchmark == null ? null : benchmark.evaluate(itc, itm, contrast, retrieval);

@@ -166,14 +166,12 @@ final class RankExchange {
 
   /** Passes on what the losses' gradient has left at what was gathered. A collective. */
   void backward() {
-    List<Tensor> leaves =
-        new ArrayList<>(List.of(whole.imageEmbeddings(), whole.textEmbeddings()));
+    List<Tensor> leaves = new ArrayList<>(List.of(whole.imageEmbeddings(), whole.textEmbeddings()));
     Tensor gathered = whole.captions();
     if (gathered != null) {
       leaves.add(gathered);
     }
-    Tensor own =
-        ranks.ownSum(sideBySide(leaves.stream().map(RankExchange::gradient).toList()));
+    Tensor own = ranks.ownSum(sideBySide(leaves.stream().map(RankExchange::gradient).toList()));
     long width = imageEmbeddings.size(1);
     backward(imageEmbeddings, own.narrow(1, 0, width));
     backward(textEmbeddings, own.narrow(1, width, width));

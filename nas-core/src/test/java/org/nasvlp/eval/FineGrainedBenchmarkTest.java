@@ -279,9 +279,7 @@ class FineGrainedBenchmarkTest {
         benchmark.evaluate(scorer(byMatrix(itc)), scorer(byMatrix(itm)), 0.2, true);
     assertThat(both.retrievalItm().textRecall()).containsExactly(new double[] {2 / 3.0, 1, 1});
     assertThat(both.retrievalItm().imageRecall()).containsExactly(new double[] {1 / 3.0, 1, 1});
-    assertThat(both.retrievalItc())
-        .usingRecursiveComparison()
-        .isEqualTo(report.retrievalItc());
+    assertThat(both.retrievalItc()).usingRecursiveComparison().isEqualTo(report.retrievalItc());
     assertThat(both.itm()).isEqualTo(report.itm());
     // picture 0: a .1 against "only here" 0; picture 2: 0 against .5; caption a: .1 against .5;
     // "only here": 0 against 0

@@ -183,8 +183,7 @@ class NasModelTest {
           "network.fuseCls",
           () ->
               network.fuseCls(context, Torch.index(new int[1]), captions, Torch.index(new int[1])));
-      uses.put(
-          "network.captionContext", () -> network.captionContext(Torch.zeros(1, 2, D), mask));
+      uses.put("network.captionContext", () -> network.captionContext(Torch.zeros(1, 2, D), mask));
       uses.put("network.matchLogits", () -> network.matchLogits(cls));
       uses.put("network.maskedLogits", () -> network.maskedLogits(cls));
       uses.put("network.maskTokens", () -> network.maskTokens(tokens, Torch.zeros(1, 16).ne(cls)));

@@ -34,8 +34,8 @@ import scala.runtime.AbstractFunction1;
 
 /**
  * A training as one stage of Spark whose tasks run all at once or not at all (barrier execution
- * mode). Each task is a rank; Spark tells them where rank 0 is, and begins all of them anew when one
- * is lost.
+ * mode). Each task is a rank; Spark tells them where rank 0 is, and begins all of them anew when
+ * one is lost.
  */
 final class Barrier {
   /** How long executors that were asked for may be on their way. */
@@ -58,7 +58,8 @@ final class Barrier {
           .barrier()
           .mapPartitions(new Rank(options), false, ClassTag$.MODULE$.apply(Trained.class))
           .toJavaRDD()
-          // A shuffle: of a barrier's stages Spark begins anew those alone that are not a job's last.
+          // A shuffle: of a barrier's stages Spark begins anew those alone that are not a job's
+          // last.
           .repartition(1)
           .collect()
           .getFirst();
@@ -155,8 +156,7 @@ final class Barrier {
                   .formatted(other, r, executor));
         }
       }
-      int local =
-          (int) hosts.subList(0, rank).stream().filter(hosts.get(rank)::equals).count();
+      int local = (int) hosts.subList(0, rank).stream().filter(hosts.get(rank)::equals).count();
       return new Cluster(
           rank,
           tasks.length,
@@ -189,8 +189,7 @@ final class Barrier {
       try (ImageTextDataset data =
               ImageTextDataset.open(Path.of(options.data()), options.background());
           CaptionTokenizer tokenizer =
-              CaptionTokenizer.load(
-                  Path.of(options.tokenizer()), config.model().textTokens())) {
+              CaptionTokenizer.load(Path.of(options.tokenizer()), config.model().textTokens())) {
         NasTrainerBuilder trainer =
             NasTrainer.builder()
                 .config(config)

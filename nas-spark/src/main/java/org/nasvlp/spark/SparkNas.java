@@ -58,10 +58,10 @@ public final class SparkNas {
   }
 
   /**
-   * Trains a model on several executors, one rank in each, as one stage whose tasks run all at once:
-   * what they learn is what one process would. They exchange gradients by Gloo, at an address and a
-   * free port of rank 0's executor; nothing of that is encrypted. When a task fails or an executor
-   * is lost Spark ends the others, and begins the stage anew, up to {@code
+   * Trains a model on several executors, one rank in each, as one stage whose tasks run all at
+   * once: what they learn is what one process would. They exchange gradients by Gloo, at an address
+   * and a free port of rank 0's executor; nothing of that is encrypted. When a task fails or an
+   * executor is lost Spark ends the others, and begins the stage anew, up to {@code
    * spark.stage.maxConsecutiveAttempts} times (4): it goes on from the newest checkpoint in the
    * output, to the same bits. LibTorch has {@code spark.task.cpus} threads in each.
    *

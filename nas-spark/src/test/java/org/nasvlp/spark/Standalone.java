@@ -101,8 +101,7 @@ final class Standalone implements AutoCloseable {
     assertThat(driver.exitValue()).as(log("driver")).isZero();
   }
 
-  private Process start(String name, String main, String... arguments)
-      throws IOException {
+  private Process start(String name, String main, String... arguments) throws IOException {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.add("-Xmx512m");

@@ -163,8 +163,8 @@ class TrainTest {
                     LocalSpark.session().sparkContext(), options(work, "three").withRanks(3), 1))
         .isInstanceOf(TrainingException.class)
         .hasMessage(
-            "3 ranks run at once, and after 1 s Spark has room for 2 tasks: add executors, give each"
-                + " as many cores as spark.task.cpus, or train on fewer ranks");
+            "3 ranks run at once, and after 1 s Spark has room for 2 tasks: add executors, give"
+                + " each as many cores as spark.task.cpus, or train on fewer ranks");
   }
 
   @Test

@@ -46,8 +46,7 @@ public final class Packing {
     Tensor places = mask.reshape(-1).nonzero().squeeze(1);
     Tensor at = places.remainder(length);
     Tensor of = places.sub(at).floor_divide(length);
-    return new Packing(
-        mask, places, rows.index_select(0, of).mul(length).add(at), firsts(mask));
+    return new Packing(mask, places, rows.index_select(0, of).mul(length).add(at), firsts(mask));
   }
 
   /** Where each sequence begins among the packed tokens. */

@@ -50,9 +50,7 @@ final class SelfAttention {
     Tensor query = queryKeyValue.applyPart(packing.firstOf(x), 0, d).unsqueeze(1);
     Tensor rest = packing.unpack(queryKeyValue.applyPart(x, d, 2 * d));
     return output.apply(
-        heads
-            .attend(query, rest.narrow(2, 0, d), rest.narrow(2, d, d), packing.mask())
-            .squeeze(1));
+        heads.attend(query, rest.narrow(2, 0, d), rest.narrow(2, d, d), packing.mask()).squeeze(1));
   }
 
   /**
@@ -67,7 +65,6 @@ final class SelfAttention {
 
   private Tensor gathered(Tensor all, TensorOptional mask) {
     long d = heads.width();
-    return heads.attend(
-        all.narrow(2, 0, d), all.narrow(2, d, d), all.narrow(2, 2 * d, d), mask);
+    return heads.attend(all.narrow(2, 0, d), all.narrow(2, d, d), all.narrow(2, 2 * d, d), mask);
   }
 }

@@ -10,7 +10,6 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.AutoGradMode;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.TensorOptional;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -250,12 +249,12 @@ class LayersTest {
     float[] x = draw(rows.length * tokens * D);
     float[] seen = draw(2 * other * D);
     CrossAttention.Context context = attention.context(Torch.floats(seen, 2, other, D));
-    Packing packing = Packing.of(Torch.longs(new long[] {1, 1, 0, 1, 1, 1, 1, 0, 0}, 3, 3).ne(new Scalar(0)));
+    Packing packing =
+        Packing.of(Torch.longs(new long[] {1, 1, 0, 1, 1, 1, 1, 0, 0}, 3, 3).ne(new Scalar(0)));
     Tensor packed = packing.pack(Torch.floats(x, rows.length, tokens, D));
     Tensor actual =
         packing.unpack(attention.apply(packed, packing, context.rows(Torch.index(rows))));
-    Tensor first =
-        attention.applyToFirst(packing.firstOf(packed), context.rows(Torch.index(rows)));
+    Tensor first = attention.applyToFirst(packing.firstOf(packed), context.rows(Torch.index(rows)));
     int[] lengths = {2, 3, 1};
     boolean[] all = new boolean[other];
     Arrays.fill(all, true);
