@@ -525,7 +525,7 @@ public final class AblationReport {
     text.append(
         """
         Of each run and number the larger of ITC and ITM (for retrieval, of ITC and its best candidates
-        re-ranked by ITM). Chosen on the test pairs, it lies a little above what either alone would
+        re-ranked by both). Chosen on the test pairs, it lies a little above what either alone would
         reach, in every arm.
         """);
     if (byArm.size() > 1) {
@@ -616,7 +616,7 @@ public final class AblationReport {
       if (!present.isEmpty()) {
         table(
             text,
-            scorer.equals("itc") ? "Retrieval by ITC" : "Retrieval by ITC, re-ranked by ITM",
+            scorer.equals("itc") ? "Retrieval by ITC" : "Retrieval by ITC, re-ranked by both",
             "",
             present,
             Column::title,

@@ -182,7 +182,7 @@ class AblationReportTest {
         .contains("| plain | 60.0 ± 0.0 | 60.0 ± 0.0 | 10.0 of 20 |");
     assertThat(section(text, "Retrieval by ITC"))
         .contains("| plain | 42.0 ± 2.8 | 50.0 ± 0.0 | 60.0 ± 0.0 | 10.0 ± 0.0 |");
-    assertThat(section(text, "Retrieval by ITC, re-ranked by ITM"))
+    assertThat(section(text, "Retrieval by ITC, re-ranked by both"))
         .contains("| plain | 43.0 ± 0.0 | 50.0 ± 0.0 | 60.0 ± 0.0 | 5.0 ± 0.0 |");
     // Macro: 16 points, deviations 14.1 + 1.4 = 15.6 < 16; micro: 16, 10.6 + 1.4 < 16.
     String differences = section(text, "Difference from the baseline");
