@@ -80,12 +80,7 @@ final class FusionEncoder {
       Captions captions,
       Tensor captionRows) {
     Packing packing = Packing.of(captions.attentionMask, captionRows);
-    Tensor x = packing.pack(captions.attended);
-    for (int i = 0; i < blocks.size(); i++) {
-      Tensor attended = i == 0 ? x : blocks.get(i).attend(x, packing);
-      x = blocks.get(i).see(attended, packing, contexts.get(i).rows(imageRows));
-    }
-    return packing.unpack(x);
+    return packing.unpack(through(blocks.size(), contexts, imageRows, captions, packing));
   }
 
   /**
@@ -97,14 +92,25 @@ final class FusionEncoder {
       Captions captions,
       Tensor captionRows) {
     Packing packing = Packing.of(captions.attentionMask, captionRows);
-    Tensor x = packing.pack(captions.attended);
     int last = blocks.size() - 1;
-    for (int i = 0; i < last; i++) {
+    Tensor x = through(last, contexts, imageRows, captions, packing);
+    Tensor attended = last == 0 ? packing.firstOf(x) : blocks.get(last).attendFirst(x, packing);
+    return blocks.get(last).seeFirst(attended, contexts.get(last).rows(imageRows));
+  }
+
+  /** T x d packed tokens of the pairs behind the first layers, so many of them. */
+  private Tensor through(
+      int layers,
+      List<CrossAttention.Context> contexts,
+      Tensor imageRows,
+      Captions captions,
+      Packing packing) {
+    Tensor x = packing.pack(captions.attended);
+    for (int i = 0; i < layers; i++) {
       Tensor attended = i == 0 ? x : blocks.get(i).attend(x, packing);
       x = blocks.get(i).see(attended, packing, contexts.get(i).rows(imageRows));
     }
-    Tensor attended = last == 0 ? packing.firstOf(x) : blocks.get(last).attendFirst(x, packing);
-    return blocks.get(last).seeFirst(attended, contexts.get(last).rows(imageRows));
+    return x;
   }
 
   /**
