@@ -111,15 +111,6 @@ public final class FineGrainedBenchmark {
   }
 
   /**
-   * {@link #evaluate(ImageTextScorer, ImageTextScorer, double, boolean)}, with candidates re-ranked
-   * by {@code itm} alone.
-   */
-  public EvaluationReport evaluate(
-      ImageTextScorer itc, @Nullable ImageTextScorer itm, boolean retrieval) {
-    return evaluate(itc, itm, 0, retrieval);
-  }
-
-  /**
    * Evaluates a model by its scorers. Each is called with distinct combinations only.
    *
    * <p>Retrieval: an image is right for a caption if any pair of the test set says so; the k best

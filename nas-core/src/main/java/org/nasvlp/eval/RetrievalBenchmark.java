@@ -114,15 +114,6 @@ public final class RetrievalBenchmark {
   }
 
   /**
-   * {@link #evaluate(Embedder, ImageTextScorer, double, int, IntConsumer)}, with candidates
-   * re-ranked by {@code itm} alone.
-   */
-  public Result evaluate(
-      Embedder embedder, @Nullable ImageTextScorer itm, int reranked, IntConsumer progress) {
-    return evaluate(embedder, itm, 0, reranked, progress);
-  }
-
-  /**
    * Evaluates a model.
    *
    * @param itm re-ranks; null for retrieval by the embeddings alone

@@ -78,7 +78,7 @@ class FineGrainedBenchmarkTest {
     assertThat(benchmark.captions()).isEqualTo(60);
     assertThat(benchmark.attributes()).containsExactly("colour", "gender");
 
-    EvaluationReport report = benchmark.evaluate(perfect, perfect, true);
+    EvaluationReport report = benchmark.evaluate(perfect, perfect, 0, true);
 
     for (FineGrainedReport fine : List.of(report.itc(), report.itm())) {
       assertThat(fine.byAttribute())
@@ -103,7 +103,7 @@ class FineGrainedBenchmarkTest {
         List.of(
             scorer((picture, caption) -> 0.5),
             scorer((picture, caption) -> matches(picture, caption) ? -1 : 0))) {
-      EvaluationReport report = balanced().evaluate(bad, bad, true);
+      EvaluationReport report = balanced().evaluate(bad, bad, 0, true);
       for (FineGrainedReport fine : List.of(report.itc(), report.itm())) {
         assertThat(fine.all()).isEqualTo(new AttributeScores(30, 0, 0, 0, 0, 0));
         assertThat(fine.macro()).isEqualTo(new AttributeScores(30, 0, 0, 0, 0, 0));
@@ -119,11 +119,11 @@ class FineGrainedBenchmarkTest {
   @Test
   void scorerThatSeesOnlyOneSideChoosesAtChance() throws IOException {
     ImageTextScorer textOnly = scorer((picture, caption) -> caption.hashCode());
-    AttributeScores byText = balanced().evaluate(textOnly, null, false).itc().all();
+    AttributeScores byText = balanced().evaluate(textOnly, null, 0, false).itc().all();
     assertThat(byText).isEqualTo(new AttributeScores(30, 0.5, 0, 0, 0, 0));
 
     ImageTextScorer imageOnly = scorer((picture, caption) -> picture);
-    AttributeScores byImage = balanced().evaluate(imageOnly, null, false).itc().all();
+    AttributeScores byImage = balanced().evaluate(imageOnly, null, 0, false).itc().all();
     assertThat(byImage).isEqualTo(new AttributeScores(30, 0, 0.5, 0, 0, 0));
   }
 
@@ -147,7 +147,8 @@ class FineGrainedBenchmarkTest {
       assertThat(pair.itm()).isEqualTo(scores(matching, a, b));
     }
     long both = pairs.stream().filter(pair -> pair.captionMargin() > 0).count();
-    double text = benchmark.evaluate(scorer(contrast), scorer(matching), false).itm().all().text();
+    double text =
+        benchmark.evaluate(scorer(contrast), scorer(matching), 0, false).itm().all().text();
     assertThat(both / 30.0).isEqualTo(text);
     assertThat(benchmark.scored(scorer(contrast), null).getFirst().itm()).isNull();
   }
@@ -182,10 +183,10 @@ class FineGrainedBenchmarkTest {
     // The pairs (0, 1) and (0, 2) share image 0 with caption 0: 7 combinations instead of 8.
     Path file = write("[" + entry("x", 0, 1) + "," + entry("x", 0, 2) + "]");
     FineGrainedBenchmark benchmark = FineGrainedBenchmark.load(file, new MemoryDataset(pairs));
-    benchmark.evaluate(counting, null, false);
+    benchmark.evaluate(counting, null, 0, false);
     assertThat(calls).containsExactly(7);
     seen.clear();
-    benchmark.evaluate(counting, null, true);
+    benchmark.evaluate(counting, null, 0, true);
     assertThat(calls).containsExactly(7, 9);
   }
 
@@ -211,7 +212,7 @@ class FineGrainedBenchmarkTest {
             "B, too", new double[] {9, 0.5});
     ImageTextScorer scorer = scorer((image, caption) -> scores.get(caption)[image]);
     for (boolean retrieval : new boolean[] {false, true}) {
-      FineGrainedReport report = benchmark.evaluate(scorer, null, retrieval).itc();
+      FineGrainedReport report = benchmark.evaluate(scorer, null, 0, retrieval).itc();
       // "A, too" 2.5 against "b" 2 of picture 0; "B, too" 0.5 against "a" 1 of picture 1.
       assertThat(report.reworded())
           .containsExactly(
@@ -263,7 +264,7 @@ class FineGrainedBenchmarkTest {
     assertThat(benchmark.captions()).isEqualTo(3);
 
     EvaluationReport report =
-        benchmark.evaluate(scorer(byMatrix(itc)), scorer(byMatrix(itm)), true);
+        benchmark.evaluate(scorer(byMatrix(itc)), scorer(byMatrix(itm)), 0, true);
 
     assertThat(report.retrievalItc().textRecall()).containsExactly(new double[] {1 / 3.0, 1, 1});
     assertThat(report.retrievalItc().imageRecall()).containsExactly(new double[] {1 / 3.0, 1, 1});
@@ -279,6 +280,11 @@ class FineGrainedBenchmarkTest {
         benchmark.evaluate(scorer(byMatrix(itc)), scorer(byMatrix(itm)), 0.2, true);
     assertThat(both.retrievalItm().textRecall()).containsExactly(new double[] {2 / 3.0, 1, 1});
     assertThat(both.retrievalItm().imageRecall()).containsExactly(new double[] {1 / 3.0, 1, 1});
+    // Where ITM tells nothing the sum is ITC's order; by ITM alone all would tie.
+    ImageTextScorer nothing = scorer((picture, caption) -> 0);
+    assertThat(benchmark.evaluate(scorer(byMatrix(itc)), nothing, 1, true).retrievalItm())
+        .usingRecursiveComparison()
+        .isEqualTo(report.retrievalItc());
     assertThat(both.retrievalItc()).usingRecursiveComparison().isEqualTo(report.retrievalItc());
     assertThat(both.itm()).isEqualTo(report.itm());
     // picture 0: a .1 against "only here" 0; picture 2: 0 against .5; caption a: .1 against .5;
@@ -303,7 +309,7 @@ class FineGrainedBenchmarkTest {
               return distance == 0 ? -rank + 0.5 : distance <= rank ? -distance + 1 : -distance;
             });
     ImageTextScorer perfect = scorer((picture, caption) -> matches(picture, caption) ? 1 : 0);
-    EvaluationReport report = balanced().evaluate(itc, perfect, true);
+    EvaluationReport report = balanced().evaluate(itc, perfect, 0, true);
     assertThat(report.retrievalItc().textRecall()).containsExactly(new double[] {0, 0, 59 / 60.0});
     assertThat(report.retrievalItm().textRecall())
         .containsExactly(new double[] {59 / 60.0, 59 / 60.0, 59 / 60.0});
@@ -317,7 +323,7 @@ class FineGrainedBenchmarkTest {
     FineGrainedBenchmark benchmark = balanced();
     double[] captionChoices =
         IntStream.range(0, 200)
-            .mapToDouble(i -> benchmark.evaluate(noise, null, false).headline())
+            .mapToDouble(i -> benchmark.evaluate(noise, null, 0, false).headline())
             .toArray();
     assertThat(Arrays.stream(captionChoices).average().orElseThrow()).isCloseTo(0.5, within(0.03));
   }
@@ -326,12 +332,12 @@ class FineGrainedBenchmarkTest {
   void scoresThatAreNotNumbersAreRefused() throws IOException {
     FineGrainedBenchmark benchmark = balanced();
     assertThatThrownBy(
-            () -> benchmark.evaluate(scorer((picture, caption) -> Double.NaN), null, false))
+            () -> benchmark.evaluate(scorer((picture, caption) -> Double.NaN), null, 0, false))
         .isInstanceOf(IllegalStateException.class)
         .hasMessageContaining("ITC scorer gave NaN")
         .hasMessageContaining("caption 0");
     assertThatThrownBy(
-            () -> benchmark.evaluate((images, captions, i, c) -> new double[3], null, false))
+            () -> benchmark.evaluate((images, captions, i, c) -> new double[3], null, 0, false))
         .isInstanceOf(IllegalStateException.class)
         .hasMessageContaining("3 scores for 120 combinations");
   }
@@ -427,6 +433,7 @@ class FineGrainedBenchmarkTest {
               return new double[imageIndex.length];
             },
             null,
+            0,
             false);
     assertThat(numbers).hasSize(60);
   }

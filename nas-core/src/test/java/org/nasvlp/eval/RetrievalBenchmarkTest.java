@@ -49,7 +49,7 @@ class RetrievalBenchmarkTest {
         new Table(
             Map.of(0, new float[] {1, 0}, 1, new float[] {0, 1}),
             Map.of("a", new float[] {3, 2}, "b", new float[] {9, 1}, "c", new float[] {5, 4}));
-    RetrievalReport itc = RetrievalBenchmark.of(set).evaluate(table, null, 1, done -> {}).itc();
+    RetrievalReport itc = RetrievalBenchmark.of(set).evaluate(table, null, 0, 1, done -> {}).itc();
     // Both images find a caption of theirs first; c finds the other image first, a and b their own.
     assertThat(itc.images()).isEqualTo(2);
     assertThat(itc.captions()).isEqualTo(3);
@@ -70,7 +70,7 @@ class RetrievalBenchmarkTest {
           return scores;
         };
     RetrievalBenchmark.Result result =
-        RetrievalBenchmark.of(set).evaluate(table, itm, 3, done -> {});
+        RetrievalBenchmark.of(set).evaluate(table, itm, 0, 3, done -> {});
     assertThat(result.itc().imageRecall()).isEqualTo(itc.imageRecall());
     assertThat(result.itm().textRecall()).containsExactly(0.5, 1, 1);
     assertThat(result.itm().imageRecall()).containsExactly(1.0 / 3, 1, 1);
@@ -196,7 +196,7 @@ class RetrievalBenchmarkTest {
             Map.of(0, new float[] {1, 0}, 2, new float[] {0, 1}),
             Map.of("a", new float[] {1, 0}, "c", new float[] {0, 1}));
     RetrievalBenchmark.Result result =
-        RetrievalBenchmark.of(new MemoryDataset(pairs)).evaluate(table, null, 1, done -> {});
+        RetrievalBenchmark.of(new MemoryDataset(pairs)).evaluate(table, null, 0, 1, done -> {});
     assertThat(result.itc().images()).isEqualTo(2);
     assertThat(result.unusable()).containsOnlyKeys("pair 1");
     assertThat(result.unusable().get("pair 1")).contains("truncated image");
@@ -204,14 +204,15 @@ class RetrievalBenchmarkTest {
     none.add(null);
     assertThatThrownBy(
             () ->
-                RetrievalBenchmark.of(new MemoryDataset(none)).evaluate(table, null, 1, done -> {}))
+                RetrievalBenchmark.of(new MemoryDataset(none))
+                    .evaluate(table, null, 0, 1, done -> {}))
         .hasMessageContaining("none of its images can be read");
     Table broken =
         new Table(Map.of(0, new float[] {Float.NaN, 0}, 2, new float[] {0, 1}), table.captions());
     assertThatThrownBy(
             () ->
                 RetrievalBenchmark.of(new MemoryDataset(pairs))
-                    .evaluate(broken, null, 1, done -> {}))
+                    .evaluate(broken, null, 0, 1, done -> {}))
         .hasMessageContaining("image 0 is not finite");
     assertThatThrownBy(
             () ->
@@ -223,6 +224,7 @@ class RetrievalBenchmarkTest {
                           Arrays.fill(scores, Double.NaN);
                           return scores;
                         },
+                        0,
                         1,
                         done -> {}))
         .hasMessageContaining("NaN");

@@ -26,6 +26,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
+import org.assertj.core.data.Offset;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
@@ -124,6 +125,8 @@ class NasModelTest {
     try (CaptionTokenizer tokenizer = Shapes.tokenizer(folder, 8);
         PointerScope scope = new PointerScope()) {
       NasModel model = started(tokenizer);
+      assertThat(model.temperature())
+          .isCloseTo(config().objective().temperature(), Offset.offset(1e-6));
       model.write(checkpoint);
       Embedder embedder = model.embedder();
       ImageTextScorer itc = model.itcScorer();

@@ -19,6 +19,9 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.nasvlp.config.NasConfig;
 import org.nasvlp.data.text.CaptionTokenizer;
 import org.nasvlp.eval.BenchmarkReport;
+import org.nasvlp.eval.FineGrainedBenchmark;
+import org.nasvlp.model.NasModel;
+import org.nasvlp.scoring.ImageTextScorer;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -103,6 +106,22 @@ class BestInTrainingTest {
   private void cutOff(String output, int steps, String event, long at) throws IOException {
     NasTrainer trainer = trainer(output, steps).listener(new Kill(event, at)).build();
     assertThatThrownBy(trainer::run).isInstanceOf(Killed.class);
+  }
+
+  @Test
+  void retrievalIsRankedByBothScoresAtTheModelsTemperature() throws IOException {
+    // Long enough that both scores say something, and not the same.
+    TrainingResult result = trainer("ranked", 1).config(Shapes.config(60)).build().run();
+    double[] found = result.evaluation().retrievalItm().textRecall();
+    FineGrainedBenchmark pairs = ShapesBenchmarks.pairs(folder);
+    try (NasModel model = NasModel.load(result.checkpoint())) {
+      ImageTextScorer itc = model.itcScorer();
+      ImageTextScorer itm = model.itmScorer();
+      double contrast = 1 / model.temperature();
+      assertThat(pairs.evaluate(itc, itm, contrast, true).retrievalItm().textRecall())
+          .containsExactly(found);
+      assertThat(pairs.evaluate(itc, itm, 0, true).retrievalItm().textRecall()).isNotEqualTo(found);
+    }
   }
 
   @ParameterizedTest

@@ -7,11 +7,13 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.nasvlp.data.BadSampleException;
 import org.nasvlp.eval.BenchmarkReport;
 import org.nasvlp.eval.EvaluationReport;
 import org.nasvlp.eval.Share;
@@ -122,6 +124,41 @@ class EvaluatorTest {
         .isEqualTo(Map.of("itc", 1.0, "itc-group", 1.0, "itm", 0.0, "itm-group", 0.0));
     assertThat(found.benchmarks()).isEmpty();
     assertThat(evaluator.evaluate(RIGHT, WRONG, 0, true).report().retrievalItm()).isNotNull();
+  }
+
+  @Test
+  void candidatesAreRankedByTheSumOfBothScores() throws IOException {
+    Shapes shapes = new Shapes();
+    ImageTextScorer exact =
+        (images, captions, imageIndex, captionIndex) -> {
+          double[] scores = new double[imageIndex.length];
+          for (int k = 0; k < scores.length; k++) {
+            String caption = captionOf(shapes, images.get(imageIndex[k]).rgb());
+            scores[k] = captions.get(captionIndex[k]).equals(caption) ? 1 : 0;
+          }
+          return scores;
+        };
+    ImageTextScorer nothing = (images, captions, image, caption) -> new double[image.length];
+    Evaluator evaluator =
+        new Evaluator(ShapesBenchmarks.pairs(folder), Map.of(), 0xFFFFFF, warnings::add);
+    // A tie is wrong.
+    assertThat(evaluator.evaluate(exact, nothing, 0, true).report().retrievalItm().textRecall()[0])
+        .isZero();
+    assertThat(evaluator.evaluate(exact, nothing, 1, true).report().retrievalItm().textRecall()[0])
+        .isOne();
+  }
+
+  private static String captionOf(Shapes shapes, byte[] rgb) {
+    for (int i = 0; i < shapes.size(); i++) {
+      try {
+        if (Arrays.equals(shapes.get(i).image().rgb(), rgb)) {
+          return shapes.get(i).caption();
+        }
+      } catch (BadSampleException e) {
+        throw new AssertionError(e);
+      }
+    }
+    throw new AssertionError("no shape");
   }
 
   @Test
