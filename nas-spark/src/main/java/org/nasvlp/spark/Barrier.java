@@ -156,16 +156,15 @@ final class Barrier {
                   .formatted(other, r, executor));
         }
       }
-      int local = (int) hosts.subList(0, rank).stream().filter(hosts.get(rank)::equals).count();
-      return new Cluster(
-          rank,
-          tasks.length,
-          local,
-          hosts.getFirst(),
-          Integer.parseInt(told[0].substring(told[0].lastIndexOf(' ') + 1)),
-          null,
-          options.networkInterface(),
-          options.timeout());
+      long local = hosts.subList(0, rank).stream().filter(hosts.get(rank)::equals).count();
+      // As torchrun would set them; NAS_INTERFACE and NAS_TIMEOUT are the executor's own.
+      Map<String, String> environment = new HashMap<>(System.getenv());
+      environment.put("RANK", String.valueOf(rank));
+      environment.put("WORLD_SIZE", String.valueOf(tasks.length));
+      environment.put("LOCAL_RANK", String.valueOf(local));
+      environment.put("MASTER_ADDR", hosts.getFirst());
+      environment.put("MASTER_PORT", told[0].substring(told[0].lastIndexOf(' ') + 1));
+      return Cluster.fromEnvironment(environment);
     }
 
     /** Of "host:port". */
@@ -187,7 +186,7 @@ final class Barrier {
     private TrainingResult train(BarrierTaskContext task, Cluster cluster) throws Exception {
       NasConfig config = NasConfig.fromJson(options.config(), "the options' configuration");
       try (ImageTextDataset data =
-              ImageTextDataset.open(Path.of(options.data()), options.background());
+              ImageTextDataset.open(Path.of(options.data()), config.data().background());
           CaptionTokenizer tokenizer =
               CaptionTokenizer.load(Path.of(options.tokenizer()), config.model().textTokens())) {
         NasTrainerBuilder trainer =

@@ -1,11 +1,9 @@
 package org.nasvlp.spark;
 
 import java.io.Serializable;
-import java.time.Duration;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.config.NasConfig;
-import org.nasvlp.distributed.Cluster;
 import org.nasvlp.train.NasTrainerBuilder;
 
 /**
@@ -18,11 +16,7 @@ import org.nasvlp.train.NasTrainerBuilder;
  * @param tokenizer a {@code tokenizer.json}
  * @param output folder of checkpoints and log, which all ranks see
  * @param ranks processes that share a batch: a divisor of {@code data.batchSize}
- * @param background RGB colour, {@code 0xRRGGBB}, behind transparent pixels
  * @param resume whether the call goes on from the newest checkpoint in the output
- * @param networkInterface to exchange data by, such as eth0; null for the one by which rank 0 is
- *     reached
- * @param timeout how long a rank waits for the others
  * @param trainer what else each rank's trainer is to have; null for nothing
  */
 public record TrainOptions(
@@ -31,10 +25,7 @@ public record TrainOptions(
     String tokenizer,
     String output,
     int ranks,
-    int background,
     boolean resume,
-    @Nullable String networkInterface,
-    Duration timeout,
     @Nullable Trainer trainer)
     implements Serializable {
   /** Adds to a rank's trainer: a benchmark, an editor of captions, objectives, listeners. */
@@ -55,95 +46,26 @@ public record TrainOptions(
     Objects.requireNonNull(data, "data");
     Objects.requireNonNull(tokenizer, "tokenizer");
     Objects.requireNonNull(output, "output");
-    Objects.requireNonNull(timeout, "timeout");
     Columns.check("ranks", ranks, 1, 65_536);
-    Columns.check("background", background, 0, 0xFFFFFF);
   }
 
-  /** One rank, white, a run of its own, ten minutes of waiting. */
+  /** One rank, and a run of its own. */
   public static TrainOptions of(NasConfig config, String data, String tokenizer, String output) {
-    return new TrainOptions(
-        config.toJson(),
-        data,
-        tokenizer,
-        output,
-        1,
-        0xFFFFFF,
-        false,
-        null,
-        Cluster.DEFAULT_TIMEOUT,
-        null);
+    return new TrainOptions(config.toJson(), data, tokenizer, output, 1, false, null);
   }
 
   /** These with so many processes that share a batch. */
   public TrainOptions withRanks(int number) {
-    return new TrainOptions(
-        config,
-        data,
-        tokenizer,
-        output,
-        number,
-        background,
-        resume,
-        networkInterface,
-        timeout,
-        trainer);
-  }
-
-  /** These over another colour. */
-  public TrainOptions withBackground(int rgb) {
-    return new TrainOptions(
-        config, data, tokenizer, output, ranks, rgb, resume, networkInterface, timeout, trainer);
+    return new TrainOptions(config, data, tokenizer, output, number, resume, trainer);
   }
 
   /** These, going on from the newest checkpoint in the output; without one the run begins. */
   public TrainOptions withResume(boolean value) {
-    return new TrainOptions(
-        config,
-        data,
-        tokenizer,
-        output,
-        ranks,
-        background,
-        value,
-        networkInterface,
-        timeout,
-        trainer);
-  }
-
-  /** These by a network interface. */
-  public TrainOptions withInterface(@Nullable String name) {
-    return new TrainOptions(
-        config, data, tokenizer, output, ranks, background, resume, name, timeout, trainer);
-  }
-
-  /** These with another time to wait for the other ranks. */
-  public TrainOptions withTimeout(Duration value) {
-    return new TrainOptions(
-        config,
-        data,
-        tokenizer,
-        output,
-        ranks,
-        background,
-        resume,
-        networkInterface,
-        value,
-        trainer);
+    return new TrainOptions(config, data, tokenizer, output, ranks, value, trainer);
   }
 
   /** These with more for each rank's trainer. */
   public TrainOptions withTrainer(@Nullable Trainer value) {
-    return new TrainOptions(
-        config,
-        data,
-        tokenizer,
-        output,
-        ranks,
-        background,
-        resume,
-        networkInterface,
-        timeout,
-        value);
+    return new TrainOptions(config, data, tokenizer, output, ranks, resume, value);
   }
 }

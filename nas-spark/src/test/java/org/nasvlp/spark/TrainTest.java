@@ -129,6 +129,11 @@ class TrainTest {
     assertThat(trained.losses()).containsKeys("itc", "itm");
     assertThat(trained.checkpoint())
         .isEqualTo(work.resolve("local/checkpoints").resolve("step-00000030").toString());
+    assertThatThrownBy(() -> SparkNas.train(LocalSpark.session(), options(work, "local")))
+        .isInstanceOf(TrainingException.class)
+        .hasMessageContaining(work.resolve("local").toString());
+    assertThat(SparkNas.train(LocalSpark.session(), options(work, "local").withResume(true)).step())
+        .isEqualTo(STEPS);
     // What it gives is what the trainer gives that Spark does not begin.
     try (CaptionTokenizer tokenizer = Shapes.tokenizer(work, 8);
         ImageTextDataset data = ImageTextDataset.open(work.resolve("data"), 0xFFFFFF)) {
@@ -170,17 +175,11 @@ class TrainTest {
   @Test
   void theReasonOfARankReachesTheDriver() {
     TrainOptions missing =
-        new TrainOptions(
-            options(work, "none").config(),
+        TrainOptions.of(
+            Shapes.config(STEPS),
             work.resolve("nowhere").toString(),
             work.resolve("tokenizer.json").toString(),
-            work.resolve("none").toString(),
-            1,
-            0,
-            false,
-            null,
-            Cluster.DEFAULT_TIMEOUT,
-            null);
+            work.resolve("none").toString());
     assertThatThrownBy(() -> SparkNas.train(LocalSpark.session(), missing))
         .isInstanceOf(TrainingException.class)
         .hasMessageContaining("nowhere");
