@@ -19,6 +19,7 @@ import org.apache.spark.SparkContext;
 import org.apache.spark.SparkEnv;
 import org.apache.spark.SparkException;
 import org.apache.spark.api.java.JavaSparkContext;
+import org.nasvlp.checkpoint.Checkpoints;
 import org.nasvlp.config.NasConfig;
 import org.nasvlp.data.ImageTextDataset;
 import org.nasvlp.data.text.CaptionTokenizer;
@@ -51,8 +52,15 @@ final class Barrier {
   static Trained train(SparkContext spark, TrainOptions options, long slotsSeconds) {
     awaitSlots(spark, options.ranks(), slotsSeconds);
     List<Integer> ranks = IntStream.range(0, options.ranks()).boxed().toList();
+    JavaSparkContext context = JavaSparkContext.fromSparkContext(spark);
     try {
-      return JavaSparkContext.fromSparkContext(spark)
+      if (!options.resume() && holdsRun(context, options.output())) {
+        throw new TrainingException(
+            options.output()
+                + " already holds a run: go on with it by withResume(true), or choose another"
+                + " output");
+      }
+      return context
           .parallelize(ranks, options.ranks())
           .rdd()
           .barrier()
@@ -70,6 +78,16 @@ final class Barrier {
       }
       throw e;
     }
+  }
+
+  /**
+   * Asked before the stage: an attempt cannot tell an earlier attempt's run from another call's.
+   */
+  private static boolean holdsRun(JavaSparkContext spark, String output) {
+    return spark
+        .parallelize(List.of(output), 1)
+        .map(folder -> Checkpoints.latest(Path.of(folder)).isPresent())
+        .first();
   }
 
   /**
@@ -195,8 +213,8 @@ final class Barrier {
                 .dataset(data)
                 .tokenizer(tokenizer)
                 .output(Path.of(options.output()))
-                // What this call has begun it goes on with.
-                .resume(options.resume() || task.stageAttemptNumber() > 0)
+                // Nothing is there at the first attempt, unless it is to be resumed.
+                .resume(true)
                 .threads(task.cpus())
                 .cluster(cluster);
         TrainOptions.Trainer extend = options.trainer();
