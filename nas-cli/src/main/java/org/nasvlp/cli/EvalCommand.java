@@ -256,17 +256,22 @@ final class EvalCommand implements Callable<Integer> {
     return allowMissing ? 0 : Nas.FAILURE;
   }
 
+  /** Whether there are options of benchmarks that have items. */
+  private boolean namesItemOptions() {
+    return scoresFile != null
+        || dump != null
+        || leaveOut != null
+        || maxItems != null
+        || !imageRoots.isEmpty();
+  }
+
   private int pairs() throws IOException {
     if (checkpoint == null || data == null) {
       throw new ParameterException(
           spec.commandLine(), "--benchmark pairs needs --checkpoint and --data");
     }
-    if (scoresFile != null
-        || dump != null
-        || leaveOut != null
-        || maxItems != null
+    if (namesItemOptions()
         || reranked != null
-        || !imageRoots.isEmpty()
         || reading.images() != null
         || reading.describesAList()) {
       throw new ParameterException(
@@ -309,11 +314,7 @@ final class EvalCommand implements Callable<Integer> {
       throw new ParameterException(
           spec.commandLine(), "--benchmark retrieval needs --checkpoint and --data");
     }
-    if (scoresFile != null
-        || dump != null
-        || leaveOut != null
-        || maxItems != null
-        || !imageRoots.isEmpty()) {
+    if (namesItemOptions()) {
       throw new ParameterException(
           spec.commandLine(),
           "--scores, --dump, --leave-out, --max-items and --image-root are not for --benchmark"

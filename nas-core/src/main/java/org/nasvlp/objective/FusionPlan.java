@@ -194,14 +194,14 @@ public final class FusionPlan {
     int unjudgedRows = number(unjudged);
     TorchDevice device = TorchDevice.of(features.imageCls());
     long width = features.imageCls().size(1);
+    long length = captions.stream().mapToLong(of -> of.size(1)).max().orElseThrow();
     if (judgedRows + unjudgedRows == 0) {
       Tensor none = device.zeros(0, width);
-      return new Forward(this, none, device.zeros(0, 2), device.zeros(0, 1, width));
+      return new Forward(this, none, device.zeros(0, 2), device.zeros(0, length, width));
     }
     Network.ImageContext context =
         network.imageContext(
             images.size() == 1 ? images.getFirst() : Torch.cat(0, images.toArray(Tensor[]::new)));
-    long length = captions.stream().mapToLong(of -> of.size(1)).max().orElseThrow();
     Network.CaptionContext texts =
         network.captionContext(padded(captions, length), padded(attentionMasks, length));
     Tensor cls =

@@ -120,6 +120,23 @@ class FusionPlanTest {
   }
 
   @Test
+  void noPairsGiveNoRows() {
+    try (EncodedBatch batch = new EncodedBatch(folder, Shapes.config(10));
+        PointerScope scope = new PointerScope();
+        AutoGradMode off = new AutoGradMode(false)) {
+      Features features = batch.features(batch.captionPlan());
+      FusionPlan plan = new FusionPlan(features, batch.network);
+      FusionPlan.Pairs judged = plan.match(new int[0], new int[0]);
+      FusionPlan.Pairs unjudged = plan.fuse(new int[0], new int[0]);
+      Forward forward = plan.run();
+      long[] captions = Torch.shape(features.captions().features());
+      assertThat(Torch.shape(forward.matchLogits(judged))).containsExactly(0, 2);
+      assertThat(Torch.shape(forward.cls(judged))).containsExactly(0, captions[2]);
+      assertThat(Torch.shape(forward.fused(unjudged))).containsExactly(0, captions[1], captions[2]);
+    }
+  }
+
+  @Test
   void whatCannotBeFusedIsRefused() {
     try (EncodedBatch batch = new EncodedBatch(folder, Shapes.config(10));
         PointerScope scope = new PointerScope();
