@@ -115,6 +115,7 @@ final class DemoCommand implements Callable<Integer> {
             output,
             options.resume,
             threads,
+            !options.namesThreads(),
             options.json,
             options.report,
             options.tensorBoard,

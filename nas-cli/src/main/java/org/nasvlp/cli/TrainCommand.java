@@ -166,6 +166,7 @@ final class TrainCommand implements Callable<Integer> {
             output,
             options.resume,
             threads,
+            false,
             options.json,
             options.report,
             options.tensorBoard,

@@ -182,6 +182,11 @@ final class TrainingDisplay implements TrainingListener, AutoCloseable {
     line("warning: " + message);
   }
 
+  /** Shows a line that is no warning. */
+  void tell(String message) {
+    line(message);
+  }
+
   /** Where the steps' time went. */
   StepProfile profile() {
     return profile;

@@ -19,8 +19,11 @@ final class TrainingOptions {
   @Option(
       names = "--threads",
       paramLabel = "N",
-      description = "Threads for the computation (default: all processors).")
-  private int threads = Runtime.getRuntime().availableProcessors();
+      description = {
+        "Threads for the computation (default: all processors; the demo, whose length the clock"
+            + " decides, uses fewer where that is as fast)."
+      })
+  private @Nullable Integer threads;
 
   @Mixin DeviceOption device;
 
@@ -59,7 +62,15 @@ final class TrainingOptions {
       description = "Begin although the run will not fit into the memory.")
   boolean ignoreMemory;
 
+  /** Whether the user says how many threads. */
+  boolean namesThreads() {
+    return threads != null;
+  }
+
   int threads() {
+    if (threads == null) {
+      return Runtime.getRuntime().availableProcessors();
+    }
     if (threads < 1 || threads > 1024) {
       throw new ParameterException(
           spec.commandLine(),

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
@@ -11,6 +12,7 @@ import org.nasvlp.config.NasConfig;
 import org.nasvlp.data.ImageTextDataset;
 import org.nasvlp.data.text.CaptionTokenizer;
 import org.nasvlp.distributed.Cluster;
+import org.nasvlp.libtorch.LibTorch;
 import org.nasvlp.model.PretrainedWeights;
 import org.nasvlp.negatives.NegativeTextAugmentation;
 import org.nasvlp.report.Learned;
@@ -28,6 +30,7 @@ import org.nasvlp.train.TrainingStart;
  * @param benchmarks published ones that are evaluated on the way and at the end
  * @param initialWeights what a fresh run starts from
  * @param threads threads of LibTorch and the kernels
+ * @param pacesThreads whether it may use fewer where that is as fast ({@link ThreadPacer})
  * @param json where the report goes as JSON; null for nowhere
  * @param reported whether the run's folder gets a page on it
  * @param tensorBoard whether event files for TensorBoard are written
@@ -48,6 +51,7 @@ record TrainingSession(
     OutputFolder output,
     boolean resume,
     int threads,
+    boolean pacesThreads,
     @Nullable Path json,
     boolean reported,
     boolean tensorBoard,
@@ -165,7 +169,13 @@ record TrainingSession(
             new TrainingDisplay(shell.err(), shell.columns(), System::nanoTime);
         TensorBoardListener board = tensorBoard ? new TensorBoardListener(output.board()) : null) {
       display.noteAtStart(note);
-      List<TrainingListener> listeners = board == null ? List.of(display) : List.of(display, board);
+      List<TrainingListener> listeners = new ArrayList<>(List.of(display));
+      if (board != null) {
+        listeners.add(board);
+      }
+      if (pacesThreads && onCpu()) {
+        listeners.add(new ThreadPacer(threads, LibTorch::setThreads, display::tell));
+      }
       TrainingJob.Run run = shell.trainings().create(job, listeners);
       try (Interruption.Guard guard = shell.interruption().during(run::stop)) {
         result = run.run();
