@@ -126,6 +126,8 @@ record RunNeeds(
             + imageTokens * d * (OF_LAYER * kept + model.imageLayers());
     boolean swaps = config.nva().enabled();
     double edits = config.nta().enabled() ? config.nta().share() : 0;
+    // At most: those of captions that name a direction.
+    double mirrored = config.nva().mirrorWeight() > 0 ? edits : 0;
     boolean masks = objective.mlmWeight() > 0;
     // Captions: the true ones, their hard negatives, the masked ones.
     double captions = batch * (1 + edits + (masks ? 1 : 0));
@@ -134,11 +136,12 @@ record RunNeeds(
             * (1
                 + 2 * objective.itmShare()
                 + edits
+                + 2 * mirrored
                 + (swaps ? 3 * config.nva().imageShare() : 0)
                 + (masks ? 1 : 0)
                 + (objective.mvmWeight() > 0 ? 1 : 0));
     long text = (long) (captions * model.textTokens() * d * OF_LAYER * model.textLayers());
-    long images = batch * (swaps ? 2 : 1);
+    double images = batch * ((swaps ? 2 : 1) + mirrored);
     long pair =
         model.fusionLayers()
             * d
@@ -149,7 +152,7 @@ record RunNeeds(
             : 0;
     return batch * image
         + text
-        + images * imageTokens * d * (2 + 2L * model.fusionLayers())
+        + (long) (images * imageTokens * d * (2 + 2L * model.fusionLayers()))
         + (long) (pairs * pair)
         + logits;
   }

@@ -70,6 +70,12 @@ public record NasConfig(
         "must be 0 where nta.enabled is false: their editor reads what a caption names (with"
             + " nta.weight 0 there is no loss of theirs)");
     ConfigCheck.that(
+        nta.enabled() || nva.mirrorWeight() == 0,
+        "nva.mirrorWeight",
+        nva.mirrorWeight(),
+        "must be 0 where nta.enabled is false: mirrored images are compared by hard negative"
+            + " captions (with nta.weight 0 there is no loss of theirs)");
+    ConfigCheck.that(
         !nta.enabled() || nta.wordShare() == 0 || objective.mlmWeight() > 0,
         "nta.wordShare",
         nta.wordShare(),

@@ -101,7 +101,12 @@ public record NtaConfig(
 
   /** The loss weight at a step of a run: 0 before the start, then a linear ramp. */
   public double weightAt(long step, long steps) {
-    return enabled ? ConfigCheck.ramp(weight, startShare, rampShare, step, steps) : 0;
+    return rampAt(weight, step, steps);
+  }
+
+  /** Another loss's weight that sets in with hard negative captions. */
+  public double rampAt(double ofLoss, long step, long steps) {
+    return enabled ? ConfigCheck.ramp(ofLoss, startShare, rampShare, step, steps) : 0;
   }
 
   /** A builder that begins with these values. */

@@ -2,10 +2,10 @@ package org.nasvlp.config;
 
 /**
  * Negative Visual Augmentation (NAS, arXiv 2412.10029): hard negative images made by swapping the
- * codes of the tokens that matter most to the caption. The values are this library's defaults; the
- * paper does not publish its own.
+ * codes of the tokens that matter most to the caption, and by mirroring where tokens stand. The
+ * values are this library's defaults; the paper does not publish its own, and does not mirror.
  *
- * @param enabled whether hard negative images are made at all
+ * @param enabled whether hard negative images are made by swapping codes
  * @param imageShare share of the images that can have a hard negative whose hard negative is
  *     compared: those whose caption contrast is least sure of, against the hard negative caption
  *     where there is one
@@ -21,7 +21,11 @@ package org.nasvlp.config;
  * @param weight weight of the loss
  * @param startShare share of the run before the loss begins
  * @param rampShare share of the run over which the weight then rises from 0
- * @param loss form of the loss
+ * @param loss form of the loss, and of that of mirrored images
+ * @param mirrorWeight weight of the loss of mirrored images: where a caption and its hard negative
+ *     differ in a direction, the image's tokens in mirrored places are the hard negative image; 0
+ *     for none. It sets in with hard negative captions, by {@code nta.startShare} and {@code
+ *     nta.rampShare}
  */
 @ConfigSection
 public record NvaConfig(
@@ -38,7 +42,8 @@ public record NvaConfig(
     double weight,
     double startShare,
     double rampShare,
-    HardNegativeLoss loss) {
+    HardNegativeLoss loss,
+    double mirrorWeight) {
 
   /** Features whose cosines to the class tokens score the patch tokens. */
   public enum Similarity {
@@ -122,6 +127,7 @@ public record NvaConfig(
     ConfigCheck.range("nva.startShare", startShare, 0, 1);
     ConfigCheck.range("nva.rampShare", rampShare, 0, 1);
     ConfigCheck.present("nva.loss", loss);
+    ConfigCheck.range("nva.mirrorWeight", mirrorWeight, 0, 100);
   }
 
   /**
@@ -144,6 +150,7 @@ public record NvaConfig(
         .startShare(0.25)
         .rampShare(0.15)
         .loss(HardNegativeLoss.PAIRWISE)
+        .mirrorWeight(0)
         .build();
   }
 

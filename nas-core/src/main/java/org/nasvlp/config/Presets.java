@@ -119,7 +119,7 @@ final class Presets {
   private static NasConfig scenes() {
     return emoji().toBuilder()
         .model(model -> model.patchSize(16))
-        .nva(nva -> nva.enabled(false))
+        .nva(nva -> nva.enabled(false).mirrorWeight(1))
         .nta(
             nta ->
                 nta.weight(2)

@@ -388,6 +388,17 @@ public final class NegativeTextAugmentation {
     return preparation;
   }
 
+  /**
+   * How a picture has to be mirrored for a hard negative caption to become true of it and the true
+   * one false; null if no mirror does, or if the language's editors do not tell.
+   *
+   * @param caption the true one, normalised
+   * @param edit one of its edits
+   */
+  public @Nullable Mirror mirror(String caption, CaptionEdit edit) {
+    return editor.factory.mirror(caption, edit);
+  }
+
   /** All words that an edit takes out or puts in, swaps aside. */
   public Set<String> words() {
     Set<String> words = new TreeSet<>();

@@ -41,6 +41,11 @@ final class SeenPairs implements TextEditor {
       public TextEditor create(Iterable<String> captions) {
         return new SeenPairs(editors.create(captions), captions);
       }
+
+      @Override
+      public @Nullable Mirror mirror(String caption, CaptionEdit edit) {
+        return editors.mirror(caption, edit);
+      }
     };
   }
 

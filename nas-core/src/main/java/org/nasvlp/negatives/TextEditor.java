@@ -102,5 +102,16 @@ public interface TextEditor {
      *     to add
      */
     TextEditor create(Iterable<String> captions);
+
+    /**
+     * How a picture has to be mirrored for a hard negative caption to become true of it and the
+     * true one false; null if no mirror does, or if it is not known. By default null.
+     *
+     * @param caption the true one, normalised
+     * @param edit one of its edits
+     */
+    default @Nullable Mirror mirror(String caption, CaptionEdit edit) {
+      return null;
+    }
   }
 }

@@ -16,6 +16,7 @@ import org.nasvlp.objective.ContrastiveLoss;
 import org.nasvlp.objective.MaskedLanguageLoss;
 import org.nasvlp.objective.MaskedVisualLoss;
 import org.nasvlp.objective.MatchingLoss;
+import org.nasvlp.objective.MirroredImageLoss;
 import org.nasvlp.objective.NegativeImageLoss;
 import org.nasvlp.objective.NegativeTextLoss;
 import org.nasvlp.objective.Objective;
@@ -30,7 +31,7 @@ import org.nasvlp.objective.Objective;
  */
 record Objectives(ContrastiveLoss contrast, NegativeImageLoss negativeImages, List<Objective> all) {
   private static final Set<String> OWN =
-      Set.of("itc", "itm", "nva", "nta", "mlm", "mvm", "commitment");
+      Set.of("itc", "itm", "nva", "mirror", "nta", "mlm", "mvm", "commitment");
 
   private static final Pattern NAME = Pattern.compile("[a-z0-9][a-z0-9_-]*");
 
@@ -57,6 +58,9 @@ record Objectives(ContrastiveLoss contrast, NegativeImageLoss negativeImages, Li
     all.add(contrast);
     all.add(new MatchingLoss(config));
     all.add(negativeImages);
+    if (config.nva().mirrorWeight() > 0) {
+      all.add(new MirroredImageLoss(config, Objects.requireNonNull(textNegatives)::mirror));
+    }
     all.add(new NegativeTextLoss(config));
     if (config.objective().mlmWeight() > 0) {
       all.add(new MaskedLanguageLoss(config, model.network(), model.tokenizer()));

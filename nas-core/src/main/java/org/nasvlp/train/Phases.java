@@ -29,7 +29,7 @@ record Phases(List<Phase> all) {
     if (config.nva().enabled() && config.nva().weight() > 0) {
       shares.add(config.nva().startShare());
     }
-    if (config.nta().enabled() && config.nta().weight() > 0) {
+    if (config.nta().enabled() && (config.nta().weight() > 0 || config.nva().mirrorWeight() > 0)) {
       shares.add(config.nta().startShare());
     }
     return new Phases(

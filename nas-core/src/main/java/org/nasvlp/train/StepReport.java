@@ -9,12 +9,13 @@ import org.nasvlp.dictionary.DictionaryHealth;
  * @param step steps done, this one included
  * @param steps planned length of the run in steps
  * @param loss the weighted sum
- * @param losses unweighted losses by name: itc, itm, nva, nta, mlm, mvm, commitment, and the
- *     program's own; those that are switched off are absent
+ * @param losses unweighted losses by name: itc, itm, nva, mirror, nta, mlm, mvm, commitment, and
+ *     the program's own; those that are switched off are absent
  * @param learningRate of this step
  * @param gradientNorm before clipping
  * @param temperature of the contrast, after the step
- * @param hardNegatives how many of the step's images (nva) and captions (nta) had a hard negative
+ * @param hardNegatives how many of the step's images (nva, mirror) and captions (nta) had a hard
+ *     negative
  * @param pairsPerSecond over the last steps
  * @param seconds of this step by section, waiting for data first
  * @param dictionary use of the codes

@@ -83,7 +83,7 @@ final class TrainingStep implements AutoCloseable {
    *
    * @param loss weighted sum, mean over the step's batches
    * @param losses by name, unweighted, mean over the batches that have them
-   * @param hardNegatives how many images ("nva") and captions ("nta") had a hard negative
+   * @param hardNegatives how many images ("nva", "mirror") and captions ("nta") had a hard negative
    * @param gradientNorm before clipping; not finite exactly if the step was not taken
    * @param temperature after the step
    * @param seconds by section of the step

@@ -157,6 +157,9 @@ class NasConfigTest {
     NasConfig curriculum = tiny.withData(data -> data.singleThingSteps(100));
     assertThatThrownBy(() -> curriculum.withNta(nta -> nta.enabled(false)))
         .hasMessageContaining("data.singleThingSteps is 100: it must be 0 where nta.enabled");
+    NasConfig mirrored = tiny.withNva(nva -> nva.mirrorWeight(1));
+    assertThatThrownBy(() -> mirrored.withNta(nta -> nta.enabled(false)))
+        .hasMessageContaining("nva.mirrorWeight is 1.0: it must be 0 where nta.enabled is false");
     NasConfig both =
         tiny.toBuilder()
             .data(data -> data.batchSize(48))

@@ -17,6 +17,8 @@ import org.nasvlp.config.NvaConfig;
 import org.nasvlp.data.text.CaptionTokenizer;
 import org.nasvlp.distributed.Cluster;
 import org.nasvlp.internal.Torch;
+import org.nasvlp.negatives.CaptionEdit;
+import org.nasvlp.negatives.Mirror;
 import org.nasvlp.negatives.TextEditor;
 import org.nasvlp.objective.Features;
 import org.nasvlp.objective.Forward;
@@ -110,6 +112,7 @@ public final class RankTraining {
                           .choose(NvaConfig.Choose.GAIN)
                           .substitute(NvaConfig.Substitute.EVIDENCE)
                           .control(NvaConfig.Control.CROSSED)
+                          .mirrorWeight(1)
                           .loss(HardNegativeLoss.PAIRWISE));
     }
     if (kind.contains("restarting")) {
@@ -134,6 +137,11 @@ public final class RankTraining {
       @Override
       public String identity() {
         return "shapes, red";
+      }
+
+      @Override
+      public @Nullable Mirror mirror(String caption, CaptionEdit edit) {
+        return all.mirror(caption, edit);
       }
 
       @Override

@@ -86,7 +86,7 @@ class RanksTrainingTest {
     // queue, soft targets, masked words, hard negative images
     // and a sample that cannot be read, and codewords that start anew
     "plain-broken-restarting-evaluated, 2",
-    // and hard negative captions, in the contrast too; images by words
+    // and hard negative captions, in the contrast too; images by words, and mirrored ones
     "everything, 4",
     // of a quarter of the captions: some ranks have none
     "everything-few, 4",
@@ -102,6 +102,8 @@ class RanksTrainingTest {
       Map<String, Double> expected = losses(one.printed(0));
       Map<String, Double> actual = losses(many.printed(0));
       assertThat(expected).containsKeys("1 itc 2", "20 itc 2", "20 mlm 2");
+      assertThat(expected.keySet().stream().anyMatch(name -> name.contains("mirror")))
+          .isEqualTo(kind.contains("everything"));
       assertThat(actual).hasSameSizeAs(expected);
       expected.forEach((name, loss) -> assertThat(actual.get(name)).isCloseTo(loss, within(1e-5)));
       List<String> first = codewords(many.printed(0));

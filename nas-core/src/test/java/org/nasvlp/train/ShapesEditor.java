@@ -6,8 +6,10 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 import org.nasvlp.config.EditType;
 import org.nasvlp.negatives.CaptionEdit;
+import org.nasvlp.negatives.Mirror;
 import org.nasvlp.negatives.TextEditor;
 
 /** Edits the captions of {@link Shapes}: each word by the others that it excludes. */
@@ -42,6 +44,11 @@ final class ShapesEditor implements TextEditor {
       @Override
       public TextEditor create(Iterable<String> captions) {
         return new ShapesEditor(alone);
+      }
+
+      @Override
+      public @Nullable Mirror mirror(String caption, CaptionEdit edit) {
+        return edit.type() == EditType.DIRECTION ? Mirror.LEFT_RIGHT : null;
       }
     };
   }

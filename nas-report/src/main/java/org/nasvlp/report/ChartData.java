@@ -57,6 +57,7 @@ final class ChartData {
           "itc", "contrast of images and captions",
           "itm", "matching",
           "nva", "hard negative images",
+          "mirror", "mirrored images",
           "nta", "hard negative captions",
           "mlm", "masked words",
           "mvm", "masked codes",
@@ -108,7 +109,7 @@ final class ChartData {
     charts.add(step("temperature", "temperature", "of the contrast; low is sharp", "number"));
     charts.add(step("pairs per second", "pairs a second", "", "number"));
     for (String name : columns(runs, "negatives ")) {
-      String kind = name.endsWith("nva") ? "images" : "captions";
+      String kind = name.endsWith("nta") ? "captions" : "images";
       charts.add(step(name, "hard negative " + kind, "in a step", "number"));
     }
     return charts;

