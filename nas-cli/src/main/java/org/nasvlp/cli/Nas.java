@@ -8,6 +8,7 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ScopeType;
 import picocli.CommandLine.Spec;
+import picocli.CommandLine.UnmatchedArgumentException;
 
 /** The {@code nas} command. */
 @Command(
@@ -97,6 +98,8 @@ public final class Nas implements Runnable {
                 .addSubcommand(new TokenizerCommand(shell)))
         .addSubcommand(new ExportCommand(shell))
         .addSubcommand(new EnvCommand(shell))
+        .addSubcommand(new CompletionCommand(shell))
+        .addSubcommand(new CommandLine.HelpCommand())
         .setOut(new PrintWriter(shell.out(), true, shell.out().charset()))
         .setErr(new PrintWriter(shell.err(), true, shell.err().charset()))
         .setUsageHelpAutoWidth(false)
@@ -123,6 +126,7 @@ public final class Nas implements Runnable {
     PrintWriter err = command.getErr();
     String name = command.getCommandSpec().qualifiedName();
     err.println(name + ": " + failure.getMessage());
+    UnmatchedArgumentException.printSuggestions(failure, err);
     if (command.getSubcommands().isEmpty()) {
       err.println("Try '" + name + " --help'.");
     } else {

@@ -3,11 +3,14 @@ package org.nasvlp.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledIf;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
@@ -142,6 +145,53 @@ class NasTest {
     TestShell shell = new TestShell();
     assertThat(shell.run("data", "check", list.toString())).isEqualTo(1);
     assertThat(shell.out()).contains("../a leads out", "5 more reasons; --json lists them all");
+  }
+
+  @Test
+  void whatIsNearlyRightIsSuggested() {
+    TestShell shell = new TestShell();
+    assertThat(shell.run("trian")).isEqualTo(2);
+    assertThat(shell.err()).contains("'trian'", "Did you mean: nas train");
+    assertThat(shell.run("demo", "--minuts", "3")).isEqualTo(2);
+    assertThat(shell.err()).contains("'--minuts'", "--minutes");
+  }
+
+  @Test
+  void helpOnACommandIsThatCommandsHelp() {
+    TestShell shell = new TestShell();
+    assertThat(shell.run("help", "data")).isZero();
+    assertThat(shell.out()).contains("nas data", "scenes", "shard");
+    assertThat(shell.run("help", "nonsense")).isEqualTo(2);
+  }
+
+  /** As bash itself completes with the printed script. */
+  @Test
+  @EnabledIf(value = "hasBash", disabledReason = "there is no /bin/bash")
+  void bashCompletesCommandsAndOptions() throws Exception {
+    TestShell shell = new TestShell();
+    assertThat(shell.run("completion")).isZero();
+    Path script = Files.writeString(folder.resolve("completion"), shell.out());
+    assertThat(completed(script, "nas", "tr")).containsExactly("train");
+    assertThat(completed(script, "nas", "data", "sc")).containsExactly("scenes");
+    assertThat(completed(script, "nas", "demo", "--minu")).containsExactly("--minutes");
+  }
+
+  static boolean hasBash() {
+    return Files.isExecutable(Path.of("/bin/bash"));
+  }
+
+  private static List<String> completed(Path script, String... words) throws Exception {
+    String line =
+        "source '%s'; COMP_WORDS=(%s); COMP_CWORD=%d; _complete_nas; printf '%%s\\n' ${COMPREPLY[@]}"
+            .formatted(script, String.join(" ", words), words.length - 1);
+    Process bash =
+        new ProcessBuilder("/bin/bash", "-c", line)
+            .redirectError(ProcessBuilder.Redirect.DISCARD)
+            .start();
+    List<String> reply =
+        new String(bash.getInputStream().readAllBytes(), StandardCharsets.UTF_8).lines().toList();
+    assertThat(bash.waitFor()).as("%s", reply).isZero();
+    return reply;
   }
 
   @Test
