@@ -19,10 +19,12 @@ import org.nasvlp.train.TrainingListener;
  * the clock anyway.
  */
 final class ThreadPacer implements TrainingListener {
-  /** Steps that are not timed: at first everything is cold, and a new number starts threads. */
+  /** The first steps are not timed: everything is cold. */
   private static final int COLD = 3;
 
+  /** Steps of a turn: their median is not that of the first, which starts threads. */
   private static final int TIMED = 5;
+
   private static final int STEPS_BETWEEN_TRIALS = 250;
   private static final int LEAST_BETWEEN_TRIALS = 50;
 
@@ -140,7 +142,6 @@ final class ThreadPacer implements TrainingListener {
     steps.clear();
     if (count != now) {
       now = count;
-      cold = 1;
       threads.accept(count);
     }
   }

@@ -51,6 +51,8 @@ class ThreadPacerTest {
   @Test
   void whereThreadsPayAllAreUsed() {
     ThreadPacer pacer = pacer(16);
+    // At first everything is cold.
+    steps(pacer, 3, threads -> 5);
     steps(pacer, 200, threads -> 1.0 / threads);
     // One less costs 7 %, within what noise might do; a half is not tried any more after 8.
     assertThat(used).containsExactly(15, 8, 16);
@@ -66,6 +68,15 @@ class ThreadPacerTest {
     assertThat(told)
         .containsExactly(
             "1 of 2 threads from now on: a step takes 0.200 s, with 2 it takes 0.200 s");
+  }
+
+  /** Within what noise does, fewer are as good; with more to lose, not. */
+  @Test
+  void ofEqualNumbersTheFewestAreUsed() {
+    steps(pacer(2), 40, threads -> threads == 2 ? 0.2 : 0.202);
+    assertThat(now).isEqualTo(1);
+    steps(pacer(2), 40, threads -> threads == 2 ? 0.2 : 0.21);
+    assertThat(now).isEqualTo(2);
   }
 
   @Test

@@ -1,5 +1,7 @@
 package org.nasvlp.objective;
 
+import java.util.List;
+import java.util.Objects;
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
 
@@ -19,5 +21,12 @@ public record LossPart(@Nullable Tensor mean, int items) {
     if (items < 0 || (mean == null) != (items == 0)) {
       throw new IllegalArgumentException("a part of a loss has " + items + " items");
     }
+  }
+
+  /** The mean of the parts that have items, as of a process that trains alone; null if none has. */
+  static @Nullable Tensor mean(List<LossPart> parts) {
+    Tensor[] means =
+        parts.stream().map(LossPart::mean).filter(Objects::nonNull).toArray(Tensor[]::new);
+    return means.length == 0 ? null : PairLoss.mean(means);
   }
 }

@@ -136,14 +136,7 @@ public final class MirroredImageLoss implements Objective {
 
   @Override
   public @Nullable Tensor loss(Forward forward) {
-    Planned pairs = planned;
-    return pairs == null
-        ? null
-        : PairLoss.mean(
-            terms(forward, pairs).stream()
-                .map(LossPart::mean)
-                .filter(Objects::nonNull)
-                .toArray(Tensor[]::new));
+    return LossPart.mean(parts(forward));
   }
 
   @Override
@@ -159,15 +152,11 @@ public final class MirroredImageLoss implements Objective {
         IntStream.of(pairs.rows)
             .map(b -> captions.negativeRow(b) - captions.negativeFrom())
             .toArray();
-    Tensor own = rows(forward.matchLogits(pairs.positives), pairs.rows);
-    Tensor wrong = rows(forward.matchLogits(pairs.captions), captionAt);
+    Tensor own = PairLoss.rows(forward.matchLogits(pairs.positives), pairs.rows);
+    Tensor wrong = PairLoss.rows(forward.matchLogits(pairs.captions), captionAt);
     int count = pairs.rows.length;
     return List.of(
         new LossPart(PairLoss.of(own, forward.matchLogits(pairs.mirrored), form), count),
         new LossPart(PairLoss.of(forward.matchLogits(pairs.crossed), wrong, form), count));
-  }
-
-  private static Tensor rows(Tensor logits, int[] rows) {
-    return logits.index_select(0, TorchDevice.of(logits).index(rows));
   }
 }

@@ -3,7 +3,6 @@ package org.nasvlp.objective;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Objects;
 import java.util.stream.IntStream;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.AutoGradMode;
@@ -155,12 +154,7 @@ public final class NegativeImageLoss implements Objective {
     if (pairs == null) {
       return null;
     }
-    Tensor loss =
-        PairLoss.mean(
-            terms(forward, pairs).stream()
-                .map(LossPart::mean)
-                .filter(Objects::nonNull)
-                .toArray(Tensor[]::new));
+    Tensor loss = LossPart.mean(terms(forward, pairs));
     observe(forward, pairs);
     return loss;
   }
@@ -209,7 +203,7 @@ public final class NegativeImageLoss implements Objective {
                       form),
                   crossed));
     }
-    Tensor positive = rows(forward.matchLogits(pairs.positives), pairs.swapped.rows());
+    Tensor positive = PairLoss.rows(forward.matchLogits(pairs.positives), pairs.swapped.rows());
     LossPart own = new LossPart(PairLoss.of(positive, negative, form), all);
     if (pairs.controls != null) {
       return List.of(
@@ -224,16 +218,12 @@ public final class NegativeImageLoss implements Objective {
             .map(i -> captions.negativeRow(pairs.swapped.rows()[i]) - captions.negativeFrom())
             .toArray();
     Tensor match = forward.matchLogits(pairs.crossed);
-    Tensor sameImage = rows(negative, pairs.crossedAt);
-    Tensor sameCaption = rows(forward.matchLogits(pairs.captions), captionAt);
+    Tensor sameImage = PairLoss.rows(negative, pairs.crossedAt);
+    Tensor sameCaption = PairLoss.rows(forward.matchLogits(pairs.captions), captionAt);
     return List.of(
         own,
         new LossPart(PairLoss.of(match, sameImage, form), crossed),
         new LossPart(PairLoss.of(match, sameCaption, form), crossed));
-  }
-
-  private static Tensor rows(Tensor logits, int[] rows) {
-    return logits.index_select(0, TorchDevice.of(logits).index(rows));
   }
 
   @Override

@@ -4,7 +4,6 @@ import java.util.List;
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.config.NasConfig;
-import org.nasvlp.internal.TorchDevice;
 
 /**
  * Negative Textual Augmentation (NTA; NAS, arXiv 2412.10029): the match head tells an image with
@@ -56,9 +55,10 @@ public final class NegativeTextLoss implements Objective {
       return null;
     }
     Tensor logits = forward.matchLogits(positives);
-    Tensor rows = TorchDevice.of(logits).index(forward.features().captions().negativeRows());
     return PairLoss.of(
-        logits.index_select(0, rows), forward.matchLogits(negatives), config.nta().loss());
+        PairLoss.rows(logits, forward.features().captions().negativeRows()),
+        forward.matchLogits(negatives),
+        config.nta().loss());
   }
 
   @Override

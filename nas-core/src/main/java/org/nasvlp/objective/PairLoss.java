@@ -5,6 +5,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.nasvlp.config.HardNegativeLoss;
 import org.nasvlp.internal.Torch;
+import org.nasvlp.internal.TorchDevice;
 
 /** The loss over match logits of pairs that match and of their hard negatives. */
 final class PairLoss {
@@ -36,6 +37,11 @@ final class PairLoss {
               of(positives, negatives, HardNegativeLoss.BALANCED),
               of(positives, negatives, HardNegativeLoss.PAIRWISE));
     };
+  }
+
+  /** Some of the rows of match logits. */
+  static Tensor rows(Tensor logits, int[] rows) {
+    return logits.index_select(0, TorchDevice.of(logits).index(rows));
   }
 
   /** The mean of losses. */

@@ -153,6 +153,26 @@ final class EncodedBatch implements AutoCloseable {
         WholeBatch.own(f.batch(), f.imageEmbeddings(), f.textEmbeddings(), momentum));
   }
 
+  /** The same with other tokens for the fusion encoder. */
+  static Features withTokens(Features f, Tensor tokens) {
+    return new Features(
+        f.batch(),
+        f.step(),
+        f.steps(),
+        f.draw(),
+        f.imageCls(),
+        f.patchTokens(),
+        f.codes(),
+        tokens,
+        f.captions(),
+        f.imageEmbeddings(),
+        f.textEmbeddings(),
+        f.temperature(),
+        f.momentum(),
+        f.dictionary(),
+        f.whole());
+  }
+
   /** The same with other embeddings, at a temperature. */
   static Features with(Features f, Tensor images, Tensor texts, double temperature) {
     return new Features(

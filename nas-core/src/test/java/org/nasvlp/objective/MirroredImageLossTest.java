@@ -65,12 +65,12 @@ class MirroredImageLossTest {
         Tensor mirrored = mirrored(features.fusionTokens(), b, b == 2);
         int negative = features.captions().negativeRow(b);
         own +=
-            form(
+            Truth.pair(
                 form,
                 batch.matchAlone(features, b, b),
                 batch.matchAlone(features, mirrored, b, 0, b));
         crossed +=
-            form(
+            Truth.pair(
                 form,
                 batch.matchAlone(features, mirrored, b, 0, negative),
                 batch.matchAlone(features, b, negative));
@@ -94,16 +94,6 @@ class MirroredImageLossTest {
       }
     }
     return Torch.floats(to, 1, (long) side * side, d);
-  }
-
-  private static double form(HardNegativeLoss form, double[] positive, double[] negative) {
-    double balanced = Truth.balanced(positive, negative);
-    double pairwise = Truth.pairwise(positive, negative);
-    return switch (form) {
-      case BALANCED -> balanced;
-      case PAIRWISE -> pairwise;
-      case COMBINED -> 0.5 * (balanced + pairwise);
-    };
   }
 
   /** The image encoder learns from both images: the slope is that of the loss itself. */
@@ -132,26 +122,9 @@ class MirroredImageLossTest {
   }
 
   private static Tensor loss(EncodedBatch batch, Features f, Tensor tokens) {
-    Features features =
-        new Features(
-            f.batch(),
-            f.step(),
-            f.steps(),
-            f.draw(),
-            f.imageCls(),
-            f.patchTokens(),
-            f.codes(),
-            tokens,
-            f.captions(),
-            f.imageEmbeddings(),
-            f.textEmbeddings(),
-            f.temperature(),
-            f.momentum(),
-            f.dictionary(),
-            f.whole());
     MirroredImageLoss objective =
         new MirroredImageLoss(batch.config, MirroredImageLossTest::mirror);
-    FusionPlan plan = new FusionPlan(features, batch.network);
+    FusionPlan plan = new FusionPlan(EncodedBatch.withTokens(f, tokens), batch.network);
     objective.plan(plan);
     return objective.loss(plan.run());
   }

@@ -49,16 +49,6 @@ class NegativeLossesTest {
                     .loss(form));
   }
 
-  private static double form(HardNegativeLoss form, double[] positive, double[] negative) {
-    double balanced = Truth.balanced(positive, negative);
-    double pairwise = Truth.pairwise(positive, negative);
-    return switch (form) {
-      case BALANCED -> balanced;
-      case PAIRWISE -> pairwise;
-      case COMBINED -> 0.5 * (balanced + pairwise);
-    };
-  }
-
   @Test
   void pairLossesWorkedByHand() {
     try (PointerScope scope = new PointerScope()) {
@@ -92,7 +82,7 @@ class NegativeLossesTest {
       double sum = 0;
       for (int b : new int[] {0, 2, 3, 4}) {
         sum +=
-            form(
+            Truth.pair(
                 form,
                 batch.matchAlone(features, b, b),
                 batch.matchAlone(features, b, features.captions().negativeRow(b)));
@@ -279,7 +269,7 @@ class NegativeLossesTest {
     assertThat(positives.length).isEqualTo(negatives.length);
     double sum = 0;
     for (int i = 0; i < positives.length; i++) {
-      sum += form(form, positives[i], negatives[i]);
+      sum += Truth.pair(form, positives[i], negatives[i]);
     }
     return sum / positives.length;
   }

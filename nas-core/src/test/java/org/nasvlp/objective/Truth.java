@@ -1,5 +1,7 @@
 package org.nasvlp.objective;
 
+import org.nasvlp.config.HardNegativeLoss;
+
 /** Losses in float64, by their formulas. */
 final class Truth {
   private Truth() {}
@@ -50,6 +52,17 @@ final class Truth {
   /** Pairwise loss of the same. */
   static double pairwise(double[] positive, double[] negative) {
     return Math.log1p(Math.exp(negative[1] - positive[1]));
+  }
+
+  /** The loss of that form of the same. */
+  static double pair(HardNegativeLoss form, double[] positive, double[] negative) {
+    double balanced = balanced(positive, negative);
+    double pairwise = pairwise(positive, negative);
+    return switch (form) {
+      case BALANCED -> balanced;
+      case PAIRWISE -> pairwise;
+      case COMBINED -> 0.5 * (balanced + pairwise);
+    };
   }
 
   /** The rows of a row-major matrix. */

@@ -69,11 +69,15 @@ class MirrorsTest {
     "a dog chases a cat on the left, a dog, a cat,",
     "a cat above a dog on the left, a cat, a dog,",
     "a dog jumps over a cat, a dog, a cat,",
+    "a dog to the left of a door chases a cat, a dog, a cat,",
     "a cat to the left of a dog, a cow, a dog,",
   })
   void thingsThatChangeSidesAreMirrored(String caption, String first, String second, Mirror of) {
     CaptionEdit edit = new CaptionEdit("unused", EditType.ROLE_SWAP, first, second);
     assertThat(Mirrors.of(caption, edit)).isEqualTo(of);
+    // Of nouns alone the attributes stay where they were.
+    CaptionEdit nouns = new CaptionEdit("unused", EditType.NOUN_SWAP, first, second);
+    assertThat(Mirrors.of(caption, nouns)).isNull();
   }
 
   /** Of all edits that the editor makes of some captions: each mirror as a reader would say. */
