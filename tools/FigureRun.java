@@ -48,7 +48,7 @@ final class FigureRun {
               tokenizer,
               TextEditor.factory("en", config.nta().exactLabels()),
               config.nta(),
-              out.resolve("captions"),
+              List.of(out.resolve("captions")),
               config.training().seed());
       Map<String, Long> samples = new HashMap<>();
       for (long i = 0; i < pairs.size(); i++) {

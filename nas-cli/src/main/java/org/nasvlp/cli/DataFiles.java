@@ -61,6 +61,12 @@ record DataFiles(Path train, Path tokenizer, @Nullable Path test, @Nullable Path
         .orElse(null);
   }
 
+  /** Where {@code nas data captions} keeps the edits of the training pairs' captions. */
+  Path captionEdits() {
+    Path folder = Files.isDirectory(train) ? train : train.toAbsolutePath().getParent();
+    return folder.resolve("captions");
+  }
+
   /** The test pairs that differ in one thing; null where there are none. */
   @Nullable FineGrainedBenchmark benchmark(int background) throws IOException {
     if (test == null || pairs == null) {

@@ -41,14 +41,14 @@ final class Learning {
   /**
    * What a model does with pictures.
    *
-   * @param run the run's folder, whose caption edits are used
+   * @param edits folders with caption edits; the first is the run's own
    * @param checkpoint of the model, or the run's folder
    * @param device where it computes
    * @param benchmark test pairs that differ in one thing; null without such
    * @param train the pairs it was trained on; null to leave out what is shown of them
    */
   static Learned of(
-      Path run,
+      List<Path> edits,
       Path checkpoint,
       String device,
       @Nullable FineGrainedBenchmark benchmark,
@@ -72,7 +72,7 @@ final class Learning {
               codes,
               PATCHES);
       return new Learned(
-          imageSize, pairs, hardNegatives(run, model, train, sample, codes), dictionary);
+          imageSize, pairs, hardNegatives(edits, model, train, sample, codes), dictionary);
     }
   }
 
@@ -101,7 +101,11 @@ final class Learning {
   }
 
   private static List<HardNegativeExample> hardNegatives(
-      Path run, NasModel model, ImageTextDataset train, List<ImageTextPair> sample, int[][] codes) {
+      List<Path> edits,
+      NasModel model,
+      ImageTextDataset train,
+      List<ImageTextPair> sample,
+      int[][] codes) {
     NasConfig config = model.config();
     NegativeTextAugmentation captions = null;
     try {
@@ -112,7 +116,7 @@ final class Learning {
                 model.tokenizer(),
                 TextEditor.factory("en", config.nta().exactLabels()),
                 config.nta(),
-                run.resolve("captions"),
+                edits,
                 config.training().seed());
       }
     } catch (InterruptedException e) {

@@ -93,6 +93,7 @@ public final class Nas implements Runnable {
             new CommandLine(new DataCommand())
                 .addSubcommand(new EmojiCommand(shell))
                 .addSubcommand(new ScenesCommand(shell))
+                .addSubcommand(new CaptionsCommand(shell))
                 .addSubcommand(new CheckCommand(shell))
                 .addSubcommand(new ShardCommand(shell))
                 .addSubcommand(new TokenizerCommand(shell)))

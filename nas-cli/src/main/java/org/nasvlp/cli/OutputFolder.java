@@ -22,6 +22,12 @@ record OutputFolder(Path path) {
   private static final String LOCK = "lock";
   private static final String DATA = "data";
   private static final String BOARD = "tensorboard";
+  private static final String CAPTIONS = "captions";
+
+  /** Where a run keeps the edits of its captions. */
+  Path captionEdits() {
+    return path.resolve(CAPTIONS);
+  }
 
   /** Refuses to mix two runs, and to resume where nothing was ever begun. */
   void check(boolean resume) throws IOException {
@@ -45,7 +51,7 @@ record OutputFolder(Path path) {
   /** Whether a child is one that a run makes before its first step: a run that begins anew may. */
   private boolean isPreparation(Path child) {
     return switch (child.getFileName().toString()) {
-      case LOCK, DATA, BOARD, "." + DATA + ".part", "captions", "weights.json" -> true;
+      case LOCK, DATA, BOARD, "." + DATA + ".part", CAPTIONS, "weights.json" -> true;
       case LOG -> child.toFile().length() == 0;
       case CHECKPOINTS -> !hasCheckpoint();
       default -> false;

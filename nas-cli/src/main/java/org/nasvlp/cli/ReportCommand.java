@@ -117,7 +117,12 @@ final class ReportCommand implements Callable<Integer> {
     int background = output.savedConfig().data().background();
     FineGrainedBenchmark benchmark = files.benchmark(background);
     try (ImageTextDataset train = ImageTextDataset.open(files.train(), reading.over(background))) {
-      return Learning.of(run, run, device.orCpu(), benchmark, train);
+      return Learning.of(
+          List.of(output.captionEdits(), files.captionEdits()),
+          run,
+          device.orCpu(),
+          benchmark,
+          train);
     }
   }
 }

@@ -129,7 +129,8 @@ final class TrainingDisplay implements TrainingListener, AutoCloseable {
     line(
         String.format(
             Locale.ROOT,
-            "hard negative captions: %s captions, %s without one; edits: %s%s",
+            "hard negative captions%s: %s captions, %s without one; edits: %s%s",
+            edits.fromCache() ? " (kept from before)" : "",
             Text.count(edits.captions()),
             Text.count(edits.withoutEdit()),
             edits.edits().entrySet().stream()

@@ -19,6 +19,7 @@ import org.nasvlp.train.TrainingResult;
  *
  * @param benchmarks published ones, evaluated with the other
  * @param initialWeights what a fresh run starts from
+ * @param captionEdits where the captions' edits may lie already
  * @param cluster the processes that train together
  */
 record TrainingJob(
@@ -28,6 +29,7 @@ record TrainingJob(
     @Nullable FineGrainedBenchmark benchmark,
     List<NamedBenchmark> benchmarks,
     PretrainedWeights initialWeights,
+    Path captionEdits,
     Path output,
     boolean resume,
     int threads,
@@ -55,6 +57,7 @@ record TrainingJob(
               .dataset(job.dataset())
               .tokenizer(job.tokenizer())
               .initialWeights(job.initialWeights())
+              .captionEdits(job.captionEdits())
               .output(job.output())
               .resume(job.resume())
               .threads(job.threads());

@@ -78,6 +78,7 @@ record TrainingSession(
               files.benchmark(background),
               benchmarks,
               initialWeights,
+              files.captionEdits(),
               output.path(),
               resume,
               threads,
@@ -246,7 +247,11 @@ record TrainingSession(
     shell.err().println("looking at pictures for the report ...");
     try {
       return Learning.of(
-          output.path(), checkpoint, config.training().device(), job.benchmark(), job.dataset());
+          List.of(output.captionEdits(), job.captionEdits()),
+          checkpoint,
+          config.training().device(),
+          job.benchmark(),
+          job.dataset());
     } catch (IOException | RuntimeException e) {
       warn("the report has no pictures: " + Failures.describe(e));
       return null;

@@ -154,14 +154,15 @@ public final class NegativeTextAugmentation {
   }
 
   /**
-   * Makes the edits of a data set's captions on all processors, or finds them in the cache folder.
-   * The file's name holds a hash of the captions and of the editor's identity. Without a folder, or
-   * if it cannot be written, the edits stay in memory: about 30 bytes an edit.
+   * Makes the edits of a data set's captions on all processors, or finds them in a folder. The
+   * file's name holds a hash of the captions and of the editor's identity. Without a folder to keep
+   * them in, or if it cannot be written, the edits stay in memory: about 30 bytes an edit.
    *
    * @param dataset stays open and may be read again later
    * @param tokenizer of the training run; stays open
    * @param language its editors
-   * @param cacheFolder made if missing; null for none
+   * @param folders where the edits may lie; they are kept in the first if none has them, which is
+   *     made if missing. An empty list for memory alone
    * @param runSeed seed of the run
    * @throws IllegalStateException if the editor lacks something, or fails on a caption; the message
    *     names it
@@ -171,11 +172,12 @@ public final class NegativeTextAugmentation {
       CaptionTokenizer tokenizer,
       TextEditor.Factory language,
       NtaConfig config,
-      @Nullable Path cacheFolder,
+      List<Path> folders,
       long runSeed)
       throws InterruptedException {
     Objects.requireNonNull(tokenizer, "tokenizer");
     Objects.requireNonNull(config, "config");
+    Objects.requireNonNull(folders, "folders");
     TextEditor.Factory editor = config.seenPairs() ? SeenPairs.over(language) : language;
     LongTable truths = new LongTable();
     MessageDigest digest = sha256();
@@ -196,13 +198,18 @@ public final class NegativeTextAugmentation {
     byte[] key = digest.digest();
     List<String> notes = new ArrayList<>();
     Lazy lazy = new Lazy(editor, () -> new Captions(dataset));
-    Path file =
-        cacheFolder == null
-            ? null
-            : cacheFolder.resolve("nta-" + HexFormat.of().formatHex(key, 0, 8) + ".edits");
-    EditStore store = file == null ? null : find(file, key, notes);
+    String name = "nta-" + HexFormat.of().formatHex(key, 0, 8) + ".edits";
+    Path file = null;
+    EditStore store = null;
+    for (Path folder : folders) {
+      if (store == null) {
+        file = folder.resolve(name);
+        store = find(file, key, notes);
+      }
+    }
     boolean fromCache = store != null;
-    if (store == null && file != null) {
+    if (store == null && !folders.isEmpty()) {
+      file = folders.getFirst().resolve(name);
       store = buildFile(dataset, lazy, file, key, notes);
     }
     if (store == null) {

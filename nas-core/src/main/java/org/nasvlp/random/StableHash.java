@@ -8,8 +8,13 @@ public final class StableHash {
 
   /** FNV-1a over the UTF-8 bytes, then the finaliser of MurmurHash3. */
   public static long of(String text) {
+    return of(text.getBytes(StandardCharsets.UTF_8));
+  }
+
+  /** The same of a text's UTF-8 bytes. */
+  public static long of(byte[] utf8) {
     long hash = 0xcbf29ce484222325L;
-    for (byte b : text.getBytes(StandardCharsets.UTF_8)) {
+    for (byte b : utf8) {
       hash = (hash ^ (b & 0xFF)) * 0x100000001b3L;
     }
     hash = (hash ^ hash >>> 33) * 0xff51afd7ed558ccdL;

@@ -18,6 +18,7 @@ import org.nasvlp.eval.BenchmarkReport;
 import org.nasvlp.eval.FineGrainedBenchmark;
 import org.nasvlp.eval.PublishedBenchmark;
 import org.nasvlp.model.PretrainedWeights;
+import org.nasvlp.negatives.NegativeTextAugmentation;
 import org.nasvlp.negatives.TextEditor;
 import org.nasvlp.objective.Objective;
 
@@ -39,6 +40,7 @@ public final class NasTrainerBuilder {
   private int threads = Runtime.getRuntime().availableProcessors();
   private int traceEvery;
   private TextEditor.@Nullable Factory textEditor;
+  private @Nullable Path captionEdits;
   private final List<Objective> objectives = new ArrayList<>();
   private final List<TrainingListener> listeners = new ArrayList<>();
   private Cluster cluster = Cluster.alone();
@@ -182,6 +184,20 @@ public final class NasTrainerBuilder {
   }
 
   /**
+   * Where the caption edits that hard negative captions are drawn from may lie already, made by
+   * {@link NegativeTextAugmentation#prepare} or {@code nas data captions} of the same captions with
+   * the same settings. Nothing is written there. Where they are not there, or belong to other
+   * captions, the run makes its own and keeps them with its output.
+   *
+   * @param value a folder, which need not exist
+   * @return this
+   */
+  public NasTrainerBuilder captionEdits(Path value) {
+    captionEdits = value;
+    return this;
+  }
+
+  /**
    * Steps between traces of a hard negative image, which go to the listeners and the log. No
    * influence on the training.
    *
@@ -256,6 +272,7 @@ public final class NasTrainerBuilder {
             threads,
             traceEvery,
             textEditor,
+            captionEdits,
             List.copyOf(objectives),
             List.copyOf(listeners),
             cluster));

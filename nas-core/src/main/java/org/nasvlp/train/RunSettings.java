@@ -26,6 +26,7 @@ record RunSettings(
     int threads,
     int traceEvery,
     TextEditor.@Nullable Factory textEditor,
+    @Nullable Path captionEdits,
     List<Objective> objectives,
     List<TrainingListener> listeners,
     Cluster cluster) {
@@ -44,6 +45,7 @@ record RunSettings(
         threads,
         traceEvery,
         textEditor,
+        captionEdits,
         objectives,
         listeners,
         cluster);

@@ -3,6 +3,7 @@ package org.nasvlp.train;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
@@ -187,12 +188,17 @@ final class RunSetup {
 
   private NegativeTextAugmentation prepareTextNegatives() throws InterruptedException {
     TextEditor.Factory editor = settings.textEditor();
+    List<Path> folders = new ArrayList<>(List.of(settings.output().resolve("captions")));
+    Path ready = settings.captionEdits();
+    if (ready != null) {
+      folders.add(ready);
+    }
     return NegativeTextAugmentation.prepare(
         settings.dataset(),
         settings.tokenizer(),
         editor != null ? editor : TextEditor.factory("en", config.nta().exactLabels()),
         config.nta(),
-        settings.output().resolve("captions"),
+        folders,
         config.training().seed());
   }
 

@@ -115,12 +115,13 @@ class NegativeTextAugmentationTest {
   private static NegativeTextAugmentation prepare(
       ImageTextDataset data, TextEditor.Factory editor, Path cache) throws InterruptedException {
     return NegativeTextAugmentation.prepare(
-        data, TOKENIZER, editor, config(0, Map.of()), cache, 17);
+        data, TOKENIZER, editor, config(0, Map.of()), List.of(cache), 17);
   }
 
   private static NegativeTextAugmentation inMemory(ImageTextDataset data)
       throws InterruptedException {
-    return prepare(data, new Colours("colours"), null);
+    return NegativeTextAugmentation.prepare(
+        data, TOKENIZER, new Colours("colours"), config(0, Map.of()), List.of(), 17);
   }
 
   @Test
@@ -149,7 +150,7 @@ class NegativeTextAugmentationTest {
     NtaConfig config = NtaConfig.defaults().toBuilder().seenPairs(true).build();
     assertThat(
             NegativeTextAugmentation.prepare(
-                    data, TOKENIZER, new Colours("colours"), config, null, 17)
+                    data, TOKENIZER, new Colours("colours"), config, List.of(), 17)
                 .singleThings(data))
         .containsExactly(0, 1, 5, 6);
   }
@@ -160,7 +161,7 @@ class NegativeTextAugmentationTest {
     NtaConfig config = NtaConfig.defaults().toBuilder().seenPairs(true).build();
     TextEditor.Factory colours = new Colours("colours");
     NegativeTextAugmentation nta =
-        NegativeTextAugmentation.prepare(data, TOKENIZER, colours, config, folder, 17);
+        NegativeTextAugmentation.prepare(data, TOKENIZER, colours, config, List.of(folder), 17);
     // "Green heart" is not: green never stands before another word. "A red heart" is not either.
     assertThat(nta.candidates("red heart", 99))
         .extracting(CaptionEdit::caption)
@@ -181,7 +182,7 @@ class NegativeTextAugmentationTest {
     NtaConfig quarter = NtaConfig.defaults().toBuilder().share(0.25).build();
     NegativeTextAugmentation some =
         NegativeTextAugmentation.prepare(
-            data, TOKENIZER, new Colours("colours"), quarter, null, 17);
+            data, TOKENIZER, new Colours("colours"), quarter, List.of(), 17);
     int rows = 0;
     for (int step = 0; step < 1000; step++) {
       Batch batch = data.batch(step, TOKENIZER, 0, 1, 2, 3);
@@ -252,7 +253,7 @@ class NegativeTextAugmentationTest {
     try (CaptionTokenizer three = tokenizer(5)) {
       NegativeTextAugmentation nta =
           NegativeTextAugmentation.prepare(
-              data, three, new Colours("colours"), config(0, Map.of()), null, 1);
+              data, three, new Colours("colours"), config(0, Map.of()), List.of(), 1);
       HardNegativeCaptions drawn = nta.draw(data.batch(0, three, 0));
       assertThat(drawn.count()).isZero();
       assertThat(drawn.isValid(0)).isFalse();
@@ -272,7 +273,7 @@ class NegativeTextAugmentationTest {
               TOKENIZER,
               new Colours("colours"),
               config(0, Map.of(EditType.COLOR, weight)),
-              null,
+              List.of(),
               5);
       Map<String, Integer> texts = new java.util.HashMap<>();
       for (int step = 0; step < draws; step++) {
@@ -416,7 +417,7 @@ class NegativeTextAugmentationTest {
                 new ImageCaption(2, "star of david")));
     NegativeTextAugmentation nta =
         NegativeTextAugmentation.prepare(
-            data, TOKENIZER, new Colours("colours"), config(1, Map.of()), null, 3);
+            data, TOKENIZER, new Colours("colours"), config(1, Map.of()), List.of(), 3);
     Batch batch = data.batch(0, TOKENIZER, 0, 1, 2);
     assertThat(nta.wordsToPropose(batch)).containsExactly(0, 0, 0);
     List<List<String>> proposals =
@@ -440,7 +441,7 @@ class NegativeTextAugmentationTest {
     Captions data = many(400);
     NegativeTextAugmentation nta =
         NegativeTextAugmentation.prepare(
-            data, TOKENIZER, new Colours("colours"), config(0.25, Map.of()), null, 3);
+            data, TOKENIZER, new Colours("colours"), config(0.25, Map.of()), List.of(), 3);
     int[] words = nta.wordsToPropose(data.batch(0, TOKENIZER, IntStream.range(0, 400).toArray()));
     // 100 expected, standard deviation 8.7.
     assertThat(Arrays.stream(words).filter(word -> word >= 0).count()).isBetween(57L, 143L);

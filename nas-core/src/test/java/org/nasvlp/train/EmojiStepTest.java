@@ -40,7 +40,7 @@ class EmojiStepTest {
                 config,
                 model,
                 NegativeTextAugmentation.prepare(
-                    shapes, tokenizer, ShapesEditor.factory(), config.nta(), null, 1),
+                    shapes, tokenizer, ShapesEditor.factory(), config.nta(), List.of(), 1),
                 4,
                 List.of(),
                 Ranks.alone());

@@ -139,7 +139,7 @@ class HardNegativeExamplesTest {
         NasModel model = model(config, tokenizer)) {
       NegativeTextAugmentation captions =
           NegativeTextAugmentation.prepare(
-              new Shapes(), tokenizer, ShapesEditor.factory(), config.nta(), null, 1);
+              new Shapes(), tokenizer, ShapesEditor.factory(), config.nta(), List.of(), 1);
       int[][] codes = model.codes(pairs.stream().map(ImageTextPair::image).toList());
       List<HardNegativeExample> examples =
           HardNegativeExamples.of(model, captions, pairs, codes, pairs);

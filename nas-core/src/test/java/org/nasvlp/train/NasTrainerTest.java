@@ -43,6 +43,7 @@ import org.nasvlp.internal.Torch;
 import org.nasvlp.model.NasModel;
 import org.nasvlp.model.PretrainedWeights;
 import org.nasvlp.model.WeightReport;
+import org.nasvlp.negatives.NegativeTextAugmentation;
 import org.nasvlp.negatives.NvaTrace;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -427,6 +428,45 @@ class NasTrainerTest {
                 .rampShare(0)
                 .build())
         .build();
+  }
+
+  @Test
+  void captionEditsMadeBeforehandAreFoundAndLeaveTheRunAsItIs() throws Exception {
+    NasConfig config = directed(Shapes.config(3), NvaConfig.Control.MATCHED);
+    Path ready = folder.resolve("ready");
+    List<NegativeTextAugmentation.Preparation> told = new ArrayList<>();
+    TrainingListener listener =
+        new TrainingListener() {
+          @Override
+          public void onCaptionEdits(NegativeTextAugmentation.Preparation edits) {
+            told.add(edits);
+          }
+        };
+    // Nothing there yet: the run makes its own, and writes nothing there.
+    Path own =
+        trainer(config, "own").captionEdits(ready).listener(listener).build().run().checkpoint();
+    assertThat(ready).doesNotExist();
+    assertThat(folder.resolve("own/captions")).isDirectoryContaining("glob:**.edits");
+    NegativeTextAugmentation.Preparation made =
+        NegativeTextAugmentation.prepare(
+                new Shapes(), tokenizer, ShapesEditor.factory(), config.nta(), List.of(ready), 9)
+            .preparation();
+    Path found =
+        trainer(config, "found").captionEdits(ready).listener(listener).build().run().checkpoint();
+    assertThat(folder.resolve("found/captions")).doesNotExist();
+    assertThat(told).extracting(of -> of.fromCache()).containsExactly(false, true);
+    assertThat(told.get(1).cacheFile()).isEqualTo(made.cacheFile());
+    assertSame(own, found);
+    // Edits of other captions under that name are not used.
+    Files.write(made.cacheFile(), new byte[200]);
+    Path anew =
+        trainer(config, "anew").captionEdits(ready).listener(listener).build().run().checkpoint();
+    assertThat(told.get(2).fromCache()).isFalse();
+    assertThat(told.get(2).notes())
+        .singleElement()
+        .asString()
+        .contains(made.cacheFile().toString(), "cannot be used");
+    assertSame(own, anew);
   }
 
   @ParameterizedTest

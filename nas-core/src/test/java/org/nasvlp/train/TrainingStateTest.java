@@ -89,7 +89,7 @@ class TrainingStateTest {
     NegativeTextAugmentation texts =
         config.nta().enabled()
             ? NegativeTextAugmentation.prepare(
-                new Shapes(), with, ShapesEditor.factory(), config.nta(), null, 3)
+                new Shapes(), with, ShapesEditor.factory(), config.nta(), List.of(), 3)
             : null;
     TrainingStep step = new TrainingStep(config, model, texts, 4, List.of(), Ranks.alone());
     return new Parts(model, step, new TrainingState(config, model, step));

@@ -5,7 +5,6 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Comparator;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -30,6 +29,9 @@ public final class DatasetCheck {
   private static final int CHUNK = 256;
   private static final int NAMED = 20;
 
+  /** Pairs: one less than the places of the largest table. */
+  private static final int MOST = (1 << 30) - 1;
+
   /** [CLS] and [SEP]. */
   private static final int SPECIAL = 2;
 
@@ -53,7 +55,11 @@ public final class DatasetCheck {
     this.dataset = dataset;
     this.tokenizer = tokenizer;
     this.threads = threads;
-    this.size = Math.toIntExact(dataset.size());
+    if (dataset.size() > MOST) {
+      throw new ArithmeticException(
+          dataset.name() + " has " + dataset.size() + " pairs; up to " + MOST + " are checked");
+    }
+    this.size = (int) dataset.size();
     bad = new boolean[size];
     imageIds = new long[size];
     captionHashes = new long[size];
@@ -72,7 +78,7 @@ public final class DatasetCheck {
    * @param threads that read and decode, at least 1
    * @param progress told, now and then and from any thread, how many pairs are done
    * @throws IllegalArgumentException for fewer than one thread
-   * @throws ArithmeticException for more than 2³¹ − 1 pairs
+   * @throws ArithmeticException for more than 2³⁰ − 1 pairs
    * @throws InterruptedException if the calling thread is interrupted
    */
   public static DatasetReport run(
@@ -163,12 +169,10 @@ public final class DatasetCheck {
     long images = 0;
     long repeatedCaptions = 0;
     long sharedCaptions = 0;
-    List<Integer> imageFirsts = new ArrayList<>();
     for (int g = 0; g < good.length; g++) {
       int pair = good[g];
       if (firstOfImage[g] == pair) {
         images++;
-        imageFirsts.add(pair);
       }
       int first = firstOfCaption[g];
       if (first != pair) {
@@ -178,7 +182,11 @@ public final class DatasetCheck {
         }
       }
     }
-    int[] shown = imageFirsts.stream().mapToInt(Integer::intValue).toArray();
+    int[] shown =
+        IntStream.range(0, good.length)
+            .filter(g -> firstOfImage[g] == good[g])
+            .map(g -> good[g])
+            .toArray();
     int[] firstOfPixels = firsts(shown, pixelHashes);
     long repeatedImages = 0;
     for (int i = 0; i < shown.length; i++) {
@@ -207,14 +215,20 @@ public final class DatasetCheck {
 
   /** For each of some pairs, ascending, the first of them with the same value. */
   private static int[] firsts(int[] of, long[] values) {
-    Integer[] order = new Integer[of.length];
-    Arrays.setAll(order, i -> i);
-    Arrays.sort(
-        order, Comparator.<Integer>comparingLong(i -> values[of[i]]).thenComparingInt(i -> i));
+    // Numbers of pairs, from 1, in an open table: the values are hashes, or made to one.
+    int[] places = new int[(int) Math.clamp(Integer.highestOneBit(of.length) * 4L, 2, MOST + 1L)];
     int[] firsts = new int[of.length];
-    for (int i = 0; i < order.length; i++) {
-      boolean same = i > 0 && values[of[order[i]]] == values[of[order[i - 1]]];
-      firsts[order[i]] = same ? firsts[order[i - 1]] : of[order[i]];
+    for (int i = 0; i < of.length; i++) {
+      long value = values[of[i]];
+      long mixed = value * 0x9E3779B97F4A7C15L;
+      int place = (int) (mixed >>> 32 ^ mixed >>> 12) & (places.length - 1);
+      while (places[place] != 0 && values[places[place] - 1] != value) {
+        place = (place + 1) & (places.length - 1);
+      }
+      if (places[place] == 0) {
+        places[place] = of[i] + 1;
+      }
+      firsts[i] = places[place] - 1;
     }
     return firsts;
   }

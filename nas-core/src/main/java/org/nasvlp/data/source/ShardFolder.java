@@ -2,10 +2,11 @@ package org.nasvlp.data.source;
 
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.IntStream;
 import org.nasvlp.data.BadSampleException;
 import org.nasvlp.data.ImageCaption;
 import org.nasvlp.data.ImageTextDataset;
@@ -30,29 +31,44 @@ final class ShardFolder implements ImageTextDataset {
 
   static ShardFolder open(Path folder, List<Path> files, DatasetOptions options)
       throws IOException {
-    List<TarShard> shards = new ArrayList<>();
-    try {
-      List<String> problems = new ArrayList<>();
-      long usable = 0;
-      for (Path file : files) {
-        TarShard shard = TarShard.open(file, options);
-        shards.add(shard);
-        usable += shard.usable();
-        if (problems.size() < SHOWN) {
-          problems.addAll(shard.firstProblems());
-        }
-      }
-      if (usable == 0) {
-        throw DatasetOpener.nothingUsable(
-            folder,
-            "shards with key.png or key.jpg beside key.txt",
-            problems.subList(0, Math.min(SHOWN, problems.size())));
-      }
-      return new ShardFolder(folder, shards);
-    } catch (IOException | RuntimeException e) {
+    List<TarShard> shards = openAll(files, options);
+    if (shards.stream().allMatch(shard -> shard.usable() == 0)) {
+      List<String> problems =
+          shards.stream().flatMap(shard -> shard.firstProblems().stream()).limit(SHOWN).toList();
       shards.forEach(TarShard::close);
-      throw e;
+      throw DatasetOpener.nothingUsable(
+          folder, "shards with key.png or key.jpg beside key.txt", problems);
     }
+    return new ShardFolder(folder, shards);
+  }
+
+  /** Opens several at a time, for a shard's headers are many small reads. */
+  private static List<TarShard> openAll(List<Path> files, DatasetOptions options)
+      throws IOException {
+    TarShard[] shards = new TarShard[files.size()];
+    Exception[] failures = new Exception[files.size()];
+    var firstFailure = new AtomicInteger(files.size());
+    IntStream.range(0, files.size())
+        .parallel()
+        .filter(shard -> shard < firstFailure.get())
+        .forEach(
+            shard -> {
+              try {
+                shards[shard] = TarShard.open(files.get(shard), options);
+              } catch (IOException | RuntimeException e) {
+                failures[shard] = e;
+                firstFailure.accumulateAndGet(shard, Math::min);
+              }
+            });
+    if (firstFailure.get() == files.size()) {
+      return List.of(shards);
+    }
+    Arrays.stream(shards).filter(Objects::nonNull).forEach(TarShard::close);
+    Exception failure = failures[firstFailure.get()];
+    if (failure instanceof IOException unreadable) {
+      throw unreadable;
+    }
+    throw (RuntimeException) failure;
   }
 
   @Override

@@ -6,7 +6,10 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.nasvlp.data.Fixtures;
@@ -21,6 +24,49 @@ class DatasetCheckTest {
   private ImageTextDataset dataset(String json) throws Exception {
     return ImageTextDataset.open(
         Files.writeString(folder.resolve("list.json"), json), Fixtures.WHITE);
+  }
+
+  @Test
+  void countsOfManyAreThoseOfSets() throws Exception {
+    Random random = new Random(5);
+    List<ImageTextPair> pairs = new ArrayList<>();
+    for (int i = 0; i < 5_000; i++) {
+      int picture = random.nextInt(700);
+      byte[] rgb = {(byte) (picture % 250), (byte) (picture / 250), 3};
+      // Ids that are small numbers, and their negatives, as data sets have them.
+      pairs.add(
+          new ImageTextPair(
+              "k" + i, picture - 300, new RgbImage(1, 1, rgb), "caption " + random.nextInt(900)));
+    }
+    ImageTextDataset many =
+        new ImageTextDataset() {
+          @Override
+          public long size() {
+            return pairs.size();
+          }
+
+          @Override
+          public ImageTextPair get(long index) {
+            return pairs.get((int) index);
+          }
+
+          @Override
+          public String name() {
+            return "many";
+          }
+        };
+    DatasetReport report = DatasetCheck.run(many, null, 2, done -> {});
+    Map<String, Long> firstOf = new HashMap<>();
+    long shared = 0;
+    for (ImageTextPair pair : pairs) {
+      Long first = firstOf.putIfAbsent(pair.caption(), pair.imageId());
+      shared += first != null && first != pair.imageId() ? 1 : 0;
+    }
+    assertThat(report.images())
+        .isEqualTo(pairs.stream().map(ImageTextPair::imageId).distinct().count());
+    assertThat(report.repeatedCaptions()).isEqualTo(5_000 - firstOf.size());
+    assertThat(report.sharedCaptions()).isEqualTo(shared);
+    assertThat(report.repeatedImages()).isZero();
   }
 
   @Test

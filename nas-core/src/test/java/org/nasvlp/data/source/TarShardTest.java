@@ -18,6 +18,7 @@ import java.util.Set;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.stream.Stream;
 import java.util.zip.GZIPOutputStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -468,6 +469,39 @@ class TarShardTest {
         .isInstanceOf(IOException.class)
         .hasMessageContaining("list.json")
         .hasMessageContaining("a.tar");
+  }
+
+  @Test
+  void theFirstShardThatCannotBeReadIsNamedAndNoneStaysOpen() throws Exception {
+    Path shards = Files.createDirectory(folder.resolve("some"));
+    for (int i = 0; i < 12; i++) {
+      Path shard =
+          new Fixtures.Tar()
+              .pair("p" + i, i, "a dog")
+              .write(shards.resolve("s%02d.tar".formatted(i)));
+      if (i == 5 || i == 9) {
+        byte[] bytes = Files.readAllBytes(shard);
+        bytes[bytes.length - 1] = 1;
+        Files.write(shard, bytes);
+      }
+    }
+    assertThatThrownBy(() -> ImageTextDataset.open(shards, WHITE))
+        .isInstanceOf(IOException.class)
+        .hasMessageContainingAll("s05.tar", "follow the end mark");
+    List<String> open = new ArrayList<>();
+    Path descriptors = Path.of("/proc/self/fd");
+    if (Files.exists(descriptors)) {
+      try (Stream<Path> links = Files.list(descriptors)) {
+        for (Path link : links.toList()) {
+          try {
+            open.add(Files.readSymbolicLink(link).toString());
+          } catch (NoSuchFileException e) {
+            // Another thread has closed it meanwhile.
+          }
+        }
+      }
+    }
+    assertThat(open).noneMatch(name -> name.contains(shards.toString()));
   }
 
   @Test

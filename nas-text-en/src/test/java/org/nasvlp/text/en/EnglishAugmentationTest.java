@@ -53,9 +53,10 @@ class EnglishAugmentationTest {
   }
 
   private static NegativeTextAugmentation prepare(
-      ImageTextDataset data, TextEditor.Factory editor, Path cache) throws InterruptedException {
+      ImageTextDataset data, TextEditor.Factory editor, List<Path> folders)
+      throws InterruptedException {
     NtaConfig config = NtaConfig.defaults();
-    return NegativeTextAugmentation.prepare(data, TOKENIZER, editor, config, cache, 17);
+    return NegativeTextAugmentation.prepare(data, TOKENIZER, editor, config, folders, 17);
   }
 
   @Test
@@ -75,7 +76,7 @@ class EnglishAugmentationTest {
     SceneData.write(new SceneOptions(4000, 1, 32, 5, EMOJI, 0, 1L << 30), made, done -> {});
     try (ImageTextDataset scenes = ImageTextDataset.open(made.resolve("train.tar"), 0xFFFFFF)) {
       Captions data = read(scenes, scenes.size());
-      int[] found = prepare(data, EnglishTextEditor.factory(true), null).singleThings(data);
+      int[] found = prepare(data, EnglishTextEditor.factory(true), List.of()).singleThings(data);
       // A thing is named with an article or a number; the picture that a caption speaks of is none.
       Pattern thing = Pattern.compile("\\b(an?|two|three|four|five) ");
       Set<Integer> expected =
@@ -102,7 +103,7 @@ class EnglishAugmentationTest {
   void drawsDependOnNeitherTheBatchNorThreads() throws Exception {
     try (ImageTextDataset emoji = ImageTextDataset.open(EMOJI.resolve("train.tar"), 0xFFFFFF)) {
       Captions data = read(emoji, 256);
-      NegativeTextAugmentation nta = prepare(data, EnglishTextEditor.factory(true), null);
+      NegativeTextAugmentation nta = prepare(data, EnglishTextEditor.factory(true), List.of());
       int[] rows = IntStream.range(0, 64).map(i -> i * 4).toArray();
       CaptionEdit[] whole = nta.draw(data.batch(9, TOKENIZER, rows)).edits();
       assertThat(nta.draw(data.batch(9, TOKENIZER, rows)).edits()).isEqualTo(whole);
@@ -117,7 +118,7 @@ class EnglishAugmentationTest {
           assertThat(single.get(i).get()).isEqualTo(whole[i]);
         }
       }
-      NegativeTextAugmentation again = prepare(data, EnglishTextEditor.factory(true), null);
+      NegativeTextAugmentation again = prepare(data, EnglishTextEditor.factory(true), List.of());
       assertThat(again.preparation()).isEqualTo(nta.preparation());
       assertThat(again.draw(data.batch(9, TOKENIZER, rows)).edits()).isEqualTo(whole);
     }
@@ -136,7 +137,7 @@ class EnglishAugmentationTest {
     try (ImageTextDataset emoji = ImageTextDataset.open(EMOJI.resolve("train.tar"), 0xFFFFFF)) {
       Captions data = read(emoji, emoji.size());
       long start = System.nanoTime();
-      NegativeTextAugmentation nta = prepare(data, EnglishTextEditor.factory(true), null);
+      NegativeTextAugmentation nta = prepare(data, EnglishTextEditor.factory(true), List.of());
       double seconds = (System.nanoTime() - start) / 1e9;
       System.out.printf(
           "%s%n%.0f captions/s with the editor's start%n",
