@@ -14,12 +14,12 @@
  * --add-reads=org.nasvlp.core=ALL-UNNAMED}.
  */
 module org.nasvlp.core {
+  requires transitive java.desktop;
   requires transitive org.bytedeco.pytorch;
   requires transitive org.jspecify;
   requires transitive org.nasvlp.kernels;
   requires ai.djl.api;
   requires ai.djl.tokenizers;
-  requires java.desktop;
   requires org.apache.commons.compress;
   requires tools.jackson.databind;
   requires tools.jackson.dataformat.yaml;
@@ -42,6 +42,7 @@ module org.nasvlp.core {
   exports org.nasvlp.objective;
   exports org.nasvlp.random;
   exports org.nasvlp.scoring;
+  exports org.nasvlp.search;
   exports org.nasvlp.train;
 
   uses org.nasvlp.data.text.PartOfSpeechTagger.Provider;

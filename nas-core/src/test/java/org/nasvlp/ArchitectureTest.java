@@ -73,6 +73,7 @@ class ArchitectureTest {
                   "random",
                   "internal",
                   "kernels")),
+          Map.entry("search", Set.of("model", "scoring", "data", "checkpoint")),
           Map.entry("eval", Set.of("scoring", "data", "config", "random", "internal")),
           Map.entry("dictionary", Set.of("distributed", "config", "random", "internal", "kernels")),
           Map.entry("distributed", Set.of("internal")),

@@ -85,6 +85,7 @@ public final class Nas implements Runnable {
         .addSubcommand(new TrainCommand(shell))
         .addSubcommand(new LaunchCommand(shell))
         .addSubcommand(new ScoreCommand(shell))
+        .addSubcommand(new SearchCommand(shell))
         .addSubcommand(new EvalCommand(shell))
         .addSubcommand(new AblateCommand(shell))
         .addSubcommand(new ReportCommand(shell))

@@ -13,9 +13,12 @@ import org.nasvlp.checkpoint.TensorRange;
 import org.nasvlp.dictionary.VisualDictionary;
 import org.nasvlp.kernels.CodebookState;
 
-/** A checkpoint's dictionary.safetensors. */
+/** A dictionary's tensors: a checkpoint's dictionary.safetensors, and in an exported file. */
 final class DictionaryFile {
   static final String NAME = "dictionary.safetensors";
+
+  /** Before the tensors' names in a file that holds others too. */
+  static final String PREFIX = "visual_dictionary.";
 
   private static final TensorRange COUNT = TensorRange.of(0, Long.MAX_VALUE);
 
@@ -29,42 +32,52 @@ final class DictionaryFile {
    */
   static VisualDictionary.Saved read(Path file, int k, int d) throws IOException {
     try (Arena arena = Arena.ofConfined()) {
-      Map<String, Safetensors.Entry> found = Safetensors.read(file, arena);
-      float[] codewords =
-          entry(file, found, "codewords", TensorRange.FINITE, Safetensors.Type.F32, k, d)
-              .toArray(ValueLayout.JAVA_FLOAT);
-      double[] n =
-          entry(file, found, "n", TensorRange.NOT_NEGATIVE, Safetensors.Type.F64, k)
-              .toArray(ValueLayout.JAVA_DOUBLE);
-      float[] m =
-          entry(file, found, "m", TensorRange.FINITE, Safetensors.Type.F32, k, d)
-              .toArray(ValueLayout.JAVA_FLOAT);
-      int[] dead =
-          entry(file, found, "dead_steps", COUNT, Safetensors.Type.I32, k)
-              .toArray(ValueLayout.JAVA_INT);
-      Safetensors.Entry lists = found.get("neighbours");
-      int[] neighbours = new int[0];
-      int neighbourCount = 0;
-      if (lists != null) {
-        neighbourCount = lists.shape().length == 2 ? (int) lists.shape()[1] : 0;
-        TensorRange codes = TensorRange.of(-1, k - 1);
-        neighbours =
-            entry(file, found, "neighbours", codes, Safetensors.Type.I32, k, neighbourCount)
-                .toArray(ValueLayout.JAVA_INT);
-      }
-      long restarts =
-          entry(file, found, "restarts", COUNT, Safetensors.Type.I64, 1)
-              .get(ValueLayout.JAVA_LONG, 0);
-      long[] epochCounts =
-          entry(file, found, "epoch_counts", COUNT, Safetensors.Type.I64, k)
-              .toArray(ValueLayout.JAVA_LONG);
-      return new VisualDictionary.Saved(
-          new CodebookState(codewords, n, m, dead),
-          neighbours,
-          neighbourCount,
-          restarts,
-          epochCounts);
+      return read(file, Safetensors.read(file, arena), k, d);
     }
+  }
+
+  /**
+   * Reads a dictionary of k codewords of width d from a file's tensors.
+   *
+   * @param found the dictionary's own, without {@link #PREFIX}
+   * @throws IOException as {@link #read(Path, int, int)} does
+   */
+  static VisualDictionary.Saved read(Path file, Map<String, Safetensors.Entry> found, int k, int d)
+      throws IOException {
+    float[] codewords =
+        entry(file, found, "codewords", TensorRange.FINITE, Safetensors.Type.F32, k, d)
+            .toArray(ValueLayout.JAVA_FLOAT);
+    double[] n =
+        entry(file, found, "n", TensorRange.NOT_NEGATIVE, Safetensors.Type.F64, k)
+            .toArray(ValueLayout.JAVA_DOUBLE);
+    float[] m =
+        entry(file, found, "m", TensorRange.FINITE, Safetensors.Type.F32, k, d)
+            .toArray(ValueLayout.JAVA_FLOAT);
+    int[] dead =
+        entry(file, found, "dead_steps", COUNT, Safetensors.Type.I32, k)
+            .toArray(ValueLayout.JAVA_INT);
+    Safetensors.Entry lists = found.get("neighbours");
+    int[] neighbours = new int[0];
+    int neighbourCount = 0;
+    if (lists != null) {
+      neighbourCount = lists.shape().length == 2 ? (int) lists.shape()[1] : 0;
+      TensorRange codes = TensorRange.of(-1, k - 1);
+      neighbours =
+          entry(file, found, "neighbours", codes, Safetensors.Type.I32, k, neighbourCount)
+              .toArray(ValueLayout.JAVA_INT);
+    }
+    long restarts =
+        entry(file, found, "restarts", COUNT, Safetensors.Type.I64, 1)
+            .get(ValueLayout.JAVA_LONG, 0);
+    long[] epochCounts =
+        entry(file, found, "epoch_counts", COUNT, Safetensors.Type.I64, k)
+            .toArray(ValueLayout.JAVA_LONG);
+    return new VisualDictionary.Saved(
+        new CodebookState(codewords, n, m, dead),
+        neighbours,
+        neighbourCount,
+        restarts,
+        epochCounts);
   }
 
   private static MemorySegment entry(
@@ -97,6 +110,11 @@ final class DictionaryFile {
 
   /** Writes a dictionary of k codewords of width d. */
   static void write(Path file, VisualDictionary.Saved saved, long k, long d) throws IOException {
+    Safetensors.write(file, tensors(saved, k, d));
+  }
+
+  /** The tensors of a dictionary of k codewords of width d, by name. */
+  static Map<String, Safetensors.Entry> tensors(VisualDictionary.Saved saved, long k, long d) {
     CodebookState codebook = saved.codebook();
     Map<String, Safetensors.Entry> state = new TreeMap<>();
     state.put(
@@ -114,7 +132,7 @@ final class DictionaryFile {
         "epoch_counts", entry(Safetensors.Type.I64, MemorySegment.ofArray(saved.epochCounts()), k));
     long[] restarts = {saved.restarts()};
     state.put("restarts", entry(Safetensors.Type.I64, MemorySegment.ofArray(restarts), 1));
-    Safetensors.write(file, state);
+    return state;
   }
 
   private static Safetensors.Entry entry(

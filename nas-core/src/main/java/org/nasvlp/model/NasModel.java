@@ -1,9 +1,15 @@
 package org.nasvlp.model;
 
 import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
 import java.util.Arrays;
+import java.util.HexFormat;
 import java.util.List;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.AutoGradMode;
@@ -88,22 +94,26 @@ public final class NasModel implements AutoCloseable {
   }
 
   /** {@link #load(Path, String)} on the host, wherever the model was trained. */
-  public static NasModel load(Path directory) throws IOException {
-    return load(directory, "cpu");
+  public static NasModel load(Path path) throws IOException {
+    return load(path, "cpu");
   }
 
   /**
-   * Reads a model from a checkpoint's folder, or from the newest checkpoint of a run's output.
+   * Reads a model from a checkpoint's folder, from the newest checkpoint of a run's output, or from
+   * a file that {@link #exportWeights} wrote.
    *
    * @param device where it is to compute: {@code cpu}, {@code cuda}, {@code cuda:N} or {@code
    *     auto}, as {@link org.nasvlp.config.TrainingConfig#device}
    * @throws IOException naming the file, if one is missing, was changed since it was written, does
-   *     not fit the checkpoint's configuration, or holds a number that no model has
+   *     not fit the model's configuration, or holds a number that no model has
    * @throws IllegalStateException if the device cannot be used, with the reason
    */
-  public static NasModel load(Path directory, String device) throws IOException {
+  public static NasModel load(Path path, String device) throws IOException {
     TorchDevice on = TorchDevice.of(device);
-    Path checkpoint = Checkpoints.resolve(directory);
+    if (Files.isRegularFile(path)) {
+      return loadExported(path, on);
+    }
+    Path checkpoint = Checkpoints.resolve(path);
     ModelFiles.check(checkpoint);
     NasConfig config = ModelFiles.readConfig(checkpoint);
     CaptionTokenizer tokenizer = ModelFiles.readTokenizer(checkpoint, config.model().textTokens());
@@ -114,6 +124,29 @@ public final class NasModel implements AutoCloseable {
     } catch (IOException | RuntimeException e) {
       model.close();
       throw e;
+    }
+  }
+
+  private static NasModel loadExported(Path file, TorchDevice on) throws IOException {
+    try (Arena arena = Arena.ofConfined()) {
+      ModelFiles.Exported exported = ModelFiles.Exported.open(file, arena);
+      NasConfig config = exported.config();
+      NasModel model = new NasModel(config, exported.readTokenizer(), true, on);
+      try {
+        exported.readParameters(model.parameters);
+        if (!exported.dictionary().isEmpty()) {
+          model.restore(
+              DictionaryFile.read(
+                  file,
+                  exported.dictionary(),
+                  config.dictionary().codewords(),
+                  config.model().width()));
+        }
+        return model;
+      } catch (IOException | RuntimeException e) {
+        model.close();
+        throw e;
+      }
     }
   }
 
@@ -131,15 +164,21 @@ public final class NasModel implements AutoCloseable {
   private void readChecked(Path checkpoint) throws IOException {
     try (Lifetime.Use use = lifetime.use()) {
       ModelFiles.readParameters(checkpoint, parameters);
-      int width = config.model().width();
-      VisualDictionary.Saved saved =
+      restore(
           DictionaryFile.read(
-              checkpoint.resolve(DictionaryFile.NAME), config.dictionary().codewords(), width);
-      if (dictionary != null) {
-        dictionary.close();
-      }
-      dictionary = VisualDictionary.restore(config.dictionary(), width, saved, device.toString());
+              checkpoint.resolve(DictionaryFile.NAME),
+              config.dictionary().codewords(),
+              config.model().width()));
     }
+  }
+
+  private void restore(VisualDictionary.Saved saved) {
+    if (dictionary != null) {
+      dictionary.close();
+    }
+    dictionary =
+        VisualDictionary.restore(
+            config.dictionary(), config.model().width(), saved, device.toString());
   }
 
   /**
@@ -187,15 +226,18 @@ public final class NasModel implements AutoCloseable {
   /**
    * Writes all parameters as float32 into one safetensors file, under the names that {@link
    * #importWeights} reads: {@code image_encoder.} and HuggingFace's names of a ViT, {@code
-   * text_encoder.} and {@code fusion_encoder.} and those of a BERT, then the heads. Configuration
-   * and tokenizer are in the file's metadata. The file appears whole or not at all.
+   * text_encoder.} and {@code fusion_encoder.} and those of a BERT, then the heads, and the
+   * dictionary's tensors behind {@code visual_dictionary.}. Configuration and tokenizer are in the
+   * file's metadata, so that {@link #load(Path)} needs nothing else. The file appears whole or not
+   * at all.
    *
    * @throws FileAlreadyExistsException if the file exists
    * @throws IOException if it cannot be written
    */
   public void exportWeights(Path file) throws IOException {
     try (Lifetime.Use use = lifetime.use()) {
-      ModelFiles.export(file, parameters, config, tokenizer);
+      ModelFiles.export(
+          file, parameters, dictionary == null ? null : dictionary.state(), config, tokenizer);
     }
   }
 
@@ -284,6 +326,24 @@ public final class NasModel implements AutoCloseable {
     return embedder.texts(captions);
   }
 
+  /**
+   * The SHA-256 of all parameters, in hexadecimal: it tells whether embeddings that were kept are
+   * this model's.
+   */
+  public String fingerprint() {
+    try (Lifetime.Use use = lifetime.use();
+        PointerScope scope = new PointerScope()) {
+      MessageDigest digest = MessageDigest.getInstance("SHA-256");
+      MemorySegment values = Torch.segment(Torch.host(parameters.values()));
+      for (long at = 0; at < values.byteSize(); at += 1 << 26) {
+        digest.update(values.asSlice(at, Math.min(1 << 26, values.byteSize() - at)).asByteBuffer());
+      }
+      return HexFormat.of().formatHex(digest.digest());
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException("every Java has SHA-256", e);
+    }
+  }
+
   /** The learned temperature of the contrast: a cosine over it is a logit. */
   public double temperature() {
     try (PointerScope scope = new PointerScope();
@@ -299,11 +359,29 @@ public final class NasModel implements AutoCloseable {
    * @throws IllegalStateException if the weights are too large to give finite numbers
    */
   public double[] score(RgbImage image, List<String> captions) {
-    int[] captionIndex = new int[captions.size()];
-    Arrays.setAll(captionIndex, i -> i);
-    double[] logits =
-        itmScorer.score(List.of(image), captions, new int[captions.size()], captionIndex);
-    return Arrays.stream(logits).map(logit -> 1 / (1 + Math.exp(-logit))).toArray();
+    return match(List.of(image), captions)[0];
+  }
+
+  /**
+   * How probably each caption matches each image, by the match head (ITM): {@link #score} of many.
+   *
+   * @return per image a probability in 0..1 of each caption
+   * @throws IllegalStateException if the weights are too large to give finite numbers
+   */
+  public double[][] match(List<RgbImage> images, List<String> captions) {
+    int columns = captions.size();
+    int[] imageIndex = new int[Math.multiplyExact(images.size(), columns)];
+    int[] captionIndex = new int[imageIndex.length];
+    for (int i = 0; i < imageIndex.length; i++) {
+      imageIndex[i] = i / columns;
+      captionIndex[i] = i % columns;
+    }
+    double[] logits = itmScorer.score(images, captions, imageIndex, captionIndex);
+    double[][] match = new double[images.size()][columns];
+    for (int i = 0; i < logits.length; i++) {
+      match[i / columns][i % columns] = 1 / (1 + Math.exp(-logits[i]));
+    }
+    return match;
   }
 
   /**

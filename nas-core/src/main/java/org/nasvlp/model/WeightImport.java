@@ -74,6 +74,10 @@ final class WeightImport {
     WeightFile file = of.file();
     Map<String, String> names = new LinkedHashMap<>();
     for (String name : file.tensors().keySet()) {
+      if (of.kind() == WeightKind.MODEL && name.startsWith(DictionaryFile.PREFIX)) {
+        // A training starts its own from its own features.
+        continue;
+      }
       String parameter = of.kind().parameter(name, file, config);
       if (parameter == null || !parameters.containsKey(parameter)) {
         unexpected.add(name);

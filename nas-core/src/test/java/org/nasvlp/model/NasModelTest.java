@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
 import java.lang.reflect.Modifier;
@@ -120,6 +121,98 @@ class NasModelTest {
   }
 
   @Test
+  void matchesManyAsItScoresEach() {
+    List<RgbImage> images = new ArrayList<>();
+    for (int i = 0; i < 3; i++) {
+      byte[] rgb = new byte[3 * 256];
+      new java.util.Random(i).nextBytes(rgb);
+      images.add(new RgbImage(16, 16, rgb));
+    }
+    List<String> captions = List.of("red bar", "blue square left");
+    try (CaptionTokenizer tokenizer = Shapes.tokenizer(folder, 8);
+        NasModel model = started(tokenizer)) {
+      double[][] match = model.match(images, captions);
+      assertThat(match).hasDimensions(3, 2);
+      for (int i = 0; i < 3; i++) {
+        for (int c = 0; c < 2; c++) {
+          assertThat(match[i][c])
+              .isCloseTo(
+                  model.score(images.get(i), captions.subList(c, c + 1))[0], Offset.offset(1e-6))
+              .isBetween(0.0, 1.0);
+        }
+      }
+      assertThat(match[0][0]).isNotCloseTo(match[0][1], Offset.offset(1e-6));
+      assertThat(model.match(List.of(), captions)).isEmpty();
+      assertThat(model.match(images, List.of())).hasDimensions(3, 0);
+    }
+  }
+
+  @Test
+  void anExportedFileIsAWholeModel() throws IOException {
+    Path file = folder.resolve("model.nas.safetensors");
+    Path without = folder.resolve("without.safetensors");
+    try (CaptionTokenizer tokenizer = Shapes.tokenizer(folder, 8);
+        NasModel model = started(tokenizer);
+        NasModel unstarted = NasModel.create(config(), tokenizer)) {
+      model.exportWeights(file);
+      unstarted.exportWeights(without);
+      byte[] noise = new byte[3 * 256];
+      new java.util.Random(4).nextBytes(noise);
+      List<RgbImage> images = List.of(IMAGES.getFirst(), new RgbImage(16, 16, noise));
+      try (NasModel loaded = NasModel.load(file)) {
+        assertThat(loaded.config()).isEqualTo(model.config());
+        assertThat(loaded.tokenizer().json()).isEqualTo(tokenizer.json());
+        assertThat(loaded.encodeImage(images)).isDeepEqualTo(model.encodeImage(images));
+        assertThat(loaded.encodeText(CAPTIONS)).isDeepEqualTo(model.encodeText(CAPTIONS));
+        assertThat(loaded.score(images.get(1), CAPTIONS))
+            .isEqualTo(model.score(images.get(1), CAPTIONS));
+        assertThat(loaded.codes(images)).isDeepEqualTo(model.codes(images));
+        assertThat(loaded.fingerprint()).isEqualTo(model.fingerprint()).hasSize(64);
+        Torch.segment(loaded.parameters().values()).set(ValueLayout.JAVA_FLOAT, 0, 0.5f);
+        assertThat(loaded.fingerprint()).isNotEqualTo(model.fingerprint());
+        assertThat(loaded.dictionary().state().codebook().n())
+            .isEqualTo(model.dictionary().state().codebook().n());
+      }
+      // Without a dictionary it scores all the same.
+      try (NasModel loaded = NasModel.load(without)) {
+        assertThat(loaded.encodeText(CAPTIONS)).isDeepEqualTo(unstarted.encodeText(CAPTIONS));
+        assertThatThrownBy(() -> loaded.codes(images))
+            .isInstanceOf(IllegalStateException.class)
+            .hasMessageContaining("dictionary has not been started");
+      }
+    }
+    byte[] whole = Files.readAllBytes(file);
+    Files.write(file, Arrays.copyOf(whole, whole.length - 1));
+    assertThatThrownBy(() -> NasModel.load(file)).hasMessageContaining(file.toString());
+    // The last tensor but the counters is a codeword sum or a count: its last byte makes it a NaN.
+    byte[] wrong = whole.clone();
+    Arrays.fill(wrong, whole.length - 4, whole.length, (byte) 0xFF);
+    Files.write(file, wrong);
+    assertThatThrownBy(() -> NasModel.load(file))
+        .isInstanceOf(IOException.class)
+        .hasMessageContaining(file.toString());
+  }
+
+  @Test
+  void weightsAloneAreNoModel() throws IOException {
+    Path checkpoint = Files.createDirectory(folder.resolve("checkpoint"));
+    try (CaptionTokenizer tokenizer = Shapes.tokenizer(folder, 8);
+        NasModel model = started(tokenizer)) {
+      model.write(checkpoint);
+    }
+    Path weights = checkpoint.resolve("model.safetensors");
+    assertThatThrownBy(() -> NasModel.load(weights))
+        .isInstanceOf(IOException.class)
+        .hasMessageContaining(weights.toString())
+        .hasMessageContaining("no nas_config")
+        .hasMessageContaining("its folder " + checkpoint);
+    Path text = Files.writeString(folder.resolve("notes.txt"), "no model at all");
+    assertThatThrownBy(() -> NasModel.load(text))
+        .isInstanceOf(IOException.class)
+        .hasMessageContaining(text + " is not a readable safetensors file");
+  }
+
+  @Test
   void everyUseAfterCloseIsRefused() throws IOException {
     Path checkpoint = Files.createDirectory(folder.resolve("checkpoint"));
     try (CaptionTokenizer tokenizer = Shapes.tokenizer(folder, 8);
@@ -157,6 +250,7 @@ class NasModelTest {
       uses.put("dictionary", () -> model.dictionary().health());
       uses.put("startDictionary", () -> model.startDictionary(new float[50 * D]));
       uses.put("temperature", model::temperature);
+      uses.put("fingerprint", model::fingerprint);
       uses.put("tokenizer", model::tokenizer);
       uses.put("network", model::network);
       uses.put("parameters", model::parameters);

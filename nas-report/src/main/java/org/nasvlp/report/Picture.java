@@ -1,5 +1,7 @@
 package org.nasvlp.report;
 
+import java.awt.Graphics2D;
+import java.awt.Image;
 import java.awt.image.BufferedImage;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -42,13 +44,13 @@ final class Picture {
   /** The picture itself, as a URI. */
   static String uri(RgbImage image) {
     boolean png = (long) image.width() * image.height() <= MOST_PNG_PIXELS;
-    return png ? uri("png", image.png()) : uri("jpeg", jpeg(image));
+    return png ? uri("png", image.png()) : uri("jpeg", jpeg(pixels(image)));
   }
 
   /** {@link #uri}, in the shorter form. */
   static String shortUri(RgbImage image) {
     byte[] png = image.png();
-    byte[] jpeg = jpeg(image);
+    byte[] jpeg = jpeg(pixels(image));
     return png.length <= jpeg.length ? uri("png", png) : uri("jpeg", jpeg);
   }
 
@@ -56,7 +58,23 @@ final class Picture {
     return "data:image/" + form + ";base64," + Base64.getEncoder().encodeToString(file);
   }
 
-  private static byte[] jpeg(RgbImage image) {
+  /** A picture whose longer side has so many pixels at most, as a URI. */
+  static String uri(RgbImage image, int side) {
+    int longer = Math.max(image.width(), image.height());
+    if (longer <= side) {
+      return uri(image);
+    }
+    int width = Math.max(1, Math.round((float) image.width() * side / longer));
+    int height = Math.max(1, Math.round((float) image.height() * side / longer));
+    BufferedImage small = new BufferedImage(width, height, BufferedImage.TYPE_INT_RGB);
+    Graphics2D graphics = small.createGraphics();
+    graphics.drawImage(
+        pixels(image).getScaledInstance(width, height, Image.SCALE_AREA_AVERAGING), 0, 0, null);
+    graphics.dispose();
+    return uri("jpeg", jpeg(small));
+  }
+
+  private static BufferedImage pixels(RgbImage image) {
     int width = image.width();
     int height = image.height();
     BufferedImage pixels = new BufferedImage(width, height, BufferedImage.TYPE_INT_RGB);
@@ -65,6 +83,10 @@ final class Picture {
         pixels.setRGB(x, y, image.red(x, y) << 16 | image.green(x, y) << 8 | image.blue(x, y));
       }
     }
+    return pixels;
+  }
+
+  private static byte[] jpeg(BufferedImage pixels) {
     ImageWriter writer = ImageIO.getImageWritersByFormatName("jpeg").next();
     ImageWriteParam how = writer.getDefaultWriteParam();
     how.setCompressionMode(ImageWriteParam.MODE_EXPLICIT);

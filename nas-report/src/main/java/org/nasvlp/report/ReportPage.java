@@ -757,7 +757,7 @@ public final class ReportPage {
     return format("%d:%02d:%02d", whole / 3600, whole / 60 % 60, whole % 60);
   }
 
-  private static String own(String name) {
+  static String own(String name) {
     try (InputStream file = ReportPage.class.getResourceAsStream(name)) {
       if (file == null) {
         throw new IllegalStateException(name + " is missing in the jar of nas-report");

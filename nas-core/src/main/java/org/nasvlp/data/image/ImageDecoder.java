@@ -1,7 +1,10 @@
 package org.nasvlp.data.image;
 
+import java.awt.Graphics2D;
+import java.awt.color.ColorSpace;
 import java.awt.image.BufferedImage;
 import java.awt.image.ColorModel;
+import java.awt.image.DataBuffer;
 import java.awt.image.DataBufferByte;
 import java.awt.image.IndexColorModel;
 import java.awt.image.PixelInterleavedSampleModel;
@@ -571,6 +574,33 @@ final class ImageDecoder {
       }
     }
     return true;
+  }
+
+  /** {@link RgbImage#of}. */
+  static RgbImage of(BufferedImage image, int background) {
+    int type = image.getRaster().getTransferType();
+    boolean whole =
+        type == DataBuffer.TYPE_BYTE
+            || type == DataBuffer.TYPE_USHORT
+            || type == DataBuffer.TYPE_INT;
+    int space = image.getColorModel().getColorSpace().getType();
+    if (!whole || (space != ColorSpace.TYPE_RGB && space != ColorSpace.TYPE_GRAY)) {
+      throw new IllegalArgumentException(
+          "an image of this kind is not supported; draw it into a BufferedImage.TYPE_INT_ARGB: "
+              + image);
+    }
+    BufferedImage plain = image;
+    if (image.isAlphaPremultiplied()) {
+      plain = new BufferedImage(image.getWidth(), image.getHeight(), BufferedImage.TYPE_INT_ARGB);
+      Graphics2D graphics = plain.createGraphics();
+      graphics.drawImage(image, 0, 0, null);
+      graphics.dispose();
+    }
+    try {
+      return convert(plain, background);
+    } catch (Malformed e) {
+      throw new IllegalArgumentException(e.getMessage(), e);
+    }
   }
 
   /**

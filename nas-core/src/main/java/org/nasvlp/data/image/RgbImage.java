@@ -1,5 +1,6 @@
 package org.nasvlp.data.image;
 
+import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
@@ -68,6 +69,23 @@ public final class RgbImage {
   public static RgbImage decode(byte[] encoded, String name, int background)
       throws BadSampleException {
     return ImageDecoder.decode(encoded, name, background);
+  }
+
+  /**
+   * A picture that a program has already. Its samples are taken as {@link #decode} takes a file's:
+   * without colour profile or gamma, those of 16 bits rounded to 8.
+   *
+   * @param background RGB colour, {@code 0xRRGGBB}, behind transparent pixels
+   * @throws IllegalArgumentException for more than 64 Mi pixels, for samples that are not whole
+   *     numbers of 1 to 16 bits, or for colours other than grey, red-green-blue or a palette's
+   */
+  public static RgbImage of(BufferedImage image, int background) {
+    if ((long) image.getWidth() * image.getHeight() > MAX_PIXELS) {
+      throw new IllegalArgumentException(
+          "an image of %d x %d pixels: up to %d allowed"
+              .formatted(image.getWidth(), image.getHeight(), MAX_PIXELS));
+    }
+    return ImageDecoder.of(image, background);
   }
 
   /**

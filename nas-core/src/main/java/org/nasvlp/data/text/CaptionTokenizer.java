@@ -84,10 +84,6 @@ public final class CaptionTokenizer implements AutoCloseable {
    *     message names the file
    */
   public static CaptionTokenizer load(Path tokenizerJson, int maxTokens) throws IOException {
-    if (maxTokens < 3) {
-      throw new IllegalArgumentException(
-          "maxTokens is " + maxTokens + ": it must be 3 or more ([CLS], a word, [SEP])");
-    }
     if (!Files.exists(tokenizerJson)) {
       throw new NoSuchFileException(
           tokenizerJson.toString(), null, "there is no tokenizer file (tokenizer.json)");
@@ -95,8 +91,16 @@ public final class CaptionTokenizer implements AutoCloseable {
     return of(tokenizerJson, InputFiles.text(tokenizerJson), maxTokens);
   }
 
-  /** {@link #load} of a text; its name stands in messages. */
-  static CaptionTokenizer of(Path name, String json, int maxTokens) throws IOException {
+  /**
+   * {@link #load} of a text that stands elsewhere, such as in the metadata of a model's file.
+   *
+   * @param name stands in messages
+   */
+  public static CaptionTokenizer of(Path name, String json, int maxTokens) throws IOException {
+    if (maxTokens < 3) {
+      throw new IllegalArgumentException(
+          "maxTokens is " + maxTokens + ": it must be 3 or more ([CLS], a word, [SEP])");
+    }
     Vocabulary vocabulary = Vocabulary.read(name, json);
     return new CaptionTokenizer(open(name, json), json, maxTokens, vocabulary);
   }

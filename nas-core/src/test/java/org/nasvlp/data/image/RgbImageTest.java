@@ -2,13 +2,18 @@ package org.nasvlp.data.image;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 import static org.nasvlp.data.Fixtures.WHITE;
 import static org.nasvlp.data.Fixtures.encode;
 import static org.nasvlp.data.Fixtures.header;
 import static org.nasvlp.data.Fixtures.pattern;
 import static org.nasvlp.data.Fixtures.pngOf;
 
+import java.awt.color.ColorSpace;
 import java.awt.image.BufferedImage;
+import java.awt.image.ColorModel;
+import java.awt.image.ComponentColorModel;
+import java.awt.image.DataBuffer;
 import java.awt.image.DataBufferByte;
 import java.awt.image.IndexColorModel;
 import java.io.ByteArrayInputStream;
@@ -493,5 +498,76 @@ class RgbImageTest {
         }
       }
     }
+  }
+
+  /** Against {@code getRGB}, which is right wherever no grey is involved, over the background. */
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2, 3, 4, 5, 6, 7, 8, 9, 13})
+  void picturesOfAProgramAreTakenWhateverTheirType(int type) {
+    BufferedImage image = new BufferedImage(13, 7, type);
+    Random random = new Random(type);
+    for (int y = 0; y < 7; y++) {
+      for (int x = 0; x < 13; x++) {
+        image.setRGB(x, y, random.nextInt());
+      }
+    }
+    for (BufferedImage of : List.of(image, image.getSubimage(3, 2, 5, 4))) {
+      RgbImage taken = RgbImage.of(of, 0x204060);
+      assertThat(taken.width()).isEqualTo(of.getWidth());
+      assertThat(taken.height()).isEqualTo(of.getHeight());
+      for (int y = 0; y < of.getHeight(); y++) {
+        for (int x = 0; x < of.getWidth(); x++) {
+          int argb = of.getRGB(x, y);
+          int alpha = argb >>> 24;
+          int[] found = {taken.red(x, y), taken.green(x, y), taken.blue(x, y)};
+          for (int c = 0; c < 3; c++) {
+            int over = (0x204060 >> (16 - 8 * c)) & 0xFF;
+            int colour = (argb >> (16 - 8 * c)) & 0xFF;
+            double expected = (colour * alpha + over * (255 - alpha)) / 255.0;
+            assertThat((double) found[c]).isCloseTo(expected, within(1.0));
+          }
+        }
+      }
+    }
+  }
+
+  @Test
+  void greyPicturesOfAProgramKeepTheirSamples() {
+    for (int type : new int[] {BufferedImage.TYPE_BYTE_GRAY, BufferedImage.TYPE_USHORT_GRAY}) {
+      BufferedImage grey = new BufferedImage(2, 1, type);
+      int most = type == BufferedImage.TYPE_BYTE_GRAY ? 255 : 65535;
+      grey.getRaster().setSample(0, 0, 0, most / 5);
+      grey.getRaster().setSample(1, 0, 0, most);
+      RgbImage taken = RgbImage.of(grey, 0);
+      assertThat(taken.rgb()).containsExactly(51, 51, 51, -1, -1, -1);
+    }
+  }
+
+  @Test
+  void picturesOfOtherKindsAreRefused() {
+    ColorModel floats =
+        new ComponentColorModel(
+            ColorSpace.getInstance(ColorSpace.CS_sRGB),
+            false,
+            false,
+            ColorModel.OPAQUE,
+            DataBuffer.TYPE_FLOAT);
+    BufferedImage image =
+        new BufferedImage(floats, floats.createCompatibleWritableRaster(2, 2), false, null);
+    assertThatThrownBy(() -> RgbImage.of(image, 0))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("TYPE_INT_ARGB");
+    ColorModel other =
+        new ComponentColorModel(
+            ColorSpace.getInstance(ColorSpace.CS_CIEXYZ),
+            false,
+            false,
+            ColorModel.OPAQUE,
+            DataBuffer.TYPE_BYTE);
+    BufferedImage xyz =
+        new BufferedImage(other, other.createCompatibleWritableRaster(2, 2), false, null);
+    assertThatThrownBy(() -> RgbImage.of(xyz, 0))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("not supported");
   }
 }
