@@ -83,4 +83,9 @@ final class Listeners implements TrainingListener {
   public void onEnd(TrainingResult result) {
     all.forEach(listener -> listener.onEnd(result));
   }
+
+  @Override
+  public boolean wantsStop() {
+    return all.stream().anyMatch(TrainingListener::wantsStop);
+  }
 }

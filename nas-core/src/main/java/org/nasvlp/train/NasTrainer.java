@@ -91,10 +91,12 @@ public final class NasTrainer {
         run.begin();
         while (!run.isComplete()) {
           run.takeStep();
-          if (run.agree(stopRequested)) {
+          if (run.agree(stopRequested || run.wantsStop())) {
             break;
           }
-          run.evaluateIfDue();
+          if (run.evaluateIfDue() && run.agree(stopRequested || run.wantsStop())) {
+            break;
+          }
           run.saveIfDue();
         }
         return run.end();

@@ -1,5 +1,6 @@
 package org.nasvlp.train;
 
+import java.io.PrintStream;
 import java.nio.file.Path;
 import java.util.Map;
 import org.nasvlp.eval.ArtefactProbe;
@@ -121,4 +122,25 @@ public interface TrainingListener {
    * @param result how the run ended
    */
   default void onEnd(TrainingResult result) {}
+
+  /**
+   * Asked after every step and every evaluation, when all listeners have been told of it. One that
+   * says so ends the run as {@link NasTrainer#stop} does.
+   *
+   * @return whether to stop
+   */
+  default boolean wantsStop() {
+    return false;
+  }
+
+  /**
+   * A listener that prints how a run goes: a line for every ten seconds of steps, for every
+   * evaluation, checkpoint and warning, and for its beginning and its end.
+   *
+   * @param out where it prints
+   * @return for one run
+   */
+  static TrainingListener console(PrintStream out) {
+    return new ConsoleListener(out);
+  }
 }

@@ -105,7 +105,7 @@ final class TrainingRun implements AutoCloseable {
             TorchDevice.of(model.parameters().values())
                 + ", "
                 + settings.threads()
-                + " threads"
+                + (settings.threads() == 1 ? " thread" : " threads")
                 + (ranks.isAlone() ? "" : ", %d ranks".formatted(ranks.size())),
             Kernels.describe()));
     if (from.samples() != null) {
@@ -113,7 +113,7 @@ final class TrainingRun implements AutoCloseable {
     }
     boolean _ = agree(false);
     if (step > 0 && !evaluated) {
-      evaluateIfDue();
+      boolean _ = evaluateIfDue();
     }
   }
 
@@ -229,11 +229,22 @@ final class TrainingRun implements AutoCloseable {
         counts.skipped(loader));
   }
 
-  /** Evaluates if it is time to, the evaluation at the end aside. */
-  void evaluateIfDue() throws IOException {
-    if (isDue(config.training().evaluateEvery()) && !evaluator.isIdle()) {
+  /** Whether a listener wants the run to stop. */
+  boolean wantsStop() {
+    return listeners.wantsStop();
+  }
+
+  /**
+   * Evaluates if it is time to, the evaluation at the end aside.
+   *
+   * @return whether it was
+   */
+  boolean evaluateIfDue() throws IOException {
+    boolean due = isDue(config.training().evaluateEvery()) && !evaluator.isIdle();
+    if (due) {
       evaluate(false);
     }
+    return due;
   }
 
   /** Writes a checkpoint if it is time to, the one at the end aside. */
