@@ -43,8 +43,10 @@ record RunNeeds(
    * @param vocabulary tokens of the tokenizer
    * @param benchmarks published ones that are evaluated
    * @param compared whether fine-grained pairs are evaluated
+   * @param ranks that train together
    */
-  static RunNeeds of(NasConfig config, int vocabulary, int benchmarks, boolean compared) {
+  static RunNeeds of(
+      NasConfig config, int vocabulary, int benchmarks, boolean compared, int ranks) {
     long parameters = parameters(config, vocabulary);
     ObjectiveConfig objective = config.objective();
     boolean momentum = objective.queue() > 0 || objective.softTargets() > 0;
@@ -53,10 +55,12 @@ record RunNeeds(
     long words = config.nva().usesWords() ? 4L * config.dictionary().codewords() * vocabulary : 0;
     // Parameters and two moments; beside them in memory the gradients.
     long saved = 4 * (parameters * (momentum ? 4 : 3) + queue + dictionary + words);
+    long moments = 8 * parameters;
+    long others = config.training().shardedOptimizer() ? moments - moments / ranks : 0;
     int best = config.training().keepBest() ? (compared ? 4 : 0) + 2 * benchmarks : 0;
     return new RunNeeds(
         parameters,
-        saved + 4 * parameters,
+        saved + 4 * parameters - others,
         4 * activations(config, vocabulary),
         saved,
         config.training().keepCheckpoints() + 1 + best);

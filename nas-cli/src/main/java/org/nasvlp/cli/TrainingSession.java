@@ -85,7 +85,11 @@ record TrainingSession(
               cluster);
       RunNeeds needs =
           RunNeeds.of(
-              config, tokenizer.vocabularySize(), benchmarks.size(), job.benchmark() != null);
+              config,
+              tokenizer.vocabularySize(),
+              benchmarks.size(),
+              job.benchmark() != null,
+              cluster.size());
       if (needsOnly) {
         if (cluster.rank() == 0) {
           tell(needs);

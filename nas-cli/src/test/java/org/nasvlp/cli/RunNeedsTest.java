@@ -33,7 +33,7 @@ class RunNeedsTest {
     try (CaptionTokenizer tokenizer =
             CaptionTokenizer.load(TOKENIZER, config.model().textTokens());
         NasModel model = NasModel.create(config, tokenizer)) {
-      assertThat(RunNeeds.of(config, tokenizer.vocabularySize(), 0, false).parameters())
+      assertThat(RunNeeds.of(config, tokenizer.vocabularySize(), 0, false, 1).parameters())
           .isEqualTo(model.parameters().count());
     }
   }
@@ -56,7 +56,7 @@ class RunNeedsTest {
   @ParameterizedTest
   @MethodSource("measured")
   void theEstimateIsNearWhatWasMeasured(NasConfig config, int mebibytes) {
-    long told = RunNeeds.of(config, 618, 0, true).bytes(512L << 20) >> 20;
+    long told = RunNeeds.of(config, 618, 0, true, 1).bytes(512L << 20) >> 20;
     assertThat((double) told).isCloseTo(mebibytes, withinPercentage(15));
   }
 
@@ -70,24 +70,37 @@ class RunNeedsTest {
     assertThat(step(config.withModel(model -> model.imageLayers(6)))).isLessThan(all * 9 / 10);
   }
 
+  @Test
+  void ranksThatShareTheOptimizerHoldAPartOfItsMoments() {
+    NasConfig config = NasConfig.preset("base");
+    RunNeeds alone = RunNeeds.of(config, 30_522, 0, false, 4);
+    NasConfig sharded = config.withTraining(training -> training.shardedOptimizer(true));
+    RunNeeds four = RunNeeds.of(sharded, 30_522, 0, false, 4);
+    // Two moments of 4 bytes, of which a quarter is left.
+    assertThat(alone.stateBytes() - four.stateBytes()).isEqualTo(6 * alone.parameters());
+    assertThat(four.checkpointBytes()).isEqualTo(alone.checkpointBytes());
+    assertThat(RunNeeds.of(sharded, 30_522, 0, false, 1).stateBytes())
+        .isEqualTo(alone.stateBytes());
+  }
+
   private static long step(NasConfig config) {
-    return RunNeeds.of(config, 30_522, 0, false).activationBytes();
+    return RunNeeds.of(config, 30_522, 0, false, 1).activationBytes();
   }
 
   @Test
   void keptCheckpointsAreCounted() {
     NasConfig config = NasConfig.preset("emoji").withTraining(training -> training.keepBest(false));
     // Two that are kept and the one being written.
-    assertThat(RunNeeds.of(config, 600, 0, true).checkpoints()).isEqualTo(3);
+    assertThat(RunNeeds.of(config, 600, 0, true, 1).checkpoints()).isEqualTo(3);
     NasConfig best = NasConfig.preset("emoji");
     // By ITC and ITM, and of the pairs by their groups as well.
-    assertThat(RunNeeds.of(best, 600, 1, true).checkpoints()).isEqualTo(3 + 4 + 2);
-    assertThat(RunNeeds.of(best, 600, 0, false).checkpoints()).isEqualTo(3);
+    assertThat(RunNeeds.of(best, 600, 1, true, 1).checkpoints()).isEqualTo(3 + 4 + 2);
+    assertThat(RunNeeds.of(best, 600, 0, false, 1).checkpoints()).isEqualTo(3);
   }
 
   @Test
   void warnsWhereItWillHardlyDoAndKnowsWhenItCannot() {
-    RunNeeds needs = RunNeeds.of(NasConfig.preset("base"), 30_522, 0, true);
+    RunNeeds needs = RunNeeds.of(NasConfig.preset("base"), 30_522, 0, true, 1);
     long heap = 512L << 20;
     long enough = needs.bytes(heap);
     assertThat(needs.memoryWarning(heap, enough)).isEmpty();

@@ -185,7 +185,7 @@ class TrainAndScoreTest {
     }
     try (CaptionTokenizer words = CaptionTokenizer.load(tokenizer, 30)) {
       NasConfig wordless = NasConfig.load(config).withNva(nva -> nva.enabled(false));
-      RunNeeds needs = RunNeeds.of(wordless, words.vocabularySize(), 0, false);
+      RunNeeds needs = RunNeeds.of(wordless, words.vocabularySize(), 0, false, 1);
       assertThat((double) needs.checkpointBytes())
           .isCloseTo((double) tensors, withinPercentage(15));
     }

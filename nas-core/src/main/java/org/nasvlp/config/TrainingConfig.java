@@ -18,6 +18,9 @@ package org.nasvlp.config;
  *     metric of {@link org.nasvlp.eval.EvaluationReport#metrics}
  * @param gradientCheckpointing whether the image encoder's layers are computed again for the
  *     gradient rather than kept: about a third more time, much less memory, the same result
+ * @param shardedOptimizer whether each of several ranks keeps AdamW's moments of its share of the
+ *     parameters alone (ZeRO, arXiv 1910.02054, stage 1): of 8 bytes a parameter a rank holds 8 /
+ *     R, and the updated parameters are exchanged in each step; the same result to the bit
  * @param device where the run computes: {@code cpu}; {@code cuda} or {@code cuda:N}, an NVIDIA GPU,
  *     which must be usable; or {@code auto}, the first GPU if it is usable, else the CPU
  * @param precision arithmetic of the encoders
@@ -33,6 +36,7 @@ public record TrainingConfig(
     int keepCheckpoints,
     boolean keepBest,
     boolean gradientCheckpointing,
+    boolean shardedOptimizer,
     String device,
     Precision precision) {
 
@@ -67,6 +71,7 @@ public record TrainingConfig(
         .keepCheckpoints(2)
         .keepBest(true)
         .gradientCheckpointing(false)
+        .shardedOptimizer(false)
         .device("cpu")
         .precision(Precision.FLOAT32)
         .build();

@@ -13,6 +13,7 @@ import java.util.TreeMap;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.javacpp.chrono.Milliseconds;
 import org.bytedeco.pytorch.AutoGradMode;
+import org.bytedeco.pytorch.BroadcastOptions;
 import org.bytedeco.pytorch.LongVector;
 import org.bytedeco.pytorch.ProcessGroupGloo;
 import org.bytedeco.pytorch.Scalar;
@@ -293,6 +294,27 @@ public final class Ranks implements AutoCloseable {
         AutoGradMode off = Torch.withoutGradient()) {
       Tensor host = Torch.host(values);
       exchange(group -> group.allreduce(new TensorVector(host)));
+      if (values.is_cuda()) {
+        values.copy_(host);
+      }
+    }
+  }
+
+  /**
+   * Replaces a contiguous tensor by one rank's.
+   *
+   * @param values of one shape and type on all ranks
+   * @param from whose values all get
+   */
+  public void broadcast(Tensor values, int from) {
+    if (group == null || values.numel() == 0) {
+      return;
+    }
+    try (PointerScope scope = new PointerScope();
+        AutoGradMode off = Torch.withoutGradient()) {
+      Tensor host = Torch.host(values);
+      exchange(
+          group -> group.broadcast(new TensorVector(host), new BroadcastOptions().rootRank(from)));
       if (values.is_cuda()) {
         values.copy_(host);
       }

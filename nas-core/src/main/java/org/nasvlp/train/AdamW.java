@@ -1,10 +1,13 @@
 package org.nasvlp.train;
 
+import java.lang.foreign.MemorySegment;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.AutoGradMode;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
 import org.nasvlp.config.OptimizerConfig;
+import org.nasvlp.distributed.Ranks;
 import org.nasvlp.internal.Torch;
 import org.nasvlp.internal.TorchDevice;
 import org.nasvlp.model.Parameters;
@@ -13,32 +16,112 @@ import org.nasvlp.model.Parameters;
  * AdamW (Loshchilov and Hutter, arXiv 1711.05101) over flat parameter vectors, so that a step is a
  * dozen tensor operations however many parameters there are, and its state two plain tensors in a
  * checkpoint.
+ *
+ * <p>Sharded (ZeRO, Rajbhandari et al., arXiv 1910.02054, stage 1), each of several ranks holds the
+ * moments of its share of the parameters, updates that share, and gets the others' from them. As
+ * every element is updated by itself, from gradients that all ranks have, not a bit differs.
  */
 final class AdamW implements AutoCloseable {
   private final OptimizerConfig config;
   private final Parameters parameters;
+  private final Ranks shards;
   private final Tensor first;
   private final Tensor second;
 
+  /** Holds all moments. */
   AdamW(OptimizerConfig config, Parameters parameters) {
+    this(config, parameters, Ranks.alone());
+  }
+
+  private AdamW(OptimizerConfig config, Parameters parameters, Ranks shards) {
     this.config = config;
     this.parameters = parameters;
+    this.shards = shards;
     TorchDevice device = TorchDevice.of(parameters.values());
     try (PointerScope scope = new PointerScope()) {
-      first = device.zeros(parameters.count());
+      first = device.zeros(shard(shards.rank()).count);
       first.retainReference();
-      second = device.zeros(parameters.count());
+      second = device.zeros(shard(shards.rank()).count);
       second.retainReference();
     }
   }
 
-  /** Exponential moving averages of the gradient and of its square. */
-  Tensor first() {
-    return first;
+  /**
+   * Holds the moments of this rank's share. {@link #step} and {@link #moments} are collectives.
+   *
+   * @param ranks that share the parameters
+   */
+  static AdamW sharded(OptimizerConfig config, Parameters parameters, Ranks ranks) {
+    return new AdamW(config, parameters, ranks);
   }
 
-  Tensor second() {
-    return second;
+  /** Elements of the flat vectors: one rank's share, which may be empty. */
+  private record Shard(long begin, long count) {
+    Tensor of(Tensor whole) {
+      return whole.narrow(0, begin, count);
+    }
+  }
+
+  private Shard shard(int rank) {
+    long all = parameters.count();
+    long each = Math.ceilDiv(all, (long) shards.size());
+    long begin = Math.min(all, rank * each);
+    return new Shard(begin, Math.min(each, all - begin));
+  }
+
+  /**
+   * Exponential moving averages of the gradient and of its square, of all parameters.
+   *
+   * @param first as long as the parameters
+   * @param second as long as the parameters
+   */
+  record Moments(Tensor first, Tensor second) {}
+
+  /**
+   * The moments of all parameters: the optimizer's own memory, or, sharded, copies on the host that
+   * belong to the caller's scope.
+   *
+   * @return on another rank than the first this rank's share
+   */
+  Moments moments() {
+    if (shards.isAlone()) {
+      return new Moments(first, second);
+    }
+    return new Moments(gathered(first), gathered(second));
+  }
+
+  private Tensor gathered(Tensor own) {
+    Tensor whole = shards.isFirst() ? Torch.empty(torch.ScalarType.Float, parameters.count()) : own;
+    // One share at a time: the other ranks need not hold more than that.
+    for (int rank = 0; rank < shards.size(); rank++) {
+      try (PointerScope scope = new PointerScope();
+          AutoGradMode off = Torch.withoutGradient()) {
+        Shard shard = shard(rank);
+        Tensor part =
+            rank == shards.rank()
+                ? Torch.host(own)
+                : Torch.empty(torch.ScalarType.Float, shard.count);
+        shards.broadcast(part, rank);
+        if (shards.isFirst()) {
+          Tensor _ = shard.of(whole).copy_(part);
+        }
+      }
+    }
+    return whole;
+  }
+
+  /**
+   * Takes the moments from where a checkpoint has them; of those of all parameters this rank's.
+   *
+   * @param ofFirst float32, as many as there are parameters
+   * @param ofSecond float32, as many as there are parameters
+   */
+  void restore(MemorySegment ofFirst, MemorySegment ofSecond) {
+    Shard own = shard(shards.rank());
+    long begin = own.begin * Float.BYTES;
+    long bytes = own.count * Float.BYTES;
+    Torch.copyInto(first, ofFirst.asSlice(begin, bytes));
+    Torch.copyInto(second, ofSecond.asSlice(begin, bytes));
   }
 
   /**
@@ -61,12 +144,12 @@ final class AdamW implements AutoCloseable {
   void step(double learningRate, long count) {
     try (PointerScope scope = new PointerScope();
         AutoGradMode off = Torch.withoutGradient()) {
-      Tensor gradients = parameters.gradients();
-      Tensor values = parameters.values();
+      Shard own = shard(shards.rank());
+      Tensor gradients = own.of(parameters.gradients());
+      Tensor values = own.of(parameters.values());
       if (config.weightDecay() > 0) {
-        values
-            .narrow(0, 0, parameters.decayed())
-            .mul_(new Scalar(1 - learningRate * config.weightDecay()));
+        long decayed = Math.max(0, Math.min(parameters.decayed() - own.begin, own.count));
+        values.narrow(0, 0, decayed).mul_(new Scalar(1 - learningRate * config.weightDecay()));
       }
       first.lerp_(gradients, new Scalar(1 - config.beta1()));
       second
@@ -77,7 +160,10 @@ final class AdamW implements AutoCloseable {
       Tensor denominator =
           second.sqrt().div_(new Scalar(Math.sqrt(correction2))).add_(new Scalar(config.epsilon()));
       values.addcdiv_(first, denominator, new Scalar(-learningRate / correction1));
-      gradients.zero_();
+      for (int rank = 0; rank < shards.size(); rank++) {
+        shards.broadcast(shard(rank).of(parameters.values()), rank);
+      }
+      parameters.gradients().zero_();
     }
   }
 

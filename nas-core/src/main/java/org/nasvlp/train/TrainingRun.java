@@ -8,6 +8,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import org.bytedeco.javacpp.PointerScope;
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.config.NasConfig;
 import org.nasvlp.data.Batch;
@@ -270,12 +271,12 @@ final class TrainingRun implements AutoCloseable {
             last);
     planner.evaluationTook(clock.seconds() - began);
     LoaderState samples = counts.merged(loader);
-    if (!ranks.isFirst()) {
-      return evaluation;
-    }
     // Before the log has it: what is in the log is not evaluated again after a kill.
     if (config.training().keepBest()) {
-      best.keep(step, evaluation.metrics(), () -> write(samples));
+      keepBest(evaluation, samples);
+    }
+    if (!ranks.isFirst()) {
+      return evaluation;
     }
     listeners.onEvaluated(step, evaluation);
     if (evaluation.report() != null) {
@@ -285,15 +286,29 @@ final class TrainingRun implements AutoCloseable {
     return evaluation;
   }
 
+  /** Keeps what is the best so far in a metric. A collective. */
+  private void keepBest(Evaluation evaluation, LoaderState samples) throws IOException {
+    try (PointerScope scope = new PointerScope()) {
+      AdamW.Moments moments = trainingStep.optimizer().moments();
+      if (ranks.isFirst()) {
+        best.keep(step, evaluation.metrics(), () -> write(samples, moments));
+      }
+    }
+  }
+
   /** The checkpoint of the steps done, written unless there is one. A collective. */
   private Path save() throws IOException {
     LoaderState samples = counts.merged(loader);
-    if (ranks.isFirst()) {
-      Path saved = checkpoint;
-      String _ =
-          ranks.ofFirst(
-              (saved == null || checkpointStep != step ? write(samples) : saved).toString());
-      return Objects.requireNonNull(checkpoint);
+    try (PointerScope scope = new PointerScope()) {
+      AdamW.Moments moments = trainingStep.optimizer().moments();
+      if (ranks.isFirst()) {
+        Path saved = checkpoint;
+        String _ =
+            ranks.ofFirst(
+                (saved == null || checkpointStep != step ? write(samples, moments) : saved)
+                    .toString());
+        return Objects.requireNonNull(checkpoint);
+      }
     }
     checkpoint = Path.of(ranks.ofFirst(""));
     checkpointStep = step;
@@ -301,7 +316,7 @@ final class TrainingRun implements AutoCloseable {
   }
 
   /** A checkpoint of the steps done, in the place of one that there is. */
-  private Path write(LoaderState samples) throws IOException {
+  private Path write(LoaderState samples, AdamW.Moments moments) throws IOException {
     Path written =
         state.save(
             settings.output(),
@@ -312,7 +327,8 @@ final class TrainingRun implements AutoCloseable {
                 clock.steps(),
                 samples,
                 best.values(),
-                best.steps()));
+                best.steps()),
+            moments);
     checkpoint = written;
     checkpointStep = step;
     listeners.onCheckpoint(step, written);

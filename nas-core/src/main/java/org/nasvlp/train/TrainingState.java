@@ -53,6 +53,8 @@ final class TrainingState {
   private static final int FORMAT = 1;
   private static final String STATE = "state.json";
   private static final String TENSORS = "training.safetensors";
+  private static final String FIRST = "adamw.first";
+  private static final String SECOND = "adamw.second";
 
   /** Those that every version has written; absent ones would be read as 0. */
   private static final List<String> FIELDS =
@@ -96,9 +98,10 @@ final class TrainingState {
    * Writes a checkpoint, whole or not at all, and drops old ones.
    *
    * @param output folder of the run
+   * @param moments the optimizer's, of all parameters
    * @return the checkpoint's folder
    */
-  Path save(Path output, Progress progress) throws IOException {
+  Path save(Path output, Progress progress, AdamW.Moments moments) throws IOException {
     return Checkpoints.write(
         output,
         progress.step(),
@@ -106,7 +109,10 @@ final class TrainingState {
         directory -> {
           model.write(directory);
           try (PointerScope scope = new PointerScope()) {
-            Safetensors.write(directory.resolve(TENSORS), entries());
+            Map<String, Safetensors.Entry> entries = entries();
+            entries.put(FIRST, entry(moments.first()));
+            entries.put(SECOND, entry(moments.second()));
+            Safetensors.write(directory.resolve(TENSORS), entries);
           }
           FeatureQueue queue = trainingStep.queue();
           Saved saved =
@@ -281,11 +287,9 @@ final class TrainingState {
     return new TrainingException(file + " is damaged (" + how + "): remove this checkpoint", cause);
   }
 
-  /** Optimizer state, momentum encoders and queue, by name. */
+  /** Momentum encoders and queue, by name. */
   private Map<String, Tensor> tensors() {
     Map<String, Tensor> tensors = new TreeMap<>();
-    tensors.put("adamw.first", trainingStep.optimizer().first());
-    tensors.put("adamw.second", trainingStep.optimizer().second());
     NasModel.MomentumCopy momentum = trainingStep.momentum();
     if (momentum != null) {
       tensors.put("momentum", momentum.parameters().values());
@@ -301,15 +305,7 @@ final class TrainingState {
   /** What a checkpoint holds of them: live memory on the host, else copies in the scope. */
   private Map<String, Safetensors.Entry> entries() {
     Map<String, Safetensors.Entry> entries = new TreeMap<>();
-    tensors()
-        .forEach(
-            (name, tensor) ->
-                entries.put(
-                    name,
-                    new Safetensors.Entry(
-                        Safetensors.Type.F32,
-                        Torch.shape(tensor),
-                        Torch.segment(Torch.host(tensor)))));
+    tensors().forEach((name, tensor) -> entries.put(name, entry(tensor)));
     FeatureQueue queue = trainingStep.queue();
     if (queue != null) {
       entries.put(
@@ -324,6 +320,11 @@ final class TrainingState {
     return entries;
   }
 
+  private static Safetensors.Entry entry(Tensor tensor) {
+    return new Safetensors.Entry(
+        Safetensors.Type.F32, Torch.shape(tensor), Torch.segment(Torch.host(tensor)));
+  }
+
   private static Safetensors.Entry flat(Safetensors.Type type, MemorySegment values, int bytes) {
     return new Safetensors.Entry(
         type,
@@ -335,9 +336,14 @@ final class TrainingState {
     try (Arena arena = Arena.ofConfined();
         PointerScope scope = new PointerScope()) {
       Map<String, Safetensors.Entry> found = Safetensors.read(file, arena);
+      long[] moments = {model.parameters().count()};
+      requireFits(file, FIRST, found.get(FIRST), Safetensors.Type.F32, moments);
+      requireFits(file, SECOND, found.get(SECOND), Safetensors.Type.F32, moments);
       for (var expected : entries().entrySet()) {
-        requireFits(file, expected.getKey(), found.get(expected.getKey()), expected.getValue());
+        Safetensors.Entry as = expected.getValue();
+        requireFits(file, expected.getKey(), found.get(expected.getKey()), as.type(), as.shape());
       }
+      trainingStep.optimizer().restore(data(found, FIRST), data(found, SECOND));
       tensors().forEach((name, tensor) -> Torch.copyInto(tensor, data(found, name)));
       FeatureQueue queue = trainingStep.queue();
       if (queue != null) {
@@ -357,18 +363,20 @@ final class TrainingState {
   }
 
   private static void requireFits(
-      Path file, String name, Safetensors.@Nullable Entry found, Safetensors.Entry expected)
+      Path file,
+      String name,
+      Safetensors.@Nullable Entry found,
+      Safetensors.Type type,
+      long[] shape)
       throws IOException {
-    if (found == null
-        || found.type() != expected.type()
-        || !Arrays.equals(found.shape(), expected.shape())) {
+    if (found == null || found.type() != type || !Arrays.equals(found.shape(), shape)) {
       throw new TrainingException(
           file + " does not fit this run: " + name + " is missing or of another shape");
     }
     switch (name) {
       // Any number may be an image's id.
       case "queue.ids" -> {}
-      case "adamw.second" -> TensorRange.NOT_NEGATIVE.require(file, name, found);
+      case SECOND -> TensorRange.NOT_NEGATIVE.require(file, name, found);
       case "word_codes" -> {
         // Its last number is a weight that others are divided by.
         long counts = found.count() - 1;

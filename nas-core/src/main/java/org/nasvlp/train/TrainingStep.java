@@ -52,7 +52,10 @@ final class TrainingStep implements AutoCloseable {
     this.config = config;
     this.ranks = ranks;
     this.model = model;
-    this.optimizer = new AdamW(config.optimizer(), model.parameters());
+    this.optimizer =
+        config.training().shardedOptimizer()
+            ? AdamW.sharded(config.optimizer(), model.parameters(), ranks)
+            : new AdamW(config.optimizer(), model.parameters());
     this.momentum =
         config.objective().usesMomentumEncoders()
             ? new MomentumEncoders(config, model, stepsPerEpoch)

@@ -44,6 +44,9 @@ public final class RanksProgram {
     Tensor sum = Torch.floats(new float[] {1, 10 * (rank + 1)}, 2);
     ranks.sum(sum);
     System.out.println("sum " + Arrays.toString(Torch.toFloats(sum)));
+    Tensor part = Torch.floats(new float[] {rank, rank, rank, rank, rank}, 5);
+    ranks.broadcast(part.narrow(0, 1, 3), 1);
+    System.out.println("part " + Arrays.toString(Torch.toFloats(part)));
     System.out.println("numbers " + Arrays.deepToString(ranks.gatherByRank(rank, 1e300 * rank)));
     System.out.println("longs " + Arrays.toString(ranks.gather(new long[] {1L << 62, -rank})));
     byte[][] bytes = ranks.gather(new byte[rank]);

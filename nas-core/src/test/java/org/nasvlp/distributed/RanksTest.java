@@ -40,6 +40,7 @@ class RanksTest {
         assertThat(ranks.printed(rank))
             .contains("rows [0.0, 0.5, 1.0, 1.5, 2.0, 2.5]")
             .contains("sum [3.0, 60.0]")
+            .contains("part [%s, 1.0, 1.0, 1.0, %s]".formatted((float) rank, (float) rank))
             .contains("numbers [[0.0, 0.0], [1.0, 1.0E300], [2.0, 2.0E300]]")
             .contains("longs [" + (1L << 62) + ", 0, " + (1L << 62) + ", -1, ")
             .contains("bytes [0, 1, 2]")

@@ -124,6 +124,12 @@ public final class RankTraining {
     if (kind.contains("checkpointing")) {
       config = config.withTraining(training -> training.gradientCheckpointing(true));
     }
+    if (kind.contains("best")) {
+      config = config.withTraining(training -> training.keepBest(true).evaluateEvery(7));
+    }
+    if (kind.contains("sharded")) {
+      config = config.withTraining(training -> training.shardedOptimizer(true));
+    }
     if (kind.contains("differently") && cluster.rank() == 1) {
       config = config.withOptimizer(optimizer -> optimizer.learningRate(1e-3));
     }

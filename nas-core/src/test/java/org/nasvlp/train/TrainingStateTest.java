@@ -115,8 +115,8 @@ class TrainingStateTest {
   private static void fill(Parts parts, long seed) {
     Random random = new Random(seed);
     fill(random, parts.model.parameters().values());
-    fill(random, parts.step.optimizer().first());
-    fill(random, parts.step.optimizer().second());
+    fill(random, parts.step.optimizer().moments().first());
+    fill(random, parts.step.optimizer().moments().second());
     if (parts.step.momentum() != null) {
       fill(random, parts.step.momentum().parameters().values());
     }
@@ -139,7 +139,10 @@ class TrainingStateTest {
   private Path saved(NasConfig config) throws Exception {
     try (Parts parts = parts(config)) {
       fill(parts, 1);
-      return parts.state.save(Files.createDirectories(folder.resolve("out")), PROGRESS);
+      return parts.state.save(
+          Files.createDirectories(folder.resolve("out")),
+          PROGRESS,
+          parts.step.optimizer().moments());
     }
   }
 
@@ -176,10 +179,10 @@ class TrainingStateTest {
       assertSame(restored.state.restore(checkpoint), PROGRESS);
       assertThat(floats(restored.model.parameters().values()))
           .isEqualTo(floats(expected.model.parameters().values()));
-      assertThat(floats(restored.step.optimizer().first()))
-          .isEqualTo(floats(expected.step.optimizer().first()));
-      assertThat(floats(restored.step.optimizer().second()))
-          .isEqualTo(floats(expected.step.optimizer().second()));
+      assertThat(floats(restored.step.optimizer().moments().first()))
+          .isEqualTo(floats(expected.step.optimizer().moments().first()));
+      assertThat(floats(restored.step.optimizer().moments().second()))
+          .isEqualTo(floats(expected.step.optimizer().moments().second()));
       assertThat(floats(restored.step.momentum().parameters().values()))
           .isEqualTo(floats(expected.step.momentum().parameters().values()));
       FeatureQueue queue = restored.step.queue();
@@ -192,7 +195,11 @@ class TrainingStateTest {
       assertThat(restored.model.dictionary().state().codebook().codewords())
           .isEqualTo(expected.model.dictionary().state().codebook().codewords());
       // Saved once more it is the same to the byte.
-      Path again = restored.state.save(Files.createDirectory(folder.resolve("again")), PROGRESS);
+      Path again =
+          restored.state.save(
+              Files.createDirectory(folder.resolve("again")),
+              PROGRESS,
+              restored.step.optimizer().moments());
       Map<String, byte[]> first = files(checkpoint);
       files(again).forEach((name, bytes) -> assertThat(bytes).as(name).isEqualTo(first.get(name)));
     }
