@@ -241,7 +241,7 @@ public final class InferenceTimes {
         told(output, "scores "),
         told(output, "GOMP_SPINCOUNT = ").replace("'", ""),
         wall,
-        Double.parseDouble(told(output, "cpu ")),
+        Double.parseDouble(told(output, "whole-cpu ")),
         Double.parseDouble(told(output, "warm ")),
         Double.parseDouble(told(output, "warm-cpu ")));
   }
@@ -282,7 +282,7 @@ public final class InferenceTimes {
         System.out.println("scores " + Long.toHexString(score(model, images, captions)));
         warm(model, images, captions, Double.parseDouble(args[4]));
       }
-      System.out.println("cpu " + processorSeconds());
+      System.out.println("whole-cpu " + processorSeconds());
     }
 
     private static void warm(

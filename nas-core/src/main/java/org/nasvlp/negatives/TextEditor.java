@@ -82,7 +82,7 @@ public interface TextEditor {
                         + "': add org.nasvlp:nas-text-"
                         + language
                         + " to the class path, give the trainer a textEditor, or set nta.enabled to"
-                        + " false"))
+                        + " false, and nva.enabled too where its swaps go by words"))
         .factory(exactLabels);
   }
 
