@@ -20,7 +20,8 @@ class ListenersTest {
   private final List<String> told = new ArrayList<>();
 
   static Stream<Method> everyEventIsPassedOnInOrder() {
-    return Arrays.stream(TrainingListener.class.getMethods());
+    return Arrays.stream(TrainingListener.class.getMethods())
+        .filter(method -> method.getName().startsWith("on"));
   }
 
   private TrainingListener recorder(String name) {
@@ -55,6 +56,22 @@ class ListenersTest {
     Object _ = event.invoke(listeners, args);
     String what = " " + event.getName() + " " + Arrays.toString(args);
     assertThat(told).containsExactly("first" + what, "second" + what);
+  }
+
+  @Test
+  void oneThatWantsToStopIsEnough() {
+    Listeners listeners = new Listeners();
+    listeners.add(new TrainingListener() {});
+    assertThat(listeners.wantsStop()).isFalse();
+    listeners.add(
+        new TrainingListener() {
+          @Override
+          public boolean wantsStop() {
+            return true;
+          }
+        });
+    listeners.add(new TrainingListener() {});
+    assertThat(listeners.wantsStop()).isTrue();
   }
 
   @Test
