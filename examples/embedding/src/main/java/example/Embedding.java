@@ -5,7 +5,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.stream.Collectors;
 import org.nasvlp.config.NasConfig;
 import org.nasvlp.data.BadSampleException;
 import org.nasvlp.data.ImageTextPair;
@@ -65,13 +64,11 @@ final class Embedding {
 
   public static void main(String[] args) throws IOException, BadSampleException {
     Path folder = Files.createTempDirectory(Files.createDirectories(Path.of(args[0])), "run-");
-    Path vocabulary = folder.resolve("tokenizer.json");
-    Files.writeString(vocabulary, tokenizerJson(ColouredShapes.words()));
     NasConfig config = NasConfig.fromJson(CONFIG, "the example's configuration");
     LossPrinter printer = new LossPrinter();
     try (ColouredShapes shapes = new ColouredShapes();
         CaptionTokenizer tokenizer =
-            CaptionTokenizer.load(vocabulary, config.model().textTokens())) {
+            CaptionTokenizer.ofWords(ColouredShapes.words(), config.model().textTokens())) {
       TrainingResult result =
           NasTrainer.builder()
               .config(config)
@@ -101,37 +98,5 @@ final class Embedding {
         System.out.printf("%.3f  %s%n", match[i], captions.get(i));
       }
     }
-  }
-
-  /** A WordPiece tokenizer whose vocabulary is the special tokens and the words. */
-  private static String tokenizerJson(List<String> words) {
-    List<String> special = List.of("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]");
-    List<String> vocabulary = new ArrayList<>(special);
-    vocabulary.addAll(words);
-    String added =
-        special.stream()
-            .map(
-                token ->
-                    """
-                    {"id": %d, "content": "%s", "single_word": false, "lstrip": false,
-                     "rstrip": false, "normalized": false, "special": true}\
-                    """
-                        .formatted(vocabulary.indexOf(token), token))
-            .collect(Collectors.joining(", "));
-    String ids =
-        vocabulary.stream()
-            .map(token -> "\"%s\": %d".formatted(token, vocabulary.indexOf(token)))
-            .collect(Collectors.joining(", "));
-    return """
-    {"version": "1.0", "truncation": null, "padding": null,
-     "added_tokens": [%s],
-     "normalizer": {"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true,
-                    "strip_accents": null, "lowercase": true},
-     "pre_tokenizer": {"type": "BertPreTokenizer"},
-     "post_processor": null, "decoder": null,
-     "model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
-               "max_input_chars_per_word": 100, "vocab": {%s}}}
-    """
-        .formatted(added, ids);
   }
 }

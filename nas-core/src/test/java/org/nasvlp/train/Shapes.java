@@ -88,38 +88,15 @@ public final class Shapes implements ImageTextDataset {
     return "shapes";
   }
 
-  /** A word-level tokenizer for the captions. */
+  /** A tokenizer of the captions' words; it is also written to the folder's tokenizer.json. */
   public static CaptionTokenizer tokenizer(Path folder, int maxTokens) {
-    StringBuilder vocabulary = new StringBuilder();
-    List<String> words = new ArrayList<>(List.of("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"));
-    words.addAll(List.of(COLOURS));
+    List<String> words = new ArrayList<>(List.of(COLOURS));
     words.addAll(List.of(FORMS));
     words.addAll(List.of(PLACES));
-    for (int i = 0; i < words.size(); i++) {
-      vocabulary.append(i == 0 ? "" : ",").append("\"" + words.get(i) + "\":" + i);
-    }
-    String json =
-        """
-        {"version":"1.0","truncation":null,"padding":null,
-         "added_tokens":[
-          {"id":0,"content":"[PAD]","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":true},
-          {"id":1,"content":"[UNK]","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":true},
-          {"id":2,"content":"[CLS]","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":true},
-          {"id":3,"content":"[SEP]","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":true},
-          {"id":4,"content":"[MASK]","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":true}],
-         "normalizer":{"type":"BertNormalizer","clean_text":true,"handle_chinese_chars":true,"strip_accents":null,"lowercase":true},
-         "pre_tokenizer":{"type":"BertPreTokenizer"},
-         "post_processor":{"type":"TemplateProcessing",
-          "single":[{"SpecialToken":{"id":"[CLS]","type_id":0}},{"Sequence":{"id":"A","type_id":0}},{"SpecialToken":{"id":"[SEP]","type_id":0}}],
-          "pair":[{"Sequence":{"id":"A","type_id":0}},{"Sequence":{"id":"B","type_id":1}}],
-          "special_tokens":{"[CLS]":{"id":"[CLS]","ids":[2],"tokens":["[CLS]"]},"[SEP]":{"id":"[SEP]","ids":[3],"tokens":["[SEP]"]}}},
-         "decoder":{"type":"WordPiece","prefix":"##","cleanup":true},
-         "model":{"type":"WordPiece","unk_token":"[UNK]","continuing_subword_prefix":"##","max_input_chars_per_word":100,"vocab":{VOCABULARY}}}
-        """
-            .replace("VOCABULARY", vocabulary);
     try {
-      Path file = Files.writeString(folder.resolve("tokenizer.json"), json);
-      return CaptionTokenizer.load(file, maxTokens);
+      CaptionTokenizer tokenizer = CaptionTokenizer.ofWords(words, maxTokens);
+      Files.writeString(folder.resolve("tokenizer.json"), tokenizer.json());
+      return tokenizer;
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }

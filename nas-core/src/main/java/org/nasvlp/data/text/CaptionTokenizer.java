@@ -43,6 +43,9 @@ import tools.jackson.databind.JsonNode;
  */
 public final class CaptionTokenizer implements AutoCloseable {
   private static final String UNKNOWN = "[UNK]";
+  private static final List<String> NEEDED = List.of("[PAD]", "[CLS]", "[SEP]", "[MASK]");
+  private static final List<String> RESERVED =
+      List.of("[PAD]", UNKNOWN, "[CLS]", "[SEP]", "[MASK]");
 
   private static boolean libraryLoaded;
 
@@ -103,6 +106,77 @@ public final class CaptionTokenizer implements AutoCloseable {
     }
     Vocabulary vocabulary = Vocabulary.read(name, json);
     return new CaptionTokenizer(open(name, json), json, maxTokens, vocabulary);
+  }
+
+  /**
+   * A tokenizer of given words, one token each, for captions made of a few words. Any other word is
+   * [UNK].
+   *
+   * @param words as {@link #normalize} leaves them: in lower case, without punctuation and accents;
+   *     their ids follow those of [PAD], [UNK], [CLS], [SEP] and [MASK], so that of the first is 5
+   * @param maxTokens greatest number of tokens of a caption, [CLS] and [SEP] included; 3 or more
+   * @throws IllegalArgumentException if there are no words, a word stands twice, or no caption
+   *     could ever hold it; the message names the word, its place from 0 and the remedy
+   * @throws IOException if the native tokenizer library cannot be loaded
+   */
+  public static CaptionTokenizer ofWords(List<String> words, int maxTokens) throws IOException {
+    List<String> given = new ArrayList<>(words);
+    requireWords(given);
+    CaptionTokenizer tokenizer =
+        of(Path.of("the tokenizer of given words"), WordPieceTrainer.json(given), maxTokens);
+    try {
+      for (int i = 0; i < given.size(); i++) {
+        int id = tokenizer.vocabulary.get(given.get(i));
+        if (!Arrays.equals(tokenizer.words(given.get(i)), new int[] {id})) {
+          throw badWord(
+              i,
+              given.get(i),
+              "the tokenizer would not find it in a caption; give it without accents, of letters"
+                  + " and digits, at most 100 of them");
+        }
+      }
+      return tokenizer;
+    } catch (RuntimeException e) {
+      tokenizer.close();
+      throw e;
+    }
+  }
+
+  private static void requireWords(List<String> words) {
+    if (words.isEmpty()) {
+      throw new IllegalArgumentException("words is empty: give the words of your captions");
+    }
+    Map<String, Integer> places = new HashMap<>();
+    for (int i = 0; i < words.size(); i++) {
+      String word = Objects.requireNonNull(words.get(i), "words[" + i + "]");
+      if (word.isBlank()) {
+        throw badWord(i, word, "a word has letters; leave it out");
+      }
+      if (RESERVED.contains(word)) {
+        throw badWord(i, word, "this token is in every tokenizer; leave it out");
+      }
+      String normal = wellFormed(CaptionText.normalize(word));
+      if (normal.indexOf(' ') >= 0) {
+        throw badWord(i, word, "in a caption these are several words; give each of them by itself");
+      }
+      if (!normal.equals(word)) {
+        throw badWord(
+            i,
+            word,
+            "captions are lower-cased and freed of punctuation first; give "
+                + Excerpt.of(normal)
+                + " instead");
+      }
+      Integer before = places.putIfAbsent(word, i);
+      if (before != null) {
+        throw badWord(i, word, "words[" + before + "] is the same; give each word once");
+      }
+    }
+  }
+
+  private static IllegalArgumentException badWord(int place, String word, String remedy) {
+    return new IllegalArgumentException(
+        "words[%d] is \"%s\": %s".formatted(place, Excerpt.of(word), remedy));
   }
 
   private static synchronized HuggingFaceTokenizer tokenizer(
@@ -370,7 +444,7 @@ public final class CaptionTokenizer implements AutoCloseable {
           vocabulary.special.set(vocabulary.ids.get(content));
         }
       }
-      for (String name : List.of("[PAD]", "[CLS]", "[SEP]", "[MASK]")) {
+      for (String name : NEEDED) {
         Integer id = vocabulary.ids.get(name);
         if (id == null) {
           throw new IOException(

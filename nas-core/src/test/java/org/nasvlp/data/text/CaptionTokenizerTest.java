@@ -16,6 +16,7 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -25,6 +26,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.nasvlp.data.Fixtures;
 
@@ -205,6 +207,73 @@ class CaptionTokenizerTest {
     assertThatThrownBy(() -> CaptionTokenizer.load(Fixtures.tokenizerFile(), 2))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("maxTokens is 2");
+  }
+
+  @Test
+  void givenWordsAreATokenEachInTheirOrder() throws IOException {
+    List<String> words = new ArrayList<>(List.of("red", "cup", "redder", "чашка", "杯", "3d"));
+    try (CaptionTokenizer made = CaptionTokenizer.ofWords(words, 7)) {
+      words.clear();
+      assertThat(made.vocabularySize()).isEqualTo(11);
+      assertThat(made.vocabulary()).containsEntry("red", 5).containsEntry("3d", 10);
+      assertThat(made.words("A RED, redder cup; чашка 杯 3D")).containsExactly(1, 5, 7, 6, 8, 9, 10);
+      assertThat(made.words("cups reds")).as("parts of words").containsExactly(1, 1);
+      TokenizedCaptions tokens = made.encode(List.of("cup cup cup cup cup cup", "red"));
+      assertThat(tokens.ids())
+          .containsExactly(
+              made.clsId(), 6, 6, 6, 6, 6, made.sepId(), made.clsId(), 5, made.sepId(), 0, 0, 0, 0);
+      assertThat(tokens.truncated()).isEqualTo(1);
+      Path file = Files.writeString(folder.resolve("t.json"), made.json());
+      try (CaptionTokenizer again = CaptionTokenizer.load(file, 7)) {
+        assertThat(again.vocabulary()).isEqualTo(made.vocabulary());
+        assertThat(again.words("a red cup")).isEqualTo(made.words("a red cup"));
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          ''            | leave it out
+          ' '           | leave it out
+          'red cup'     | give each of them by itself
+          ' cup'        | give cup instead
+          'red cup'| give each of them by itself
+          red-hot       | give each of them by itself
+          Cup           | give cup instead
+          cup's         | give cups instead
+          [MASK]        | this token is in every tokenizer
+          [UNK]         | this token is in every tokenizer
+          ##s           | give s instead
+          café          | without accents
+          a​b      | would not find it
+          a+b           | would not find it
+          [mask]        | would not find it
+          red           | words[0] is the same; give each word once
+          """)
+  void aWordThatNoCaptionCouldHoldIsNamed(String word, String remedy) {
+    assertThatThrownBy(() -> CaptionTokenizer.ofWords(List.of("red", word), 8))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageStartingWith("words[1] is \"")
+        .hasMessageContaining(remedy);
+  }
+
+  @Test
+  void wordsThatAreNoneAreRefused() {
+    assertThatThrownBy(() -> CaptionTokenizer.ofWords(List.of(), 8))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("words is empty");
+    assertThatThrownBy(() -> CaptionTokenizer.ofWords(Arrays.asList("red", null), 8))
+        .isInstanceOf(NullPointerException.class)
+        .hasMessageContaining("words[1]");
+    assertThatThrownBy(() -> CaptionTokenizer.ofWords(List.of("red"), 2))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("maxTokens is 2");
+    assertThatThrownBy(() -> CaptionTokenizer.ofWords(List.of("x".repeat(101)), 8))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("at most 100");
   }
 
   @Test
