@@ -29,7 +29,11 @@ import org.nasvlp.kernels.internal.SharedLock;
  *
  * <p><b>Streams.</b> {@code stream} is a {@code cudaStream_t} for CUDA (0: the legacy default
  * stream) and must be 0 otherwise. Work given to one CUDA codebook on several streams has to be
- * ordered by the caller. Methods that take Java arrays wait for the device.
+ * ordered by the caller.
+ *
+ * <p><b>Java arrays.</b> Each kernel is there for Java arrays too. Such a method copies its
+ * arguments to memory of the backend and the results back, waits for the device, writes nothing if
+ * it fails, and gives the same bits.
  *
  * <p><b>Enqueued calls.</b> {@link #enqueueLookup}, {@link #enqueueUpdate} and {@link #enqueueSwap}
  * do what their namesakes do, to the same bits, but neither wait for the stream nor allocate, so
@@ -288,6 +292,19 @@ public final class Codebook implements AutoCloseable {
   }
 
   /**
+   * The same lookup, with the distances.
+   *
+   * @param x features, float32, rows × width
+   * @param distances out, one for each row: the squared distance rounded to float32 (infinity above
+   *     its range)
+   * @return the index of the nearest codeword of each row, the lowest on ties
+   * @throws NonFiniteInputException with the lowest bad row
+   */
+  public int[] lookup(float[] x, float[] distances) {
+    return new ArrayCalls(this).lookup(x, distances);
+  }
+
+  /**
    * Adds a batch to counts and sums: for rows i ascending, counts[z_i] += 1 and sums[z_i] += x_i in
    * float64. Splitting the rows over several calls in order gives the same bits. Between this and
    * {@link #apply} counts and sums can be reduced over processes.
@@ -318,6 +335,20 @@ public final class Codebook implements AutoCloseable {
       lock.endRead(stamp);
       Reference.reachabilityFence(this);
     }
+  }
+
+  /**
+   * {@link #accumulate(Rows, MemorySegment, MemorySegment, MemorySegment, long)} of Java arrays.
+   *
+   * @param x features, float32, rows × width
+   * @param codes code of every row, each 0..K−1
+   * @param counts in and out, K
+   * @param sums in and out, K × d, row by row
+   * @throws NonFiniteInputException with the lowest bad row
+   * @throws IllegalArgumentException if a code is out of range or a length does not fit
+   */
+  public void accumulate(float[] x, int[] codes, double[] counts, double[] sums) {
+    new ArrayCalls(this).accumulate(x, codes, counts, sums);
   }
 
   /** The buffers of rows with their codes. */
@@ -355,6 +386,18 @@ public final class Codebook implements AutoCloseable {
   }
 
   /**
+   * {@link #apply(MemorySegment, MemorySegment, MomentumUpdate, long)} of Java arrays.
+   *
+   * @param counts K
+   * @param sums K × d, row by row
+   * @param update the parameters and the formula
+   * @throws NonFiniteInputException if a new codeword would not be finite
+   */
+  public void apply(double[] counts, double[] sums, MomentumUpdate update) {
+    new ArrayCalls(this).apply(counts, sums, update);
+  }
+
+  /**
    * One momentum update from a batch: the bits of accumulate from zero followed by {@link #apply},
    * in one pass over the rows.
    *
@@ -377,6 +420,20 @@ public final class Codebook implements AutoCloseable {
       lock.endWrite(stamp);
       Reference.reachabilityFence(this);
     }
+  }
+
+  /**
+   * {@link #update(Rows, MemorySegment, MomentumUpdate, long)} of Java arrays.
+   *
+   * @param x features, float32, rows × width
+   * @param codes code of every row, each 0..K−1
+   * @param update the parameters and the formula
+   * @throws NonFiniteInputException with the lowest bad row, or -1 if a new codeword would not be
+   *     finite
+   * @throws IllegalArgumentException if a code is out of range, or there is not one for each row
+   */
+  public void update(float[] x, int[] codes, MomentumUpdate update) {
+    new ArrayCalls(this).update(x, codes, update);
   }
 
   /**
@@ -408,6 +465,17 @@ public final class Codebook implements AutoCloseable {
       lock.endRead(stamp);
       Reference.reachabilityFence(this);
     }
+  }
+
+  /**
+   * {@link #neighbours(int, MemorySegment, MemorySegment, long)} as a Java array.
+   *
+   * @param neighbours length R of a list, 1..1024
+   * @param live whether each code is live, K; or null: all are live
+   * @return K × R, list by list; −1 where there are fewer
+   */
+  public int[] neighbours(int neighbours, boolean[] live) {
+    return new ArrayCalls(this).neighbours(neighbours, live);
   }
 
   /**
@@ -452,6 +520,21 @@ public final class Codebook implements AutoCloseable {
       lock.endRead(stamp);
       Reference.reachabilityFence(this);
     }
+  }
+
+  /**
+   * {@link #swap(TokenSwap, SwapInput, SwapOutput, long)} of Java arrays.
+   *
+   * @param params the sizes and the rules
+   * @param in what is read, made by {@link SwapInput#of(float[], int[], int[])}
+   * @return the hard negative images, and what was swapped in them
+   * @throws NonFiniteInputException if a similarity or evidence of an image is not finite; its row
+   *     is the lowest such image
+   * @throws IllegalArgumentException if a code, a neighbour or a row of evidence is out of range,
+   *     or an array is too short for the sizes
+   */
+  public SwapResult swap(TokenSwap params, SwapInput in) {
+    return new ArrayCalls(this).swap(params, in);
   }
 
   private void checkSwap(TokenSwap params, SwapInput in, SwapOutput out, long stream) {

@@ -123,6 +123,30 @@ public final class CosineCodebook implements AutoCloseable {
   }
 
   /**
+   * The same update of Java arrays, which are copied.
+   *
+   * @param x float32, row by row
+   * @param codes code of every row, each 0..K−1
+   * @param update the parameters and the formula
+   * @throws NonFiniteInputException with the lowest bad row, and the codebook as it was
+   */
+  public void update(float[] x, int[] codes, MomentumUpdate update) {
+    Objects.requireNonNull(x, "x");
+    int width = codebook.width();
+    if (x.length != (long) codes.length * width) {
+      throw new IllegalArgumentException(
+          "x holds %d floats, but %d codes of width %d need %d"
+              .formatted(x.length, codes.length, width, (long) codes.length * width));
+    }
+    try (Arena arena = Arena.ofShared()) {
+      update(
+          Rows.of(arena.allocateFrom(JAVA_FLOAT, x), codes.length, width),
+          arena.allocateFrom(JAVA_INT, codes),
+          update);
+    }
+  }
+
+  /**
    * The codebook of the scaled codewords, for neighbour lists, swaps, restarts and its state; rows
    * and vectors that it is given have to have length 1. It belongs to this.
    */

@@ -51,6 +51,20 @@ public record KMeans(
    * @throws NonFiniteInputException with the lowest row that is not finite
    */
   public static KMeans fit(float[] rows, int width, int k) {
+    return fit(rows, width, k, 0, MOST_ITERATIONS);
+  }
+
+  /**
+   * Fits K codewords to rows on the Java heap.
+   *
+   * @param rows float32, row by row; copied
+   * @param width width d of a row
+   * @param k number of codewords, at most as many as rows
+   * @param seed of the start
+   * @param mostIterations most moves of the codewords; with 0 they are the start's
+   * @throws NonFiniteInputException with the lowest row that is not finite
+   */
+  public static KMeans fit(float[] rows, int width, int k, long seed, int mostIterations) {
     Objects.requireNonNull(rows, "rows");
     if (width < 1 || rows.length % width != 0) {
       throw new IllegalArgumentException(
@@ -58,7 +72,7 @@ public record KMeans(
     }
     try (Arena arena = Arena.ofShared()) {
       MemorySegment copy = arena.allocateFrom(JAVA_FLOAT, rows);
-      return fit(Rows.of(copy, rows.length / width, width), width, k, 0, MOST_ITERATIONS);
+      return fit(Rows.of(copy, rows.length / width, width), width, k, seed, mostIterations);
     }
   }
 

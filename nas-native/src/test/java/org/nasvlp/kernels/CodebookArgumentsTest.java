@@ -402,6 +402,49 @@ class CodebookArgumentsTest {
                     .withMessage("the codebook is closed"));
   }
 
+  @ParameterizedTest
+  @MethodSource("hosts")
+  void lengthsOfJavaArrays(Backend backend) {
+    try (Codebook c = codebook(backend)) {
+      float[] x = new float[4];
+      int[] codes = new int[2];
+      double[] counts = new double[3];
+      double[] sums = new double[6];
+      refused(() -> c.lookup(new float[5], new float[2]), "x holds 5", "width 2");
+      refused(() -> c.lookup(x, new float[3]), "distances holds 3", "needs 2");
+      refused(() -> c.accumulate(x, new int[3], counts, sums), "codes holds 3", "needs 2");
+      refused(() -> c.accumulate(x, codes, new double[2], sums), "counts holds 2", "needs 3");
+      refused(() -> c.accumulate(x, codes, counts, new double[5]), "sums holds 5", "needs 6");
+      refused(() -> c.apply(new double[4], sums, UPDATE), "counts holds 4", "needs 3");
+      refused(() -> c.apply(counts, new double[7], UPDATE), "sums holds 7", "needs 6");
+      refused(() -> c.update(x, new int[1], UPDATE), "codes holds 1", "needs 2");
+      refused(() -> c.neighbours(0, null), "neighbours is 0");
+      refused(() -> c.neighbours(1025, null), "neighbours is 1025");
+      refused(() -> c.neighbours(1, new boolean[2]), "live holds 2", "needs 3");
+      assertThatNullPointerException().isThrownBy(() -> c.update(x, codes, null));
+      TokenSwap swap = TokenSwap.builder(1, 2, 1, 1).build();
+      SwapInput in =
+          SwapInput.of(x, codes, new int[3])
+              .withSimilarities(new float[2], new float[2])
+              .withSampleIds(new long[1]);
+      c.swap(swap, in);
+      refused(() -> c.swap(swap, SwapInput.of(new float[6], codes, new int[3])), "tokens holds 6");
+      refused(() -> c.swap(swap, SwapInput.of(x, new int[1], new int[3])), "codes holds 4 bytes");
+      refused(() -> c.swap(swap, SwapInput.of(x, codes, new int[2])), "neighbourLists holds 8");
+      refused(() -> c.swap(swap, in.withSimilarities(new float[1], new float[2])), "text holds 4");
+      refused(() -> c.swap(swap, in.withSampleIds(new long[0])), "sampleIds holds");
+      refused(
+          () -> c.swap(swap, in.withSampleIds(arena.allocate(8, 8))), "sampleIds is no Java array");
+      MemorySegment out = arena.allocate(16, 8);
+      refused(
+          () -> c.swap(swap, in, SwapOutput.of(out, out, out), 0), "tokens lies on the Java heap");
+      c.close();
+      assertThatIllegalStateException().isThrownBy(() -> c.update(x, codes, UPDATE));
+      assertThatIllegalStateException().isThrownBy(() -> c.swap(swap, in));
+      assertThatIllegalStateException().isThrownBy(() -> c.neighbours(1, null));
+    }
+  }
+
   @Test
   void records() {
     refused(() -> new MomentumUpdate(1, 1e-5, 0), "gamma is 1.0");

@@ -104,6 +104,13 @@ class CosineCodebookTest {
       }
     }
     assertThat(states).allMatch(states.getFirst()::equals);
+    try (CosineCodebook codebook = CosineCodebook.create(new float[] {2, 0, 0, 5}, 2, 2)) {
+      codebook.update(new float[] {30, 40, 0, 7}, new int[] {0, 1}, update);
+      assertThat(codebook.codebook().state()).isEqualTo(states.getFirst());
+      assertThatThrownBy(() -> codebook.update(new float[3], new int[] {0, 1}, update))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("x holds 3 floats, but 2 codes of width 2 need 4");
+    }
   }
 
   @Test

@@ -169,6 +169,7 @@ class KMeansTest {
       for (int most = 0; most < 8; most++) {
         KMeans fit = KMeans.fit(given, 6, 20, 7, most);
         assertThat(fit.iterations()).isEqualTo(most);
+        assertSame(fit, KMeans.fit(rows, 6, 20, 7, most));
         assertThat(fit.inertia()).isLessThan(before);
         before = fit.inertia();
       }

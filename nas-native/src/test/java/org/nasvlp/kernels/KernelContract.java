@@ -801,6 +801,19 @@ abstract class KernelContract {
                     rows,
                     params.byEvidence() ? memory.ints(evidenceOf) : null)
                 .withSampleIds(params.byDraws() ? memory.longs(ids) : null);
+        checkSwapOfArrays(
+            codebook,
+            params,
+            expected,
+            tokens,
+            codes,
+            lists,
+            text,
+            image,
+            flat,
+            rows,
+            evidenceOf,
+            ids);
         codebook.reserve(0, ElementType.FLOAT32, images, count);
         for (boolean inPlace : new boolean[] {false, true}) {
           if (inPlace && params.donors()) {
@@ -837,6 +850,126 @@ abstract class KernelContract {
     assertThat(replaced).as("tokens that were replaced").isGreaterThan(1000);
     assertThat(kept).as("tokens without a substitute").isGreaterThan(300);
     assertThat(untouched).as("tokens that were not chosen").isGreaterThan(200);
+  }
+
+  private static void checkSwapOfArrays(
+      Codebook codebook,
+      TokenSwap params,
+      Reference.Swapped expected,
+      float[] tokens,
+      int[] codes,
+      int[] lists,
+      float[] text,
+      float[] image,
+      double[] evidence,
+      int rows,
+      int[] evidenceOf,
+      long[] ids) {
+    float[] before = tokens.clone();
+    SwapResult found =
+        codebook.swap(
+            params,
+            SwapInput.of(tokens, codes, lists)
+                .withSimilarities(text, image)
+                .withEvidence(evidence, rows, evidenceOf)
+                .withSampleIds(ids));
+    assertThat(found.positions()).as("%s", params).isEqualTo(expected.positions());
+    assertThat(found.substitutes()).as("%s", params).isEqualTo(expected.substitutes());
+    assertThat(found.swapped()).as("%s", params).isEqualTo(expected.tokens());
+    assertThat(found.scores()).as("%s", params).isEqualTo(expected.scores());
+    for (int i = 0; i < found.mask().length; i++) {
+      assertThat(found.mask()[i]).as("%s", params).isEqualTo(expected.mask()[i] != 0);
+    }
+    assertThat(tokens).isEqualTo(before);
+  }
+
+  /** The same truth by Java arrays: lookup, accumulate, apply, update and neighbour lists. */
+  @ParameterizedTest
+  @MethodSource("targets")
+  void javaArraysGiveTheSameBits(Target target) {
+    target.select();
+    Samples samples = new Samples(31);
+    MomentumUpdate update = new MomentumUpdate(0.7, 1e-5, 0.9);
+    for (int width : new int[] {1, 5, 16, 65}) {
+      int size = samples.between(2, 40);
+      int rows = samples.between(1, 50);
+      float[] e = samples.codewords(Samples.Kind.GAUSSIAN, size, width);
+      float[] x = samples.rows(Samples.Kind.GAUSSIAN, rows, e, size, width);
+      Reference.State state = new Reference.State(e, size, width);
+      try (TestMemory memory = memory(target);
+          Codebook codebook = codebook(target, memory, e, size, width)) {
+        float[] distances = new float[rows];
+        int[] codes = codebook.lookup(x, distances);
+        for (int i = 0; i < rows; i++) {
+          assertThat(codes[i]).isEqualTo(Reference.nearest(x, i, e, size, width));
+          assertThat(distances[i]).isEqualTo((float) Reference.distance(x, i, e, codes[i], width));
+        }
+        boolean[] live = new boolean[size];
+        byte[] flags = samples.live(size);
+        for (int j = 0; j < size; j++) {
+          live[j] = flags[j] != 0;
+        }
+        assertThat(codebook.neighbours(3, live))
+            .isEqualTo(Reference.neighbours(e, size, width, 3, flags));
+        assertThat(codebook.neighbours(2, null))
+            .isEqualTo(Reference.neighbours(e, size, width, 2, null));
+
+        double[] counts = new double[size];
+        double[] sums = new double[size * width];
+        Arrays.fill(counts, 0.25);
+        double[] expectedCounts = counts.clone();
+        double[] expectedSums = sums.clone();
+        codebook.accumulate(x, codes, counts, sums);
+        Reference.accumulate(x, width, codes, expectedCounts, expectedSums);
+        assertThat(counts).isEqualTo(expectedCounts);
+        assertThat(sums).isEqualTo(expectedSums);
+        codebook.apply(counts, sums, update);
+        state.apply(expectedCounts, expectedSums, update);
+        assertThat(codebook.state()).isEqualTo(state.toState());
+
+        codebook.update(x, codes, update);
+        double[] batchCounts = new double[size];
+        double[] batchSums = new double[size * width];
+        Reference.accumulate(x, width, codes, batchCounts, batchSums);
+        state.apply(batchCounts, batchSums, update);
+        assertThat(codebook.state()).isEqualTo(state.toState());
+
+        assertThat(codebook.lookup(new float[0], new float[0])).isEmpty();
+        codebook.accumulate(new float[0], new int[0], counts, sums);
+        codebook.update(new float[0], new int[0], update);
+        state.apply(new double[size], new double[size * width], update);
+        assertThat(codebook.state()).isEqualTo(state.toState());
+      }
+    }
+  }
+
+  /** What a refused call was to write stays as it was. */
+  @ParameterizedTest
+  @MethodSource("targets")
+  void refusedJavaArraysAreLeftAlone(Target target) {
+    target.select();
+    MomentumUpdate update = new MomentumUpdate(0.5, 1e-5, 0);
+    try (TestMemory memory = memory(target);
+        Codebook codebook = codebook(target, memory, new float[] {1, 2, 3, 4}, 2, 2)) {
+      CodebookState before = codebook.state();
+      float[] bad = {1, 2, 3, Float.NaN};
+      float[] distances = {77, 77};
+      double[] counts = {7, 7};
+      double[] sums = {7, 7, 7, 7};
+      assertBadRow(1, () -> codebook.lookup(bad, distances));
+      assertBadRow(1, () -> codebook.accumulate(bad, new int[] {0, 1}, counts, sums));
+      assertBadRow(1, () -> codebook.update(bad, new int[] {0, 1}, update));
+      assertThatIllegalArgumentException()
+          .isThrownBy(() -> codebook.accumulate(new float[] {1, 2}, new int[] {2}, counts, sums))
+          .withMessageContaining("2");
+      double[] huge = {1e300, 1e300, 1e300, 1e300};
+      assertThatExceptionOfType(NonFiniteInputException.class)
+          .isThrownBy(() -> codebook.apply(counts, huge, update));
+      assertThat(distances).containsOnly(77);
+      assertThat(counts).containsOnly(7);
+      assertThat(sums).containsOnly(7);
+      assertThat(codebook.state()).isEqualTo(before);
+    }
   }
 
   @ParameterizedTest
