@@ -75,6 +75,7 @@ final class Samples {
         checkpoint,
         evaluation,
         Map.of(),
+        Map.of(),
         new DictionaryHealth(512, 412, 233.4, 7),
         losses(),
         725,

@@ -158,7 +158,8 @@ class TensorBoardListenerTest {
     try (TensorBoardListener listener = new TensorBoardListener(board)) {
       start(listener, 0);
       listener.onStep(Samples.step(1, 1500));
-      listener.onEvaluated(300, new Evaluation(Samples.evaluation(), Map.of()));
+      listener.onEvaluated(
+          300, new Evaluation(Samples.evaluation(), Map.of(), Map.of("mine", 0.5)));
       // Nothing is held back: a run that is killed has all.
       assertThat(read(files(board).getFirst())).hasSize(4);
     }
@@ -194,6 +195,7 @@ class TensorBoardListenerTest {
                 "evaluation/itc-group", 0.33f,
                 "evaluation/itm", 0.9f,
                 "evaluation/itm-group", 0.5f,
+                "evaluation/mine", 0.5f,
                 "caption_choice_itc/age", 0.25f,
                 "caption_choice_itc/colour", 0.75f,
                 "caption_choice_itc/skin tone", 0.9876f,

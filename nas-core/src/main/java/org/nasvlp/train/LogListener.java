@@ -53,7 +53,10 @@ final class LogListener implements TrainingListener {
     append("epoch", new Epoch(step, perplexity));
   }
 
-  /** One line for all benchmarks, so that a kill cannot leave half of an evaluation in the log. */
+  /**
+   * One line for all benchmarks and metrics, so that a kill cannot leave half of an evaluation in
+   * the log.
+   */
   @Override
   public void onEvaluated(long step, Evaluation evaluation) {
     @Nullable EvaluationReport report = evaluation.report();
@@ -63,6 +66,9 @@ final class LogListener implements TrainingListener {
     line.put("report", report);
     if (!evaluation.benchmarks().isEmpty()) {
       line.put("benchmarks", evaluation.benchmarks());
+    }
+    if (!evaluation.ownMetrics().isEmpty()) {
+      line.put("metrics", evaluation.ownMetrics());
     }
     append("evaluation", line);
   }

@@ -27,6 +27,8 @@ import org.nasvlp.objective.Objective;
  * {@link NasTrainer#builder}. Not thread-safe.
  */
 public final class NasTrainerBuilder {
+  private static final Pattern METRIC_NAME =
+      Pattern.compile("(?!it[cm])(?!.*-it[cm]$)[a-z0-9][a-z0-9_-]*");
   private static final Pattern BENCHMARK_NAME = Pattern.compile("(?!it[cm])[a-z0-9][a-z0-9_-]*");
 
   private @Nullable NasConfig config;
@@ -34,6 +36,7 @@ public final class NasTrainerBuilder {
   private @Nullable CaptionTokenizer tokenizer;
   private @Nullable FineGrainedBenchmark benchmark;
   private final Map<String, Evaluator.Published> published = new LinkedHashMap<>();
+  private final Map<String, Metric> metrics = new LinkedHashMap<>();
   private @Nullable Path output;
   private PretrainedWeights initialWeights = PretrainedWeights.none();
   private boolean resume;
@@ -117,6 +120,37 @@ public final class NasTrainerBuilder {
     }
     if (published.putIfAbsent(name, new Evaluator.Published(items, images)) != null) {
       throw new IllegalArgumentException("two benchmarks are called '" + name + "'");
+    }
+    return this;
+  }
+
+  /**
+   * A metric of the program's own, taken at each evaluation beside those of the benchmarks, or
+   * alone. It is one of {@link Evaluation#metrics}: it goes to the listeners and the log, with
+   * {@code training.keepBest} the checkpoint {@code best-NAME} is kept, and {@link EarlyStopping}
+   * can watch it. A higher value is a better one: give the negative of an error. What it does has
+   * no influence on what the model learns.
+   *
+   * <p>Of several ranks the first one takes it while the others wait, no longer than {@link
+   * Cluster#timeout}. A value that is not finite is told by {@link TrainingListener#onWarning} and
+   * counts as none; an exception ends the run, and names the metric.
+   *
+   * @param name of lower-case letters, digits, '-' and '_'; begins and ends otherwise than the
+   *     library's own metrics, with itc or itm
+   * @param value on the thread that runs the trainer, and on the model as it is then
+   * @return this
+   * @throws IllegalArgumentException if the name is of another form or taken
+   */
+  public NasTrainerBuilder metric(String name, Metric value) {
+    Objects.requireNonNull(value, "metric");
+    if (!METRIC_NAME.matcher(name).matches()) {
+      throw new IllegalArgumentException(
+          "a metric is called '%s': names have lower-case letters, digits, '-' and '_', and do not"
+                  .formatted(name)
+              + " begin with itc or itm, nor end with -itc or -itm");
+    }
+    if (metrics.putIfAbsent(name, value) != null) {
+      throw new IllegalArgumentException("two metrics are called '" + name + "'");
     }
     return this;
   }
@@ -266,6 +300,7 @@ public final class NasTrainerBuilder {
             Objects.requireNonNull(tokenizer, "tokenizer is missing"),
             benchmark,
             Collections.unmodifiableMap(new LinkedHashMap<>(published)),
+            Collections.unmodifiableMap(new LinkedHashMap<>(metrics)),
             Objects.requireNonNull(output, "output is missing"),
             initialWeights,
             resume,

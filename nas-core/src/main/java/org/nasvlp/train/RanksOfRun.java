@@ -96,6 +96,7 @@ final class RanksOfRun {
         settings.objectives().stream().map(Objective::name).toList().toString());
     facts.put("whether there is a benchmark", String.valueOf(settings.benchmark() != null));
     facts.put("the published benchmarks", settings.published().keySet().toString());
+    facts.put("the metrics of the program's own", settings.metrics().keySet().toString());
     facts.put("whether the run is resumed", String.valueOf(settings.resume()));
     return facts;
   }

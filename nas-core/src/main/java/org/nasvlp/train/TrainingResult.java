@@ -18,6 +18,8 @@ import org.nasvlp.eval.EvaluationReport;
  * @param evaluation the final evaluation; null without a benchmark or when stopped
  * @param benchmarks what the final evaluation gave on published benchmarks: by the name they were
  *     given and by way of scoring, {@code itc} and {@code itm}; empty without such or when stopped
+ * @param ownMetrics what the final evaluation gave by {@link NasTrainerBuilder#metric}, by name;
+ *     empty without such or when stopped
  * @param dictionary use of the codes at the end
  * @param losses the last step's losses by name
  * @param seconds wall-clock time of this run, earlier ones not included
@@ -32,6 +34,7 @@ public record TrainingResult(
     Path checkpoint,
     @Nullable EvaluationReport evaluation,
     Map<String, Map<String, BenchmarkReport>> benchmarks,
+    Map<String, Double> ownMetrics,
     DictionaryHealth dictionary,
     Map<String, Double> losses,
     double seconds,

@@ -33,6 +33,7 @@ final class TrainingRun implements AutoCloseable {
   private final RunClock clock;
   private final TrainingListener listeners;
   private final Evaluator evaluator;
+  private final OwnMetrics metrics;
   private final ArtefactProbing probing;
   private final NasModel model;
   private final TrainingStep trainingStep;
@@ -72,6 +73,7 @@ final class TrainingRun implements AutoCloseable {
     this.clock = setup.clock();
     this.listeners = setup.listeners();
     this.evaluator = setup.evaluator();
+    this.metrics = new OwnMetrics(settings.metrics(), ranks, listeners::onWarning);
     this.probing = setup.probing();
     this.model = model;
     this.trainingStep = trainingStep;
@@ -187,7 +189,7 @@ final class TrainingRun implements AutoCloseable {
               step,
               planner.steps(),
               traced,
-              evaluator.isIdle() ? null : probing.forStep(step, planner.steps()));
+              !evaluates() ? null : probing.forStep(step, planner.steps()));
     } catch (NonFiniteInputException e) {
       throw failure("the image encoder's features", batches, true, e);
     }
@@ -230,6 +232,11 @@ final class TrainingRun implements AutoCloseable {
         counts.skipped(loader));
   }
 
+  /** Whether there is anything to evaluate. */
+  private boolean evaluates() {
+    return !(evaluator.isIdle() && metrics.isEmpty());
+  }
+
   /** Whether a listener wants the run to stop. */
   boolean wantsStop() {
     return listeners.wantsStop();
@@ -241,7 +248,7 @@ final class TrainingRun implements AutoCloseable {
    * @return whether it was
    */
   boolean evaluateIfDue() throws IOException {
-    boolean due = isDue(config.training().evaluateEvery()) && !evaluator.isIdle();
+    boolean due = evaluates() && isDue(config.training().evaluateEvery());
     if (due) {
       evaluate(false);
     }
@@ -264,11 +271,13 @@ final class TrainingRun implements AutoCloseable {
     double began = clock.seconds();
     ImageTextScorer itm = model.itmScorer();
     Evaluation evaluation =
-        evaluator.evaluate(
-            model.itcScorer(),
-            ranks.isAlone() ? itm : new DividedScorer(itm, ranks),
-            1 / model.temperature(),
-            last);
+        evaluator
+            .evaluate(
+                model.itcScorer(),
+                ranks.isAlone() ? itm : new DividedScorer(itm, ranks),
+                1 / model.temperature(),
+                last)
+            .with(metrics.of(model, step));
     planner.evaluationTook(clock.seconds() - began);
     LoaderState samples = counts.merged(loader);
     // Before the log has it: what is in the log is not evaluated again after a kill.
@@ -342,7 +351,7 @@ final class TrainingRun implements AutoCloseable {
   TrainingResult end() throws IOException {
     Path last = save();
     boolean stopped = !isComplete();
-    Evaluation evaluation = stopped || evaluator.isIdle() ? Evaluation.NONE : evaluate(true);
+    Evaluation evaluation = stopped || !evaluates() ? Evaluation.NONE : evaluate(true);
     LoaderState samples = counts.merged(loader);
     TrainingResult result =
         new TrainingResult(
@@ -352,6 +361,7 @@ final class TrainingRun implements AutoCloseable {
             last,
             evaluation.report(),
             evaluation.benchmarks(),
+            evaluation.ownMetrics(),
             model.dictionary().health(),
             losses,
             clock.seconds(),

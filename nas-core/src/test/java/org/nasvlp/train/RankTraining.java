@@ -43,6 +43,7 @@ public final class RankTraining {
     try {
       TrainingResult result = train(output, args[1], Integer.parseInt(args[2]), cluster);
       System.out.println("report " + result.evaluation());
+      System.out.println("own " + result.ownMetrics());
       System.out.println("restarts " + result.dictionary().restarts());
       System.out.println("done");
       System.exit(0);
@@ -85,6 +86,7 @@ public final class RankTraining {
                   });
       if (kind.contains("evaluated")) {
         builder.benchmark(ShapesBenchmarks.pairs(words));
+        builder.metric("rank-and-a-half", model -> cluster.rank() + 0.5);
       }
       NasTrainer trainer = builder.build();
       if (isLast && kind.contains("stopped")) {

@@ -117,6 +117,8 @@ class RanksTrainingTest {
       for (int rank = 0; rank < count; rank++) {
         assertThat(line(many.printed(rank), "restarts ")).isEqualTo(restarts);
         assertThat(line(many.printed(rank), "report ")).isEqualTo(report);
+        assertThat(line(many.printed(rank), "own "))
+            .isEqualTo(kind.contains("evaluated") ? "own {rank-and-a-half=0.5}" : "own {}");
         assertThat(codewords(many.printed(rank))).isEqualTo(first);
       }
     }

@@ -389,6 +389,7 @@ public final class ReportPage {
       retrieval(report);
     }
     benchmarks();
+    ownMetrics();
   }
 
   private void comparison() {
@@ -601,6 +602,43 @@ public final class ReportPage {
       html.close();
     }
     closeTable();
+  }
+
+  /** Of each run the last value, and the best one with its step. */
+  private void ownMetrics() {
+    Set<String> all = new LinkedHashSet<>();
+    runs.forEach(run -> run.evaluations().forEach(of -> all.addAll(of.metrics().keySet())));
+    if (all.isEmpty()) {
+      return;
+    }
+    openTable("Metrics of the program's own: at the last evaluation, and the best");
+    head("");
+    html.open("tbody");
+    for (String name : all) {
+      html.open("tr").element("th", name, "scope", "row");
+      for (RunRecord run : runs) {
+        html.element("td", ownMetric(run.evaluations(), name));
+      }
+      html.close();
+    }
+    closeTable();
+  }
+
+  private static String ownMetric(List<RunRecord.Evaluated> evaluations, String name) {
+    RunRecord.Evaluated best = null;
+    for (RunRecord.Evaluated of : evaluations) {
+      double value = of.metrics().getOrDefault(name, Double.NaN);
+      if (Double.isFinite(value) && (best == null || value > best.metrics().get(name))) {
+        best = of;
+      }
+    }
+    if (best == null) {
+      return DASH;
+    }
+    double last = evaluations.getLast().metrics().getOrDefault(name, Double.NaN);
+    return format(
+        "%s; %.4g at step %,d",
+        Double.isFinite(last) ? format("%.4g", last) : DASH, best.metrics().get(name), best.step());
   }
 
   private void times() {

@@ -40,12 +40,14 @@ public final class RunRecord {
    * @param seconds of the run so far
    * @param report on the fine-grained benchmark; null without one
    * @param benchmarks headline of each published benchmark, by name and way of scoring
+   * @param metrics of the program's own, by name; not finite where one had no value
    */
   record Evaluated(
       long step,
       double seconds,
       @Nullable EvaluationReport report,
-      Map<String, Double> benchmarks) {}
+      Map<String, Double> benchmarks,
+      Map<String, Double> metrics) {}
 
   /**
    * What the probe of hard negative images found.
@@ -219,7 +221,9 @@ public final class RunRecord {
                 name.getValue()
                     .propertyStream()
                     .forEach(way -> addBenchmark(benchmarks, name.getKey(), way)));
-    evaluations.add(new Evaluated(step, at, report, benchmarks));
+    Map<String, Double> metrics = new LinkedHashMap<>();
+    putAll(metrics, "", event.path("metrics"));
+    evaluations.add(new Evaluated(step, at, report, benchmarks, metrics));
   }
 
   /** The macro average of the group score where there is one, else of the first metric. */

@@ -61,6 +61,34 @@ class ReportPageTest {
     return elements;
   }
 
+  private static String measured(int step, String metrics) {
+    return ("{\"kind\":\"evaluation\",\"seconds\":1,\"evaluation\":{\"step\":%d,\"stepSeconds\":1,"
+            + "\"report\":null,\"metrics\":{%s}}}\n")
+        .formatted(step, metrics);
+  }
+
+  @Test
+  void metricsOfTheProgramsOwnAreShownWithTheirBest() throws Exception {
+    RunFolder own =
+        new RunFolder(folder.resolve("own"))
+            .steps(120)
+            .line(measured(1000, "\"mine\":0.25,\"<b>\":\"NaN\""))
+            .line(measured(2000, "\"mine\":-0.5,\"<b>\":\"NaN\""));
+    String page = write(own, run("other"));
+    List<String> cells =
+        elements(parse(page), "table").stream()
+            .filter(table -> table.getTextContent().contains("of the program's own"))
+            .flatMap(
+                table ->
+                    java.util.stream.IntStream.range(
+                            0, table.getElementsByTagName("tr").getLength())
+                        .mapToObj(
+                            i -> table.getElementsByTagName("tr").item(i).getTextContent().strip()))
+            .toList();
+    assertThat(cells).contains("mine-0.5000; 0.2500 at step 1,000–", "<b>––");
+    assertThat(write(run("a"))).doesNotContain("of the program's own");
+  }
+
   @Test
   void elementsAreClosedAndIdsAreOnce() throws Exception {
     Document page = parse(write(run("a"), run("b")));
