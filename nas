@@ -12,6 +12,8 @@ while [ -L "$self" ]; do
 done
 NAS_HOME=$(cd "$(dirname "$self")" && pwd -P)
 export NAS_HOME
+# What this was started by, for commands that the program suggests.
+export NAS_COMMAND="$0"
 
 least=25
 jar=$NAS_HOME/nas-cli/target/nas.jar

@@ -2,6 +2,7 @@ package org.nasvlp.cli;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
@@ -99,11 +100,14 @@ final class DemoCommand implements Callable<Integer> {
         options.resume && output.hasCheckpoint()
             ? output.savedConfig()
             : DemoConfig.create(seed == null ? 1 : seed, minutes == null ? USUAL_MINUTES : minutes);
-    String hint =
-        "nas demo --resume --out "
-            + out
-            + (data == null ? "" : " --data " + data)
-            + (options.tensorBoard ? " --tensorboard" : "");
+    List<String> again = new ArrayList<>(List.of("demo", "--resume", "--out", out.toString()));
+    if (data != null) {
+      again.addAll(List.of("--data", data.toString()));
+    }
+    if (options.tensorBoard) {
+      again.add("--tensorboard");
+    }
+    String hint = shell.command(again.toArray(String[]::new));
     return new TrainingSession(
             shell,
             "demo",

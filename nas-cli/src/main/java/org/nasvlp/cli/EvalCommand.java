@@ -294,10 +294,11 @@ final class EvalCommand implements Callable<Integer> {
       }
       EvaluationReport report =
           pairs.evaluate(
-              model.itcScorer(),
-              mode == Mode.ITC ? null : model.itmScorer(),
+              told("contrast", model.itcScorer()),
+              mode == Mode.ITC ? null : told("matching", model.itmScorer()),
               1 / model.temperature(),
               true);
+      TerminalProgress.show(shell, "");
       shell.out().print(ReportTables.all(report));
       shell.out().flush();
       if (json != null) {
@@ -307,6 +308,21 @@ final class EvalCommand implements Callable<Integer> {
       }
     }
     return 0;
+  }
+
+  /** The scorer, which tells a terminal of what it begins. */
+  private ImageTextScorer told(String way, ImageTextScorer scorer) {
+    return (images, captions, imageIndex, captionIndex) -> {
+      TerminalProgress.show(
+          shell,
+          "scoring %s of %s pictures with %s captions by %s ..."
+              .formatted(
+                  Text.count(imageIndex.length),
+                  Text.count(images.size()),
+                  Text.count(captions.size()),
+                  way));
+      return scorer.score(images, captions, imageIndex, captionIndex);
+    };
   }
 
   private int retrieval() throws IOException {
@@ -333,14 +349,17 @@ final class EvalCommand implements Callable<Integer> {
                 data, reading.over(model.config().data().background()).forTest())) {
       RetrievalBenchmark items = RetrievalBenchmark.of(pairs);
       int passes = mode == Mode.ITC ? 1 : 2;
-      ItemProgress progress = new ItemProgress(shell, "images", (long) passes * items.images());
-      RetrievalBenchmark.Result result =
-          items.evaluate(
-              model.embedder(),
-              mode == Mode.ITC ? null : model.itmScorer(),
-              1 / model.temperature(),
-              reranked == null ? RERANKED : reranked,
-              progress::accept);
+      RetrievalBenchmark.Result result;
+      try (TerminalProgress progress =
+          new TerminalProgress(shell, "images", (long) passes * items.images())) {
+        result =
+            items.evaluate(
+                model.embedder(),
+                mode == Mode.ITC ? null : model.itmScorer(),
+                1 / model.temperature(),
+                reranked == null ? RERANKED : reranked,
+                progress::accept);
+      }
       shell.out().print(ReportTables.retrieval(result.itc(), result.itm()));
       shell.out().flush();
       if (json != null) {
@@ -389,13 +408,14 @@ final class EvalCommand implements Callable<Integer> {
     if (mode != Mode.ITC) {
       scorers.put("itm", model.itmScorer());
     }
-    ItemProgress progress = new ItemProgress(shell, "items", items.items().size());
-    return items.score(
-        imageFolder(data),
-        imageRoots,
-        model.config().data().background(),
-        scorers,
-        progress::accept);
+    try (TerminalProgress progress = new TerminalProgress(shell, "items", items.items().size())) {
+      return items.score(
+          imageFolder(data),
+          imageRoots,
+          model.config().data().background(),
+          scorers,
+          progress::accept);
+    }
   }
 
   private void warnOfSameTokens(int equal, int scored, int maxTokens) {

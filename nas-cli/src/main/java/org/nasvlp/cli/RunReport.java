@@ -63,7 +63,7 @@ record RunReport(
         "Dictionary",
         String.format(
             Locale.ROOT,
-            "%s of %s codes live, perplexity %.0f, %s restarts",
+            "%s of %s codes live, perplexity %.0f (as many in even use), %s restarts",
             Text.count(dictionary.live()),
             Text.count(dictionary.codewords()),
             dictionary.perplexity(),

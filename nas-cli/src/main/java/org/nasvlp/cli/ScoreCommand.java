@@ -72,6 +72,14 @@ final class ScoreCommand implements Callable<Integer> {
       }
       shell.out().print(json ? json(match, cosine) : table(match, cosine));
       shell.out().flush();
+      Path folder = image.getParent();
+      shell.suggest(
+          "search",
+          captions.getFirst(),
+          "--images",
+          folder == null ? "." : folder.toString(),
+          "--checkpoint",
+          checkpoint.toString());
     }
     return 0;
   }

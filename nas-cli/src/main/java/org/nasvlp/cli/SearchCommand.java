@@ -135,6 +135,8 @@ final class SearchCommand implements Callable<Integer> {
       shell.out().flush();
       if (html != null) {
         writePage(pictures, index, result, html);
+      } else {
+        suggestPage();
       }
       if (!bad.isEmpty()) {
         shell.err().println("warning: " + Text.count(bad.size()) + " pictures cannot be read:");
@@ -142,6 +144,16 @@ final class SearchCommand implements Callable<Integer> {
       }
       return bad.isEmpty() ? 0 : Nas.FAILURE;
     }
+  }
+
+  private void suggestPage() {
+    List<String> again = new ArrayList<>(List.of("search", caption, "--images", images.toString()));
+    again.addAll(List.of("--checkpoint", checkpoint.toString()));
+    if (indexFile != null) {
+      again.addAll(List.of("--index", indexFile.toString()));
+    }
+    again.addAll(List.of("--html", "found.html"));
+    shell.suggest(again.toArray(String[]::new));
   }
 
   /** The index of all pictures that can be read, kept where it can be. */

@@ -8,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -30,6 +31,9 @@ record Shell(
 
   private static final int USUAL_COLUMNS = 80;
 
+  /** What no shell takes for anything but itself. */
+  private static final Pattern PLAIN_WORD = Pattern.compile("[A-Za-z0-9_./:=@%+,-]+");
+
   static Shell ofProcess() {
     return new Shell(
         System.out,
@@ -44,6 +48,26 @@ record Shell(
   @Nullable Path home() {
     String home = environment.get("NAS_HOME");
     return home == null || home.isBlank() ? null : Path.of(home);
+  }
+
+  /** A command of this program as it can be pasted into the shell that this one was typed in. */
+  String command(String... arguments) {
+    StringBuilder line = new StringBuilder(quoted(environment.getOrDefault("NAS_COMMAND", "nas")));
+    for (String argument : arguments) {
+      line.append(' ').append(quoted(argument));
+    }
+    return line.toString();
+  }
+
+  private static String quoted(String word) {
+    return PLAIN_WORD.matcher(word).matches() ? word : "'" + word.replace("'", "'\\''") + "'";
+  }
+
+  /** Tells someone at a terminal what to try next; programs are told nothing. */
+  void suggest(String... arguments) {
+    if (columns > 0) {
+      err.println("next: " + command(arguments));
+    }
   }
 
   private static int terminalColumns(@Nullable String term) {

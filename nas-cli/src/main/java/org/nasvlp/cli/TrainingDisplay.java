@@ -148,7 +148,8 @@ final class TrainingDisplay implements TrainingListener, AutoCloseable {
   @Override
   public void onArtefactProbe(long step, ArtefactProbe.Result result) {
     line(
-        "step %d: artefact probe %s %% (chance 50), %s hard negative images"
+        ("step %d: artefact probe %s %%: how often a hard negative image is told by its looks alone"
+                + " (chance 50; near 100 the model need not read), of %s images")
             .formatted(step, Text.percent(result.accuracy()), Text.count(result.images())));
   }
 

@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.config.NasConfig;
+import org.nasvlp.data.BadSampleException;
 import org.nasvlp.data.ImageTextDataset;
 import org.nasvlp.data.text.CaptionTokenizer;
 import org.nasvlp.distributed.Cluster;
@@ -223,8 +224,33 @@ record TrainingSession(
     if (reported) {
       writePage(report.json(), result.checkpoint(), job);
     }
+    shell.out().println("Next        " + next(job));
     shell.out().flush();
     return 0;
+  }
+
+  /** What to try with the model: a search, among pictures that it has not seen if there are any. */
+  private String next(TrainingJob job) {
+    Path pictures = reading.images() != null ? reading.images() : files.train();
+    if (files.test() != null) {
+      pictures = files.test();
+    }
+    try {
+      // A table whose columns have to be named is no data set to the search.
+      if (files.test() != null || reading.images() != null || !reading.describesAList()) {
+        return shell.command(
+            "search",
+            job.dataset().caption(0).caption(),
+            "--images",
+            pictures.toString(),
+            "--checkpoint",
+            output.path().toString());
+      }
+    } catch (BadSampleException e) {
+      // Without a caption to ask by, the model can still be kept.
+    }
+    String file = output.path().resolve("model.safetensors").toString();
+    return shell.command("export", "--checkpoint", output.path().toString(), "--out", file);
   }
 
   /** The training has succeeded, whatever becomes of its page. */

@@ -72,6 +72,44 @@ class SearchCommandTest {
     return shell.run(args.toArray(String[]::new));
   }
 
+  /** Programs are told nothing, and someone at a terminal what works when pasted. */
+  @Test
+  void aTerminalIsToldWhatToTryNext() throws Exception {
+    assertThat(search()).isZero();
+    assertThat(shell.err()).doesNotContain("next:").doesNotContain("\u001b");
+    TestShell terminal = TestShell.terminal(80);
+    Path odd = java.nio.file.Files.move(pictures, folder.resolve("it's a folder"));
+    Path own = folder.resolve("own.safetensors");
+    String[] asked = {
+      "search",
+      "a \"red\" cup; $HOME `x`",
+      "--images",
+      odd.toString(),
+      "--checkpoint",
+      model.toString(),
+      "--index",
+      own.toString()
+    };
+    assertThat(terminal.run(asked)).as(terminal.err()).isZero();
+    String line = terminal.err().lines().toList().getLast();
+    assertThat(line)
+        .startsWith("next: './my nas' search 'a \"red\" cup; $HOME `x`' --images ")
+        .endsWith(" --html found.html");
+    Path page = folder.resolve("found.html");
+    String pasted = line.substring("next: ".length()).replace("found.html", page.toString());
+    assertThat(terminal.paste(pasted)).as(terminal.err()).isZero();
+    assertThat(terminal.err()).doesNotContain("encoding");
+    assertThat(Files.readString(page)).contains("$HOME `x`");
+
+    String[] score = {
+      "score", odd.resolve("0.PNG").toString(), "a cup", "--checkpoint", model.toString()
+    };
+    assertThat(terminal.run(score)).as(terminal.err()).isZero();
+    line = terminal.err().lines().toList().getLast();
+    assertThat(terminal.paste(line.substring("next: ".length()))).as(terminal.err()).isZero();
+    assertThat(terminal.out()).contains("match");
+  }
+
   @Test
   void findsPicturesAndKeepsTheIndex() throws Exception {
     Path page = folder.resolve("found.html");

@@ -1,6 +1,7 @@
 package org.nasvlp.cli;
 
 import java.io.ByteArrayOutputStream;
+import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -22,11 +23,22 @@ final class TestShell {
   }
 
   TestShell(TrainingJob.Factory trainings, Map<String, String> environment) {
+    this(trainings, environment, 0);
+  }
+
+  /** A terminal of so many columns. */
+  static TestShell terminal(int columns) {
+    Map<String, String> environment =
+        Map.of("NAS_HOME", home().toString(), "NAS_COMMAND", "./my nas");
+    return new TestShell(TrainingJob.Factory::trainer, environment, columns);
+  }
+
+  private TestShell(TrainingJob.Factory trainings, Map<String, String> environment, int columns) {
     shell =
         new Shell(
             new PrintStream(out, true, StandardCharsets.UTF_8),
             new PrintStream(err, true, StandardCharsets.UTF_8),
-            0,
+            columns,
             environment,
             new Interruption(),
             trainings);
@@ -45,6 +57,14 @@ final class TestShell {
     out.reset();
     err.reset();
     return Nas.execute(shell, args);
+  }
+
+  /** Runs a suggested command as a shell takes it, but for the program's name. */
+  int paste(String line) throws IOException {
+    Process words = new ProcessBuilder("sh", "-c", "printf '%s\\n' " + line).start();
+    String[] all =
+        new String(words.getInputStream().readAllBytes(), StandardCharsets.UTF_8).split("\n", -1);
+    return run(java.util.Arrays.copyOfRange(all, 1, all.length - 1));
   }
 
   Shell shell() {

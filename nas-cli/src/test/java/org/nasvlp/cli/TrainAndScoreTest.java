@@ -109,6 +109,11 @@ class TrainAndScoreTest {
     assertThat(TensorBoardListenerTest.steps(out.resolve("tensorboard")))
         .containsExactly(List.of(1L, 2L, 3L, 4L, 5L, 6L));
 
+    String next =
+        shell.out().lines().filter(line -> line.startsWith("Next ")).findFirst().orElseThrow();
+    assertThat(shell.paste(next.substring("Next".length()).strip())).as(shell.err()).isZero();
+    assertThat(shell.out().lines()).hasSize(1 + 8).first().asString().contains("match");
+
     Path again = folder.resolve("page.html");
     String[] report = {"report", out.toString(), "--out", again.toString()};
     assertThat(shell.run(report)).as(shell.err()).isZero();

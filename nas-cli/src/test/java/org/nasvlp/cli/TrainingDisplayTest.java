@@ -53,6 +53,28 @@ class TrainingDisplayTest {
     assertThat(lines).hasSize(12);
   }
 
+  /** NO_COLOR asks for what is so in any case. */
+  @Test
+  void thereAreNoColours() {
+    try (TrainingDisplay display = display(120)) {
+      display.onStart(start(0));
+      display.onStep(Samples.step(50, 100));
+      display.onWarning("careful");
+    }
+    assertThat(printed()).doesNotContain("\u001b");
+  }
+
+  @Test
+  void saysWhatAnArtefactProbeIs() {
+    try (TrainingDisplay display = display(0)) {
+      display.onArtefactProbe(60, new org.nasvlp.eval.ArtefactProbe.Result(1200, 0.52));
+    }
+    assertThat(printed())
+        .isEqualTo(
+            "step 60: artefact probe 52.0 %: how often a hard negative image is told by its looks"
+                + " alone (chance 50; near 100 the model need not read), of 1,200 images\n");
+  }
+
   @Test
   void saysHowManyCaptionsNameOneThing() {
     try (TrainingDisplay display = display(0)) {
