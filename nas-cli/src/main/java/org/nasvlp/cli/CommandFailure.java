@@ -1,7 +1,7 @@
 package org.nasvlp.cli;
 
 /** A failure whose message is meant for the user, with the remedy in it. */
-final class CommandFailure extends RuntimeException {
+class CommandFailure extends RuntimeException {
   private static final long serialVersionUID = 1L;
 
   CommandFailure(String message) {

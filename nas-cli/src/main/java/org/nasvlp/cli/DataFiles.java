@@ -18,6 +18,15 @@ import org.nasvlp.eval.FineGrainedBenchmark;
  * @param pairs fine-grained pairs among them; null for no evaluation
  */
 record DataFiles(Path train, Path tokenizer, @Nullable Path test, @Nullable Path pairs) {
+  /** There is no tokenizer, where one is needed. */
+  static final class NoTokenizer extends CommandFailure {
+    private static final long serialVersionUID = 1L;
+
+    private NoTokenizer(String message) {
+      super(message);
+    }
+  }
+
   /** Forms of the training data in a prepared folder: one shard, a folder of them, a mixture. */
   private static final List<String> TRAIN = List.of("train.tar", "train", "train.json");
 
@@ -89,7 +98,7 @@ record DataFiles(Path train, Path tokenizer, @Nullable Path test, @Nullable Path
       return new DataFiles(files.train, tokenizer, files.test, files.pairs);
     }
     if (!Files.isRegularFile(files.tokenizer)) {
-      throw new CommandFailure(
+      throw new NoTokenizer(
           data + ": has no tokenizer.json; give a WordPiece tokenizer with --tokenizer FILE");
     }
     return files;

@@ -35,6 +35,11 @@ final class DeviceOption {
     return device == null ? "cpu" : device;
   }
 
+  /** Whether a GPU is asked for, and no less. */
+  boolean asksForGpu() {
+    return device != null && device.startsWith("cuda");
+  }
+
   /** The configuration with this device, if one is named. */
   NasConfig on(NasConfig config) {
     return device == null ? config : config.withTraining(t -> t.device(device));

@@ -9,6 +9,8 @@ import java.util.Map;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.config.NasConfig;
+import org.nasvlp.data.ImageTextDataset;
+import org.nasvlp.data.text.CaptionTokenizer;
 import org.nasvlp.distributed.Cluster;
 import org.nasvlp.eval.BenchmarkFormat;
 import org.nasvlp.eval.PublishedBenchmark;
@@ -24,7 +26,7 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "train",
     description = {
-      "Trains a model as a configuration file says.",
+      "Trains a model as a configuration file says, or as suits the data.",
       "Progress goes to stderr, the final tables to stdout.",
       "Several processes train one model together where nas launch, torchrun, Slurm, Open MPI or"
           + " Kubeflow started them; those of other ranks than 0 print warnings and failures alone."
@@ -40,9 +42,10 @@ final class TrainCommand implements Callable<Integer> {
   @Option(
       names = "--config",
       paramLabel = "FILE",
-      required = true,
-      description = "Configuration, JSON or YAML.")
-  private Path configFile;
+      description =
+          "Configuration, JSON or YAML (default: a preset for the data's size and this machine's"
+              + " memory, told with its reasons; of a run that is resumed, its own).")
+  private @Nullable Path configFile;
 
   @Option(
       names = "--data",
@@ -143,17 +146,21 @@ final class TrainCommand implements Callable<Integer> {
     Cluster cluster = ranks.cluster(shell.environment());
     List<TrainingJob.NamedBenchmark> benchmarks = benchmarks();
     int threads = options.threads();
-    NasConfig config = options.device.on(NasConfig.load(configFile));
-    if (steps != null) {
-      config = config.withTraining(t -> t.steps(steps).minutes(0));
+    if (configFile == null && !cluster.isAlone()) {
+      throw new ParameterException(
+          spec.commandLine(), "Several processes that train together need a --config FILE");
     }
-    DataFiles files =
-        DataFiles.choose(
-            data == null ? DataFiles.shipped(shell.home()) : data, tokenizer, test, pairs);
+    NasConfig given = configFile == null ? null : NasConfig.load(configFile);
+    DataFiles files = files();
     OutputFolder output = new OutputFolder(out);
     if (cluster.rank() == 0) {
       // The others may come when rank 0 has already begun to write.
       output.check(options.resume);
+    }
+    NasConfig config =
+        options.device.on(given == null ? chosen(files, output, benchmarks.size()) : given);
+    if (steps != null) {
+      config = config.withTraining(t -> t.steps(steps).minutes(0));
     }
     return new TrainingSession(
             shell,
@@ -176,6 +183,52 @@ final class TrainCommand implements Callable<Integer> {
             cluster,
             "the same command with --resume")
         .run();
+  }
+
+  private DataFiles files() {
+    Path of = data == null ? DataFiles.shipped(shell.home()) : data;
+    try {
+      return DataFiles.choose(of, tokenizer, test, pairs);
+    } catch (DataFiles.NoTokenizer e) {
+      List<String> make = new ArrayList<>(List.of("data", "tokenizer", of.toString()));
+      if (reading.images() != null) {
+        make.addAll(List.of("--images", reading.images().toString()));
+      }
+      make.addAll(List.of("--size", "8000", "--out", "tokenizer.json"));
+      throw new CommandFailure(
+          e.getMessage() + ", which this makes: " + shell.command(make.toArray(String[]::new)), e);
+    }
+  }
+
+  /** The configuration of a run without a file of one. */
+  private NasConfig chosen(DataFiles files, OutputFolder output, int benchmarks)
+      throws IOException {
+    if (options.resume && output.hasCheckpoint()) {
+      return output.savedConfig();
+    }
+    NasConfig any = NasConfig.preset("tiny");
+    int vocabulary;
+    try (CaptionTokenizer words =
+        CaptionTokenizer.load(files.tokenizer(), any.model().textTokens())) {
+      vocabulary = words.vocabularySize();
+    }
+    long count;
+    try (ImageTextDataset all =
+        ImageTextDataset.open(files.train(), reading.over(any.data().background()))) {
+      count = all.size();
+    }
+    ChosenConfig chosen =
+        ChosenConfig.of(
+            count,
+            vocabulary,
+            benchmarks,
+            files.pairs() != null,
+            new ChosenConfig.Machine(
+                options.device.asksForGpu(),
+                Runtime.getRuntime().maxMemory(),
+                ProcessMemory.availableBytes()));
+    shell.err().print(chosen.text());
+    return chosen.config();
   }
 
   private List<TrainingJob.NamedBenchmark> benchmarks() throws IOException {

@@ -39,7 +39,7 @@ class NasTest {
           demo --threads 0;                 0 is not between 1 and 1024
           demo --resume --seed 3;           leave out --seed and --minutes
           demo --unknown;                   Unknown option: '--unknown'
-          train;                            Missing required option: '--config=FILE'
+          train --config;                   Missing required parameter for option '--config'
           train --config c.json --steps 0;  0 is not above 0
           train --config c.json --benchmark x=y; there is no benchmark 'x'
           train --config c.json --benchmark-images valse=d; has no --benchmark valse
@@ -53,7 +53,7 @@ class NasTest {
           launch --procs -1 -- env;         -1 is not between 1 and 1024
           launch --procs 2;                 Missing command: name it behind --
           launch --procs 2 -- fly;          Unmatched argument at index 0: 'fly'
-          launch --procs 2 -- train;        Missing required option: '--config=FILE'
+          launch --procs 2 -- train --out;  Missing required parameter for option '--out'
           launch --procs 2 -- train --config c.json --threads x; 'x' is not an int
           launch --procs 2 -- launch --procs 2 -- env; launch knows no ranks
           launch --procs 2 -- demo;         demo knows no ranks
