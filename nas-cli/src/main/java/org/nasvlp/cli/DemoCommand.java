@@ -89,6 +89,7 @@ final class DemoCommand implements Callable<Integer> {
           spec.commandLine(), "--images and --data exclude one another: only scenes are composed");
     }
     int threads = options.threads();
+    MlflowListener.Target mlflow = options.mlflow();
     OutputFolder output = new OutputFolder(out);
     output.check(options.resume);
     DataFiles files =
@@ -107,6 +108,10 @@ final class DemoCommand implements Callable<Integer> {
     if (options.tensorBoard) {
       again.add("--tensorboard");
     }
+    if (mlflow != null) {
+      again.addAll(List.of("--mlflow", mlflow.url().toString()));
+      again.addAll(List.of("--mlflow-experiment", mlflow.experiment()));
+    }
     String hint = shell.command(again.toArray(String[]::new));
     return new TrainingSession(
             shell,
@@ -123,6 +128,7 @@ final class DemoCommand implements Callable<Integer> {
             options.json,
             options.report,
             options.tensorBoard,
+            mlflow,
             options.profile,
             options.memory,
             options.ignoreMemory,

@@ -10,10 +10,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Locale;
+import java.util.Map;
 import java.util.zip.CRC32C;
 import org.jspecify.annotations.Nullable;
-import org.nasvlp.dictionary.DictionaryHealth;
-import org.nasvlp.eval.FineGrainedReport;
 import org.nasvlp.train.Evaluation;
 import org.nasvlp.train.StepReport;
 import org.nasvlp.train.TrainingListener;
@@ -78,40 +77,18 @@ final class TensorBoardListener implements TrainingListener, AutoCloseable {
     if (!report.logged()) {
       return;
     }
-    Summary.Builder values = Summary.newBuilder();
-    add(values, "loss/total", report.loss());
-    report.losses().forEach((name, loss) -> add(values, "loss/" + name, loss));
-    report.hardNegatives().forEach((name, count) -> add(values, "hard_negatives/" + name, count));
-    add(values, "training/learning_rate", report.learningRate());
-    add(values, "training/gradient_norm", report.gradientNorm());
-    add(values, "training/temperature", report.temperature());
-    add(values, "training/pairs_per_second", report.pairsPerSecond());
-    DictionaryHealth dictionary = report.dictionary();
-    add(values, "dictionary/live_codes", dictionary.live());
-    add(values, "dictionary/perplexity", dictionary.perplexity());
-    add(values, "dictionary/restarts", (double) dictionary.restarts());
-    append(event(report.step()).setSummary(values));
+    append(event(report.step()).setSummary(summary(RunScalars.of(report))));
   }
 
   @Override
   public void onEvaluated(long step, Evaluation evaluation) {
-    Summary.Builder values = Summary.newBuilder();
-    evaluation.metrics().forEach((name, value) -> add(values, "evaluation/" + name, value));
-    if (evaluation.report() != null) {
-      addTypes(values, "itc", evaluation.report().itc());
-      addTypes(values, "itm", evaluation.report().itm());
-    }
-    append(event(step).setSummary(values));
+    append(event(step).setSummary(summary(RunScalars.of(evaluation))));
   }
 
-  private static void addTypes(
-      Summary.Builder values, String way, @Nullable FineGrainedReport report) {
-    if (report != null) {
-      report
-          .byAttribute()
-          .forEach(
-              (type, of) -> add(values, "caption_choice_" + way + "/" + type, of.captionChoice()));
-    }
+  private static Summary.Builder summary(Map<String, Double> scalars) {
+    Summary.Builder values = Summary.newBuilder();
+    scalars.forEach((tag, value) -> add(values, tag, value));
+    return values;
   }
 
   private static void add(Summary.Builder values, String tag, double value) {

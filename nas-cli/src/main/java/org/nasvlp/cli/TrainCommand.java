@@ -146,6 +146,7 @@ final class TrainCommand implements Callable<Integer> {
     Cluster cluster = ranks.cluster(shell.environment());
     List<TrainingJob.NamedBenchmark> benchmarks = benchmarks();
     int threads = options.threads();
+    MlflowListener.Target mlflow = options.mlflow();
     if (configFile == null && !cluster.isAlone()) {
       throw new ParameterException(
           spec.commandLine(), "Several processes that train together need a --config FILE");
@@ -177,6 +178,7 @@ final class TrainCommand implements Callable<Integer> {
             options.json,
             options.report,
             options.tensorBoard,
+            mlflow,
             options.profile,
             options.memory,
             options.ignoreMemory,

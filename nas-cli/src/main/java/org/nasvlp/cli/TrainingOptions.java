@@ -1,5 +1,6 @@
 package org.nasvlp.cli;
 
+import java.net.URI;
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Mixin;
@@ -49,6 +50,21 @@ final class TrainingOptions {
       description = "Also write the run's curves for TensorBoard, into its folder tensorboard.")
   boolean tensorBoard;
 
+  @Option(
+      names = "--mlflow",
+      paramLabel = "URL",
+      description =
+          "Also log parameters, curves and results to an MLflow server, such as"
+              + " http://localhost:5000. A server that does not answer does not hold the training"
+              + " up.")
+  private @Nullable URI mlflow;
+
+  @Option(
+      names = "--mlflow-experiment",
+      paramLabel = "NAME",
+      description = "MLflow's experiment, made if there is none of the name (default: nas).")
+  private @Nullable String mlflowExperiment;
+
   @Option(names = "--profile", description = "Also show where the time of a step goes.")
   boolean profile;
 
@@ -61,6 +77,30 @@ final class TrainingOptions {
       names = "--ignore-memory",
       description = "Begin although the run will not fit into the memory.")
   boolean ignoreMemory;
+
+  /** Where the run is logged; null for nowhere. */
+  MlflowListener.@Nullable Target mlflow() {
+    if (mlflow == null) {
+      if (mlflowExperiment != null) {
+        throw new ParameterException(spec.commandLine(), "--mlflow-experiment needs --mlflow URL");
+      }
+      return null;
+    }
+    boolean web = "http".equals(mlflow.getScheme()) || "https".equals(mlflow.getScheme());
+    if (!web
+        || mlflow.getHost() == null
+        || mlflow.getRawUserInfo() != null
+        || mlflow.getRawQuery() != null) {
+      throw new ParameterException(
+          spec.commandLine(),
+          "Invalid value for option '--mlflow': it is no address such as http://localhost:5000");
+    }
+    if (mlflowExperiment != null && mlflowExperiment.isBlank()) {
+      throw new ParameterException(
+          spec.commandLine(), "Invalid value for option '--mlflow-experiment': it is blank");
+    }
+    return new MlflowListener.Target(mlflow, mlflowExperiment == null ? "nas" : mlflowExperiment);
+  }
 
   /** Whether the user says how many threads. */
   boolean namesThreads() {

@@ -35,6 +35,7 @@ import org.nasvlp.train.TrainingStart;
  * @param json where the report goes as JSON; null for nowhere
  * @param reported whether the run's folder gets a page on it
  * @param tensorBoard whether event files for TensorBoard are written
+ * @param mlflow where the run is logged besides; null for nowhere
  * @param profiled whether the report shows where the time of a step goes
  * @param needsOnly whether it only tells what memory and disk the run takes
  * @param ignoreMemory whether it begins although the memory will not do
@@ -56,6 +57,7 @@ record TrainingSession(
     @Nullable Path json,
     boolean reported,
     boolean tensorBoard,
+    MlflowListener.@Nullable Target mlflow,
     boolean profiled,
     boolean needsOnly,
     boolean ignoreMemory,
@@ -173,11 +175,15 @@ record TrainingSession(
     StepProfile profile;
     try (TrainingDisplay display =
             new TrainingDisplay(shell.err(), shell.columns(), System::nanoTime);
-        TensorBoardListener board = tensorBoard ? new TensorBoardListener(output.board()) : null) {
+        TensorBoardListener board = tensorBoard ? new TensorBoardListener(output.board()) : null;
+        MlflowListener tracked = mlflow == null ? null : tracked(mlflow, display)) {
       display.noteAtStart(note);
       List<TrainingListener> listeners = new ArrayList<>(List.of(display));
       if (board != null) {
         listeners.add(board);
+      }
+      if (tracked != null) {
+        listeners.add(tracked);
       }
       if (pacesThreads && onCpu()) {
         listeners.add(new ThreadPacer(threads, LibTorch::setThreads, display::tell));
@@ -227,6 +233,16 @@ record TrainingSession(
     shell.out().println("Next        " + next(job));
     shell.out().flush();
     return 0;
+  }
+
+  private MlflowListener tracked(MlflowListener.Target to, TrainingDisplay display) {
+    Path folder = output.path().toAbsolutePath().normalize().getFileName();
+    return new MlflowListener(
+        to,
+        folder == null ? command : folder.toString(),
+        config,
+        display::onWarning,
+        MlflowListener.Patience.USUAL);
   }
 
   /** What to try with the model: a search, among pictures that it has not seen if there are any. */
