@@ -95,7 +95,7 @@ record ChosenConfig(String preset, NasConfig config, String yaml, List<String> r
   }
 
   private static int steps(long pairs, int batch) {
-    return (int) Math.clamp(EPOCHS * pairs / batch, LEAST_STEPS, MOST_STEPS);
+    return Math.clamp(EPOCHS * pairs / batch, LEAST_STEPS, MOST_STEPS);
   }
 
   private static List<String> reasons(long pairs, String name, String tooLarge, int batch) {
