@@ -41,6 +41,11 @@ final class FusionEncoder {
     return Torch.cat(1, cls.unsqueeze(1), visualNorm.apply(tokens.add(positions.value())));
   }
 
+  /** PE_2d, 1 x N x d. */
+  Tensor positions() {
+    return positions.value();
+  }
+
   /** What each layer needs of fusion inputs B x (1 + N) x d. */
   List<CrossAttention.Context> contexts(Tensor input) {
     return blocks.stream().map(block -> block.context(input)).toList();

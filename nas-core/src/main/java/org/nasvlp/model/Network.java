@@ -179,6 +179,11 @@ public final class Network {
     return fusion.input(cls, tokens);
   }
 
+  /** The fixed positions PE_2d of {@link #fusionInput}, 1 x N x d, which belong to the model. */
+  public Tensor fusionPositions() {
+    return fusion.positions();
+  }
+
   /**
    * Keys and values of images for every fusion layer, computed once however many captions an image
    * is matched with.
