@@ -75,7 +75,8 @@ final class ImageEncoderGraph {
     String grid =
         switch (config.stem()) {
           case PATCH ->
-              convolution(EMBEDDINGS + ".patch_embeddings.projection", "pixels", config.patchSize());
+              convolution(
+                  EMBEDDINGS + ".patch_embeddings.projection", "pixels", config.patchSize());
           case CONVOLUTION -> convolutions();
         };
     String flat =
@@ -104,9 +105,7 @@ final class ImageEncoderGraph {
             OnnxGraph.attribute("axis", 0));
     String cls =
         graph.node(
-            EMBEDDINGS + ".cls",
-            "Expand",
-            List.of(graph.weight(EMBEDDINGS + ".cls_token"), shape));
+            EMBEDDINGS + ".cls", "Expand", List.of(graph.weight(EMBEDDINGS + ".cls_token"), shape));
     String all =
         graph.node(
             EMBEDDINGS + ".tokens",
@@ -131,7 +130,9 @@ final class ImageEncoderGraph {
               OnnxGraph.attribute("kernel_shape", List.of(3L, 3L)),
               OnnxGraph.attribute("strides", List.of(2L, 2L)),
               OnnxGraph.attribute("pads", List.of(1L, 1L, 1L, 1L)));
-      x = graph.node(stem + i + ".relu", "Relu", List.of(groupNorm(stem + i + ".norm", halved, side)));
+      x =
+          graph.node(
+              stem + i + ".relu", "Relu", List.of(groupNorm(stem + i + ".norm", halved, side)));
     }
     return convolution(stem + "projection", x, 1);
   }
@@ -154,7 +155,9 @@ final class ImageEncoderGraph {
     java.util.Arrays.fill(ones, 1);
     String grouped =
         graph.node(
-            scope + ".groups", "Reshape", List.of(x, graph.longs(scope + ".by_group", 0, groups, -1)));
+            scope + ".groups",
+            "Reshape",
+            List.of(x, graph.longs(scope + ".by_group", 0, groups, -1)));
     String normalized =
         graph.node(
             scope + ".normalized",
@@ -217,9 +220,7 @@ final class ImageEncoderGraph {
     String scope = OnnxExport.DICTIONARY;
     String centred =
         graph.node(
-            scope + ".centred",
-            "Sub",
-            List.of(patches, graph.floats(scope + ".mean", mean, d)));
+            scope + ".centred", "Sub", List.of(patches, graph.floats(scope + ".mean", mean, d)));
     String products =
         graph.node(
             scope + ".products",
@@ -246,8 +247,7 @@ final class ImageEncoderGraph {
                 List.of(graph.weight(OnnxExport.CODEWORDS), "codes"),
                 OnnxGraph.attribute("axis", 0))
             : patches;
-    String placed =
-        layers.add(FUSION + ".placed", seen, graph.weight(OnnxExport.FUSION_POSITIONS));
+    String placed = layers.add(FUSION + ".placed", seen, graph.weight(OnnxExport.FUSION_POSITIONS));
     String normalized = layers.norm(FUSION + ".visual_norm", placed, config.textNormEps());
     graph.node(
         "image_tokens",

@@ -22,8 +22,7 @@ final class Layers {
   /** x · weightᵀ + bias, over the last dimension. */
   String linear(String scope, String x) {
     String product =
-        graph.node(
-            scope + ".product", "MatMul", List.of(x, graph.transposed(scope + ".weight")));
+        graph.node(scope + ".product", "MatMul", List.of(x, graph.transposed(scope + ".weight")));
     return graph.node(scope, "Add", List.of(product, graph.weight(scope + ".bias")));
   }
 
@@ -49,8 +48,7 @@ final class Layers {
     String inner = linear(scope + ".intermediate.dense", x);
     String gelu = scope + ".gelu";
     String scaled =
-        graph.node(
-            gelu + ".scaled", "Div", List.of(inner, graph.number("sqrt(2)", Math.sqrt(2))));
+        graph.node(gelu + ".scaled", "Div", List.of(inner, graph.number("sqrt(2)", Math.sqrt(2))));
     String erf = graph.node(gelu + ".erf", "Erf", List.of(scaled));
     String shifted = graph.node(gelu + ".shifted", "Add", List.of(erf, graph.number("one", 1)));
     String product = graph.node(gelu + ".product", "Mul", List.of(inner, shifted));
@@ -83,8 +81,7 @@ final class Layers {
       scores = graph.node(scope + ".scores.masked", "Add", List.of(scores, mask));
     }
     String shares =
-        graph.node(
-            scope + ".softmax", "Softmax", List.of(scores), OnnxGraph.attribute("axis", -1));
+        graph.node(scope + ".softmax", "Softmax", List.of(scores), OnnxGraph.attribute("axis", -1));
     String gathered = graph.node(scope + ".gathered", "MatMul", List.of(shares, v));
     String turned =
         graph.node(
@@ -151,8 +148,7 @@ final class Layers {
 
   /** What to add to scores: B x L int64 to B x 1 x 1 x L, 0 at tokens and -1e9 at padding. */
   String mask(String attentionMask) {
-    String padding =
-        graph.node("padding", "Equal", List.of(attentionMask, graph.longs("zero", 0)));
+    String padding = graph.node("padding", "Equal", List.of(attentionMask, graph.longs("zero", 0)));
     String added =
         graph.node(
             "mask.flat",
@@ -176,7 +172,9 @@ final class Layers {
   /** The first token of each row: B x T x d to B x d. */
   String first(String name, String x) {
     return graph.node(
-        name, "Squeeze", List.of(tokens(name + ".kept", x, 0, 1), graph.longs("axis of tokens", 1)));
+        name,
+        "Squeeze",
+        List.of(tokens(name + ".kept", x, 0, 1), graph.longs("axis of tokens", 1)));
   }
 
   /** A linear map to vectors of length 1, the norm held above 1e-12; named {@code embedding}. */

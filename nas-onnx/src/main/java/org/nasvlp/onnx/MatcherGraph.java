@@ -27,15 +27,13 @@ final class MatcherGraph {
         "captions",
         "length",
         config.width());
-    graph.input(
-        "attention_mask", DataType.INT64, "as the text encoder's", "captions", "length");
+    graph.input("attention_mask", DataType.INT64, "as the text encoder's", "captions", "length");
     String mask = layers.mask("attention_mask");
     String x = "text_states";
     for (int i = 0; i < config.fusionLayers(); i++) {
       String scope = ENCODER + ".encoder.layer." + i;
       // Of the last layer the class token alone is asked for.
-      String query =
-          i == config.fusionLayers() - 1 ? layers.tokens(scope + ".cls", x, 0, 1) : x;
+      String query = i == config.fusionLayers() - 1 ? layers.tokens(scope + ".cls", x, 0, 1) : x;
       String attended = layers.attend(scope, query, x, mask, epsilon);
       x = layers.see(scope, attended, "image_tokens", epsilon);
     }

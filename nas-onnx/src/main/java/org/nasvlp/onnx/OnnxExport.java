@@ -132,7 +132,7 @@ public final class OnnxExport {
       if (bytes > most) {
         throw new IOException(
             "%s would have %d bytes of weights, and an ONNX file may have no more than %d; nas export"
-                .formatted(named.resolve(file.getFileName()), bytes, most)
+                    .formatted(named.resolve(file.getFileName()), bytes, most)
                 + " --out FILE writes them into one file of safetensors");
       }
       ModelProto onnx;

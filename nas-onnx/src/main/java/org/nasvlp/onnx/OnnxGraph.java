@@ -63,7 +63,9 @@ final class OnnxGraph {
     return parameter;
   }
 
-  /** A matrix out x in as in x out, for a product from the right; named with {@code .transposed}. */
+  /**
+   * A matrix out x in as in x out, for a product from the right; named with {@code .transposed}.
+   */
   String transposed(String parameter) {
     String name = parameter + ".transposed";
     if (constants.add(name)) {

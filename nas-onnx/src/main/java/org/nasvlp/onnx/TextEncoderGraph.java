@@ -14,10 +14,8 @@ final class TextEncoderGraph {
   static void build(OnnxGraph graph, ModelConfig config) {
     Layers layers = new Layers(graph, config);
     double epsilon = config.textNormEps();
-    graph.input(
-        "input_ids", DataType.INT64, "[CLS], words, [SEP], [PAD]", "captions", "length");
-    graph.input(
-        "attention_mask", DataType.INT64, "1 at tokens, 0 at [PAD]", "captions", "length");
+    graph.input("input_ids", DataType.INT64, "[CLS], words, [SEP], [PAD]", "captions", "length");
+    graph.input("attention_mask", DataType.INT64, "1 at tokens, 0 at [PAD]", "captions", "length");
     String x = layers.norm(EMBEDDINGS + ".LayerNorm", embedded(graph, layers), epsilon);
     String mask = layers.mask("attention_mask");
     for (int i = 0; i < config.textLayers(); i++) {

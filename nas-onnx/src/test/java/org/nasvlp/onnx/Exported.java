@@ -4,6 +4,7 @@ import ai.onnxruntime.OnnxTensor;
 import ai.onnxruntime.OnnxTensorLike;
 import ai.onnxruntime.OrtEnvironment;
 import ai.onnxruntime.OrtException;
+import ai.onnxruntime.OrtLoggingLevel;
 import ai.onnxruntime.OrtSession;
 import java.nio.FloatBuffer;
 import java.nio.LongBuffer;
@@ -31,12 +32,12 @@ final class Exported implements AutoCloseable {
   Exported(Path folder, int threads) throws OrtException {
     for (String name : new String[] {"image-encoder", "text-encoder", "matcher"}) {
       try (OrtSession.SessionOptions options = new OrtSession.SessionOptions()) {
+        options.setSessionLogLevel(OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL);
         if (threads > 0) {
           options.setIntraOpNumThreads(threads);
         }
         sessions.put(
-            name,
-            environment.createSession(folder.resolve(name + ".onnx").toString(), options));
+            name, environment.createSession(folder.resolve(name + ".onnx").toString(), options));
       }
     }
   }
@@ -82,10 +83,10 @@ final class Exported implements AutoCloseable {
         environment, LongBuffer.wrap(values), new long[] {tokens.rows(), tokens.length()});
   }
 
-  private Map<String, Values> run(String name, Map<String, OnnxTensor> inputs)
-      throws OrtException {
+  private Map<String, Values> run(String name, Map<String, OnnxTensor> inputs) throws OrtException {
     Map<String, Values> values = new LinkedHashMap<>();
-    try (OrtSession.Result result = sessions.get(name).run(new HashMap<String, OnnxTensorLike>(inputs))) {
+    try (OrtSession.Result result =
+        sessions.get(name).run(new HashMap<String, OnnxTensorLike>(inputs))) {
       for (var output : result) {
         OnnxTensor tensor = (OnnxTensor) output.getValue();
         values.put(output.getKey(), new Values(read(tensor), tensor.getInfo().getShape()));

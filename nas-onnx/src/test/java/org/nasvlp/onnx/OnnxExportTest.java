@@ -328,7 +328,8 @@ class OnnxExportTest {
         assertThat(onnx.getOpsetImportList()).hasSize(1);
         assertThat(onnx.getOpsetImport(0).getVersion()).isEqualTo(17);
         Map<String, String> metadata = new java.util.HashMap<>();
-        onnx.getMetadataPropsList().forEach(entry -> metadata.put(entry.getKey(), entry.getValue()));
+        onnx.getMetadataPropsList()
+            .forEach(entry -> metadata.put(entry.getKey(), entry.getValue()));
         assertThat(metadata)
             .containsEntry("image_size", "32")
             .containsEntry("mean", "0.5,0.5,0.5")
