@@ -2,7 +2,13 @@ package org.nasvlp.model;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.UnaryOperator;
+import org.bytedeco.pytorch.AutoGradMode;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.ScalarTypeOptional;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.global.torch;
 import org.nasvlp.config.ModelConfig;
 import org.nasvlp.internal.Torch;
 import org.nasvlp.model.layer.BertBlock;
@@ -103,6 +109,55 @@ final class FusionEncoder {
     return blocks.get(last).seeFirst(attended, contexts.get(last).rows(imageRows));
   }
 
+  /**
+   * How much what a layer's tokens see of an image speaks for a pair: the layer's cross-attention
+   * weights A times max(0, ∂s/∂A), the mean over the heads (Grad-CAM of cross-attention, as
+   * ALBEF shows it).
+   *
+   * @param context of one image
+   * @param captions of one caption without padding
+   * @param layer 0 to layers - 1
+   * @param score s, a scalar, of the class token 1 x d
+   * @return L x (1 + N), 0 or more, without gradient
+   */
+  Tensor relevance(
+      List<CrossAttention.Context> context,
+      Captions captions,
+      int layer,
+      UnaryOperator<Tensor> score) {
+    Packing packing = Packing.of(captions.attentionMask);
+    Tensor weights;
+    Tensor attended;
+    try (AutoGradMode off = Torch.withoutGradient()) {
+      Tensor x = packing.pack(captions.attended);
+      for (int i = 0; i < layer; i++) {
+        x = blocks.get(i).see(attended(i, x, packing), packing, context.get(i));
+      }
+      attended = attended(layer, x, packing);
+      weights = blocks.get(layer).seeingWeights(attended, packing, context.get(layer)).detach();
+    }
+    try (AutoGradMode on = new AutoGradMode(true)) {
+      weights.set_requires_grad(true);
+      Tensor x = blocks.get(layer).seeBy(weights, attended, packing, context.get(layer));
+      for (int i = layer + 1; i < blocks.size(); i++) {
+        x = blocks.get(i).see(attended(i, x, packing), packing, context.get(i));
+      }
+      // Not backward(), which would add to the gradients of the parameters.
+      Tensor slope =
+          torch.grad(new TensorVector(score.apply(packing.firstOf(x))), new TensorVector(weights))
+              .get(0);
+      return weights
+          .detach()
+          .mul(slope.clamp_min(new Scalar(0)))
+          .mean(new long[] {1}, false, new ScalarTypeOptional())
+          .squeeze(0);
+    }
+  }
+
+  private Tensor attended(int layer, Tensor x, Packing packing) {
+    return layer == 0 ? x : blocks.get(layer).attend(x, packing);
+  }
+
   /** T x d packed tokens of the pairs behind the first layers, so many of them. */
   private Tensor through(
       int layers,
@@ -112,8 +167,7 @@ final class FusionEncoder {
       Packing packing) {
     Tensor x = packing.pack(captions.attended);
     for (int i = 0; i < layers; i++) {
-      Tensor attended = i == 0 ? x : blocks.get(i).attend(x, packing);
-      x = blocks.get(i).see(attended, packing, contexts.get(i).rows(imageRows));
+      x = blocks.get(i).see(attended(i, x, packing), packing, contexts.get(i).rows(imageRows));
     }
     return x;
   }

@@ -86,7 +86,7 @@ final class ItmScorer implements ImageTextScorer {
     try (PointerScope scope = new PointerScope();
         AutoGradMode off = Torch.withoutGradient()) {
       Tensor features = network.encodeImage(inputs.pixels(images));
-      Network.ImageContext context = network.imageContext(fusionInput(features));
+      Network.ImageContext context = network.imageContext(fusionInput(network, dictionary, features));
       for (int from = 0; from < rows.length; from += COMBINATIONS) {
         int to = Math.min(rows.length, from + COMBINATIONS);
         try (PointerScope inner = new PointerScope()) {
@@ -110,7 +110,8 @@ final class ItmScorer implements ImageTextScorer {
   }
 
   /** What the fusion encoder sees of encoded images: the form that positives have in training. */
-  private Tensor fusionInput(Tensor features) {
+  static Tensor fusionInput(
+      Network network, Supplier<VisualDictionary> dictionary, Tensor features) {
     Tensor tokens = features.narrow(1, 1, network.config().patchTokens()).contiguous();
     if (network.config().fusionInput() == FusionInput.QUANTIZED) {
       VisualDictionary codes = dictionary.get();

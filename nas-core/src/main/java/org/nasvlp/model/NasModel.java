@@ -410,6 +410,82 @@ public final class NasModel implements AutoCloseable {
     return codes;
   }
 
+  /**
+   * Where the model looks in a picture for each word of a caption: {@link #wordRelevance(RgbImage,
+   * String, int)} of the fusion layer in the middle, as ALBEF shows it (the third of six).
+   */
+  public WordRelevance wordRelevance(RgbImage image, String caption) {
+    return wordRelevance(image, caption, Math.max(1, config.model().fusionLayers() / 2));
+  }
+
+  /**
+   * Where the model looks in a picture for each word of a caption: Grad-CAM of the fusion encoder's
+   * cross-attention (Selvaraju et al., arXiv 1610.02391; ALBEF, arXiv 2107.07651). A word's value
+   * for a patch is A · max(0, ∂s/∂A), the mean over the heads and over the word's tokens, where A
+   * is the weight by which the token attends to the patch and s are the log-odds of a match. Words
+   * that the caption's greatest length cuts off have zeros. Computed in float32 whatever the
+   * precision.
+   *
+   * @param layer of the fusion encoder, 1 to one less than it has: in the last one only the class
+   *     token reaches the match head, and words have no such gradient
+   * @throws IllegalArgumentException if there is no such layer, so for every one where the fusion
+   *     encoder has a single layer
+   * @throws IllegalStateException if the weights are too large to give finite numbers, or the
+   *     tokenizer makes other tokens of a caption's words than of the caption
+   */
+  public WordRelevance wordRelevance(RgbImage image, String caption, int layer) {
+    try (Lifetime.Use use = lifetime.use()) {
+      int layers = config.model().fusionLayers();
+      if (layer < 1 || layer >= layers) {
+        throw new IllegalArgumentException(
+            "fusion layer %d: words reach the match head from layer 1 to %d of the model's %d"
+                .formatted(layer, layers - 1, layers));
+      }
+      int tokens = config.model().patchTokens();
+      try (PointerScope scope = new PointerScope()) {
+        List<String> words = List.of(CaptionTokenizer.normalize(caption).split(" ", -1));
+        int[] wordOf = tokenizer.wordOfTokens(caption);
+        Tensor relevance;
+        Tensor logits;
+        try (AutoGradMode off = Torch.withoutGradient()) {
+          Tensor input =
+              ItmScorer.fusionInput(
+                  network, this::dictionary, network.encodeImage(inputs.pixels(List.of(image))));
+          ModelInputs.Text text = inputs.text(List.of(caption));
+          Tensor encoded = network.encodeText(text.ids(), text.attentionMask());
+          relevance = network.relevance(input, encoded, text.attentionMask(), layer - 1);
+          Tensor first = inputs.index(new int[1]);
+          logits =
+              network.matchLogits(
+                  network.fuseCls(
+                      network.imageContext(input),
+                      first,
+                      network.captionContext(encoded, text.attentionMask()),
+                      first));
+        }
+        float[] match = ModelInputs.finite("a match logit", Torch.toFloats(logits));
+        float[] values = ModelInputs.finite("a relevance", Torch.toFloats(relevance));
+        float[][] patches = new float[words.size()][tokens];
+        int[] count = new int[words.size()];
+        // Behind [CLS], before [SEP]; patches behind the image's class token.
+        int kept = Math.min(wordOf.length, values.length / (1 + tokens) - 2);
+        for (int t = 0; t < kept; t++) {
+          count[wordOf[t]]++;
+          for (int i = 0; i < tokens; i++) {
+            patches[wordOf[t]][i] += values[(1 + t) * (1 + tokens) + 1 + i];
+          }
+        }
+        for (int word = 0; word < patches.length; word++) {
+          for (int i = 0; i < tokens; i++) {
+            patches[word][i] /= Math.max(1, count[word]);
+          }
+        }
+        return new WordRelevance(
+            words, patches, 1 / (1 + Math.exp((double) match[0] - match[1])));
+      }
+    }
+  }
+
   /** The contrastive embeddings, for retrieval. */
   public Embedder embedder() {
     lifetime.check();

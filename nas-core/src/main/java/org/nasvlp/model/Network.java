@@ -249,6 +249,36 @@ public final class Network {
         imageRows, () -> fusion.cls(images.layers, imageRows, captions.captions, captionRows));
   }
 
+  /**
+   * How much what the tokens of a caption see of an image speaks for a match: the cross-attention
+   * weights A of a fusion layer times max(0, ∂s/∂A), the mean over the heads, s being the log-odds
+   * of a match (ALBEF, arXiv 2107.07651, shows such maps). In float32 whatever the precision;
+   * parameters get no gradient.
+   *
+   * @param fusionInput 1 x (1 + N) x d, without gradient
+   * @param text 1 x L x d features of a caption without padding, without gradient
+   * @param attentionMask 1 x L booleans, all true
+   * @param layer 0 to the number of fusion layers - 1
+   * @return L x (1 + N), 0 or more; 0 throughout for the words of the last layer, of which only the
+   *     class token reaches the match head
+   */
+  Tensor relevance(Tensor fusionInput, Tensor text, Tensor attentionMask, int layer) {
+    List<CrossAttention.Context> context;
+    FusionEncoder.Captions captions;
+    try (AutoGradMode off = Torch.withoutGradient()) {
+      context = fusion.contexts(fusionInput);
+      captions = fusion.captions(text, attentionMask);
+    }
+    return fusion.relevance(
+        context,
+        captions,
+        layer,
+        cls -> {
+          Tensor logits = match.logits(cls);
+          return logits.select(1, 1).sub(logits.select(1, 0)).sum();
+        });
+  }
+
   /** Match logits of fusion class tokens: R x d to R x 2, [mismatch, match]. */
   public Tensor matchLogits(Tensor cls) {
     return match.logits(cls);

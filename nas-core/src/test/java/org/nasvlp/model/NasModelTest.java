@@ -29,10 +29,12 @@ import java.util.concurrent.Future;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.assertj.core.data.Offset;
 import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.AutoGradMode;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.nasvlp.config.ModelConfig;
 import org.nasvlp.config.NasConfig;
 import org.nasvlp.data.image.ImageTransform;
 import org.nasvlp.data.image.RgbImage;
@@ -118,6 +120,87 @@ class NasModelTest {
         assertThat(codes[i]).isEqualTo(nearest);
       }
     }
+  }
+
+  private static NasModel twoLayers(CaptionTokenizer tokenizer) {
+    NasConfig two = config().toBuilder().model(model -> model.fusionLayers(2)).build();
+    return NasModel.create(two, tokenizer);
+  }
+
+  @Test
+  void wordsHaveTheRelevanceOfTheirTokens() {
+    byte[] rgb = new byte[3 * 256];
+    new java.util.Random(5).nextBytes(rgb);
+    RgbImage image = new RgbImage(16, 16, rgb);
+    try (CaptionTokenizer tokenizer = Shapes.tokenizer(folder, 6);
+        NasModel model = twoLayers(tokenizer);
+        PointerScope scope = new PointerScope()) {
+      model.startDictionary(new float[50 * D]);
+      // "x" and "y" are one unknown token each; five tokens and two special ones are too many.
+      WordRelevance found = model.wordRelevance(image, "Red, bar-x left y");
+      assertThat(found.words()).containsExactly("red", "bar", "x", "left", "y");
+      assertThat(found.patches()).hasDimensions(5, 16);
+      assertThat(found.patches()[4]).as("cut off").containsOnly(0);
+      assertThat(found.match())
+          .isCloseTo(
+              model.score(image, List.of("Red, bar-x left y"))[0], Offset.offset(1e-6));
+      float[] pixels = new float[3 * 256];
+      ImageTransform.evaluation(16).apply(image, "", 0, 0, 0, pixels, 0);
+      var tokens = tokenizer.encode(List.of("red bar x left"));
+      float[] all;
+      try (AutoGradMode off = new AutoGradMode(false)) {
+        Network network = model.network();
+        Tensor features = network.encodeImage(Torch.floats(pixels, 1, 3, 16, 16));
+        Tensor patches = features.narrow(1, 1, 16).contiguous();
+        if (model.config().model().fusionInput() == ModelConfig.FusionInput.QUANTIZED) {
+          VisualDictionary dictionary = model.dictionary();
+          patches = dictionary.quantize(patches, dictionary.lookup(patches));
+        }
+        Tensor mask = Torch.longs(tokens.mask(), 1, 6).ne(new Scalar(0));
+        all =
+            Torch.toFloats(
+                network.relevance(
+                    network.fusionInput(features.select(1, 0), patches),
+                    network.encodeText(Torch.longs(tokens.ids(), 1, 6), mask),
+                    mask,
+                    0));
+      }
+      double sum = 0;
+      for (int word = 0; word < 4; word++) {
+        for (int i = 0; i < 16; i++) {
+          float expected = all[(1 + word) * 17 + 1 + i];
+          assertThat(found.patches()[word][i]).isCloseTo(expected, Offset.offset(1e-9f));
+          sum += expected;
+        }
+      }
+      assertThat(sum).isPositive();
+      double[] shares = found.shares();
+      assertThat(Arrays.stream(shares).sum()).isCloseTo(1, Offset.offset(1e-12));
+      double first = 0;
+      for (float value : found.patches()[0]) {
+        first += value;
+      }
+      assertThat(shares[0]).isCloseTo(first / sum, Offset.offset(1e-6));
+    }
+  }
+
+  @Test
+  void wordsOfALastFusionLayerDoNotReachTheMatchHead() {
+    try (CaptionTokenizer tokenizer = Shapes.tokenizer(folder, 8);
+        NasModel two = twoLayers(tokenizer);
+        NasModel one = started(tokenizer)) {
+      two.startDictionary(new float[50 * D]);
+      for (int layer : new int[] {-1, 0, 2}) {
+        assertThatThrownBy(() -> two.wordRelevance(IMAGES.getFirst(), "red bar", layer))
+            .isInstanceOf(IllegalArgumentException.class)
+            .hasMessageContainingAll("layer " + layer, "1 to 1", "2");
+      }
+      assertThatThrownBy(() -> one.wordRelevance(IMAGES.getFirst(), "red bar"))
+          .isInstanceOf(IllegalArgumentException.class);
+    }
+    assertThat(new WordRelevance(List.of("a"), new float[1][3], 0.5).shares()).containsExactly(0);
+    assertThatThrownBy(() -> new WordRelevance(List.of("a"), new float[2][3], 0.5))
+        .isInstanceOf(IllegalArgumentException.class);
   }
 
   @Test
@@ -310,6 +393,7 @@ class NasModelTest {
       case "java.util.List<org.nasvlp.data.image.RgbImage>" -> IMAGES;
       case "java.util.List<java.lang.String>" -> CAPTIONS;
       case "org.nasvlp.data.image.RgbImage" -> IMAGES.getFirst();
+      case "java.lang.String" -> CAPTIONS.getFirst();
       case "org.nasvlp.model.PretrainedWeights" -> PretrainedWeights.none();
       case "org.bytedeco.pytorch.Tensor" -> Torch.zeros(1, 16, D);
       case "org.nasvlp.distributed.Ranks" -> Ranks.alone();

@@ -5,8 +5,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Random;
 import java.util.function.Function;
 import org.assertj.core.data.Offset;
 import org.bytedeco.javacpp.PointerScope;
@@ -258,6 +262,10 @@ class NetworkTest {
 
   /** One layer of them: x becomes what it has seen. */
   private static void fuse(Reference reference, double[][] x, double[][] seen) {
+    fuse(reference, x, seen, (head, from, to, weight) -> weight);
+  }
+
+  private static void fuse(Reference reference, double[][] x, double[][] seen, Change change) {
     double[][] self = reference.attention(x, x, "attention.self.", 2);
     for (int i = 0; i < x.length; i++) {
       x[i] =
@@ -265,7 +273,7 @@ class NetworkTest {
               Reference.sum(x[i], reference.dense(self[i], "attention.output.dense")),
               "attention.output.LayerNorm");
     }
-    double[][] cross = reference.attention(x, seen, "crossattention.self.", 2);
+    double[][] cross = reference.attention(x, seen, "crossattention.self.", 2, change);
     for (int i = 0; i < x.length; i++) {
       x[i] =
           reference.norm(
@@ -274,6 +282,98 @@ class NetworkTest {
       x[i] =
           reference.norm(Reference.sum(x[i], reference.feedForward(x[i], "")), "output.LayerNorm");
     }
+  }
+
+  /** Against finite differences in float64 of the match head's log-odds, at every weight. */
+  @Test
+  void relevanceIsTheWeightTimesWhatItAddsToTheMatch() {
+    NasConfig config =
+        config(ModelConfig.Stem.PATCH).toBuilder().model(model -> model.fusionLayers(3)).build();
+    try (CaptionTokenizer tokenizer = Shapes.tokenizer(folder, 8);
+        NasModel model = NasModel.create(config, tokenizer);
+        PointerScope scope = new PointerScope();
+        AutoGradMode off = new AutoGradMode(false)) {
+      Random random = new Random(11);
+      float[] all = new float[(int) model.parameters().count()];
+      for (int i = 0; i < all.length; i++) {
+        all[i] = (float) (0.4 * random.nextGaussian());
+      }
+      Torch.segment(model.parameters().values()).copyFrom(MemorySegment.ofArray(all));
+      float[] text = ramp(4 * 16);
+      float[] image = Arrays.copyOfRange(ramp(1000), 300, 300 + 17 * 16);
+      double[][] seen = rows(image, 0, 17);
+      Reference head = Reference.of(model, "", 0).held();
+      List<Reference> layers = new ArrayList<>();
+      for (int i = 0; i < 3; i++) {
+        layers.add(Reference.of(model, "fusion_encoder.encoder.layer." + i + ".", 1e-12).held());
+      }
+      for (int layer = 0; layer < 3; layer++) {
+        float[] actual =
+            Torch.toFloats(
+                model
+                    .network()
+                    .relevance(
+                        Torch.floats(image, 1, 17, 16),
+                        Torch.floats(text, 1, 4, 16),
+                        Torch.longs(new long[] {1, 1, 1, 1}, 1, 4).ne(new Scalar(0)),
+                        layer));
+        double greatest = 0;
+        double worst = 0;
+        for (int from = 0; from < 4; from++) {
+          for (int to = 0; to < 17; to++) {
+            double expected = 0;
+            for (int h = 0; h < 2; h++) {
+              double[] weight = new double[1];
+              double slope =
+                  (logOdds(head, layers, text, seen, layer, new int[] {h, from, to}, 1e-5, weight)
+                          - logOdds(
+                              head, layers, text, seen, layer, new int[] {h, from, to}, -1e-5,
+                              weight))
+                      / 2e-5;
+              expected += weight[0] * Math.max(0, slope) / 2;
+            }
+            greatest = Math.max(greatest, expected);
+            worst = Math.max(worst, Math.abs(actual[from * 17 + to] - expected));
+          }
+        }
+        assertThat(greatest).as("layer %d", layer).isGreaterThan(1e-3);
+        // Float32 through three layers.
+        assertThat(worst).as("layer %d", layer).isLessThan(1e-4 * greatest);
+        if (layer == 2) {
+          assertThat(Arrays.copyOfRange(actual, 17, 4 * 17)).containsOnly(0);
+        }
+      }
+      assertThat(model.parameters().gradients().abs().max().item_double()).isZero();
+    }
+  }
+
+  /** The log-odds of a match with one cross-attention weight of a layer changed by a little. */
+  private static double logOdds(
+      Reference head,
+      List<Reference> layers,
+      float[] text,
+      double[][] seen,
+      int changed,
+      int[] place,
+      double by,
+      double[] weight) {
+    double[][] x = rows(text, 0, 4);
+    for (int i = 0; i < layers.size(); i++) {
+      boolean here = i == changed;
+      fuse(
+          layers.get(i),
+          x,
+          seen,
+          (h, from, to, own) -> {
+            if (!here || h != place[0] || from != place[1] || to != place[2]) {
+              return own;
+            }
+            weight[0] = own;
+            return own + by;
+          });
+    }
+    double[] logits = head.dense(x[0], "match_head");
+    return logits[1] - logits[0];
   }
 
   @Test
@@ -334,6 +434,11 @@ class NetworkTest {
     return out;
   }
 
+  /** What becomes of an attention weight. */
+  private interface Change {
+    double changed(int head, int from, int to, double weight);
+  }
+
   /** Layer arithmetic in plain Java and float64. */
   private record Reference(Function<String, float[]> weights, double eps) {
     /** Over the model's own parameters, whose names begin so. */
@@ -344,6 +449,12 @@ class NetworkTest {
 
     float[] values(String name) {
       return weights.apply(name);
+    }
+
+    /** The same, each parameter read once. */
+    Reference held() {
+      Map<String, float[]> read = new HashMap<>();
+      return new Reference(name -> read.computeIfAbsent(name, weights), eps);
     }
 
     double[] feedForward(double[] x, String layer) {
@@ -389,6 +500,11 @@ class NetworkTest {
 
     /** Of tokens x to tokens y. */
     double[][] attention(double[][] x, double[][] y, String prefix, int heads) {
+      return attention(x, y, prefix, heads, (head, from, to, weight) -> weight);
+    }
+
+    /** The same with weights that are told, and changed, before they are used. */
+    double[][] attention(double[][] x, double[][] y, String prefix, int heads, Change change) {
       int length = x.length;
       int d = x[0].length;
       int each = d / heads;
@@ -416,8 +532,9 @@ class NetworkTest {
             total += weights[j];
           }
           for (int j = 0; j < y.length; j++) {
+            double weight = change.changed(h, i, j, weights[j] / total);
             for (int t = h * each; t < (h + 1) * each; t++) {
-              out[i][t] += weights[j] / total * v[j][t];
+              out[i][t] += weight * v[j][t];
             }
           }
         }

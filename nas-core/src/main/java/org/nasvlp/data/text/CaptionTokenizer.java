@@ -307,6 +307,32 @@ public final class CaptionTokenizer implements AutoCloseable {
         .toArray();
   }
 
+  /**
+   * Of each of a caption's {@link #words}' tokens the word that it is of, counted from 0 as spaces
+   * part them in the normalised caption.
+   *
+   * @throws IllegalStateException if the tokenizer makes other tokens of the words alone than of the
+   *     caption
+   */
+  public int[] wordOfTokens(String caption) {
+    String[] words = CaptionText.normalize(caption).split(" ", -1);
+    IntStream.Builder ids = IntStream.builder();
+    IntStream.Builder of = IntStream.builder();
+    for (int word = 0; word < words.length; word++) {
+      for (int id : words(words[word])) {
+        ids.add(id);
+        of.add(word);
+      }
+    }
+    if (!Arrays.equals(ids.build().toArray(), words(caption))) {
+      throw new IllegalStateException(
+          "the tokenizer makes other tokens of the words of '"
+              + Excerpt.of(caption)
+              + "' alone than together: which token is of which word is not known");
+    }
+    return of.build().toArray();
+  }
+
   /** Rows of what {@link #words} gives. */
   public TokenizedCaptions assemble(List<int[]> words) {
     int length = 2;

@@ -75,6 +75,18 @@ public final class BertBlock {
     return see(attended, Objects.requireNonNull(crossAttention).apply(attended, packing, context));
   }
 
+  /** What {@link #see} weighs the context by: T x d to R x heads x L x S. */
+  public Tensor seeingWeights(Tensor attended, Packing packing, CrossAttention.Context context) {
+    return Objects.requireNonNull(crossAttention).weights(attended, packing, context);
+  }
+
+  /** {@link #see} by given weights R x heads x L x S. */
+  public Tensor seeBy(
+      Tensor weights, Tensor attended, Packing packing, CrossAttention.Context context) {
+    return see(
+        attended, Objects.requireNonNull(crossAttention).applyBy(weights, packing, context));
+  }
+
   /** {@link #see} for one token of each of R sequences: R x d to the same. */
   public Tensor seeFirst(Tensor attended, CrossAttention.Context context) {
     return see(attended, Objects.requireNonNull(crossAttention).applyToFirst(attended, context));

@@ -59,6 +59,19 @@ public final class CrossAttention {
     return output.apply(attend(query.apply(x).unsqueeze(1), context).squeeze(1));
   }
 
+  /**
+   * What {@link #apply} weighs the context by: T x d to R x heads x L x S. The rows of padding mean
+   * nothing.
+   */
+  Tensor weights(Tensor x, Packing packing, Context context) {
+    return heads.weights(packing.unpack(query.apply(x)), context.keys());
+  }
+
+  /** {@link #apply} by given weights R x heads x L x S: T x d. */
+  Tensor applyBy(Tensor weights, Packing packing, Context context) {
+    return output.apply(packing.packOwn(heads.gather(weights, context.values())));
+  }
+
   private Tensor attend(Tensor query, Context context) {
     return heads.attend(query, context.keys(), context.values(), new TensorOptional());
   }

@@ -1,6 +1,7 @@
 package org.nasvlp.model.layer;
 
 import org.bytedeco.pytorch.DoubleOptional;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.global.torch;
@@ -25,7 +26,34 @@ record Heads(long count, long width) {
     Tensor attended =
         torch.scaled_dot_product_attention(
             split(query), split(key), split(value), mask, 0.0, false, new DoubleOptional(), false);
-    return attended.transpose(1, 2).contiguous().view(query.size(0), query.size(1), width);
+    return joined(attended);
+  }
+
+  /**
+   * What each token of the query attends to, as {@link #attend} without a mask weighs it.
+   *
+   * @param query B x T x d
+   * @param key B x S x d
+   * @return B x heads x T x S, each row of sum 1
+   */
+  Tensor weights(Tensor query, Tensor key) {
+    Scalar scale = new Scalar(1 / Math.sqrt((double) width / count));
+    return torch.softmax(split(query).matmul(split(key).transpose(2, 3)).mul(scale), -1);
+  }
+
+  /**
+   * What is gathered by such weights.
+   *
+   * @param value B x S x d
+   * @return B x T x d, contiguous
+   */
+  Tensor gather(Tensor weights, Tensor value) {
+    return joined(weights.matmul(split(value)));
+  }
+
+  /** B x heads x T x d/heads to B x T x d. */
+  private Tensor joined(Tensor x) {
+    return x.transpose(1, 2).contiguous().view(x.size(0), x.size(2), width);
   }
 
   /** B x T x d to B x heads x T x d/heads. */
