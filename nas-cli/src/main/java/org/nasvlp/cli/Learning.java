@@ -3,9 +3,13 @@ package org.nasvlp.cli;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.config.NasConfig;
@@ -19,6 +23,7 @@ import org.nasvlp.negatives.NegativeTextAugmentation;
 import org.nasvlp.negatives.TextEditor;
 import org.nasvlp.report.Learned;
 import org.nasvlp.report.LearnedDictionary;
+import org.nasvlp.report.LookedAt;
 import org.nasvlp.train.HardNegativeExample;
 import org.nasvlp.train.HardNegativeExamples;
 
@@ -32,6 +37,9 @@ final class Learning {
 
   /** Pairs that hard negatives are made of, at most. */
   private static final int EXAMPLES = 128;
+
+  /** Pictures that are shown with what the model looks at, each of another type. */
+  private static final int LOOKS = 12;
 
   private static final int PATCHES = 8;
   private static final int NEIGHBOURS = 8;
@@ -58,9 +66,10 @@ final class Learning {
       int imageSize = model.config().model().imageSize();
       List<ScoredPair> pairs =
           benchmark == null ? List.of() : benchmark.scored(model.itcScorer(), model.itmScorer());
+      List<LookedAt> looks = looks(model, pairs);
       List<ImageTextPair> sample = train == null ? List.of() : sample(train, imageSize);
       if (train == null || sample.isEmpty()) {
-        return new Learned(imageSize, pairs, List.of(), null);
+        return new Learned(imageSize, pairs, looks, List.of(), null);
       }
       int[][] codes = model.codes(sample.stream().map(ImageTextPair::image).toList());
       model.dictionary().refreshNeighbours(NEIGHBOURS);
@@ -72,8 +81,38 @@ final class Learning {
               codes,
               PATCHES);
       return new Learned(
-          imageSize, pairs, hardNegatives(edits, model, train, sample, codes), dictionary);
+          imageSize, pairs, looks, hardNegatives(edits, model, train, sample, codes), dictionary);
     }
+  }
+
+  /** Of the types with most pairs the pair in the middle, neither easy nor hard. */
+  private static List<LookedAt> looks(NasModel model, List<ScoredPair> pairs) {
+    if (model.config().model().fusionLayers() < 2) {
+      return List.of(); // no word's attention reaches the match head
+    }
+    int imageSize = model.config().model().imageSize();
+    Map<String, List<ScoredPair>> byType =
+        pairs.stream()
+            .collect(
+                Collectors.groupingBy(
+                    ScoredPair::attribute, LinkedHashMap::new, Collectors.toList()));
+    return byType.values().stream()
+        .sorted(Comparator.comparingInt((List<ScoredPair> of) -> of.size()).reversed())
+        .limit(LOOKS)
+        .map(
+            of -> {
+              ScoredPair pair =
+                  of.stream()
+                      .sorted(Comparator.comparingDouble(ScoredPair::captionMargin))
+                      .toList()
+                      .get(of.size() / 2);
+              return new LookedAt(
+                  pair.attribute(),
+                  Learned.seen(pair.imageA(), imageSize),
+                  pair.captionB(),
+                  model.wordRelevance(pair.imageA(), pair.captionA()));
+            })
+        .toList();
   }
 
   /** Pairs of different pictures from all over a data set, as the model sees them. */

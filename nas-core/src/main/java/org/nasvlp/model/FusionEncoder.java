@@ -111,8 +111,8 @@ final class FusionEncoder {
 
   /**
    * How much what a layer's tokens see of an image speaks for a pair: the layer's cross-attention
-   * weights A times max(0, ∂s/∂A), the mean over the heads (Grad-CAM of cross-attention, as
-   * ALBEF shows it).
+   * weights A times max(0, ∂s/∂A), the mean over the heads (Grad-CAM of cross-attention, as ALBEF
+   * shows it).
    *
    * @param context of one image
    * @param captions of one caption without padding
@@ -144,7 +144,8 @@ final class FusionEncoder {
       }
       // Not backward(), which would add to the gradients of the parameters.
       Tensor slope =
-          torch.grad(new TensorVector(score.apply(packing.firstOf(x))), new TensorVector(weights))
+          torch
+              .grad(new TensorVector(score.apply(packing.firstOf(x))), new TensorVector(weights))
               .get(0);
       return weights
           .detach()

@@ -86,7 +86,8 @@ final class ItmScorer implements ImageTextScorer {
     try (PointerScope scope = new PointerScope();
         AutoGradMode off = Torch.withoutGradient()) {
       Tensor features = network.encodeImage(inputs.pixels(images));
-      Network.ImageContext context = network.imageContext(fusionInput(network, dictionary, features));
+      Network.ImageContext context =
+          network.imageContext(fusionInput(network, dictionary, features));
       for (int from = 0; from < rows.length; from += COMBINATIONS) {
         int to = Math.min(rows.length, from + COMBINATIONS);
         try (PointerScope inner = new PointerScope()) {

@@ -480,8 +480,7 @@ public final class NasModel implements AutoCloseable {
             patches[word][i] /= Math.max(1, count[word]);
           }
         }
-        return new WordRelevance(
-            words, patches, 1 / (1 + Math.exp((double) match[0] - match[1])));
+        return new WordRelevance(words, patches, 1 / (1 + Math.exp((double) match[0] - match[1])));
       }
     }
   }

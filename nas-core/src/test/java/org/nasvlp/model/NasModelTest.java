@@ -142,8 +142,7 @@ class NasModelTest {
       assertThat(found.patches()).hasDimensions(5, 16);
       assertThat(found.patches()[4]).as("cut off").containsOnly(0);
       assertThat(found.match())
-          .isCloseTo(
-              model.score(image, List.of("Red, bar-x left y"))[0], Offset.offset(1e-6));
+          .isCloseTo(model.score(image, List.of("Red, bar-x left y"))[0], Offset.offset(1e-6));
       float[] pixels = new float[3 * 256];
       ImageTransform.evaluation(16).apply(image, "", 0, 0, 0, pixels, 0);
       var tokens = tokenizer.encode(List.of("red bar x left"));

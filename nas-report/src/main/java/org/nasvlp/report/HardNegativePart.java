@@ -127,7 +127,7 @@ final class HardNegativePart {
     html.close();
   }
 
-  private static String percent(double probability) {
+  static String percent(double probability) {
     return ConfusionPart.probability(Math.log(probability) - Math.log1p(-probability));
   }
 

@@ -11,17 +11,20 @@ import org.nasvlp.train.HardNegativeExample;
  *
  * @param imageSize pixels of a side of what the model sees; pictures are shown so
  * @param pairs test pairs that differ in one thing, scored; none to leave them out
+ * @param looks where the model looks for words of captions; none to leave it out
  * @param hardNegatives of training pairs; none to leave them out
  * @param dictionary what the codewords stand for; null to leave it out
  */
 public record Learned(
     int imageSize,
     List<ScoredPair> pairs,
+    List<LookedAt> looks,
     List<HardNegativeExample> hardNegatives,
     @Nullable LearnedDictionary dictionary) {
   /** Copies the lists. */
   public Learned {
     pairs = List.copyOf(pairs);
+    looks = List.copyOf(looks);
     hardNegatives = List.copyOf(hardNegatives);
   }
 

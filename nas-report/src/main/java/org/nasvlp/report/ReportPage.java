@@ -147,6 +147,9 @@ public final class ReportPage {
     if (learned != null && learned.dictionary() != null) {
       html.raw("\n").raw(own("codewords.js"));
     }
+    if (learned != null && !learned.looks().isEmpty()) {
+      html.raw("\n").raw(own("looks.js"));
+    }
     html.close().close().close();
     return html + "\n";
   }
@@ -154,6 +157,9 @@ public final class ReportPage {
   private void learned(Learned of) {
     if (!of.pairs().isEmpty()) {
       new ConfusionPart(html, of).write();
+    }
+    if (!of.looks().isEmpty()) {
+      new LookPart(html, of.looks()).write();
     }
     if (!of.hardNegatives().isEmpty()) {
       new HardNegativePart(html, of).write();
@@ -172,6 +178,9 @@ public final class ReportPage {
     parts.put("results", "Results");
     if (learned != null && !learned.pairs().isEmpty()) {
       parts.put("confused", "What it confuses");
+    }
+    if (learned != null && !learned.looks().isEmpty()) {
+      parts.put("looks", "Where it looks");
     }
     if (learned != null && !learned.hardNegatives().isEmpty()) {
       parts.put("negatives", "Hard negatives");

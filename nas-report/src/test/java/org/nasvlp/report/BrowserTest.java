@@ -73,6 +73,11 @@ class BrowserTest {
           told.none = search('cup');
           document.querySelector('#map circle[data-code="7"]').dispatchEvent(new Event('click'));
           told.seven = cards()[0].textContent;
+          const look = document.querySelector('.look');
+          const heat = at => look.querySelectorAll('.heat rect')[at].getAttribute('fill-opacity');
+          told.red = heat(5);
+          look.querySelectorAll('input')[2].click();
+          told.cup = heat(5) + ' ' + heat(0) + ' ' + look.querySelector('.told').textContent;
         }
         parent.postMessage(JSON.stringify(told), '*');
       }, 300));
@@ -179,7 +184,7 @@ class BrowserTest {
     run.steps(100).evaluation(100, "colour", 100, 0.7, 0.8);
     ReportPage.write(run.read(), Samples.learned(64, "cup"), folder.resolve("page.html"));
     JsonNode told = open(width);
-    assertThat(told.path("images").intValue()).isEqualTo(6 + 24);
+    assertThat(told.path("images").intValue()).isEqualTo(8 + 24);
     assertThat(told.path("broken").intValue()).isZero();
     assertThat(told.path("first").intValue()).isEqualTo(24);
     assertThat(told.path("more").intValue()).isEqualTo(48);
@@ -188,5 +193,8 @@ class BrowserTest {
     assertThat(told.path("faded").intValue()).isEqualTo(32);
     assertThat(told.path("none").stringValue()).isEqualTo("0 codewords");
     assertThat(told.path("seven").stringValue()).startsWith("codeword 7 ");
+    assertThat(told.path("red").stringValue()).isEqualTo("1.00");
+    assertThat(told.path("cup").stringValue())
+        .isEqualTo("0 1 “cup” has 25 % of what speaks for it");
   }
 }

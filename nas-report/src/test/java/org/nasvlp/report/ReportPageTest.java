@@ -14,6 +14,7 @@ import java.util.Map;
 import javax.xml.parsers.DocumentBuilderFactory;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.nasvlp.model.WordRelevance;
 import org.w3c.dom.Document;
 import org.w3c.dom.Element;
 import org.w3c.dom.NodeList;
@@ -164,10 +165,11 @@ class ReportPageTest {
     Document page = learned(Samples.learned(32, nasty));
     List<String> ids =
         elements(page, "h2").stream().map(heading -> heading.getAttribute("id")).toList();
-    assertThat(ids).containsSubsequence("results", "confused", "negatives", "codewords", "times");
-    assertThat(elements(page, "script")).hasSize(3);
+    assertThat(ids)
+        .containsSubsequence("results", "confused", "looks", "negatives", "codewords", "times");
+    assertThat(elements(page, "script")).hasSize(4);
     List<Element> images = elements(page, "img");
-    assertThat(images).hasSize(6);
+    assertThat(images).hasSize(8);
     assertThat(images)
         .allSatisfy(
             image -> {
@@ -177,7 +179,7 @@ class ReportPageTest {
     assertThat(images.getFirst().getAttribute("alt")).isEqualTo("a red " + nasty);
     assertThat(elements(page, "mark"))
         .extracting(Element::getTextContent)
-        .containsExactly("red", "blue", "blue", "red", "red", "blue");
+        .containsExactly("red", "blue", "blue", "red", "red", "red", "blue");
     // The picture of "red" is told right by 4 logits, that of "blue" wrong by 2.
     assertThat(elements(page, "li"))
         .extracting(of -> of.getAttribute("class"))
@@ -194,9 +196,47 @@ class ReportPageTest {
   }
 
   @Test
+  void whereItLooksIsShownForTheWordThatDiffers() throws Exception {
+    String nasty = NASTY.replace("\u0007", "").replace(" ", "");
+    float[][] patches = Samples.look("").relevance().patches();
+    LookedAt none =
+        new LookedAt(
+            "type " + nasty,
+            Samples.picture(1, 2, 3),
+            "a " + nasty,
+            new WordRelevance(List.of("a", nasty, "cup"), patches, 0.5));
+    Document page =
+        learned(
+            new Learned(
+                Samples.SIZE, List.of(), List.of(Samples.look("colour"), none), List.of(), null));
+    List<String> opacities =
+        elements(page, "rect").stream().map(of -> of.getAttribute("fill-opacity")).toList();
+    assertThat(opacities).hasSize(32);
+    for (int i = 0; i < 16; i++) {
+      assertThat(opacities.get(i)).isEqualTo(i == 5 ? "1.00" : i == 6 ? "0.50" : "0.00");
+    }
+    List<Element> inputs = elements(page, "input");
+    assertThat(inputs).extracting(of -> of.getAttribute("name")).containsOnly("look-0", "look-1");
+    assertThat(inputs.stream().map(of -> of.hasAttribute("checked")).limit(3))
+        .containsExactly(false, true, false);
+    assertThat(elements(page, "main").getFirst().getTextContent())
+        .contains("match 80.0 %; “red” has 75 % of what speaks for it", "type " + nasty);
+    String json =
+        Files.readString(folder.resolve("learned.html"))
+            .replaceFirst("(?s).*id=\"look-data\">", "")
+            .replaceFirst("(?s)</script>.*", "");
+    JsonNode data = JsonMapper.shared().readTree(json);
+    assertThat(data.at("/0/maps/1/6").intValue()).isEqualTo(50);
+    assertThat(data.at("/0/maps/2/0").intValue()).isEqualTo(100);
+    assertThat(data.at("/0/maps/0/0").intValue()).isZero();
+    assertThat(data.at("/0/shares").toString()).isEqualTo("[0,75,25]");
+  }
+
+  @Test
   void aWordOfADataSetIsTextInTheScriptsData() throws Exception {
     Learned learned =
-        new Learned(Samples.SIZE, List.of(), List.of(), Samples.dictionary(32, "</script><b>x"));
+        new Learned(
+            Samples.SIZE, List.of(), List.of(), List.of(), Samples.dictionary(32, "</script><b>x"));
     Path page = folder.resolve("learned.html");
     ReportPage.write(run("a").read(), learned, page);
     String text = Files.readString(page);
@@ -212,10 +252,10 @@ class ReportPageTest {
 
   @Test
   void whatIsNotKnownIsLeftOut() throws Exception {
-    Document page = learned(new Learned(Samples.SIZE, List.of(), List.of(), null));
+    Document page = learned(new Learned(Samples.SIZE, List.of(), List.of(), List.of(), null));
     assertThat(elements(page, "h2"))
         .extracting(heading -> heading.getAttribute("id"))
-        .doesNotContain("confused", "negatives", "codewords");
+        .doesNotContain("confused", "looks", "negatives", "codewords");
     assertThat(elements(page, "img")).isEmpty();
   }
 

@@ -9,6 +9,7 @@ import org.nasvlp.data.text.CaptionTokenizer;
 import org.nasvlp.dictionary.VisualDictionary;
 import org.nasvlp.eval.ScoredPair;
 import org.nasvlp.kernels.CodebookState;
+import org.nasvlp.model.WordRelevance;
 import org.nasvlp.negatives.CaptionEdit;
 import org.nasvlp.negatives.NvaTrace;
 import org.nasvlp.train.HardNegativeExample;
@@ -87,10 +88,24 @@ final class Samples {
             0.3));
   }
 
+  /** "red" looks at patch 5 and half as much at patch 6, "cup" at patch 0, "a" at none. */
+  static LookedAt look(String attribute) {
+    float[][] patches = new float[3][16];
+    patches[1][5] = 0.02f;
+    patches[1][6] = 0.01f;
+    patches[2][0] = 0.01f;
+    return new LookedAt(
+        attribute,
+        picture(255, 0, 0),
+        "a blue cup",
+        new WordRelevance(List.of("a", "red", "cup"), patches, 0.8));
+  }
+
   static Learned learned(int codewords, String text) {
     return new Learned(
         SIZE,
         List.of(pair(text, "a red " + text, "a blue " + text)),
+        List.of(look(text)),
         List.of(hardNegative("a red " + text, "a blue " + text, EditType.COLOR)),
         dictionary(codewords, "blue"));
   }

@@ -311,8 +311,8 @@ public final class CaptionTokenizer implements AutoCloseable {
    * Of each of a caption's {@link #words}' tokens the word that it is of, counted from 0 as spaces
    * part them in the normalised caption.
    *
-   * @throws IllegalStateException if the tokenizer makes other tokens of the words alone than of the
-   *     caption
+   * @throws IllegalStateException if the tokenizer makes other tokens of the words alone than of
+   *     the caption
    */
   public int[] wordOfTokens(String caption) {
     String[] words = CaptionText.normalize(caption).split(" ", -1);

@@ -83,8 +83,7 @@ public final class BertBlock {
   /** {@link #see} by given weights R x heads x L x S. */
   public Tensor seeBy(
       Tensor weights, Tensor attended, Packing packing, CrossAttention.Context context) {
-    return see(
-        attended, Objects.requireNonNull(crossAttention).applyBy(weights, packing, context));
+    return see(attended, Objects.requireNonNull(crossAttention).applyBy(weights, packing, context));
   }
 
   /** {@link #see} for one token of each of R sequences: R x d to the same. */
