@@ -17,6 +17,7 @@ import org.nasvlp.data.BadSampleException;
 import org.nasvlp.data.ImageTextDataset;
 import org.nasvlp.data.ImageTextPair;
 import org.nasvlp.eval.FineGrainedBenchmark;
+import org.nasvlp.eval.RetrievalExamples;
 import org.nasvlp.eval.ScoredPair;
 import org.nasvlp.model.NasModel;
 import org.nasvlp.negatives.NegativeTextAugmentation;
@@ -40,6 +41,9 @@ final class Learning {
 
   /** Pictures that are shown with what the model looks at, each of another type. */
   private static final int LOOKS = 12;
+
+  /** Queries that are shown of the best, the median and the worst rank, both ways. */
+  private static final int RETRIEVED = 2;
 
   private static final int PATCHES = 8;
   private static final int NEIGHBOURS = 8;
@@ -67,9 +71,14 @@ final class Learning {
       List<ScoredPair> pairs =
           benchmark == null ? List.of() : benchmark.scored(model.itcScorer(), model.itmScorer());
       List<LookedAt> looks = looks(model, pairs);
+      RetrievalExamples retrieval =
+          benchmark == null
+              ? null
+              : benchmark.retrieved(
+                  model.embedder(), model.itmScorer(), 1 / model.temperature(), RETRIEVED);
       List<ImageTextPair> sample = train == null ? List.of() : sample(train, imageSize);
       if (train == null || sample.isEmpty()) {
-        return new Learned(imageSize, pairs, looks, List.of(), null);
+        return new Learned(imageSize, pairs, looks, retrieval, List.of(), null);
       }
       int[][] codes = model.codes(sample.stream().map(ImageTextPair::image).toList());
       model.dictionary().refreshNeighbours(NEIGHBOURS);
@@ -81,7 +90,12 @@ final class Learning {
               codes,
               PATCHES);
       return new Learned(
-          imageSize, pairs, looks, hardNegatives(edits, model, train, sample, codes), dictionary);
+          imageSize,
+          pairs,
+          looks,
+          retrieval,
+          hardNegatives(edits, model, train, sample, codes),
+          dictionary);
     }
   }
 

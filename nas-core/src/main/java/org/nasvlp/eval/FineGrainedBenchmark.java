@@ -7,12 +7,15 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.Collections;
+import java.util.Comparator;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.BiFunction;
 import java.util.function.IntToDoubleFunction;
 import java.util.stream.IntStream;
 import java.util.stream.LongStream;
@@ -23,6 +26,7 @@ import org.nasvlp.data.ImageTextPair;
 import org.nasvlp.data.image.RgbImage;
 import org.nasvlp.internal.Excerpt;
 import org.nasvlp.internal.Json;
+import org.nasvlp.scoring.Embedder;
 import org.nasvlp.scoring.ImageTextScorer;
 import tools.jackson.databind.JsonNode;
 
@@ -202,6 +206,124 @@ public final class FineGrainedBenchmark {
                     scores(byContrast, entry),
                     byMatching == null ? null : scores(byMatching, entry)))
         .toList();
+  }
+
+  /**
+   * What a model finds in the retrieval that {@link #evaluate} counts, for the queries of the best,
+   * the median and the worst rank by contrast. The ranks are over the whole test set; of each query
+   * the 10 best candidates are re-ranked.
+   *
+   * @param embedder whose embeddings' cosine is the contrast
+   * @param itm log-odds of a match
+   * @param contrast as for {@link #evaluate}
+   * @param each queries of each of the three ranks at most, both ways
+   * @throws IllegalStateException if a scorer gives a wrong number of scores
+   */
+  public RetrievalExamples retrieved(
+      Embedder embedder, ImageTextScorer itm, double contrast, int each) {
+    List<String> texts = captions.subList(0, retrievalCaptions);
+    float[][] pictures = embedder.images(images);
+    float[][] words = embedder.texts(texts);
+    double[][] byImage = new double[pictures.length][words.length];
+    for (int i = 0; i < pictures.length; i++) {
+      for (int c = 0; c < words.length; c++) {
+        for (int t = 0; t < pictures[i].length; t++) {
+          byImage[i][c] += (double) pictures[i][t] * words[c][t];
+        }
+      }
+    }
+    return new RetrievalExamples(
+        examples(
+            texts,
+            images,
+            transposed(byImage),
+            rightImages,
+            contrast,
+            each,
+            (caption, found) ->
+                itm.score(found, List.of(caption), numbers(found.size()), new int[found.size()])),
+        examples(
+            images,
+            texts,
+            byImage,
+            rightCaptions,
+            contrast,
+            each,
+            (image, found) ->
+                itm.score(List.of(image), found, new int[found.size()], numbers(found.size()))));
+  }
+
+  private static int[] numbers(int count) {
+    return IntStream.range(0, count).toArray();
+  }
+
+  private static <Q, C> List<RetrievalExample<Q, C>> examples(
+      List<Q> queries,
+      List<C> candidates,
+      double[][] scores,
+      BitSet[] right,
+      double contrast,
+      int each,
+      BiFunction<Q, List<C>, double[]> matcher) {
+    int[] ranks = ranks(scores, right);
+    int[] sorted = Arrays.stream(ranks).sorted().toArray();
+    List<RetrievalExample<Q, C>> examples = new ArrayList<>();
+    Set<Integer> shown = new HashSet<>();
+    for (RetrievalExample.Place place : RetrievalExample.Place.values()) {
+      int rank =
+          sorted[
+              switch (place) {
+                case BEST -> 0;
+                case MEDIAN -> sorted.length / 2;
+                case WORST -> sorted.length - 1;
+              }];
+      if (!shown.add(rank)) {
+        continue;
+      }
+      int[] of = IntStream.range(0, ranks.length).filter(q -> ranks[q] == rank).toArray();
+      int count = Math.min(each, of.length);
+      for (int i = 0; i < count; i++) {
+        int query = of[(int) ((long) i * of.length / count)];
+        int[] found = RetrievalMetrics.best(scores[query], right[query], RERANKED);
+        double[] logits =
+            matcher.apply(
+                queries.get(query), Arrays.stream(found).mapToObj(candidates::get).toList());
+        if (logits.length != found.length) {
+          throw new IllegalStateException(
+              "the ITM scorer gave " + logits.length + " scores for " + found.length);
+        }
+        List<RetrievalExample.Candidate<C>> byContrast = new ArrayList<>();
+        double[] both = new double[found.length];
+        BitSet places = new BitSet();
+        for (int k = 0; k < found.length; k++) {
+          boolean isRight = right[query].get(found[k]);
+          double similarity = scores[query][found[k]];
+          places.set(k, isRight);
+          both[k] = contrast * similarity + logits[k];
+          byContrast.add(
+              new RetrievalExample.Candidate<>(
+                  candidates.get(found[k]), isRight, similarity, 1 / (1 + Math.exp(-logits[k]))));
+        }
+        int answer =
+            right[query].stream()
+                .boxed()
+                .max(Comparator.comparingDouble(c -> scores[query][c]))
+                .orElseThrow();
+        examples.add(
+            new RetrievalExample<>(
+                place,
+                queries.get(query),
+                candidates.size(),
+                candidates.get(answer),
+                rank + 1,
+                places.isEmpty() ? rank + 1 : RetrievalMetrics.rank(both, places) + 1,
+                byContrast,
+                Arrays.stream(RetrievalMetrics.best(both, places, found.length))
+                    .mapToObj(byContrast::get)
+                    .toList()));
+      }
+    }
+    return examples;
   }
 
   private static ScoredPair.Scores scores(ScoreTable table, Entry entry) {

@@ -19,6 +19,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.nasvlp.data.ImageTextPair;
 import org.nasvlp.data.image.RgbImage;
+import org.nasvlp.scoring.Embedder;
 import org.nasvlp.scoring.ImageTextScorer;
 
 class FineGrainedBenchmarkTest {
@@ -51,6 +52,92 @@ class FineGrainedBenchmarkTest {
       }
     }
     return FineGrainedBenchmark.load(write(json.append(']').toString()), new MemoryDataset(pairs));
+  }
+
+  /** Unit vectors whose dot product of picture i and caption j is as wanted, by the identity. */
+  private static Embedder embedder(double[][] cosines) {
+    return new Embedder() {
+      @Override
+      public float[][] images(List<RgbImage> images) {
+        return images.stream()
+            .map(
+                image -> {
+                  float[] row = new float[cosines.length];
+                  for (int j = 0; j < row.length; j++) {
+                    row[j] = (float) cosines[MemoryDataset.number(image)][j];
+                  }
+                  return row;
+                })
+            .toArray(float[][]::new);
+      }
+
+      @Override
+      public float[][] texts(List<String> captions) {
+        float[][] rows = new float[captions.size()][cosines.length];
+        for (int c = 0; c < rows.length; c++) {
+          rows[c][Integer.parseInt(captions.get(c).split(" ", -1)[1])] = 1;
+        }
+        return rows;
+      }
+    };
+  }
+
+  /** Ranks that are counted one by one here, and what matching makes of the ten best. */
+  @Test
+  void examplesOfRetrievalAreOfTheBestTheMedianAndTheWorstRank() throws IOException {
+    SplittableRandom random = new SplittableRandom(7);
+    double[][] cosines = new double[60][60];
+    for (int i = 0; i < 60; i++) {
+      for (int j = 0; j < 60; j++) {
+        cosines[i][j] = random.nextDouble() + (i == j ? 0.45 : 0);
+      }
+    }
+    // Matching prefers the true caption by 3, and is otherwise blind.
+    ImageTextScorer itm = scorer((picture, caption) -> matches(picture, caption) ? 3 : 0);
+    RetrievalExamples all = balanced().retrieved(embedder(cosines), itm, 2, 2);
+    int[] ranks = new int[60];
+    for (int c = 0; c < 60; c++) {
+      ranks[c] = 1;
+      for (int i = 0; i < 60; i++) {
+        ranks[c] += i != c && (float) cosines[i][c] >= (float) cosines[c][c] ? 1 : 0;
+      }
+    }
+    int[] sorted = Arrays.stream(ranks).sorted().toArray();
+    assertThat(all.images()).hasSizeGreaterThanOrEqualTo(4);
+    for (RetrievalExample<String, RgbImage> of : all.images()) {
+      int caption = Integer.parseInt(of.query().split(" ", -1)[1]);
+      int wanted =
+          switch (of.place()) {
+            case BEST -> sorted[0];
+            case MEDIAN -> sorted[30];
+            case WORST -> sorted[59];
+          };
+      assertThat(of.rank()).isEqualTo(ranks[caption]).isEqualTo(wanted);
+      assertThat(of.candidates()).isEqualTo(60);
+      assertThat(MemoryDataset.number(of.answer())).isEqualTo(caption);
+      assertThat(of.byContrast()).hasSize(10);
+      assertThat(of.byContrast())
+          .isSortedAccordingTo((a, b) -> Double.compare(b.similarity(), a.similarity()));
+      assertThat(of.byBoth()).containsExactlyInAnyOrderElementsOf(of.byContrast());
+      assertThat(of.byContrast().getFirst().similarity())
+          .isCloseTo(
+              IntStream.range(0, 60).mapToDouble(i -> cosines[i][caption]).max().orElseThrow(),
+              within(1e-6));
+      // Twice a cosine below 1.5 is less than 3 ahead of any other.
+      boolean among = of.rank() <= 10;
+      assertThat(of.reranked()).isEqualTo(among ? 1 : of.rank());
+      assertThat(of.byBoth().getFirst().right()).isEqualTo(among);
+      assertThat(of.byContrast().stream().filter(RetrievalExample.Candidate::right))
+          .hasSize(among ? 1 : 0)
+          .allMatch(right -> Math.abs(right.match() - 1 / (1 + Math.exp(-3))) < 1e-12);
+    }
+    assertThat(sorted[59]).as("one is not among the ten").isGreaterThan(10);
+    for (RetrievalExample<RgbImage, String> of : all.captions()) {
+      assertThat(of.answer()).isEqualTo("caption " + MemoryDataset.number(of.query()));
+    }
+    assertThat(all.captions())
+        .extracting(RetrievalExample::place)
+        .contains(RetrievalExample.Place.BEST, RetrievalExample.Place.WORST);
   }
 
   private static String entry(String attribute, int a, int b) {

@@ -3,6 +3,7 @@ package org.nasvlp.report;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.data.image.RgbImage;
+import org.nasvlp.eval.RetrievalExamples;
 import org.nasvlp.eval.ScoredPair;
 import org.nasvlp.train.HardNegativeExample;
 
@@ -12,6 +13,7 @@ import org.nasvlp.train.HardNegativeExample;
  * @param imageSize pixels of a side of what the model sees; pictures are shown so
  * @param pairs test pairs that differ in one thing, scored; none to leave them out
  * @param looks where the model looks for words of captions; none to leave it out
+ * @param retrieval what is found for captions and for pictures; null to leave it out
  * @param hardNegatives of training pairs; none to leave them out
  * @param dictionary what the codewords stand for; null to leave it out
  */
@@ -19,6 +21,7 @@ public record Learned(
     int imageSize,
     List<ScoredPair> pairs,
     List<LookedAt> looks,
+    @Nullable RetrievalExamples retrieval,
     List<HardNegativeExample> hardNegatives,
     @Nullable LearnedDictionary dictionary) {
   /** Copies the lists. */

@@ -158,6 +158,9 @@ public final class ReportPage {
     if (!of.pairs().isEmpty()) {
       new ConfusionPart(html, of).write();
     }
+    if (of.retrieval() != null) {
+      new RetrievalPart(html, of.retrieval(), of.imageSize()).write();
+    }
     if (!of.looks().isEmpty()) {
       new LookPart(html, of.looks()).write();
     }
@@ -178,6 +181,9 @@ public final class ReportPage {
     parts.put("results", "Results");
     if (learned != null && !learned.pairs().isEmpty()) {
       parts.put("confused", "What it confuses");
+    }
+    if (learned != null && learned.retrieval() != null) {
+      parts.put("finds", "What it finds");
     }
     if (learned != null && !learned.looks().isEmpty()) {
       parts.put("looks", "Where it looks");

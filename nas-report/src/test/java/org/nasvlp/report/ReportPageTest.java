@@ -166,10 +166,11 @@ class ReportPageTest {
     List<String> ids =
         elements(page, "h2").stream().map(heading -> heading.getAttribute("id")).toList();
     assertThat(ids)
-        .containsSubsequence("results", "confused", "looks", "negatives", "codewords", "times");
+        .containsSubsequence(
+            "results", "confused", "finds", "looks", "negatives", "codewords", "times");
     assertThat(elements(page, "script")).hasSize(4);
     List<Element> images = elements(page, "img");
-    assertThat(images).hasSize(8);
+    assertThat(images).hasSize(13);
     assertThat(images)
         .allSatisfy(
             image -> {
@@ -208,7 +209,12 @@ class ReportPageTest {
     Document page =
         learned(
             new Learned(
-                Samples.SIZE, List.of(), List.of(Samples.look("colour"), none), List.of(), null));
+                Samples.SIZE,
+                List.of(),
+                List.of(Samples.look("colour"), none),
+                null,
+                List.of(),
+                null));
     List<String> opacities =
         elements(page, "rect").stream().map(of -> of.getAttribute("fill-opacity")).toList();
     assertThat(opacities).hasSize(32);
@@ -233,10 +239,41 @@ class ReportPageTest {
   }
 
   @Test
+  void whatIsFoundStandsWithItsRanks() throws Exception {
+    String nasty = NASTY.replace("\u0007", "");
+    Document page =
+        learned(
+            new Learned(
+                Samples.SIZE, List.of(), List.of(), Samples.retrieval(nasty), List.of(), null));
+    List<String> cards =
+        elements(page, "li").stream()
+            .filter(of -> ((Element) of.getParentNode()).getAttribute("class").equals("finds"))
+            .map(Element::getTextContent)
+            .toList();
+    assertThat(cards.getFirst())
+        .contains(
+            "median rank 2 by contrast, 1 re-ranked, of 1,234", "a " + nasty, "0.250, 90.0 %");
+    assertThat(cards.getLast())
+        .contains("worst rank 3 by contrast, 3 re-ranked, of 3", "not " + nasty, "the " + nasty);
+    assertThat(
+            elements(page, "li").stream()
+                .filter(
+                    of -> ((Element) of.getParentNode()).getAttribute("class").equals("candidates"))
+                .map(of -> of.getAttribute("class")))
+        .containsExactly(
+            "other", "right", "right", "other", "other", "right away", "other", "right away");
+  }
+
+  @Test
   void aWordOfADataSetIsTextInTheScriptsData() throws Exception {
     Learned learned =
         new Learned(
-            Samples.SIZE, List.of(), List.of(), List.of(), Samples.dictionary(32, "</script><b>x"));
+            Samples.SIZE,
+            List.of(),
+            List.of(),
+            null,
+            List.of(),
+            Samples.dictionary(32, "</script><b>x"));
     Path page = folder.resolve("learned.html");
     ReportPage.write(run("a").read(), learned, page);
     String text = Files.readString(page);
@@ -252,10 +289,10 @@ class ReportPageTest {
 
   @Test
   void whatIsNotKnownIsLeftOut() throws Exception {
-    Document page = learned(new Learned(Samples.SIZE, List.of(), List.of(), List.of(), null));
+    Document page = learned(new Learned(Samples.SIZE, List.of(), List.of(), null, List.of(), null));
     assertThat(elements(page, "h2"))
         .extracting(heading -> heading.getAttribute("id"))
-        .doesNotContain("confused", "looks", "negatives", "codewords");
+        .doesNotContain("confused", "finds", "looks", "negatives", "codewords");
     assertThat(elements(page, "img")).isEmpty();
   }
 

@@ -7,6 +7,8 @@ import org.nasvlp.data.ImageTextPair;
 import org.nasvlp.data.image.RgbImage;
 import org.nasvlp.data.text.CaptionTokenizer;
 import org.nasvlp.dictionary.VisualDictionary;
+import org.nasvlp.eval.RetrievalExample;
+import org.nasvlp.eval.RetrievalExamples;
 import org.nasvlp.eval.ScoredPair;
 import org.nasvlp.kernels.CodebookState;
 import org.nasvlp.model.WordRelevance;
@@ -101,11 +103,44 @@ final class Samples {
         new WordRelevance(List.of("a", "red", "cup"), patches, 0.8));
   }
 
+  /**
+   * A caption whose picture is found second and first, a picture whose caption is third of three.
+   */
+  static RetrievalExamples retrieval(String text) {
+    RgbImage red = picture(255, 0, 0);
+    RgbImage blue = picture(0, 0, 255);
+    var wrong = new RetrievalExample.Candidate<>(blue, false, 0.5, 0.1);
+    var right = new RetrievalExample.Candidate<>(red, true, 0.25, 0.9);
+    var caption = new RetrievalExample.Candidate<>("not " + text, false, 0.75, 0.5);
+    return new RetrievalExamples(
+        List.of(
+            new RetrievalExample<>(
+                RetrievalExample.Place.MEDIAN,
+                "a " + text,
+                1234,
+                red,
+                2,
+                1,
+                List.of(wrong, right),
+                List.of(right, wrong))),
+        List.of(
+            new RetrievalExample<>(
+                RetrievalExample.Place.WORST,
+                blue,
+                3,
+                "the " + text,
+                3,
+                3,
+                List.of(caption),
+                List.of(caption))));
+  }
+
   static Learned learned(int codewords, String text) {
     return new Learned(
         SIZE,
         List.of(pair(text, "a red " + text, "a blue " + text)),
         List.of(look(text)),
+        retrieval(text),
         List.of(hardNegative("a red " + text, "a blue " + text, EditType.COLOR)),
         dictionary(codewords, "blue"));
   }
