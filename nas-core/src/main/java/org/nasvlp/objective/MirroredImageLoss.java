@@ -126,7 +126,14 @@ public final class MirroredImageLoss implements Objective {
     return mirrors;
   }
 
-  private static Tensor mirrored(Tensor tokens, int[] rows, Mirror mirror) {
+  /**
+   * Images with their tokens in mirrored places.
+   *
+   * @param tokens B x N x d, N a square
+   * @param rows n of the images
+   * @return n x N x d
+   */
+  public static Tensor mirrored(Tensor tokens, int[] rows, Mirror mirror) {
     int side = (int) Math.round(Math.sqrt((double) tokens.size(1)));
     TorchDevice device = TorchDevice.of(tokens);
     return tokens

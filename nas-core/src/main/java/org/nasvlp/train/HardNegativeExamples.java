@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
+import java.util.stream.IntStream;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.AutoGradMode;
 import org.bytedeco.pytorch.Tensor;
@@ -16,15 +17,19 @@ import org.nasvlp.data.text.CaptionTokenizer;
 import org.nasvlp.dictionary.WordCodes;
 import org.nasvlp.distributed.Ranks;
 import org.nasvlp.internal.Torch;
+import org.nasvlp.internal.TorchDevice;
 import org.nasvlp.model.NasModel;
 import org.nasvlp.negatives.CaptionEdit;
+import org.nasvlp.negatives.Mirror;
 import org.nasvlp.negatives.NegativeTextAugmentation;
 import org.nasvlp.negatives.NegativeTextAugmentation.HardNegativeCaptions;
 import org.nasvlp.negatives.NvaTrace;
 import org.nasvlp.objective.CaptionPlan;
+import org.nasvlp.objective.EncodedCaptions;
 import org.nasvlp.objective.Forward;
 import org.nasvlp.objective.FusionPlan;
 import org.nasvlp.objective.HardNegativeObserver;
+import org.nasvlp.objective.MirroredImageLoss;
 import org.nasvlp.objective.NegativeImageLoss;
 import org.nasvlp.objective.Objective;
 
@@ -70,7 +75,7 @@ public final class HardNegativeExamples {
     List<HardNegativeExample> examples = new ArrayList<>();
     for (int from = 0; from < pairs.size(); from += CHUNK) {
       List<ImageTextPair> chunk = pairs.subList(from, Math.min(pairs.size(), from + CHUNK));
-      Watch watch = new Watch(captions != null);
+      Watch watch = new Watch(captions, config.nva().mirrorWeight() > 0);
       images.observer(watch);
       ForwardPass pass =
           new ForwardPass(config, model, List.of(watch, images), null, captions, Ranks.alone());
@@ -121,7 +126,10 @@ public final class HardNegativeExamples {
 
   /** Asks for what is to be seen in a pass, and remembers it. */
   private static final class Watch implements Objective, HardNegativeObserver {
-    private final boolean withCaptions;
+    private final @Nullable NegativeTextAugmentation captions;
+    private final boolean withMirrors;
+    private final List<Mirrors> mirrors = new ArrayList<>();
+    private HardNegativeExample.@Nullable Mirrored[] mirrored = {};
     private FusionPlan.@Nullable Pairs positives;
     private FusionPlan.@Nullable Pairs negatives;
     private double[] match = {};
@@ -130,8 +138,13 @@ public final class HardNegativeExamples {
     private @Nullable CaptionEdit[] edits = {};
     private @Nullable NvaTrace[] swaps = {};
 
-    Watch(boolean withCaptions) {
-      this.withCaptions = withCaptions;
+    /** Images that one mirror makes, with their captions and with these' hard negatives. */
+    private record Mirrors(
+        Mirror mirror, int side, int[] rows, FusionPlan.Pairs own, FusionPlan.Pairs edited) {}
+
+    Watch(@Nullable NegativeTextAugmentation captions, boolean withMirrors) {
+      this.captions = captions;
+      this.withMirrors = withMirrors && captions != null;
     }
 
     @Override
@@ -146,7 +159,7 @@ public final class HardNegativeExamples {
 
     @Override
     public void captions(CaptionPlan plan) {
-      if (withCaptions) {
+      if (captions != null) {
         plan.requestHardNegatives();
       }
     }
@@ -155,6 +168,44 @@ public final class HardNegativeExamples {
     public void plan(FusionPlan plan) {
       positives = plan.positives();
       negatives = plan.negativeCaptions();
+      if (withMirrors) {
+        for (Mirror mirror : Mirror.values()) {
+          mirror(plan, mirror);
+        }
+      }
+    }
+
+    private void mirror(FusionPlan plan, Mirror mirror) {
+      EncodedCaptions encoded = plan.features().captions();
+      @Nullable CaptionEdit[] all = Objects.requireNonNull(encoded.negatives()).edits();
+      String[] texts = plan.features().batch().captions();
+      int[] rows =
+          IntStream.range(0, encoded.size())
+              .filter(
+                  b -> {
+                    CaptionEdit edit = all[b];
+                    return edit != null
+                        && encoded.negativeRow(b) >= 0
+                        && Objects.requireNonNull(captions).mirror(texts[b], edit) == mirror;
+                  })
+              .toArray();
+      if (rows.length == 0) {
+        return;
+      }
+      Tensor tokens = plan.features().fusionTokens();
+      Tensor cls = plan.features().imageCls();
+      int first =
+          plan.addImages(
+              cls.index_select(0, TorchDevice.of(cls).index(rows)),
+              MirroredImageLoss.mirrored(tokens, rows, mirror));
+      int[] images = IntStream.range(first, first + rows.length).toArray();
+      mirrors.add(
+          new Mirrors(
+              mirror,
+              (int) Math.round(Math.sqrt((double) tokens.size(1))),
+              rows,
+              plan.match(images, rows),
+              plan.match(images, IntStream.of(rows).map(encoded::negativeRow).toArray())));
     }
 
     @Override
@@ -167,6 +218,15 @@ public final class HardNegativeExamples {
       if (negatives != null) {
         editRows = forward.features().captions().negativeRows();
         editMatch = probabilities(forward.matchLogits(negatives));
+      }
+      mirrored = new HardNegativeExample.Mirrored[match.length];
+      for (Mirrors of : mirrors) {
+        double[] own = probabilities(forward.matchLogits(of.own));
+        double[] edited = probabilities(forward.matchLogits(of.edited));
+        for (int i = 0; i < own.length; i++) {
+          mirrored[of.rows[i]] =
+              new HardNegativeExample.Mirrored(of.mirror, of.side, own[i], edited[i]);
+        }
       }
       return logits.mean();
     }
@@ -198,7 +258,9 @@ public final class HardNegativeExamples {
       for (int i = 0; i < match.length; i++) {
         CaptionEdit edit = Double.isNaN(ofEdit[i]) ? null : edits[i];
         if (edit != null || swaps[i] != null) {
-          examples.add(new HardNegativeExample(pairs.get(i), match[i], edit, ofEdit[i], swaps[i]));
+          examples.add(
+              new HardNegativeExample(
+                  pairs.get(i), match[i], edit, ofEdit[i], swaps[i], mirrored[i]));
         }
       }
       return examples;

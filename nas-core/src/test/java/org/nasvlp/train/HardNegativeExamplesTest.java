@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.within;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.Random;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.AutoGradMode;
@@ -26,6 +27,7 @@ import org.nasvlp.internal.Torch;
 import org.nasvlp.model.NasModel;
 import org.nasvlp.model.Network;
 import org.nasvlp.negatives.CaptionEdit;
+import org.nasvlp.negatives.Mirror;
 import org.nasvlp.negatives.NegativeTextAugmentation;
 import org.nasvlp.negatives.NvaTrace;
 
@@ -105,7 +107,6 @@ class HardNegativeExamplesTest {
     float[] codewords = model.dictionary().state().codebook().codewords();
     try (PointerScope scope = new PointerScope();
         AutoGradMode off = Torch.withoutGradient()) {
-      Network network = model.network();
       float[] values = Torch.toFloats(features(model, pair));
       for (NvaTrace.Swap swap : trace.swaps()) {
         for (int d = 0; d < width; d++) {
@@ -113,22 +114,29 @@ class HardNegativeExamplesTest {
               codewords[swap.substitute() * width + d] - codewords[swap.code() * width + d];
         }
       }
-      Tensor swapped = Torch.floats(values, 1, values.length / width, width);
-      TokenizedCaptions text = model.tokenizer().encode(List.of(pair.caption()));
-      Tensor ids = Torch.longs(text.ids(), 1, text.length());
-      Tensor mask = Torch.longs(text.mask(), 1, text.length()).ne(new Scalar(0));
-      Tensor input =
-          network.fusionInput(
-              swapped.select(1, 0), swapped.narrow(1, 1, values.length / width - 1).contiguous());
-      Tensor fused =
-          network.fuse(
-              network.imageContext(input),
-              Torch.index(new int[] {0}),
-              network.captionContext(network.encodeText(ids, mask), mask),
-              Torch.index(new int[] {0}));
-      Tensor match = torch.softmax(network.matchLogits(fused.select(1, 0)).select(0, 0), 0);
-      return match.select(0, 1).item_double();
+      return match(model, values, pair.caption());
     }
+  }
+
+  /** Of tokens (1 + N) x d and a caption. */
+  private static double match(NasModel model, float[] values, String caption) {
+    int width = model.config().model().width();
+    Network network = model.network();
+    Tensor swapped = Torch.floats(values, 1, values.length / width, width);
+    TokenizedCaptions text = model.tokenizer().encode(List.of(caption));
+    Tensor ids = Torch.longs(text.ids(), 1, text.length());
+    Tensor mask = Torch.longs(text.mask(), 1, text.length()).ne(new Scalar(0));
+    Tensor input =
+        network.fusionInput(
+            swapped.select(1, 0), swapped.narrow(1, 1, values.length / width - 1).contiguous());
+    Tensor fused =
+        network.fuse(
+            network.imageContext(input),
+            Torch.index(new int[] {0}),
+            network.captionContext(network.encodeText(ids, mask), mask),
+            Torch.index(new int[] {0}));
+    Tensor match = torch.softmax(network.matchLogits(fused.select(1, 0)).select(0, 0), 0);
+    return match.select(0, 1).item_double();
   }
 
   @Test
@@ -156,6 +164,59 @@ class HardNegativeExamplesTest {
           check(model, codes[pairs.indexOf(pair)], pair, example.swap());
         }
       }
+    }
+  }
+
+  /** The other way round: each token is put where the mirror shows it. */
+  @Test
+  void mirroredImagesAreJudgedWithBothCaptions() throws Exception {
+    NasConfig config =
+        config().toBuilder()
+            .nva(
+                NvaConfig.defaults().toBuilder()
+                    .enabled(false)
+                    .neighbours(NEIGHBOURS)
+                    .mirrorWeight(1)
+                    .build())
+            .build();
+    List<ImageTextPair> pairs = shapes();
+    try (CaptionTokenizer tokenizer = Shapes.tokenizer(folder, 8);
+        NasModel model = model(config, tokenizer)) {
+      NegativeTextAugmentation captions =
+          NegativeTextAugmentation.prepare(
+              new Shapes(), tokenizer, ShapesEditor.factory(), config.nta(), List.of(), 1);
+      int[][] codes = model.codes(pairs.stream().map(ImageTextPair::image).toList());
+      int mirrored = 0;
+      for (HardNegativeExample example :
+          HardNegativeExamples.of(model, captions, pairs, codes, pairs)) {
+        CaptionEdit edit = Objects.requireNonNull(example.edit());
+        String caption = example.pair().caption();
+        assertThat(example.mirrored() != null).isEqualTo(captions.mirror(caption, edit) != null);
+        if (example.mirrored() != null) {
+          mirrored++;
+          assertThat(example.mirrored().mirror()).isEqualTo(Mirror.LEFT_RIGHT);
+          assertThat(example.mirrored().side()).isEqualTo(4);
+          assertThat(example.mirrored().match())
+              .isCloseTo(matchMirrored(model, example.pair(), caption), within(1e-5));
+          assertThat(example.mirrored().editMatch())
+              .isCloseTo(matchMirrored(model, example.pair(), edit.caption()), within(1e-5));
+        }
+      }
+      assertThat(mirrored).isPositive();
+    }
+  }
+
+  private static double matchMirrored(NasModel model, ImageTextPair pair, String caption) {
+    int width = model.config().model().width();
+    try (PointerScope scope = new PointerScope();
+        AutoGradMode off = Torch.withoutGradient()) {
+      float[] values = Torch.toFloats(features(model, pair));
+      float[] turned = values.clone();
+      for (int i = 0; i < 16; i++) {
+        int from = i / 4 * 4 + 3 - i % 4;
+        System.arraycopy(values, (1 + from) * width, turned, (1 + i) * width, width);
+      }
+      return match(model, turned, caption);
     }
   }
 

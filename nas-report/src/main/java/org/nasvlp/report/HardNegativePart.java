@@ -36,6 +36,7 @@ final class HardNegativePart {
 
   void write() {
     boolean swaps = learned.hardNegatives().stream().anyMatch(of -> of.swap() != null);
+    boolean mirrors = learned.hardNegatives().stream().anyMatch(of -> of.mirrored() != null);
     html.element("h2", "Hard negatives", "id", "negatives");
     html.element(
         "p",
@@ -46,7 +47,12 @@ final class HardNegativePart {
                 ? " A hard negative image has some patch tokens swapped for those of other"
                     + " codewords: framed in the second picture, where orange is what they were"
                     + " chosen by, the relevance of the token or its gain for the new word."
-                : " The run trains without hard negative images."));
+                : " The run trains without hard negative images of swapped tokens.")
+            + (mirrors
+                ? " Where the caption and its hard negative differ in a direction, the last picture"
+                    + " has the patch tokens in mirrored places: the hard negative is true of it,"
+                    + " and the caption is not."
+                : ""));
     html.open("ul", "class", "pairs");
     chosen(learned.hardNegatives()).forEach(this::example);
     html.close();
@@ -89,6 +95,21 @@ final class HardNegativePart {
       overlay(swap);
       html.close();
     }
+    HardNegativeExample.Mirrored mirrored = example.mirrored();
+    if (mirrored != null) {
+      html.single(
+          "img",
+          "class",
+          "picture",
+          "src",
+          Picture.uri(
+              Picture.mirrored(
+                  Picture.seen(example.pair().image(), learned.imageSize()),
+                  mirrored.mirror(),
+                  mirrored.side())),
+          "alt",
+          "The same with its patches in mirrored places");
+    }
     html.close();
     html.open("ul", "class", "choices");
     String changed = example.edit() == null ? caption : example.edit().caption();
@@ -120,11 +141,28 @@ final class HardNegativePart {
           "scores");
       html.close();
     }
+    if (mirrored != null) {
+      mirrored(mirrored, caption, changed);
+    }
     html.close();
     if (swap != null) {
       changes(swap);
     }
     html.close();
+  }
+
+  private void mirrored(HardNegativeExample.Mirrored of, String caption, String changed) {
+    String way =
+        switch (of.mirror()) {
+          case LEFT_RIGHT -> "left and right exchanged";
+          case TOP_BOTTOM -> "top and bottom exchanged";
+        };
+    html.open("li", "class", "true").open("span", "class", "caption").text(way + ": ");
+    WordDifference.write(html, changed, caption);
+    html.close().element("span", "match " + percent(of.editMatch()), "class", "scores").close();
+    html.open("li", "class", "false").open("span", "class", "caption").text(way + ": ");
+    WordDifference.write(html, caption, changed);
+    html.close().element("span", "match " + percent(of.match()), "class", "scores").close();
   }
 
   static String percent(double probability) {

@@ -14,6 +14,7 @@ import javax.imageio.ImageWriter;
 import javax.imageio.stream.ImageOutputStream;
 import org.nasvlp.data.image.ImageTransform;
 import org.nasvlp.data.image.RgbImage;
+import org.nasvlp.negatives.Mirror;
 
 /** Pictures as they stand in a page. */
 final class Picture {
@@ -36,6 +37,30 @@ final class Picture {
     for (int i = 0; i < plane; i++) {
       for (int channel = 0; channel < 3; channel++) {
         rgb[3 * i + channel] = (byte) Math.round((values[channel * plane + i] * 0.5f + 0.5f) * 255);
+      }
+    }
+    return new RgbImage(size, size, rgb);
+  }
+
+  /**
+   * A picture whose patches stand in mirrored places, each as it is.
+   *
+   * @param side patches in a row
+   */
+  static RgbImage mirrored(RgbImage image, Mirror mirror, int side) {
+    int[] from = mirror.positions(side);
+    int size = image.width();
+    int patch = size / side;
+    byte[] rgb = new byte[3 * size * size];
+    for (int y = 0; y < size; y++) {
+      for (int x = 0; x < size; x++) {
+        int source = from[y / patch * side + x / patch];
+        int sourceX = source % side * patch + x % patch;
+        int sourceY = source / side * patch + y % patch;
+        int at = 3 * (y * size + x);
+        rgb[at] = (byte) image.red(sourceX, sourceY);
+        rgb[at + 1] = (byte) image.green(sourceX, sourceY);
+        rgb[at + 2] = (byte) image.blue(sourceX, sourceY);
       }
     }
     return new RgbImage(size, size, rgb);

@@ -184,7 +184,7 @@ class BrowserTest {
     run.steps(100).evaluation(100, "colour", 100, 0.7, 0.8);
     ReportPage.write(run.read(), Samples.learned(64, "cup"), folder.resolve("page.html"));
     JsonNode told = open(width);
-    assertThat(told.path("images").intValue()).isEqualTo(13 + 24);
+    assertThat(told.path("images").intValue()).isEqualTo(14 + 24);
     assertThat(told.path("broken").intValue()).isZero();
     assertThat(told.path("first").intValue()).isEqualTo(24);
     assertThat(told.path("more").intValue()).isEqualTo(48);

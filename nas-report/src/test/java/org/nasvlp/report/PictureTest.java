@@ -7,10 +7,13 @@ import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.util.Base64;
 import java.util.SplittableRandom;
+import java.util.stream.IntStream;
 import javax.imageio.ImageIO;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.nasvlp.data.image.RgbImage;
+import org.nasvlp.negatives.Mirror;
 
 class PictureTest {
   /** Blocks of 16 pixels of one colour each. */
@@ -64,5 +67,23 @@ class PictureTest {
         assertThat(seen.blue(x, y)).isCloseTo(wide.blue(32 + scale * x, scale * y), within(3));
       }
     }
+  }
+
+  /** Patches of 2 pixels change places; what is in them does not. */
+  @Test
+  void patchesAreMirroredAsTheyAre() {
+    byte[] rgb = new byte[3 * 16];
+    for (int i = 0; i < 16; i++) {
+      rgb[3 * i] = (byte) i;
+    }
+    RgbImage image = new RgbImage(4, 4, rgb);
+    assertThat(reds(Picture.mirrored(image, Mirror.LEFT_RIGHT, 2)))
+        .containsExactly(2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13);
+    assertThat(reds(Picture.mirrored(image, Mirror.TOP_BOTTOM, 2)))
+        .containsExactly(8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7);
+  }
+
+  private static int[] reds(RgbImage image) {
+    return IntStream.range(0, 16).map(i -> image.red(i % 4, i / 4)).toArray();
   }
 }

@@ -14,6 +14,7 @@ import java.util.Map;
 import javax.xml.parsers.DocumentBuilderFactory;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.nasvlp.data.text.CaptionTokenizer;
 import org.nasvlp.model.WordRelevance;
 import org.w3c.dom.Document;
 import org.w3c.dom.Element;
@@ -170,7 +171,7 @@ class ReportPageTest {
             "results", "confused", "finds", "looks", "negatives", "codewords", "times");
     assertThat(elements(page, "script")).hasSize(4);
     List<Element> images = elements(page, "img");
-    assertThat(images).hasSize(13);
+    assertThat(images).hasSize(14);
     assertThat(images)
         .allSatisfy(
             image -> {
@@ -180,7 +181,7 @@ class ReportPageTest {
     assertThat(images.getFirst().getAttribute("alt")).isEqualTo("a red " + nasty);
     assertThat(elements(page, "mark"))
         .extracting(Element::getTextContent)
-        .containsExactly("red", "blue", "blue", "red", "red", "red", "blue");
+        .containsExactly("red", "blue", "blue", "red", "red", "red", "blue", "blue", "red");
     // The picture of "red" is told right by 4 logits, that of "blue" wrong by 2.
     assertThat(elements(page, "li"))
         .extracting(of -> of.getAttribute("class"))
@@ -192,7 +193,11 @@ class ReportPageTest {
             .toList();
     assertThat(rects).containsExactly("2,3", "1,3");
     assertThat(page.getDocumentElement().getTextContent())
-        .contains("2 of 16 tokens swapped: match with the caption 30.0 %", "×2 →", "match 90.0 %");
+        .contains("2 of 16 tokens swapped: match with the caption 30.0 %", "×2 →", "match 90.0 %")
+        .contains(
+            "top and bottom exchanged: a blue "
+                + CaptionTokenizer.normalize(nasty)
+                + "match 85.0 %");
     assertThat(elements(page, "circle")).hasSize(32);
   }
 

@@ -13,6 +13,7 @@ import org.nasvlp.eval.ScoredPair;
 import org.nasvlp.kernels.CodebookState;
 import org.nasvlp.model.WordRelevance;
 import org.nasvlp.negatives.CaptionEdit;
+import org.nasvlp.negatives.Mirror;
 import org.nasvlp.negatives.NvaTrace;
 import org.nasvlp.train.HardNegativeExample;
 
@@ -87,7 +88,8 @@ final class Samples {
             new double[] {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, Double.NaN},
             List.of(new NvaTrace.Swap(14, 2, 3), new NvaTrace.Swap(13, 2, 3)),
             0.9,
-            0.3));
+            0.3),
+        new HardNegativeExample.Mirrored(Mirror.TOP_BOTTOM, 4, 0.15, 0.85));
   }
 
   /** "red" looks at patch 5 and half as much at patch 6, "cup" at patch 0, "a" at none. */
