@@ -81,7 +81,8 @@ record ChosenConfig(String preset, NasConfig config, String yaml, List<String> r
             NasConfig.preset("emoji").withData(data -> data.batchSize(LEAST_BATCH)),
             vocabulary,
             benchmarks,
-            compared);
+            compared,
+            1);
     throw new CommandFailure(
         least.memoryWarning(machine.maxHeap(), machine.memory())
             + "; a configuration of your own (--config) can ask for less");
@@ -89,7 +90,7 @@ record ChosenConfig(String preset, NasConfig config, String yaml, List<String> r
 
   private static boolean fits(
       NasConfig config, int vocabulary, int benchmarks, boolean compared, Machine machine) {
-    return RunNeeds.of(config, vocabulary, benchmarks, compared)
+    return RunNeeds.of(config, vocabulary, benchmarks, compared, 1)
         .memoryWarning(machine.maxHeap(), machine.memory())
         .isEmpty();
   }

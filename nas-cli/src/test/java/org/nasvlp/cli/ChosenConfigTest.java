@@ -63,7 +63,7 @@ class ChosenConfigTest {
         break;
       }
       int batch = chosen.config().data().batchSize();
-      RunNeeds needs = RunNeeds.of(chosen.config(), WORDS, 0, true);
+      RunNeeds needs = RunNeeds.of(chosen.config(), WORDS, 0, true, 1);
       assertThat(needs.bytes(GIB / 2)).isLessThanOrEqualTo(memory);
       if (!smaller && chosen.preset().equals("emoji")) {
         smaller = true;
