@@ -162,6 +162,8 @@ class TrainAndScoreTest {
     assertThat(shell.run(export)).isEqualTo(1);
     assertThat(shell.err()).contains("exported.safetensors", "exists already").hasLineCount(1);
 
+    exportsGraphs(shell, out);
+
     String[] anew = Arrays.copyOf(train, train.length + 2);
     anew[8] = folder.resolve("again").toString();
     anew[train.length] = "--weights";
@@ -179,6 +181,28 @@ class TrainAndScoreTest {
     score[1] = folder.resolve("absent.png").toString();
     assertThat(shell.run(score)).isEqualTo(1);
     assertThat(shell.err()).contains("absent.png").hasLineCount(1);
+  }
+
+  private void exportsGraphs(TestShell shell, Path run) throws IOException {
+    Path graphs = folder.resolve("graphs");
+    String[] export = {"export", "--checkpoint", run.toString(), "--onnx", graphs.toString()};
+    assertThat(shell.run(export)).as(shell.err()).isZero();
+    List<String> files =
+        List.of("image-encoder.onnx", "text-encoder.onnx", "matcher.onnx", "tokenizer.json");
+    for (String name : files) {
+      Path file = graphs.resolve(name);
+      assertThat(shell.out())
+          .contains(file + ": " + Text.count(Files.size(file)) + " bytes" + System.lineSeparator());
+    }
+    assertThat(graphs.toFile().list()).containsExactlyInAnyOrderElementsOf(files);
+    assertThat(shell.run(export)).isEqualTo(1);
+    assertThat(shell.err()).contains(graphs.toString(), "empty").hasLineCount(1);
+
+    String both = folder.resolve("both.safetensors").toString();
+    assertThat(shell.run("export", "--out", both, "--onnx", both)).isEqualTo(2);
+    assertThat(shell.err()).contains("mutually exclusive");
+    assertThat(Path.of(both)).doesNotExist();
+    assertThat(shell.run("export")).isEqualTo(2);
   }
 
   /** Its tensors' files but for their headers, and for word counts, of which it tells the most. */
