@@ -1,5 +1,6 @@
 package org.nasvlp.cli;
 
+import com.google.protobuf.ByteString;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.io.UncheckedIOException;
@@ -9,25 +10,36 @@ import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.Arrays;
+import java.util.DoubleSummaryStatistics;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.zip.CRC32C;
 import org.jspecify.annotations.Nullable;
+import org.nasvlp.data.image.RgbImage;
 import org.nasvlp.train.Evaluation;
 import org.nasvlp.train.StepReport;
 import org.nasvlp.train.TrainingListener;
 import org.nasvlp.train.TrainingStart;
+import org.tensorflow.framework.HistogramProto;
 import org.tensorflow.framework.Summary;
 import org.tensorflow.util.Event;
 import org.tensorflow.util.SessionLog;
 
 /**
- * Writes a run's curves as TensorBoard reads them: a file of events each time the run is started.
- * An event is on its way to the disk before other listeners are told. The first of a file says from
- * which step on TensorBoard is to forget what older files hold, since a resumed run does the steps
- * after its checkpoint again.
+ * Writes a run's curves, the use of its codewords and some of its hard negative images as
+ * TensorBoard reads them: a file of events each time the run is started. An event is on its way to
+ * the disk before other listeners are told. The first of a file says from which step on TensorBoard
+ * is to forget what older files hold, since a resumed run does the steps after its checkpoint
+ * again.
  */
 final class TensorBoardListener implements TrainingListener, AutoCloseable {
+  private static final int BINS = 30;
+
+  /** Channels, by which the format names red, green and blue. */
+  private static final int RGB = 3;
+
   private final Path folder;
   private @Nullable OutputStream file;
 
@@ -83,6 +95,64 @@ final class TensorBoardListener implements TrainingListener, AutoCloseable {
   @Override
   public void onEvaluated(long step, Evaluation evaluation) {
     append(event(step).setSummary(summary(RunScalars.of(evaluation))));
+  }
+
+  /** How many times as often as the mean the codewords are used. */
+  @Override
+  public void onCodewordUse(long step, double[] shares) {
+    double[] values = Arrays.stream(shares).map(share -> share * shares.length).toArray();
+    append(
+        event(step)
+            .setSummary(
+                Summary.newBuilder()
+                    .addValue(
+                        Summary.Value.newBuilder()
+                            .setTag("dictionary/use")
+                            .setHisto(histogram(values)))));
+  }
+
+  /** Values from 0 on in {@link #BINS} bins of one width. */
+  private static HistogramProto.Builder histogram(double[] values) {
+    DoubleSummaryStatistics all = Arrays.stream(values).summaryStatistics();
+    double width = all.getMax() > 0 ? all.getMax() / BINS : 1;
+    double[] counts = new double[BINS];
+    for (double value : values) {
+      counts[Math.min(BINS - 1, (int) (value / width))]++;
+    }
+    HistogramProto.Builder histogram =
+        HistogramProto.newBuilder()
+            .setMin(all.getMin())
+            .setMax(all.getMax())
+            .setNum((double) all.getCount())
+            .setSum(all.getSum())
+            .setSumSquares(Arrays.stream(values).map(value -> value * value).sum());
+    for (int i = 0; i < BINS; i++) {
+      histogram.addBucketLimit((i + 1) * width).addBucket(counts[i]);
+    }
+    return histogram;
+  }
+
+  /**
+   * Shows pictures.
+   *
+   * @param step steps done
+   * @param tag which they have, with their number behind it
+   */
+  void pictures(long step, String tag, List<RgbImage> pictures) {
+    Summary.Builder summary = Summary.newBuilder();
+    for (int i = 0; i < pictures.size(); i++) {
+      RgbImage picture = pictures.get(i);
+      summary.addValue(
+          Summary.Value.newBuilder()
+              .setTag(tag + "/" + i)
+              .setImage(
+                  Summary.Image.newBuilder()
+                      .setHeight(picture.height())
+                      .setWidth(picture.width())
+                      .setColorspace(RGB)
+                      .setEncodedImageString(ByteString.copyFrom(picture.png()))));
+    }
+    append(event(step).setSummary(summary));
   }
 
   private static Summary.Builder summary(Map<String, Double> scalars) {

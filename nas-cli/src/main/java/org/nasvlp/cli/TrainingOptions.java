@@ -47,7 +47,9 @@ final class TrainingOptions {
 
   @Option(
       names = "--tensorboard",
-      description = "Also write the run's curves for TensorBoard, into its folder tensorboard.")
+      description =
+          "Also write the run's curves, the use of its codewords and some hard negative"
+              + " images for TensorBoard, into its folder tensorboard.")
   boolean tensorBoard;
 
   @Option(

@@ -64,6 +64,9 @@ record TrainingSession(
     Cluster cluster,
     String resumeHint) {
 
+  /** Hard negative images for TensorBoard at most. */
+  private static final int BOARD_PICTURES = 8;
+
   /** Trains and tells; returns the exit status. */
   int run() throws IOException {
     if (json != null) {
@@ -169,13 +172,19 @@ record TrainingSession(
   }
 
   private int train(TrainingJob job, String note) throws IOException {
+    try (TensorBoardListener board = tensorBoard ? new TensorBoardListener(output.board()) : null) {
+      return train(job, note, board);
+    }
+  }
+
+  private int train(TrainingJob job, String note, @Nullable TensorBoardListener board)
+      throws IOException {
     TrainingResult result;
     TrainingStart start;
     NegativeTextAugmentation.@Nullable Preparation edits;
     StepProfile profile;
     try (TrainingDisplay display =
             new TrainingDisplay(shell.err(), shell.columns(), System::nanoTime);
-        TensorBoardListener board = tensorBoard ? new TensorBoardListener(output.board()) : null;
         MlflowListener tracked = mlflow == null ? null : tracked(mlflow, display)) {
       display.noteAtStart(note);
       List<TrainingListener> listeners = new ArrayList<>(List.of(display));
@@ -228,7 +237,7 @@ record TrainingSession(
       Files.writeString(json, report.json());
     }
     if (reported) {
-      writePage(report.json(), result.checkpoint(), job);
+      writePage(report.json(), result, job, board);
     }
     shell.out().println("Next        " + next(job));
     shell.out().flush();
@@ -270,16 +279,20 @@ record TrainingSession(
   }
 
   /** The training has succeeded, whatever becomes of its page. */
-  private void writePage(String summary, Path checkpoint, TrainingJob job) {
+  private void writePage(
+      String summary, TrainingResult result, TrainingJob job, @Nullable TensorBoardListener board) {
     Path page = output.page();
     try {
       Files.writeString(output.summary(), summary);
       RunRecord run = RunRecord.read(output.path());
-      Learned learned = learned(checkpoint, job);
+      Learned learned = learned(result.checkpoint(), job);
       if (learned == null) {
         ReportPage.write(List.of(run), page);
       } else {
         ReportPage.write(run, learned, page);
+        if (board != null) {
+          board.pictures(result.step(), "hard_negative_image", learned.swaps(BOARD_PICTURES));
+        }
       }
     } catch (IOException e) {
       warn("no report was written: " + Failures.describe(e));

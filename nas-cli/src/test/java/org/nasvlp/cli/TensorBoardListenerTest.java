@@ -2,7 +2,10 @@ package org.nasvlp.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
+import java.awt.image.BufferedImage;
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -10,13 +13,16 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
 import java.util.zip.CRC32C;
+import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.nasvlp.data.image.RgbImage;
 import org.nasvlp.train.Evaluation;
 import org.nasvlp.train.StepReport;
 import org.nasvlp.train.TrainingStart;
@@ -78,8 +84,12 @@ class TensorBoardListenerTest {
 
   /** The events of a file; both checksums of each record are right, and nothing is left over. */
   private static List<Logged> read(Path file) throws IOException {
+    return messages(file).stream().map(TensorBoardListenerTest::event).toList();
+  }
+
+  private static List<ByteBuffer> messages(Path file) throws IOException {
     ByteBuffer in = ByteBuffer.wrap(Files.readAllBytes(file)).order(ByteOrder.LITTLE_ENDIAN);
-    List<Logged> events = new ArrayList<>();
+    List<ByteBuffer> messages = new ArrayList<>();
     while (in.hasRemaining()) {
       ByteBuffer length = in.slice(in.position(), 8);
       int size = Math.toIntExact(in.getLong());
@@ -87,9 +97,46 @@ class TensorBoardListenerTest {
       ByteBuffer message = in.slice(in.position(), size);
       in.position(in.position() + size);
       assertThat(unmasked(in.getInt())).isEqualTo(checksum(message));
-      events.add(event(message));
+      messages.add(message);
     }
-    return events;
+    return messages;
+  }
+
+  /** The values of a file's last event, each as its fields. */
+  private static List<List<Field>> lastValues(Path file) throws IOException {
+    Field summary =
+        Field.of(messages(file).getLast()).stream()
+            .filter(field -> field.number() == 5)
+            .findFirst()
+            .orElseThrow();
+    return Field.of(summary.bytes()).stream().map(value -> Field.of(value.bytes())).toList();
+  }
+
+  /** Step and tag of every value that is no scalar. */
+  static List<String> otherTags(Path board) throws IOException {
+    List<String> tags = new ArrayList<>();
+    for (Path file : files(board)) {
+      for (ByteBuffer message : messages(file)) {
+        for (Field field : Field.of(message)) {
+          if (field.number() == 5) {
+            for (Field value : Field.of(field.bytes())) {
+              List<Field> of = Field.of(value.bytes());
+              if (of.getLast().number() != 2) {
+                tags.add(event(message).step() + " " + of.getFirst().text());
+              }
+            }
+          }
+        }
+      }
+    }
+    return tags;
+  }
+
+  private static double[] doubles(Field packed) {
+    ByteBuffer bytes = packed.bytes().duplicate().order(ByteOrder.LITTLE_ENDIAN);
+    double[] values = new double[bytes.remaining() / Double.BYTES];
+    bytes.asDoubleBuffer().get(values);
+    return values;
   }
 
   private static int checksum(ByteBuffer bytes) {
@@ -120,6 +167,9 @@ class TensorBoardListenerTest {
                     value -> {
                       List<Field> of = Field.of(value.bytes());
                       assertThat(value.number()).isEqualTo(1);
+                      if (of.getLast().number() != 2) {
+                        return; // no scalar
+                      }
                       assertThat(of).extracting(Field::number).containsExactly(1, 2);
                       values.put(
                           of.getFirst().text(), Float.intBitsToFloat((int) of.getLast().bits()));
@@ -200,6 +250,64 @@ class TensorBoardListenerTest {
                 "caption_choice_itc/colour", 0.75f,
                 "caption_choice_itc/skin tone", 0.9876f,
                 "caption_choice_itm/colour", 1f));
+  }
+
+  /** By the fields' numbers in TensorFlow's summary.proto and histogram.proto. */
+  @Test
+  void theUseOfCodewordsIsAHistogram() throws IOException {
+    try (TensorBoardListener listener = new TensorBoardListener(folder)) {
+      start(listener, 0);
+      listener.onCodewordUse(8, new double[] {0.75, 0, 0.125, 0.125});
+    }
+    List<Field> value = lastValues(files(folder).getFirst()).getFirst();
+    assertThat(value).extracting(Field::number).containsExactly(1, 5);
+    assertThat(value.getFirst().text()).isEqualTo("dictionary/use");
+    List<Field> histogram = Field.of(value.getLast().bytes());
+    assertThat(histogram)
+        .extracting(Field::number)
+        .containsExactly(2, 3, 4, 5, 6, 7); // the least is 0
+    assertThat(histogram.subList(0, 4))
+        .extracting(field -> Double.longBitsToDouble(field.bits()))
+        // 4 codewords used 3, 0, 0.5 and 0.5 times as often as the mean.
+        .containsExactly(3.0, 4.0, 4.0, 9.5);
+    double[] limits = doubles(histogram.get(4));
+    double[] counts = doubles(histogram.get(5));
+    assertThat(limits).hasSize(30).isSorted();
+    assertThat(limits[29]).isCloseTo(3, within(1e-12));
+    assertThat(Arrays.stream(counts).sum()).isEqualTo(4);
+    assertThat(counts[0]).isEqualTo(1);
+    assertThat(counts[5] + counts[4]).isEqualTo(2);
+    assertThat(counts[29]).isEqualTo(1);
+  }
+
+  @Test
+  void codewordsThatAreNotUsedYetAreAHistogram() throws IOException {
+    try (TensorBoardListener listener = new TensorBoardListener(folder)) {
+      start(listener, 0);
+      listener.onCodewordUse(1, new double[] {0, 0});
+    }
+    List<Field> value = lastValues(files(folder).getFirst()).getFirst();
+    double[] counts = doubles(Field.of(value.getLast().bytes()).getLast());
+    assertThat(counts[0]).isEqualTo(2);
+  }
+
+  @Test
+  void picturesAreImages() throws IOException {
+    RgbImage picture = new RgbImage(2, 1, new byte[] {1, 2, 3, 4, 5, 6});
+    try (TensorBoardListener listener = new TensorBoardListener(folder)) {
+      start(listener, 0);
+      listener.pictures(9, "swap", List.of(picture, picture));
+    }
+    List<List<Field>> values = lastValues(files(folder).getFirst());
+    assertThat(values).extracting(of -> of.getFirst().text()).containsExactly("swap/0", "swap/1");
+    List<Field> image = Field.of(values.getFirst().getLast().bytes());
+    assertThat(values.getFirst().getLast().number()).isEqualTo(4);
+    assertThat(image).extracting(Field::number).containsExactly(1, 2, 3, 4);
+    assertThat(image.subList(0, 3)).extracting(Field::bits).containsExactly(1L, 2L, 3L);
+    byte[] png = new byte[image.getLast().bytes().remaining()];
+    image.getLast().bytes().duplicate().get(png);
+    BufferedImage read = ImageIO.read(new ByteArrayInputStream(png));
+    assertThat(read.getRGB(1, 0) & 0xFFFFFF).isEqualTo(0x040506);
   }
 
   /** TensorBoard reads the files by name and, at a start, forgets its step and all later ones. */

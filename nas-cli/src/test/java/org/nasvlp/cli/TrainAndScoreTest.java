@@ -108,6 +108,8 @@ class TrainAndScoreTest {
 
     assertThat(TensorBoardListenerTest.steps(out.resolve("tensorboard")))
         .containsExactly(List.of(1L, 2L, 3L, 4L, 5L, 6L));
+    assertThat(TensorBoardListenerTest.otherTags(out.resolve("tensorboard")))
+        .contains("6 dictionary/use", "6 hard_negative_image/0");
 
     String next =
         shell.out().lines().filter(line -> line.startsWith("Next ")).findFirst().orElseThrow();

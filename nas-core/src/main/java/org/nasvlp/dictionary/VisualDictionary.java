@@ -477,6 +477,18 @@ public final class VisualDictionary implements AutoCloseable {
     }
   }
 
+  /**
+   * K: the share of patch tokens that each code has lately, by the smoothed counts; the sum is 1.
+   * What a code was given at its restart counts, too.
+   */
+  public double[] use() {
+    requireOpen();
+    try (PointerScope scope = new PointerScope();
+        AutoGradMode off = Torch.withoutGradient()) {
+      return Torch.toDoubles(counts.div(counts.sum()));
+    }
+  }
+
   /** The exponential of the entropy of counts, 1 to K. */
   private static double perplexity(Tensor counts) {
     Tensor p = counts.div(counts.sum());

@@ -50,6 +50,11 @@ final class Listeners implements TrainingListener {
   }
 
   @Override
+  public void onCodewordUse(long step, double[] shares) {
+    all.forEach(listener -> listener.onCodewordUse(step, shares.clone()));
+  }
+
+  @Override
   public void onEvaluated(long step, Evaluation evaluation) {
     all.forEach(listener -> listener.onEvaluated(step, evaluation));
   }

@@ -2,6 +2,7 @@ package org.nasvlp.train;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -11,7 +12,15 @@ import org.nasvlp.negatives.NvaTrace;
 
 /** Writes a run's {@link RunLog}: a line for an event, whole, before other listeners are told. */
 final class LogListener implements TrainingListener {
+  /** Times that the codewords' use is told of while the number of steps doubles. */
+  private static final int OF_AN_OCTAVE = 8;
+
+  /** Numbers for these at most, as long as there are not more codewords. */
+  private static final int MOST_OF_AN_OCTAVE = 16_384;
+
   private record Epoch(long step, double perplexity) {}
+
+  private record CodewordUse(long step, long[] perMillion) {}
 
   private record Trace(long step, NvaTrace trace) {}
 
@@ -51,6 +60,21 @@ final class LogListener implements TrainingListener {
   @Override
   public void onEpoch(long step, double perplexity) {
     append("epoch", new Epoch(step, perplexity));
+  }
+
+  @Override
+  public void onCodewordUse(long step, double[] shares) {
+    append(
+        "codeword_use",
+        new CodewordUse(
+            step, Arrays.stream(shares).mapToLong(share -> Math.round(share * 1e6)).toArray()));
+  }
+
+  /** Whether the use of so many codewords is told of after a step. */
+  static boolean tellsOfCodewords(long step, int codewords) {
+    long inOctave =
+        Math.clamp(MOST_OF_AN_OCTAVE / Integer.highestOneBit(codewords), 1, OF_AN_OCTAVE);
+    return step % Math.max(1, Long.highestOneBit(step) / inOctave) == 0;
   }
 
   /**

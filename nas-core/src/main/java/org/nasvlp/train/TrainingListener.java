@@ -15,9 +15,9 @@ import org.nasvlp.negatives.NvaTrace;
  * log keeps of an event is on its way to the disk by then. Listeners are told in the order in which
  * they were added; an exception from one ends the run.
  *
- * <p>A step gives {@link #onStep}, {@link #onNvaTrace} and {@link #onEpoch}; an evaluation after it
- * {@link #onEvaluated}, {@link #onArtefactProbe}, {@link #onEvaluation} and {@link #onBenchmark};
- * then come checkpoints.
+ * <p>A step gives {@link #onStep}, {@link #onNvaTrace}, {@link #onEpoch} and {@link
+ * #onCodewordUse}; an evaluation after it {@link #onEvaluated}, {@link #onArtefactProbe}, {@link
+ * #onEvaluation} and {@link #onBenchmark}; then come checkpoints.
  */
 public interface TrainingListener {
   /**
@@ -64,6 +64,15 @@ public interface TrainingListener {
    * @param perplexity of the codes' use in that epoch, between 1 and the number of codewords
    */
   default void onEpoch(long step, double perplexity) {}
+
+  /**
+   * How the codewords are used, from the first step on ever farther apart, {@code 2^m + i 2^m / 8}
+   * steps of each octave m; of dictionaries of more than 2,048 codewords at fewer of them.
+   *
+   * @param step steps done
+   * @param shares K: of the patch tokens that each code has lately; the sum is 1
+   */
+  default void onCodewordUse(long step, double[] shares) {}
 
   /**
    * After every evaluation: all that it found. {@link #onEvaluation} and {@link #onBenchmark} give

@@ -175,6 +175,9 @@ final class TrainingRun implements AutoCloseable {
     if (Math.floor(step / stepsPerEpoch) > Math.floor((step - 1) / stepsPerEpoch)) {
       listeners.onEpoch(step, model.dictionary().endEpoch());
     }
+    if (LogListener.tellsOfCodewords(step, config.dictionary().codewords())) {
+      listeners.onCodewordUse(step, model.dictionary().use());
+    }
     planner.plan(step);
   }
 

@@ -179,6 +179,22 @@ class VisualDictionaryTest {
   }
 
   @Test
+  void useIsTheShareOfTheSmoothedCounts() {
+    try (VisualDictionary dictionary = VisualDictionary.start(config(4), corners(), WIDTH, 1);
+        PointerScope scope = new PointerScope()) {
+      assertThat(dictionary.use()).containsExactly(0.25, 0.25, 0.25, 0.25);
+      Tensor tokens = Torch.floats(new float[] {1, 0, 0, 1, 0, 0}, 2, WIDTH);
+      dictionary.update(tokens, dictionary.lookup(tokens), 1, 1);
+      double[] n = dictionary.state().codebook().n();
+      double sum = Arrays.stream(n).sum();
+      assertThat(dictionary.use())
+          .containsExactly(
+              Arrays.stream(n).map(count -> count / sum).toArray(), Offset.offset(1e-15));
+      assertThat(Arrays.stream(dictionary.use()).max().orElseThrow()).isGreaterThan(0.25);
+    }
+  }
+
+  @Test
   void aNonFiniteTokenIsNamed() {
     try (VisualDictionary dictionary = VisualDictionary.start(config(4), corners(), WIDTH, 1);
         PointerScope scope = new PointerScope()) {

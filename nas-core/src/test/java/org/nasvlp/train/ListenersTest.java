@@ -30,7 +30,7 @@ class ListenersTest {
             TrainingListener.class.getClassLoader(),
             new Class<?>[] {TrainingListener.class},
             (proxy, method, args) -> {
-              told.add(name + " " + method.getName() + " " + Arrays.toString(args));
+              told.add(name + " " + method.getName() + " " + Arrays.deepToString(args));
               return null;
             });
   }
@@ -39,6 +39,7 @@ class ListenersTest {
     return switch (type.getSimpleName()) {
       case "long" -> 7L;
       case "double" -> 0.25;
+      case "double[]" -> new double[] {0.25, 0.75};
       case "String" -> "text";
       case "Path" -> Path.of("folder");
       case "Map" -> Map.of("itm", "report");
@@ -54,7 +55,7 @@ class ListenersTest {
     listeners.add(recorder("second"));
     Object[] args = Arrays.stream(event.getParameterTypes()).map(ListenersTest::example).toArray();
     Object _ = event.invoke(listeners, args);
-    String what = " " + event.getName() + " " + Arrays.toString(args);
+    String what = " " + event.getName() + " " + Arrays.deepToString(args);
     assertThat(told).containsExactly("first" + what, "second" + what);
   }
 

@@ -11,6 +11,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.LongStream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -115,6 +116,23 @@ class LogListenerTest {
     assertThat(lines).isEqualTo(100_000 + 90_000 + 90_000);
   }
 
+  /** By the docs' rule: eight times while the number of steps doubles, fewer for many codewords. */
+  @Test
+  void codewordsAreToldOfEverMoreSeldom() {
+    assertThat(
+            LongStream.rangeClosed(1, 64).filter(step -> LogListener.tellsOfCodewords(step, 2048)))
+        .containsExactly(
+            1L, 2L, 3L, 4L, 5L, 6L, 7L, 8L, 9L, 10L, 11L, 12L, 13L, 14L, 15L, 16L, 18L, 20L, 22L,
+            24L, 26L, 28L, 30L, 32L, 36L, 40L, 44L, 48L, 52L, 56L, 60L, 64L);
+    assertThat(
+            LongStream.rangeClosed(1, 64).filter(step -> LogListener.tellsOfCodewords(step, 8192)))
+        .containsExactly(1L, 2L, 3L, 4L, 6L, 8L, 12L, 16L, 24L, 32L, 48L, 64L);
+    assertThat(
+            LongStream.rangeClosed(1, 64)
+                .filter(step -> LogListener.tellsOfCodewords(step, 65_536)))
+        .containsExactly(1L, 2L, 4L, 8L, 16L, 32L, 64L);
+  }
+
   @Test
   void tracesEpochsAndProbesAreLines() throws IOException {
     listener.onNvaTrace(
@@ -122,6 +140,7 @@ class LogListenerTest {
         new NvaTrace(
             "k", "c", new double[] {0.5}, List.of(new NvaTrace.Swap(0, 1, 2)), 0.75, 0.25));
     listener.onEpoch(4, 12.5);
+    listener.onCodewordUse(4, new double[] {0.75, 0.2500004, 0, 1e-9});
     listener.onArtefactProbe(5, new ArtefactProbe.Result(20, 0.5));
     assertLogged(
         """
@@ -131,6 +150,10 @@ class LogListenerTest {
         """,
         """
         {"kind":"epoch","seconds":102.5,"epoch":{"step":4,"perplexity":12.5}}\
+        """,
+        """
+        {"kind":"codeword_use","seconds":102.5,"codeword_use":{"step":4,\
+        "perMillion":[750000,250000,0,0]}}\
         """,
         """
         {"kind":"artefact_probe","seconds":102.5,"artefact_probe":{"step":5,"result":{"images":20,\

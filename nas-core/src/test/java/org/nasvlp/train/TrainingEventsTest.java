@@ -7,8 +7,10 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import org.assertj.core.data.Offset;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.nasvlp.config.NasConfig;
@@ -65,6 +67,13 @@ class TrainingEventsTest {
     public void onEpoch(long step, double perplexity) {
       assertThat(perplexity).isBetween(1.0, 24.0);
       note("epoch " + step);
+    }
+
+    @Override
+    public void onCodewordUse(long step, double[] shares) {
+      assertThat(shares).hasSize(24);
+      assertThat(Arrays.stream(shares).sum()).isCloseTo(1, Offset.offset(1e-9));
+      note("use " + step);
     }
 
     @Override
@@ -126,26 +135,34 @@ class TrainingEventsTest {
         .containsExactly(
             "start: nothing",
             "step 1: step 1",
+            "use 1: codeword_use 1",
             "step 2: step 2",
             "trace 2: nva_trace 2",
+            "use 2: codeword_use 2",
             "step 3: step 3",
-            "checkpoint 3: step 3",
+            "use 3: codeword_use 3",
+            "checkpoint 3: codeword_use 3",
             "step 4: step 4",
             "trace 4: nva_trace 4",
             "epoch 4: epoch 4",
+            "use 4: codeword_use 4",
             "evaluated 4: evaluation 4",
             "probe 4: artefact_probe 4",
             "pairs 4: artefact_probe 4",
             "crepe 4: artefact_probe 4",
             "step 5: step 5",
+            "use 5: codeword_use 5",
             "step 6: step 6",
             "trace 6: nva_trace 6",
-            "checkpoint 6: nva_trace 6",
+            "use 6: codeword_use 6",
+            "checkpoint 6: codeword_use 6",
             "step 7: step 7",
+            "use 7: codeword_use 7",
             "step 8: step 8",
             "trace 8: nva_trace 8",
             "epoch 8: epoch 8",
-            "checkpoint 8: epoch 8",
+            "use 8: codeword_use 8",
+            "checkpoint 8: codeword_use 8",
             "evaluated 8: evaluation 8",
             "probe 8: artefact_probe 8",
             "pairs 8: artefact_probe 8",

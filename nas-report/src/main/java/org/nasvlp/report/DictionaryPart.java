@@ -18,6 +18,9 @@ final class DictionaryPart {
   /** Up to so many codewords have long strips of patches; more would make the page too large. */
   private static final int WITH_LONG_STRIPS = 512;
 
+  /** Points of a codeword's curve at most. */
+  private static final int POINTS = 64;
+
   private static final int LONG = 8;
   private static final int SHORT = 5;
   private static final int LARGE_CELL = 32;
@@ -25,16 +28,19 @@ final class DictionaryPart {
 
   private final Html html;
   private final LearnedDictionary dictionary;
+  private final CodewordHistory history;
   private final List<LearnedDictionary.Codeword> shown;
 
-  DictionaryPart(Html html, LearnedDictionary dictionary) {
+  DictionaryPart(Html html, LearnedDictionary dictionary, CodewordHistory history) {
     this.html = html;
     this.dictionary = dictionary;
+    this.history = history;
     List<LearnedDictionary.Codeword> all = dictionary.codewords();
     this.shown = all.subList(0, Math.min(MOST, all.size()));
   }
 
   void write() {
+    List<Long> steps = history.steps(POINTS);
     html.element("h2", "What its codewords stand for", "id", "codewords");
     html.element(
         "p",
@@ -44,10 +50,16 @@ final class DictionaryPart {
                 + " %,d training pictures %,d codewords stand for a patch, %,d for none. Of each"
                 + " there are patches from different pictures, framed within what is around them;"
                 + " the words in captions that speak for it, with how many times as often it is in"
-                + " pictures whose caption has the word; and the nearest other codewords.",
+                + " pictures whose caption has the word; and the nearest other codewords.%s",
             dictionary.pictures().size(),
             dictionary.codewords().size(),
-            dictionary.unused()));
+            dictionary.unused(),
+            steps.size() < 2
+                ? ""
+                : (" The small curve is the codeword's share of the patch tokens from step %,d to"
+                        + " step %,d, at steps ever farther apart; where it leaps up from nothing,"
+                        + " an unused codeword was given a new place.")
+                    .formatted(steps.getFirst(), steps.getLast())));
     if (shown.size() < dictionary.codewords().size()) {
       html.element(
           "p",
@@ -123,6 +135,12 @@ final class DictionaryPart {
       }
       ArrayNode neighbours = node.putArray("neighbours");
       codeword.neighbours().forEach(neighbours::add);
+      if (history.steps(2).size() == 2) {
+        CodewordHistory.Curve curve = history.curve(codeword.code(), POINTS);
+        node.put("most", curve.perMillionAtMost());
+        ArrayNode use = node.putArray("use");
+        curve.percent().forEach(use::add);
+      }
     }
     return JsonMapper.shared().writeValueAsString(all).replace("<", "\\u003c");
   }

@@ -46,7 +46,9 @@ final class HardNegativePart {
             + (swaps
                 ? " A hard negative image has some patch tokens swapped for those of other"
                     + " codewords: framed in the second picture, where orange is what they were"
-                    + " chosen by, the relevance of the token or its gain for the new word."
+                    + " chosen by, the relevance of the token or its gain for the new word. The"
+                    + " next has in their places patches that the new codewords stand for; the"
+                    + " model is given the codewords alone."
                 : " The run trains without hard negative images of swapped tokens.")
             + (mirrors
                 ? " Where the caption and its hard negative differ in a direction, the last picture"
@@ -94,6 +96,19 @@ final class HardNegativePart {
           "img", "class", "picture", "src", uri, "alt", "The same with swapped tokens framed");
       overlay(swap);
       html.close();
+      LearnedDictionary dictionary = learned.dictionary();
+      if (dictionary != null) {
+        html.single(
+            "img",
+            "class",
+            "picture",
+            "src",
+            Picture.uri(
+                Picture.swapped(
+                    Picture.seen(example.pair().image(), learned.imageSize()), swap, dictionary)),
+            "alt",
+            "The same with patches of the new codewords");
+      }
     }
     HardNegativeExample.Mirrored mirrored = example.mirrored();
     if (mirrored != null) {

@@ -1,10 +1,12 @@
 package org.nasvlp.report;
 
+import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.data.image.RgbImage;
 import org.nasvlp.eval.RetrievalExamples;
 import org.nasvlp.eval.ScoredPair;
+import org.nasvlp.negatives.NvaTrace;
 import org.nasvlp.train.HardNegativeExample;
 
 /**
@@ -29,6 +31,28 @@ public record Learned(
     pairs = List.copyOf(pairs);
     looks = List.copyOf(looks);
     hardNegatives = List.copyOf(hardNegatives);
+  }
+
+  /**
+   * Hard negative images of swapped tokens, drawn: each picture beside the same one with a patch of
+   * the new codeword wherever a token was swapped.
+   *
+   * @param most pictures at most
+   */
+  public List<RgbImage> swaps(int most) {
+    LearnedDictionary patches = dictionary;
+    if (patches == null) {
+      return List.of();
+    }
+    List<RgbImage> drawn = new ArrayList<>();
+    for (HardNegativeExample example : hardNegatives) {
+      NvaTrace swap = example.swap();
+      if (swap != null && drawn.size() < most) {
+        RgbImage image = seen(example.pair().image(), imageSize);
+        drawn.add(Picture.beside(image, Picture.swapped(image, swap, patches)));
+      }
+    }
+    return drawn;
   }
 
   /** A picture as a model of an image size sees it: its middle, a square of so many pixels. */

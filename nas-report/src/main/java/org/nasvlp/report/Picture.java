@@ -7,6 +7,8 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.Base64;
+import java.util.HashMap;
+import java.util.Map;
 import javax.imageio.IIOImage;
 import javax.imageio.ImageIO;
 import javax.imageio.ImageWriteParam;
@@ -15,6 +17,7 @@ import javax.imageio.stream.ImageOutputStream;
 import org.nasvlp.data.image.ImageTransform;
 import org.nasvlp.data.image.RgbImage;
 import org.nasvlp.negatives.Mirror;
+import org.nasvlp.negatives.NvaTrace;
 
 /** Pictures as they stand in a page. */
 final class Picture {
@@ -64,6 +67,58 @@ final class Picture {
       }
     }
     return new RgbImage(size, size, rgb);
+  }
+
+  /**
+   * A picture with patches of other codewords where tokens were swapped: of each substitute one
+   * that it stands for elsewhere. Where none is known the picture is left as it is.
+   */
+  static RgbImage swapped(RgbImage image, NvaTrace swap, LearnedDictionary dictionary) {
+    int side = dictionary.side();
+    int size = image.width();
+    int patch = size / side;
+    Map<Integer, LearnedDictionary.Place> first = new HashMap<>();
+    for (LearnedDictionary.Codeword codeword : dictionary.codewords()) {
+      if (!codeword.places().isEmpty()) {
+        first.put(codeword.code(), codeword.places().getFirst());
+      }
+    }
+    byte[] rgb = image.rgb();
+    for (NvaTrace.Swap of : swap.swaps()) {
+      LearnedDictionary.Place place = first.get(of.substitute());
+      if (place != null) {
+        byte[] from = dictionary.pictures().get(place.picture()).rgb();
+        for (int y = 0; y < patch; y++) {
+          System.arraycopy(
+              from,
+              3 * corner(place.position(), side, size, y),
+              rgb,
+              3 * corner(of.position(), side, size, y),
+              3 * patch);
+        }
+      }
+    }
+    return new RgbImage(size, size, rgb);
+  }
+
+  /** Index of the first pixel of a patch's row. */
+  private static int corner(int position, int side, int size, int row) {
+    int patch = size / side;
+    return (position / side * patch + row) * size + position % side * patch;
+  }
+
+  /** Two pictures of a size beside each other. */
+  static RgbImage beside(RgbImage left, RgbImage right) {
+    int width = 2 * left.width();
+    byte[] first = left.rgb();
+    byte[] second = right.rgb();
+    byte[] rgb = new byte[first.length + second.length];
+    int half = 3 * left.width();
+    for (int y = 0; y < left.height(); y++) {
+      System.arraycopy(first, y * half, rgb, 3 * y * width, half);
+      System.arraycopy(second, y * half, rgb, 3 * y * width + half, half);
+    }
+    return new RgbImage(width, left.height(), rgb);
   }
 
   /** The picture itself, as a URI. */

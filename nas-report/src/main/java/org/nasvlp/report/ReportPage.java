@@ -168,7 +168,7 @@ public final class ReportPage {
       new HardNegativePart(html, of).write();
     }
     if (of.dictionary() != null) {
-      new DictionaryPart(html, of.dictionary()).write();
+      new DictionaryPart(html, of.dictionary(), runs.getFirst().codewords()).write();
     }
   }
 

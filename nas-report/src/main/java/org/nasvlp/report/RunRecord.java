@@ -63,6 +63,7 @@ public final class RunRecord {
   private final List<Evaluated> evaluations = new ArrayList<>();
   private final List<Probed> probes = new ArrayList<>();
   private final List<String> failedBatches = new ArrayList<>();
+  private final CodewordHistory codewords = new CodewordHistory();
   private final Map<String, Double> epochs = new LinkedHashMap<>();
   private long planned;
   private double seconds;
@@ -149,6 +150,7 @@ public final class RunRecord {
     switch (kind) {
       case "step" -> addStep(event, at);
       case "epoch" -> epochs.put(Long.toString(step), event.path("perplexity").asDouble(0));
+      case "codeword_use" -> addUse(event, step);
       case "evaluation" -> addEvaluation(event, step, at);
       case "artefact_probe" ->
           probes.add(
@@ -160,6 +162,15 @@ public final class RunRecord {
         // Such as traces, which need the pictures too.
       }
     }
+  }
+
+  private void addUse(JsonNode event, long step) {
+    JsonNode shares = event.path("perMillion");
+    int[] perMillion = new int[shares.size()];
+    for (int i = 0; i < perMillion.length; i++) {
+      perMillion[i] = shares.path(i).asInt(0);
+    }
+    codewords.add(step, perMillion);
   }
 
   private void addStep(JsonNode step, double at) {
@@ -264,6 +275,10 @@ public final class RunRecord {
   /** The last evaluation on the fine-grained benchmark. */
   Optional<Evaluated> lastReport() {
     return evaluations.reversed().stream().filter(of -> of.report() != null).findFirst();
+  }
+
+  CodewordHistory codewords() {
+    return codewords;
   }
 
   List<Probed> probes() {

@@ -25,6 +25,22 @@
     return made;
   };
 
+  /** A codeword's share of the patch tokens over the run, as a line. */
+  const curve = of => {
+    const SVG = 'http://www.w3.org/2000/svg';
+    const drawn = document.createElementNS(SVG, 'svg');
+    drawn.setAttribute('viewBox', '0 0 ' + (of.use.length - 1) + ' 100');
+    drawn.setAttribute('preserveAspectRatio', 'none');
+    drawn.setAttribute('class', 'use');
+    drawn.setAttribute('role', 'img');
+    const title = document.createElementNS(SVG, 'title');
+    title.textContent = 'use over the run: ' + (of.most / 1e4).toPrecision(2) + ' % of the patch tokens at most, in the end ' + (of.most * of.use.at(-1) / 1e6).toPrecision(2) + ' %';
+    const line = document.createElementNS(SVG, 'polyline');
+    line.setAttribute('points', of.use.map((share, i) => i + ',' + (100 - share)).join(' '));
+    drawn.append(title, line);
+    return drawn;
+  };
+
   const card = of => {
     const item = document.createElement('li');
     const head = element('p', '');
@@ -34,6 +50,9 @@
     of.words.forEach(([word, lift]) => words.append(button(word + ' ×' + lift, word, 'codewords of the word ' + word), ' '));
     const near = element('p', of.neighbours.length === 0 ? '' : 'near: ', {className: 'soft'});
     of.neighbours.forEach(code => near.append(button(String(code), String(code), 'codeword ' + code), ' '));
+    if (of.use) {
+      head.append(' ', curve(of));
+    }
     item.append(head, strip, words, near);
     item.addEventListener('mouseenter', () => dots.get(of.code)?.classList.add('pointed'));
     item.addEventListener('mouseleave', () => dots.get(of.code)?.classList.remove('pointed'));

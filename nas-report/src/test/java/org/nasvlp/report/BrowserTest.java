@@ -73,6 +73,9 @@ class BrowserTest {
           told.none = search('cup');
           document.querySelector('#map circle[data-code="7"]').dispatchEvent(new Event('click'));
           told.seven = cards()[0].textContent;
+          told.curve = cards()[0].querySelector('.use polyline').getAttribute('points');
+          const drawn = cards()[0].querySelector('.use').getBoundingClientRect();
+          told.curveShown = drawn.width > 50 && drawn.height > 10;
           const look = document.querySelector('.look');
           const heat = at => look.querySelectorAll('.heat rect')[at].getAttribute('fill-opacity');
           told.red = heat(5);
@@ -182,9 +185,14 @@ class BrowserTest {
   void picturesAreShownAndCodewordsFound(int width) throws Exception {
     RunFolder run = new RunFolder(folder.resolve("run"));
     run.steps(100).evaluation(100, "colour", 100, 0.7, 0.8);
+    int[] use = new int[64];
+    for (int step = 1; step <= 4; step++) {
+      use[7] = 10_000 * step * (4 - step);
+      run.codewordUse(step, use);
+    }
     ReportPage.write(run.read(), Samples.learned(64, "cup"), folder.resolve("page.html"));
     JsonNode told = open(width);
-    assertThat(told.path("images").intValue()).isEqualTo(14 + 24);
+    assertThat(told.path("images").intValue()).isEqualTo(15 + 24);
     assertThat(told.path("broken").intValue()).isZero();
     assertThat(told.path("first").intValue()).isEqualTo(24);
     assertThat(told.path("more").intValue()).isEqualTo(48);
@@ -192,7 +200,11 @@ class BrowserTest {
     assertThat(told.path("blueCard").stringValue()).contains("blue ×1.7").doesNotContain("red");
     assertThat(told.path("faded").intValue()).isEqualTo(32);
     assertThat(told.path("none").stringValue()).isEqualTo("0 codewords");
-    assertThat(told.path("seven").stringValue()).startsWith("codeword 7 ");
+    assertThat(told.path("seven").stringValue())
+        .startsWith("codeword 7 ")
+        .contains("use over the run: 4.0 % of the patch tokens at most, in the end 0.0 %");
+    assertThat(told.path("curve").stringValue()).isEqualTo("0,25 1,0 2,25 3,100");
+    assertThat(told.path("curveShown").booleanValue()).isTrue();
     assertThat(told.path("red").stringValue()).isEqualTo("1.00");
     assertThat(told.path("cup").stringValue())
         .isEqualTo("0 1 “cup” has 25 % of what speaks for it");

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.within;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.util.Base64;
+import java.util.List;
 import java.util.SplittableRandom;
 import java.util.stream.IntStream;
 import javax.imageio.ImageIO;
@@ -81,6 +82,39 @@ class PictureTest {
         .containsExactly(2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13);
     assertThat(reds(Picture.mirrored(image, Mirror.TOP_BOTTOM, 2)))
         .containsExactly(8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7);
+  }
+
+  /** Of a yellow picture two tokens are given codeword 3, which stands for patches of blue ones. */
+  @Test
+  void swappedTokensArePatchesOfTheNewCodeword() {
+    RgbImage both = Samples.learned(32, "cup").swaps(8).getFirst();
+    int size = Samples.SIZE;
+    int patch = size / 4;
+    assertThat(both.width()).isEqualTo(2 * size);
+    assertThat(both.height()).isEqualTo(size);
+    for (int y = 0; y < size; y++) {
+      for (int x = 0; x < size; x++) {
+        assertThat(both.red(x, y)).isEqualTo(255);
+        assertThat(both.blue(x, y)).isZero();
+        boolean swapped = y / patch == 3 && (x / patch == 1 || x / patch == 2);
+        assertThat(both.red(size + x, y)).as("%d, %d", x, y).isEqualTo(swapped ? 0 : 255);
+        assertThat(both.blue(size + x, y)).isEqualTo(swapped ? 255 : 0);
+      }
+    }
+    assertThat(Samples.learned(32, "cup").swaps(0)).isEmpty();
+  }
+
+  /** Codeword 3 stands for no patch that was looked at. */
+  @Test
+  void ofACodewordWithoutPatchesNothingIsShown() {
+    Learned learned = Samples.learned(2, "cup");
+    RgbImage both = learned.swaps(8).getFirst();
+    assertThat(reds(both.crop(0, 0, 4, 4))).isEqualTo(reds(both.crop(Samples.SIZE, 0, 4, 4)));
+    assertThat(both.red(2 * Samples.SIZE - 1, Samples.SIZE - 1)).isEqualTo(255);
+    assertThat(
+            new Learned(Samples.SIZE, List.of(), List.of(), null, learned.hardNegatives(), null)
+                .swaps(8))
+        .isEmpty();
   }
 
   private static int[] reds(RgbImage image) {

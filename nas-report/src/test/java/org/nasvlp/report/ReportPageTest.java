@@ -171,7 +171,7 @@ class ReportPageTest {
             "results", "confused", "finds", "looks", "negatives", "codewords", "times");
     assertThat(elements(page, "script")).hasSize(4);
     List<Element> images = elements(page, "img");
-    assertThat(images).hasSize(14);
+    assertThat(images).hasSize(15);
     assertThat(images)
         .allSatisfy(
             image -> {
@@ -290,6 +290,9 @@ class ReportPageTest {
     assertThat(data.path(0).path("neighbours").path(0).isInt()).isTrue();
     assertThat(data.path(0).path("patches").intValue()).isEqualTo(20);
     assertThat(data.path(0).path("strip").stringValue()).startsWith("data:image/");
+    // A log without a word on them.
+    assertThat(data.path(0).has("use")).isFalse();
+    assertThat(text).doesNotContain("small curve");
   }
 
   @Test

@@ -3,6 +3,7 @@ package org.nasvlp.report;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.Locale;
 import java.util.function.IntToDoubleFunction;
 import org.nasvlp.config.NasConfig;
@@ -64,6 +65,20 @@ final class RunFolder {
                   json(restarts.applyAsDouble(step))))
           .append('\n');
     }
+    return this;
+  }
+
+  /** How the codewords are used, in millionths of the patch tokens. */
+  RunFolder codewordUse(int step, int... perMillion) {
+    log.append(
+            String.format(
+                Locale.ROOT,
+                "{\"kind\":\"codeword_use\",\"seconds\":%d,\"codeword_use\":{\"step\":%d,"
+                    + "\"perMillion\":%s}}",
+                step,
+                step,
+                Arrays.toString(perMillion)))
+        .append('\n');
     return this;
   }
 
