@@ -136,8 +136,8 @@ public final class FineGrainedBenchmark {
     ScoreTable itcTable;
     RetrievalReport retrievalItc = null;
     if (retrieval) {
-      itcTable = ScoreTable.of("ITC", itc, images, captions, allCombinations());
-      byImage = matrix(itcTable);
+      byImage = new double[images.size()][retrievalCaptions];
+      itcTable = ScoreTable.ofAll("ITC", itc, images, captions, pairCombinations.clone(), byImage);
       retrievalItc = report(ranks(byImage, rightCaptions), ranks(transposed(byImage), rightImages));
     } else {
       itcTable = ScoreTable.of("ITC", itc, images, captions, pairCombinations.clone());
@@ -409,24 +409,6 @@ public final class FineGrainedBenchmark {
     return combinations.build().toArray();
   }
 
-  private long[] allCombinations() {
-    long count = (long) images.size() * captions.size();
-    if (count > 1 << 28) {
-      throw new IllegalStateException(
-          "retrieval over %d images and %d captions needs %d scores, more than %d: use a smaller test"
-                  .formatted(images.size(), captions.size(), count, 1 << 28)
-              + " set or evaluate without retrieval");
-    }
-    long[] combinations = new long[(int) count];
-    int next = 0;
-    for (int image = 0; image < images.size(); image++) {
-      for (int caption = 0; caption < captions.size(); caption++) {
-        combinations[next++] = ScoreTable.combination(image, caption);
-      }
-    }
-    return combinations;
-  }
-
   private static long[] together(
       long[] pairCombinations, int[][] candidateCaptions, int[][] candidateImages) {
     LongStream.Builder all = LongStream.builder();
@@ -444,16 +426,6 @@ public final class FineGrainedBenchmark {
       }
     }
     return all.build().toArray();
-  }
-
-  private double[][] matrix(ScoreTable table) {
-    double[][] scores = new double[images.size()][retrievalCaptions];
-    for (int image = 0; image < scores.length; image++) {
-      for (int caption = 0; caption < retrievalCaptions; caption++) {
-        scores[image][caption] = table.at(image, caption);
-      }
-    }
-    return scores;
   }
 
   private static double[][] transposed(double[][] scores) {
