@@ -355,7 +355,11 @@ final class BenchmarkReader {
       throw new OtherFormat(file + ": holds JSON, not comma-separated values");
     }
     try (CsvRows csv = new CsvRows(new StringReader(text), file.toString(), ',')) {
-      List<String> header = Objects.requireNonNull(csv.next()).fields();
+      CsvRows.Row first = csv.next();
+      if (first == null) {
+        throw new IOException(file + ": is empty but for marks of its byte order");
+      }
+      List<String> header = first.fields();
       for (String name : Objects.requireNonNull(TABLES.get(format))) {
         if (!header.contains(name)) {
           throw new OtherFormat(
