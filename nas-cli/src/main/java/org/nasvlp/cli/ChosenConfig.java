@@ -103,7 +103,7 @@ record ChosenConfig(String preset, NasConfig config, String yaml, List<String> r
     String count = Text.count(pairs);
     String preset =
         name.equals("tiny")
-            ? "preset tiny (7 million parameters beside the words): %s pairs, %s or more"
+            ? "preset tiny (6 million parameters beside the words): %s pairs, %s or more"
                 .formatted(count, Text.count(MANY))
             : tooLarge.isEmpty()
                 ? "preset emoji (2 million parameters, made to learn from few pictures): %s pairs,"

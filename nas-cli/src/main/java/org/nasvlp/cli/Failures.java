@@ -2,6 +2,7 @@ package org.nasvlp.cli;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.net.ConnectException;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
@@ -49,6 +50,7 @@ final class Failures {
       case AccessDeniedException e -> e.getFile() + ": permission denied";
       case FileSystemException e when e.getReason() == null ->
           e.getFile() + ": " + e.getClass().getSimpleName();
+      case ConnectException e when e.getMessage() == null -> "no server answers there";
       case IOException e -> orName(e);
       case BadSampleException e -> orName(e);
       case IllegalArgumentException e -> orName(e);

@@ -241,6 +241,7 @@ class MlflowListenerTest {
     }
     train(listener(closed, PATIENCE), 50, false);
     assertThat(warnings).hasSize(2);
+    assertThat(warnings.getFirst()).contains(": no server answers there; the training goes on");
     assertThat(warnings.getLast()).contains("values were dropped");
     warnings.clear();
     hangs = true;
