@@ -8,7 +8,6 @@ import org.jspecify.annotations.Nullable;
 import org.nasvlp.config.NasConfig;
 import org.nasvlp.internal.Torch;
 import org.nasvlp.internal.TorchDevice;
-import org.nasvlp.model.Network;
 
 /**
  * Image-text contrast (ITC), as ALBEF has it (arXiv 2107.07651, section 3.2): with embeddings I and
@@ -27,18 +26,16 @@ public final class ContrastiveLoss implements Objective, AutoCloseable {
   private static final double ABSENT = -1e4;
 
   private final NasConfig config;
-  private final Network network;
   private final TorchDevice device;
   private final @Nullable FeatureQueue queue;
 
   /**
    * With an empty queue, if the configuration asks for one.
    *
-   * @param device where the network computes: {@code cpu} or {@code cuda:N}
+   * @param device where the model computes: {@code cpu} or {@code cuda:N}
    */
-  public ContrastiveLoss(NasConfig config, Network network, String device) {
+  public ContrastiveLoss(NasConfig config, String device) {
     this.config = config;
-    this.network = network;
     this.device = TorchDevice.of(device);
     int capacity = config.objective().queue();
     this.queue =
@@ -88,8 +85,9 @@ public final class ContrastiveLoss implements Objective, AutoCloseable {
       textTargets = soften(labels, momentum.imageEmbeddings(), textBank, momentum, temperature);
       imageTargets = soften(labels, momentum.textEmbeddings(), imageBank, momentum, temperature);
     }
-    if (addsHardNegatives(features)) {
-      toText = Torch.cat(1, toText, hardNegatives(features).unsqueeze(1));
+    Tensor negatives = features.negativeEmbeddings();
+    if (negatives != null && addsHardNegatives(features)) {
+      toText = Torch.cat(1, toText, hardNegatives(features, negatives).unsqueeze(1));
       textTargets = Torch.cat(1, textTargets, device.zeros(rowIds.length, 1));
     }
     return Contrast.softCrossEntropy(toText, textTargets)
@@ -117,18 +115,12 @@ public final class ContrastiveLoss implements Objective, AutoCloseable {
 
   private boolean addsHardNegatives(Features features) {
     return config.nta().inContrast()
-        && config.nta().weightAt(features.step(), features.steps()) > 0
-        && features.captions().negativeRows().length > 0;
+        && config.nta().weightAt(features.step(), features.steps()) > 0;
   }
 
   /** B logits of the images to their own captions' hard negatives. */
-  private Tensor hardNegatives(Features features) {
-    EncodedCaptions captions = features.captions();
-    int[] rows = captions.negativeRows();
-    Tensor negatives =
-        network.projectText(
-            captions.features().narrow(0, captions.negativeFrom(), rows.length).select(1, 0));
-    Tensor index = device.index(rows);
+  private Tensor hardNegatives(Features features, Tensor negatives) {
+    Tensor index = device.index(features.captions().negativeRows());
     Tensor own =
         Torch.sum(features.imageEmbeddings().index_select(0, index).mul(negatives), 1)
             .div(features.temperature());

@@ -40,6 +40,13 @@ public record EncodedCaptions(
     return features.narrow(0, 0, size).select(1, 0);
   }
 
+  /** R x d class tokens of the hard negatives, in their order; null where there are none. */
+  public @Nullable Tensor negativeCls() {
+    return negativeRows.length == 0
+        ? null
+        : features.narrow(0, negativeFrom, negativeRows.length).select(1, 0);
+  }
+
   /** Row of the masked form of the first caption; the others follow. */
   public int maskedFrom() {
     if (masked == null) {

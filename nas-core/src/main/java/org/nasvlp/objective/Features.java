@@ -23,6 +23,8 @@ import org.nasvlp.dictionary.VisualDictionary;
  * @param captions the captions and what was made of them
  * @param imageEmbeddings B x p contrastive embeddings, L2-normalised
  * @param textEmbeddings B x p contrastive embeddings of the true captions, L2-normalised
+ * @param negativeEmbeddings R x p contrastive embeddings of the R hard negative captions, in the
+ *     order of {@link EncodedCaptions#negativeRows}, L2-normalised; null where there are none
  * @param temperature of the contrast, a scalar
  * @param momentum what the momentum encoders see; null in a run without them
  * @param dictionary the codewords; it is updated after the batch, not by an objective
@@ -40,6 +42,7 @@ public record Features(
     EncodedCaptions captions,
     Tensor imageEmbeddings,
     Tensor textEmbeddings,
+    @Nullable Tensor negativeEmbeddings,
     Tensor temperature,
     @Nullable MomentumFeatures momentum,
     VisualDictionary dictionary,

@@ -146,6 +146,7 @@ final class ForwardPass {
       later.add(images.deferred()::backward);
     }
 
+    Tensor negativeCls = captions.negativeCls();
     Features features =
         new Features(
             batch,
@@ -159,6 +160,7 @@ final class ForwardPass {
             captions,
             imageEmbeddings,
             textEmbeddings,
+            negativeCls == null ? null : network.projectText(negativeCls),
             network.temperature(),
             momentumFeatures,
             model.dictionary(),

@@ -52,7 +52,7 @@ record Objectives(ContrastiveLoss contrast, NegativeImageLoss negativeImages, Li
             ? new WordCodes(
                 Objects.requireNonNull(textNegatives).words(), config.dictionary().codewords())
             : null;
-    ContrastiveLoss contrast = new ContrastiveLoss(config, model.network(), device.toString());
+    ContrastiveLoss contrast = new ContrastiveLoss(config, device.toString());
     NegativeImageLoss negativeImages = new NegativeImageLoss(config, model.network(), words);
     List<Objective> all = new ArrayList<>();
     all.add(contrast);

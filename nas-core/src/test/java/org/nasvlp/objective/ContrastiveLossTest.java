@@ -82,7 +82,7 @@ class ContrastiveLossTest {
   void theLossIsThatOfItsFormula(double alpha, int earlier, boolean inContrast) {
     NasConfig config = config(QUEUE, inContrast);
     try (EncodedBatch batch = new EncodedBatch(folder, config);
-        ContrastiveLoss objective = new ContrastiveLoss(config, batch.network, "cpu");
+        ContrastiveLoss objective = new ContrastiveLoss(config, "cpu");
         PointerScope scope = new PointerScope()) {
       CaptionPlan captions = batch.captionPlan();
       if (inContrast) {
@@ -167,6 +167,7 @@ class ContrastiveLossTest {
         f.captions(),
         f.imageEmbeddings(),
         f.textEmbeddings(),
+        f.negativeEmbeddings(),
         f.temperature(),
         f.momentum(),
         f.dictionary(),
@@ -177,7 +178,7 @@ class ContrastiveLossTest {
   void withoutMomentumEncodersTheBankIsTheBatchItselfWithGradient() {
     NasConfig config = config(0, false);
     try (EncodedBatch batch = new EncodedBatch(folder, config);
-        ContrastiveLoss objective = new ContrastiveLoss(config, batch.network, "cpu");
+        ContrastiveLoss objective = new ContrastiveLoss(config, "cpu");
         PointerScope scope = new PointerScope()) {
       Random random = new Random(3);
       Tensor images = units(random).set_requires_grad(true);

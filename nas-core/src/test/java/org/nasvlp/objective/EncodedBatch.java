@@ -115,6 +115,7 @@ final class EncodedBatch implements AutoCloseable {
     EncodedCaptions captions = captions(plan);
     Tensor images = network.projectImage(cls);
     Tensor texts = network.projectText(captions.cls());
+    Tensor negatives = captions.negativeCls();
     return new Features(
         batch,
         STEP,
@@ -127,6 +128,7 @@ final class EncodedBatch implements AutoCloseable {
         captions,
         images,
         texts,
+        negatives == null ? null : network.projectText(negatives),
         network.temperature(),
         null,
         model.dictionary(),
@@ -147,6 +149,7 @@ final class EncodedBatch implements AutoCloseable {
         f.captions(),
         f.imageEmbeddings(),
         f.textEmbeddings(),
+        f.negativeEmbeddings(),
         f.temperature(),
         momentum,
         f.dictionary(),
@@ -167,6 +170,7 @@ final class EncodedBatch implements AutoCloseable {
         f.captions(),
         f.imageEmbeddings(),
         f.textEmbeddings(),
+        f.negativeEmbeddings(),
         f.temperature(),
         f.momentum(),
         f.dictionary(),
@@ -187,6 +191,7 @@ final class EncodedBatch implements AutoCloseable {
         f.captions(),
         images,
         texts,
+        f.negativeEmbeddings(),
         Torch.zeros().fill_(new Scalar(temperature)),
         f.momentum(),
         f.dictionary(),

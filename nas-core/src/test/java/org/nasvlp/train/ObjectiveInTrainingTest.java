@@ -25,10 +25,13 @@ import org.nasvlp.config.NasConfig;
 import org.nasvlp.data.text.CaptionTokenizer;
 import org.nasvlp.internal.Torch;
 import org.nasvlp.objective.CaptionPlan;
+import org.nasvlp.objective.CrossModalRank;
 import org.nasvlp.objective.Features;
 import org.nasvlp.objective.Forward;
 import org.nasvlp.objective.FusionPlan;
+import org.nasvlp.objective.NegativeCaptionContrast;
 import org.nasvlp.objective.Objective;
+import org.nasvlp.objective.SigmoidContrast;
 
 /** A program's own losses. */
 class ObjectiveInTrainingTest {
@@ -193,6 +196,33 @@ class ObjectiveInTrainingTest {
         .contains(
             String.format(
                 Locale.ROOT, "\"alignment\":%s", reports.getFirst().losses().get("alignment")));
+  }
+
+  /** Which have no weight but theirs: contrast learns from them alone. */
+  @Test
+  void theLibrarysFurtherContrastsAreLearnedFrom() throws IOException {
+    NasConfig config =
+        Shapes.config(40)
+            .withObjective(objective -> objective.itcWeight(0).itmWeight(0).mlmWeight(0).queue(0))
+            .withNva(nva -> nva.enabled(false))
+            .withNta(nta -> nta.enabled(true).weight(0).startShare(0).rampShare(0));
+    List<StepReport> reports = new ArrayList<>();
+    var _ =
+        trainer(config, "out")
+            .objective(new SigmoidContrast(1, -2))
+            .objective(new NegativeCaptionContrast(1))
+            .objective(new CrossModalRank(0.2, 10))
+            .listener(collecting(reports))
+            .build()
+            .run();
+    for (String name : List.of("sigmoid", "negclip")) {
+      List<Double> losses = reports.stream().map(report -> report.losses().get(name)).toList();
+      assertThat(mean(losses.subList(35, 40)))
+          .as(name)
+          .isLessThan(0.8 * mean(losses.subList(0, 5)));
+    }
+    assertThat(reports.getLast().losses().get("rank")).isGreaterThanOrEqualTo(0);
+    assertThat(reports.getLast().losses()).containsKey("itc").doesNotContainKey("nva");
   }
 
   private static double mean(List<Double> values) {
