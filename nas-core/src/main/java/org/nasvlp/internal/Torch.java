@@ -119,6 +119,12 @@ public final class Torch {
     return new AutoGradMode(false);
   }
 
+  /** Records gradients on this thread until it is closed, whatever was said before. */
+  public static AutoGradMode withGradient() {
+    ensureLoaded();
+    return new AutoGradMode(true);
+  }
+
   /**
    * Loads LibTorch if it is not loaded yet.
    *

@@ -136,7 +136,7 @@ final class FusionEncoder {
       attended = attended(layer, x, packing);
       weights = blocks.get(layer).seeingWeights(attended, packing, context.get(layer)).detach();
     }
-    try (AutoGradMode on = new AutoGradMode(true)) {
+    try (AutoGradMode on = Torch.withGradient()) {
       weights.set_requires_grad(true);
       Tensor x = blocks.get(layer).seeBy(weights, attended, packing, context.get(layer));
       for (int i = layer + 1; i < blocks.size(); i++) {
