@@ -222,6 +222,23 @@ final class BenchmarkMetrics {
     return low;
   }
 
+  /** As {@link PublishedBenchmark#margin} has it. */
+  static double margin(BenchmarkFormat.Task task, Scored of) {
+    double[][] s = of.scores();
+    return switch (task) {
+      case MATCH -> of.item().matches() ? first(of) - EVEN : EVEN - first(of);
+      case IMAGE_CHOICE -> s[0][0] - s[1][0];
+      case TWO_RIGHT -> Math.min(s[0][0], s[0][1]) - s[0][2];
+      case CAPTION_CHOICE, SEVERAL ->
+          s[0][0] - Arrays.stream(s[0]).skip(1).max().orElse(Double.NEGATIVE_INFINITY);
+      case ORDER -> first(of) - others(of).max().orElse(Double.NEGATIVE_INFINITY);
+      case PAIR ->
+          Math.min(
+              Math.min(s[0][0] - s[0][1], s[1][1] - s[1][0]),
+              Math.min(s[0][0] - s[1][0], s[1][1] - s[0][1]));
+    };
+  }
+
   /** Whether a right combination scores the same as a wrong one that it is held against. */
   static boolean isTied(BenchmarkFormat.Task task, Scored of) {
     double[][] s = of.scores();

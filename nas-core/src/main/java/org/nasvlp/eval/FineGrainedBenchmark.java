@@ -7,15 +7,12 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.Collections;
-import java.util.Comparator;
 import java.util.HashMap;
-import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.function.BiFunction;
 import java.util.function.IntToDoubleFunction;
 import java.util.stream.IntStream;
 import java.util.stream.LongStream;
@@ -131,6 +128,33 @@ public final class FineGrainedBenchmark {
    */
   public EvaluationReport evaluate(
       ImageTextScorer itc, @Nullable ImageTextScorer itm, double contrast, boolean retrieval) {
+    return evaluateWithPairs(itc, itm, contrast, retrieval).report();
+  }
+
+  /**
+   * What a model reaches, and how it scored every pair.
+   *
+   * @param report what {@link #evaluate} gives
+   * @param pairs what {@link #scored} gives
+   */
+  public record Evaluated(EvaluationReport report, List<ScoredPair> pairs) {
+    /** Copies the list. */
+    public Evaluated {
+      pairs = List.copyOf(pairs);
+    }
+  }
+
+  /**
+   * {@link #evaluate} and {@link #scored} in one, each combination scored once.
+   *
+   * @param itc scores by image-text contrast
+   * @param itm scores by image-text matching; null to leave them out
+   * @param contrast as for {@link #evaluate}
+   * @param retrieval whether to do retrieval, which asks {@code itc} for every combination
+   * @throws IllegalStateException if a scorer gives NaN or a wrong number of scores
+   */
+  public Evaluated evaluateWithPairs(
+      ImageTextScorer itc, @Nullable ImageTextScorer itm, double contrast, boolean retrieval) {
     long[] pairCombinations = pairCombinations();
     double[][] byImage = null;
     ScoreTable itcTable;
@@ -144,11 +168,14 @@ public final class FineGrainedBenchmark {
     }
     FineGrainedReport itcReport = fineGrained(itcTable);
     if (itm == null) {
-      return new EvaluationReport(itcReport, null, retrievalItc, null);
+      return new Evaluated(
+          new EvaluationReport(itcReport, null, retrievalItc, null), pairs(itcTable, null));
     }
     if (!retrieval) {
       ScoreTable itmTable = ScoreTable.of("ITM", itm, images, captions, pairCombinations);
-      return new EvaluationReport(itcReport, fineGrained(itmTable), null, null);
+      return new Evaluated(
+          new EvaluationReport(itcReport, fineGrained(itmTable), null, null),
+          pairs(itcTable, itmTable));
     }
     int[][] candidateCaptions = best(byImage, rightCaptions);
     int[][] candidateImages = best(transposed(byImage), rightImages);
@@ -178,8 +205,10 @@ public final class FineGrainedBenchmark {
               rightImages[c],
               image -> itmTable.at(image, caption) + contrast * byItc[image][caption]);
     }
-    return new EvaluationReport(
-        itcReport, fineGrained(itmTable), retrievalItc, report(captionRanks, imageRanks));
+    return new Evaluated(
+        new EvaluationReport(
+            itcReport, fineGrained(itmTable), retrievalItc, report(captionRanks, imageRanks)),
+        pairs(itcTable, itmTable));
   }
 
   /**
@@ -194,6 +223,10 @@ public final class FineGrainedBenchmark {
     ScoreTable byContrast = ScoreTable.of("ITC", itc, images, captions, pairCombinations());
     ScoreTable byMatching =
         itm == null ? null : ScoreTable.of("ITM", itm, images, captions, pairCombinations());
+    return pairs(byContrast, byMatching);
+  }
+
+  private List<ScoredPair> pairs(ScoreTable byContrast, @Nullable ScoreTable byMatching) {
     return entries.stream()
         .map(
             entry ->
@@ -232,98 +265,62 @@ public final class FineGrainedBenchmark {
         }
       }
     }
+    double[][] byCaption = transposed(byImage);
     return new RetrievalExamples(
-        examples(
-            texts,
-            images,
-            transposed(byImage),
-            rightImages,
-            contrast,
-            each,
-            (caption, found) ->
-                itm.score(found, List.of(caption), numbers(found.size()), new int[found.size()])),
-        examples(
-            images,
-            texts,
-            byImage,
-            rightCaptions,
-            contrast,
-            each,
-            (image, found) ->
-                itm.score(List.of(image), found, new int[found.size()], numbers(found.size()))));
+        new Examples<>(texts, images, byCaption, rightImages, contrast) {
+          @Override
+          double[] match(String caption, List<RgbImage> found) {
+            return itm.score(
+                found, List.of(caption), numbers(found.size()), new int[found.size()]);
+          }
+        }.of(ranks(byCaption, rightImages), each),
+        new Examples<>(images, texts, byImage, rightCaptions, contrast) {
+          @Override
+          double[] match(RgbImage image, List<String> found) {
+            return itm.score(List.of(image), found, new int[found.size()], numbers(found.size()));
+          }
+        }.of(ranks(byImage, rightCaptions), each));
   }
 
   private static int[] numbers(int count) {
     return IntStream.range(0, count).toArray();
   }
 
-  private static <Q, C> List<RetrievalExample<Q, C>> examples(
-      List<Q> queries,
-      List<C> candidates,
-      double[][] scores,
-      BitSet[] right,
-      double contrast,
-      int each,
-      BiFunction<Q, List<C>, double[]> matcher) {
-    int[] ranks = ranks(scores, right);
-    int[] sorted = Arrays.stream(ranks).sorted().toArray();
-    List<RetrievalExample<Q, C>> examples = new ArrayList<>();
-    Set<Integer> shown = new HashSet<>();
-    for (RetrievalExample.Place place : RetrievalExample.Place.values()) {
-      int rank =
-          sorted[
-              switch (place) {
-                case BEST -> 0;
-                case MEDIAN -> sorted.length / 2;
-                case WORST -> sorted.length - 1;
-              }];
-      if (!shown.add(rank)) {
-        continue;
-      }
-      int[] of = IntStream.range(0, ranks.length).filter(q -> ranks[q] == rank).toArray();
-      int count = Math.min(each, of.length);
-      for (int i = 0; i < count; i++) {
-        int query = of[(int) ((long) i * of.length / count)];
-        int[] found = RetrievalMetrics.best(scores[query], right[query], RERANKED);
-        double[] logits =
-            matcher.apply(
-                queries.get(query), Arrays.stream(found).mapToObj(candidates::get).toList());
-        if (logits.length != found.length) {
-          throw new IllegalStateException(
-              "the ITM scorer gave " + logits.length + " scores for " + found.length);
-        }
-        List<RetrievalExample.Candidate<C>> byContrast = new ArrayList<>();
-        double[] both = new double[found.length];
-        BitSet places = new BitSet();
-        for (int k = 0; k < found.length; k++) {
-          boolean isRight = right[query].get(found[k]);
-          double similarity = scores[query][found[k]];
-          places.set(k, isRight);
-          both[k] = contrast * similarity + logits[k];
-          byContrast.add(
-              new RetrievalExample.Candidate<>(
-                  candidates.get(found[k]), isRight, similarity, 1 / (1 + Math.exp(-logits[k]))));
-        }
-        int answer =
-            right[query].stream()
-                .boxed()
-                .max(Comparator.comparingDouble(c -> scores[query][c]))
-                .orElseThrow();
-        examples.add(
-            new RetrievalExample<>(
-                place,
-                queries.get(query),
-                candidates.size(),
-                candidates.get(answer),
-                rank + 1,
-                places.isEmpty() ? rank + 1 : RetrievalMetrics.rank(both, places) + 1,
-                byContrast,
-                Arrays.stream(RetrievalMetrics.best(both, places, found.length))
-                    .mapToObj(byContrast::get)
-                    .toList()));
-      }
+  /** Examples of queries and candidates that are all at hand. */
+  private abstract static class Examples<Q, C> extends RetrievedExamples<Q, C> {
+    private final List<Q> queries;
+    private final List<C> candidates;
+    private final double[][] scores;
+    private final BitSet[] right;
+
+    Examples(
+        List<Q> queries, List<C> candidates, double[][] scores, BitSet[] right, double contrast) {
+      super(candidates.size(), contrast, RERANKED);
+      this.queries = queries;
+      this.candidates = candidates;
+      this.scores = scores;
+      this.right = right;
     }
-    return examples;
+
+    @Override
+    Q query(int query) {
+      return queries.get(query);
+    }
+
+    @Override
+    C candidate(int candidate) {
+      return candidates.get(candidate);
+    }
+
+    @Override
+    double[] similarities(int query) {
+      return scores[query];
+    }
+
+    @Override
+    BitSet right(int query) {
+      return right[query];
+    }
   }
 
   private static ScoredPair.Scores scores(ScoreTable table, Entry entry) {

@@ -169,12 +169,12 @@ public final class PublishedBenchmark {
         throw new IOException(folder + ": no such folder; it should hold the benchmark's images");
       }
     }
+    ImageFiles files = new ImageFiles(images, roots, background);
     Map<String, Map<String, double[][]>> scores = new LinkedHashMap<>();
     Map<String, String> unreadable = new LinkedHashMap<>();
     for (int from = 0; from < items.size(); from += CHUNK) {
       int to = Math.min(items.size(), from + CHUNK);
-      new Chunk(images, roots, background, items.subList(from, to))
-          .score(scorers, scores, unreadable);
+      new Chunk(files, items.subList(from, to)).score(scorers, scores, unreadable);
       progress.accept(to);
     }
     return new Scored(new ItemScores(scores), unreadable);
@@ -269,6 +269,38 @@ public final class PublishedBenchmark {
   }
 
   /**
+   * By how much an item is right: the least lead of a right combination over a wrong one that it is
+   * held against, in the unit of the scores. Above 0 exactly where the item counts as right in
+   * {@code accuracy} or {@code acc_r}, of pairs in {@code group}; 0 is a tie. Infinite where there
+   * is nothing to be held against.
+   *
+   * @param scores images by captions, of the shape that {@link ItemScores} has
+   */
+  public double margin(BenchmarkItem item, double[][] scores) {
+    return BenchmarkMetrics.margin(
+        format.task(), new BenchmarkMetrics.Scored(item, scores));
+  }
+
+  /**
+   * An item's images, as {@link #score} reads them.
+   *
+   * @param images folder that the items' paths are relative to
+   * @param roots for the first folder of items' paths the folder that holds what is in it
+   * @param background RGB colour, {@code 0xRRGGBB}, behind transparent pixels
+   * @throws BadSampleException if one of them cannot be read
+   */
+  public static List<RgbImage> pictures(
+      BenchmarkItem item, Path images, Map<String, Path> roots, int background)
+      throws BadSampleException {
+    ImageFiles files = new ImageFiles(images, roots, background);
+    List<RgbImage> pictures = new ArrayList<>();
+    for (BenchmarkItem.Picture picture : item.pictures()) {
+      pictures.add(files.read(picture));
+    }
+    return pictures;
+  }
+
+  /**
    * Winoground's metrics from scores alone, without its categories.
    *
    * @throws IllegalArgumentException if an item's scores are not two images by two captions, or no
@@ -319,18 +351,14 @@ public final class PublishedBenchmark {
 
   /** Some items, with the images among them decoded once. */
   private static final class Chunk {
-    private final Path folder;
-    private final Map<String, Path> roots;
-    private final int background;
+    private final ImageFiles files;
     private final List<BenchmarkItem> items;
     private final Map<BenchmarkItem.Picture, Integer> imageIndex = new LinkedHashMap<>();
     private final List<RgbImage> images = new ArrayList<>();
     private final Map<String, Integer> captionIndex = new LinkedHashMap<>();
 
-    Chunk(Path folder, Map<String, Path> roots, int background, List<BenchmarkItem> items) {
-      this.folder = folder;
-      this.roots = roots;
-      this.background = background;
+    Chunk(ImageFiles files, List<BenchmarkItem> items) {
+      this.files = files;
       this.items = items;
     }
 
@@ -344,7 +372,7 @@ public final class PublishedBenchmark {
         try {
           for (BenchmarkItem.Picture picture : item.pictures()) {
             if (!imageIndex.containsKey(picture)) {
-              images.add(read(picture));
+              images.add(files.read(picture));
               imageIndex.put(picture, images.size() - 1);
             }
           }
@@ -393,14 +421,17 @@ public final class PublishedBenchmark {
             }
           });
     }
+  }
 
+  /** Where items' images are. */
+  private record ImageFiles(Path folder, Map<String, Path> roots, int background) {
     private Path place(String path) {
       int end = path.indexOf('/');
       Path root = end < 0 ? null : roots.get(path.substring(0, end));
       return root == null ? folder.resolve(path) : root.resolve(path.substring(end + 1));
     }
 
-    private RgbImage read(BenchmarkItem.Picture picture) throws BadSampleException {
+    RgbImage read(BenchmarkItem.Picture picture) throws BadSampleException {
       Path file = place(picture.path());
       for (String ending : ENDINGS) {
         Path candidate = place(picture.path() + ending);

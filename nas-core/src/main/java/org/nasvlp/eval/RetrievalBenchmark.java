@@ -104,9 +104,14 @@ public final class RetrievalBenchmark {
    * @param itm the best candidates by {@code itc} re-ranked; null if that was not asked for
    * @param unusable pairs, by their number or key, that could not be read, and why; they, their
    *     images and these images' other captions are no part of the retrieval
+   * @param examples queries of the best, the median and the worst rank by {@code itc}; null if none
+   *     were asked for
    */
   public record Result(
-      RetrievalReport itc, @Nullable RetrievalReport itm, Map<String, String> unusable) {
+      RetrievalReport itc,
+      @Nullable RetrievalReport itm,
+      Map<String, String> unusable,
+      @Nullable RetrievalExamples examples) {
     /** Copies the map. */
     public Result {
       unusable = Collections.unmodifiableMap(new LinkedHashMap<>(unusable));
@@ -134,6 +139,21 @@ public final class RetrievalBenchmark {
       double contrast,
       int reranked,
       IntConsumer progress) {
+    return evaluate(embedder, itm, contrast, reranked, 0, progress);
+  }
+
+  /**
+   * The same with examples of what is found, whose images are decoded once more.
+   *
+   * @param each queries of each of three ranks at most, both ways; 0 for no examples
+   */
+  public Result evaluate(
+      Embedder embedder,
+      @Nullable ImageTextScorer itm,
+      double contrast,
+      int reranked,
+      int each,
+      IntConsumer progress) {
     if (reranked < 1) {
       throw new IllegalArgumentException("reranked is " + reranked + ": it must be at least 1");
     }
@@ -156,21 +176,111 @@ public final class RetrievalBenchmark {
             itm == null ? 0 : reranked,
             imageCandidates);
     RetrievalReport byItc = gallery.report(textRanks, imageRanks);
-    if (itm == null) {
-      return new Result(byItc, null, bad);
+    RetrievalReport byItm =
+        itm == null
+            ? null
+            : rerank(
+                gallery,
+                itm,
+                contrast,
+                textCandidates,
+                imageCandidates,
+                textRanks,
+                imageRanks,
+                progress);
+    RetrievalExamples examples =
+        each == 0
+            ? null
+            : new RetrievalExamples(
+                new FoundImages(gallery, itm, contrast, reranked).of(imageRanks, each),
+                new FoundCaptions(gallery, itm, contrast, reranked).of(textRanks, each));
+    return new Result(byItc, byItm, bad, examples);
+  }
+
+  private final class FoundImages extends RetrievedExamples<String, RgbImage> {
+    private final Gallery gallery;
+    private final @Nullable ImageTextScorer itm;
+
+    FoundImages(
+        Gallery gallery, @Nullable ImageTextScorer itm, double contrast, int reranked) {
+      super(gallery.images.length, contrast, reranked);
+      this.gallery = gallery;
+      this.itm = itm;
     }
-    return new Result(
-        byItc,
-        rerank(
-            gallery,
-            itm,
-            contrast,
-            textCandidates,
-            imageCandidates,
-            textRanks,
-            imageRanks,
-            progress),
-        bad);
+
+    @Override
+    String query(int caption) {
+      return captions.get(gallery.captions[caption]);
+    }
+
+    @Override
+    RgbImage candidate(int image) {
+      return decodeAgain(gallery.images[image]);
+    }
+
+    @Override
+    double[] similarities(int caption) {
+      return Gallery.dots(gallery.textVectors[caption], gallery.imageVectors);
+    }
+
+    @Override
+    BitSet right(int caption) {
+      return gallery.rightImage(caption);
+    }
+
+    @Override
+    double @Nullable [] match(String caption, List<RgbImage> found) {
+      return itm == null
+          ? null
+          : itm.score(
+              found,
+              List.of(caption),
+              IntStream.range(0, found.size()).toArray(),
+              new int[found.size()]);
+    }
+  }
+
+  private final class FoundCaptions extends RetrievedExamples<RgbImage, String> {
+    private final Gallery gallery;
+    private final @Nullable ImageTextScorer itm;
+
+    FoundCaptions(
+        Gallery gallery, @Nullable ImageTextScorer itm, double contrast, int reranked) {
+      super(gallery.captions.length, contrast, reranked);
+      this.gallery = gallery;
+      this.itm = itm;
+    }
+
+    @Override
+    RgbImage query(int image) {
+      return decodeAgain(gallery.images[image]);
+    }
+
+    @Override
+    String candidate(int caption) {
+      return captions.get(gallery.captions[caption]);
+    }
+
+    @Override
+    double[] similarities(int image) {
+      return Gallery.dots(gallery.imageVectors[image], gallery.textVectors);
+    }
+
+    @Override
+    BitSet right(int image) {
+      return gallery.rightCaptions(image);
+    }
+
+    @Override
+    double @Nullable [] match(RgbImage image, List<String> found) {
+      return itm == null
+          ? null
+          : itm.score(
+              List.of(image),
+              found,
+              new int[found.size()],
+              IntStream.range(0, found.size()).toArray());
+    }
   }
 
   private Gallery gallery(Embedder embedder, Map<String, String> bad, IntConsumer progress) {
@@ -395,10 +505,7 @@ public final class RetrievalBenchmark {
           .parallel()
           .forEach(
               query -> {
-                double[] scores = new double[candidates.length];
-                for (int i = 0; i < scores.length; i++) {
-                  scores[i] = dot(queries[query], candidates[i]);
-                }
+                double[] scores = dots(queries[query], candidates);
                 BitSet wanted = right.apply(query);
                 ranks[query] = RetrievalMetrics.rank(scores, wanted);
                 if (k > 0) {
@@ -427,6 +534,12 @@ public final class RetrievalBenchmark {
               contrast * dot(textVectors[caption], imageVectors[imageCandidates[caption][i]]);
         }
       }
+    }
+
+    private static double[] dots(float[] query, float[][] candidates) {
+      double[] dots = new double[candidates.length];
+      Arrays.setAll(dots, i -> dot(query, candidates[i]));
+      return dots;
     }
 
     private static double dot(float[] a, float[] b) {

@@ -15,7 +15,7 @@ import java.util.List;
  * @param reranked of the best right candidate once the first ones are re-ranked by both scores; the
  *     same as {@code rank} where none of these is right
  * @param byContrast the first candidates by contrast, best first
- * @param byBoth the same re-ranked by contrast and matching
+ * @param byBoth the same re-ranked by contrast and matching; empty without a match head
  */
 public record RetrievalExample<Q, C>(
     Place place,
@@ -48,7 +48,7 @@ public record RetrievalExample<Q, C>(
    * @param <C> an image or a caption
    * @param right whether it is right for the query
    * @param similarity cosine of both embeddings
-   * @param match how probably they match, by the match head: 0 to 1
+   * @param match how probably they match, by the match head: 0 to 1; NaN without one
    */
   public record Candidate<C>(C what, boolean right, double similarity, double match) {}
 }
