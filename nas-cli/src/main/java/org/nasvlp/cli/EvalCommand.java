@@ -21,6 +21,8 @@ import org.nasvlp.eval.PublishedBenchmark;
 import org.nasvlp.eval.RetrievalBenchmark;
 import org.nasvlp.eval.RetrievalReport;
 import org.nasvlp.model.NasModel;
+import org.nasvlp.report.EvaluatedBenchmark;
+import org.nasvlp.report.EvaluationPage;
 import org.nasvlp.scoring.ImageTextScorer;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -143,6 +145,15 @@ final class EvalCommand implements Callable<Integer> {
       description = "Write every item's scores as JSON lines.")
   private @Nullable Path dump;
 
+  @Option(
+      names = "--report",
+      paramLabel = "FILE",
+      description = {
+        "Write the results as one HTML page that opens from its file, with the items that are most"
+            + " wrong and, for a checkpoint, their pictures."
+      })
+  private @Nullable Path page;
+
   EvalCommand(Shell shell) {
     this.shell = shell;
   }
@@ -194,12 +205,7 @@ final class EvalCommand implements Callable<Integer> {
     if (data == null && leaveOut != null) {
       throw new ParameterException(spec.commandLine(), "--leave-out needs --data");
     }
-    if (json != null) {
-      OutputFolder.checkWritable(json, "--json");
-    }
-    if (dump != null) {
-      OutputFolder.checkWritable(dump, "--dump");
-    }
+    checkFiles();
     Set<String> leftOut = leaveOut == null ? Set.of() : categories(leaveOut);
     if (data == null) {
       ItemScores scores = ItemScores.read(scoresFile);
@@ -208,6 +214,7 @@ final class EvalCommand implements Callable<Integer> {
         reports.put(way, PublishedBenchmark.winoground(scores, way));
       }
       print(format, Map.of(), reports, Map.of(), null);
+      writePage(new EvaluatedBenchmark(format.title(), null, scores, reports, null, 0), null, 0);
       return 0;
     }
     PublishedBenchmark items = PublishedBenchmark.read(format, data);
@@ -216,11 +223,17 @@ final class EvalCommand implements Callable<Integer> {
     }
     PublishedBenchmark.Scored scored;
     Integer equal = null;
+    EvaluatedBenchmark.Pictures pictures = null;
+    int imageSize = 0;
     if (checkpoint == null) {
       scored = new PublishedBenchmark.Scored(ItemScores.read(scoresFile), Map.of());
     } else {
       try (NasModel model = NasModel.load(checkpoint, device.orCpu())) {
         scored = score(items, model);
+        int background = model.config().data().background();
+        Path images = imageFolder(data);
+        pictures = item -> PublishedBenchmark.pictures(item, images, imageRoots, background);
+        imageSize = model.config().model().imageSize();
         Set<String> same = new LinkedHashSet<>(items.sameTokens(model.tokenizer()));
         same.retainAll(scored.scores().byItem().keySet());
         equal = same.size();
@@ -249,11 +262,29 @@ final class EvalCommand implements Callable<Integer> {
       reports.put(way, items.report(scored.scores(), way, leftOut));
     }
     print(format, items.dropped(), reports, scored.unreadable(), equal);
+    writePage(
+        new EvaluatedBenchmark(
+            format.title(), items, scored.scores(), reports, pictures, imageSize),
+        equal,
+        scored.unreadable().size());
     if (scored.unreadable().isEmpty()) {
       return 0;
     }
     tellMissing(items, scored.unreadable());
     return allowMissing ? 0 : Nas.FAILURE;
+  }
+
+  /** Makes sure, before anything is computed, that the results can be written. */
+  private void checkFiles() throws IOException {
+    if (json != null) {
+      OutputFolder.checkWritable(json, "--json");
+    }
+    if (dump != null) {
+      OutputFolder.checkWritable(dump, "--dump");
+    }
+    if (page != null) {
+      OutputFolder.checkWritable(page, "--report");
+    }
   }
 
   /** Whether there are options of benchmarks that have items. */
@@ -275,16 +306,15 @@ final class EvalCommand implements Callable<Integer> {
         || reading.images() != null
         || reading.describesAList()) {
       throw new ParameterException(
-          spec.commandLine(), "with --benchmark pairs go --checkpoint, --data, --mode and --json");
+          spec.commandLine(),
+          "with --benchmark pairs go --checkpoint, --data, --mode, --json and --report");
     }
     if (mode == Mode.ITM) {
       throw new ParameterException(
           spec.commandLine(),
           "--benchmark pairs compares matching with contrast: leave out --mode");
     }
-    if (json != null) {
-      OutputFolder.checkWritable(json, "--json");
-    }
+    checkFiles();
     try (NasModel model = NasModel.load(checkpoint, device.orCpu())) {
       FineGrainedBenchmark pairs =
           DataFiles.pictures(data, null, null).benchmark(model.config().data().background());
@@ -292,12 +322,13 @@ final class EvalCommand implements Callable<Integer> {
         throw new CommandFailure(
             data + ": has no test pairs; name a folder with pairs.json and test.tar or test.json");
       }
-      EvaluationReport report =
-          pairs.evaluate(
+      FineGrainedBenchmark.Evaluated evaluated =
+          pairs.evaluateWithPairs(
               told("contrast", model.itcScorer()),
               mode == Mode.ITC ? null : told("matching", model.itmScorer()),
               1 / model.temperature(),
               true);
+      EvaluationReport report = evaluated.report();
       TerminalProgress.show(shell, "");
       shell.out().print(ReportTables.all(report));
       shell.out().flush();
@@ -305,6 +336,17 @@ final class EvalCommand implements Callable<Integer> {
         Files.writeString(
             json,
             JsonMapper.shared().writerWithDefaultPrettyPrinter().writeValueAsString(report) + "\n");
+      }
+      if (page != null) {
+        shell.err().println("looking at pictures for the report ...");
+        Map<String, String> facts = facts("test pairs that differ in one thing");
+        facts.put("pairs", Text.count(pairs.pairs()));
+        EvaluationPage.write(
+            facts,
+            report,
+            Learning.ofPairs(model, pairs, evaluated.pairs(), mode != Mode.ITC),
+            page);
+        tellPage(page);
       }
     }
     return 0;
@@ -340,9 +382,7 @@ final class EvalCommand implements Callable<Integer> {
       throw new ParameterException(
           spec.commandLine(), "--rerank must be above 0, and means nothing with --mode itc");
     }
-    if (json != null) {
-      OutputFolder.checkWritable(json, "--json");
-    }
+    checkFiles();
     try (NasModel model = NasModel.load(checkpoint, device.orCpu());
         ImageTextDataset pairs =
             ImageTextDataset.open(
@@ -358,12 +398,24 @@ final class EvalCommand implements Callable<Integer> {
                 mode == Mode.ITC ? null : model.itmScorer(),
                 1 / model.temperature(),
                 reranked == null ? RERANKED : reranked,
+                page == null ? 0 : Learning.RETRIEVED,
                 progress::accept);
       }
       shell.out().print(ReportTables.retrieval(result.itc(), result.itm()));
       shell.out().flush();
       if (json != null) {
         Files.writeString(json, json(result));
+      }
+      if (page != null) {
+        Map<String, String> facts = facts("retrieval");
+        facts.put("images", Text.count(result.itc().images()));
+        facts.put("captions", Text.count(result.itc().captions()));
+        if (mode != Mode.ITC) {
+          facts.put("re-ranked of each query", Text.count(reranked == null ? RERANKED : reranked));
+        }
+        facts.put("pairs that cannot be read", Text.count(result.unusable().size()));
+        EvaluationPage.write(facts, result, model.config().model().imageSize(), page);
+        tellPage(page);
       }
       if (result.unusable().isEmpty()) {
         return 0;
@@ -416,6 +468,56 @@ final class EvalCommand implements Callable<Integer> {
           scorers,
           progress::accept);
     }
+  }
+
+  private void writePage(EvaluatedBenchmark of, @Nullable Integer equal, int unreadable)
+      throws IOException {
+    if (page == null) {
+      return;
+    }
+    Map<String, String> facts = facts(of.title());
+    PublishedBenchmark items = of.benchmark();
+    facts.put(
+        "items",
+        items == null
+            ? Text.count(of.scores().byItem().size())
+            : "%s of %s scored"
+                .formatted(
+                    Text.count(of.scores().byItem().size()), Text.count(items.items().size())));
+    if (maxItems != null) {
+      facts.put("of each category", "the first " + Text.count(maxItems));
+    }
+    if (items != null) {
+      items
+          .dropped()
+          .forEach((reason, count) -> facts.put("left out: " + reason, Text.count(count)));
+    }
+    facts.put("images that cannot be read", "of " + Text.count(unreadable) + " items");
+    if (equal != null) {
+      facts.put("captions equal after cutting", "of " + Text.count(equal) + " items");
+    }
+    EvaluationPage.write(facts, of, page);
+    tellPage(page);
+  }
+
+  /** What every page begins with. */
+  private Map<String, String> facts(String title) {
+    Map<String, String> facts = new LinkedHashMap<>();
+    facts.put("benchmark", title);
+    if (data != null) {
+      facts.put("data", data.toString());
+    }
+    if (checkpoint != null) {
+      facts.put("checkpoint", checkpoint.toString());
+    }
+    if (scoresFile != null) {
+      facts.put("scores", scoresFile.toString());
+    }
+    return facts;
+  }
+
+  private void tellPage(Path written) {
+    shell.out().println("Report      " + written.toAbsolutePath().toUri());
   }
 
   private void warnOfSameTokens(int equal, int scored, int maxTokens) {

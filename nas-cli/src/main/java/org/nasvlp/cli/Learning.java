@@ -43,7 +43,7 @@ final class Learning {
   private static final int LOOKS = 12;
 
   /** Queries that are shown of the best, the median and the worst rank, both ways. */
-  private static final int RETRIEVED = 2;
+  static final int RETRIEVED = 2;
 
   private static final int PATCHES = 8;
   private static final int NEIGHBOURS = 8;
@@ -97,6 +97,25 @@ final class Learning {
           hardNegatives(edits, model, train, sample, codes),
           dictionary);
     }
+  }
+
+  /**
+   * What a model does with test pairs that are scored already.
+   *
+   * @param matching whether its match head is asked; what it finds and where it looks need it
+   */
+  static Learned ofPairs(
+      NasModel model, FineGrainedBenchmark benchmark, List<ScoredPair> pairs, boolean matching) {
+    return new Learned(
+        model.config().model().imageSize(),
+        pairs,
+        matching ? looks(model, pairs) : List.of(),
+        matching
+            ? benchmark.retrieved(
+                model.embedder(), model.itmScorer(), 1 / model.temperature(), RETRIEVED)
+            : null,
+        List.of(),
+        null);
   }
 
   /** Of the types with most pairs the pair in the middle, neither easy nor hard. */

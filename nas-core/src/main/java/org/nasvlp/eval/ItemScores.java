@@ -51,8 +51,13 @@ public record ItemScores(Map<String, Map<String, double[][]>> byItem) {
     return List.copyOf(ways);
   }
 
-  /** An item's scores, images by captions; null if there are none. */
-  double @Nullable [][] of(String id, String way) {
+  /**
+   * An item's scores.
+   *
+   * @param way of scoring, one of {@link #ways}
+   * @return images by captions; null if there are none
+   */
+  public double @Nullable [][] of(String id, String way) {
     Map<String, double[][]> scores = byItem.get(id);
     return scores == null ? null : scores.get(way);
   }

@@ -38,17 +38,19 @@ public final class ReportPage {
   /** Runs on a page at most: more cannot be told apart in a chart. */
   public static final int MOST_RUNS = 8;
 
-  private static final String DASH = "–";
+  private static final String DASH = Tables.DASH;
 
   private final List<RunRecord> runs;
   private final List<String> names;
   private final @Nullable Learned learned;
   private final Html html = new Html();
+  private final Tables tables = new Tables(html);
+  private final ResultTables resultTables = new ResultTables(html);
 
-  private ReportPage(List<RunRecord> runs, @Nullable Learned learned) {
+  private ReportPage(List<RunRecord> runs, List<String> names, @Nullable Learned learned) {
     this.runs = List.copyOf(runs);
     this.learned = learned;
-    this.names = names(runs);
+    this.names = List.copyOf(names);
   }
 
   /**
@@ -61,11 +63,26 @@ public final class ReportPage {
    *     path
    */
   public static void write(List<RunRecord> runs, Path file) throws IOException {
+    write(runs, names(runs), file);
+  }
+
+  /**
+   * The same with names of the caller's choice.
+   *
+   * @param names one for each run, all different
+   */
+  public static void write(List<RunRecord> runs, List<String> names, Path file)
+      throws IOException {
     if (runs.isEmpty() || runs.size() > MOST_RUNS) {
       throw new IllegalArgumentException(
           runs.size() + " runs: a page shows 1 to " + MOST_RUNS + " beside each other");
     }
-    write(new ReportPage(runs, null), file);
+    if (names.size() != runs.size() || new HashSet<>(names).size() != names.size()) {
+      throw new IllegalArgumentException(
+          "names are %s: there must be one for each of %d runs, all different"
+              .formatted(names, runs.size()));
+    }
+    PageFile.write(file, new ReportPage(runs, names, null).page());
   }
 
   /**
@@ -75,18 +92,7 @@ public final class ReportPage {
    * @throws IOException as {@link #write(List, Path)} does
    */
   public static void write(RunRecord run, Learned learned, Path file) throws IOException {
-    write(new ReportPage(List.of(run), learned), file);
-  }
-
-  private static void write(ReportPage of, Path file) throws IOException {
-    String page = of.page();
-    Path temporary = file.resolveSibling("." + file.getFileName() + ".writing");
-    try {
-      Files.writeString(temporary, page);
-      Files.move(temporary, file, StandardCopyOption.REPLACE_EXISTING);
-    } finally {
-      Files.deleteIfExists(temporary);
-    }
+    PageFile.write(file, new ReportPage(List.of(run), names(List.of(run)), learned).page());
   }
 
   /** The folders' own names, or their whole paths where two have the same. */
@@ -109,18 +115,7 @@ public final class ReportPage {
     all.addAll(training);
     all.addAll(dictionary);
 
-    html.raw("<!DOCTYPE html>\n").open("html", "lang", "en").open("head");
-    html.single("meta", "charset", "utf-8");
-    html.single("meta", "name", "viewport", "content", "width=device-width, initial-scale=1");
-    html.single(
-        "meta",
-        "http-equiv",
-        "Content-Security-Policy",
-        "content",
-        "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:");
-    html.element("title", title);
-    html.open("style").raw(chartLibrary("dist/uPlot.min.css")).raw("\n").raw(own("page.css"));
-    html.close().close().open("body");
+    PageFile.begin(html, title, true, chartLibrary("dist/uPlot.min.css") + "\n" + own("page.css"));
     html.open("header").element("h1", title);
     html.element("p", "What a training of NAS left in its folder.", "class", "soft").close();
     navigation();
@@ -173,7 +168,6 @@ public final class ReportPage {
   }
 
   private void navigation() {
-    html.open("nav", "aria-label", "Parts of this page").open("ul");
     Map<String, String> parts = new LinkedHashMap<>();
     parts.put("overview", "Overview");
     parts.put("diagnosis", "Diagnosis");
@@ -196,17 +190,15 @@ public final class ReportPage {
     }
     parts.put("times", "Times");
     parts.put("settings", "Settings");
-    parts.forEach((id, name) -> html.open("li").element("a", name, "href", "#" + id).close());
-    html.close().close();
+    PageFile.navigation(html, parts);
   }
 
   private void overview() {
     html.element("h2", "Overview", "id", "overview");
-    openTable("");
-    head("");
-    html.open("tbody");
+    tables.open("");
+    tables.head("", names);
     row("folder", run -> run.folder().toString());
-    row("steps", run -> format("%,d of %,d", run.done(), run.planned()));
+    row("steps", run -> Tables.format("%,d of %,d", run.done(), run.planned()));
     row("time of the run", run -> duration(run.seconds()));
     row("caption choice, ITM", run -> headline(run, false));
     row("caption choice, ITC", run -> headline(run, true));
@@ -224,7 +216,7 @@ public final class ReportPage {
           return peak.isNumber() ? count(peak) + " MiB" : DASH;
         });
     row("version", run -> text(run.summary().path("version")));
-    closeTable();
+    tables.close();
     if (runs.stream().anyMatch(run -> run.summary().isMissingNode())) {
       html.element(
           "p",
@@ -236,7 +228,7 @@ public final class ReportPage {
       if (run.unreadableLines() > 0) {
         html.element(
             "p",
-            format(
+            Tables.format(
                 "%s: lines of the log that could not be read: %d.",
                 run.name(), run.unreadableLines()),
             "class",
@@ -250,7 +242,7 @@ public final class ReportPage {
     FineGrainedReport way = report == null ? null : itc ? report.itc() : report.itm();
     return way == null
         ? DASH
-        : LargeTypes.macro(way).map(macro -> percent(macro.captionChoice()) + " %").orElse(DASH);
+        : LargeTypes.macro(way).map(macro -> Tables.percent(macro.captionChoice()) + " %").orElse(DASH);
   }
 
   private void diagnosis() {
@@ -271,7 +263,7 @@ public final class ReportPage {
       findings(open);
       if (!fine.isEmpty()) {
         html.open("details");
-        html.element("summary", format("%d that are fine", fine.size()));
+        html.element("summary", Tables.format("%d that are fine", fine.size()));
         findings(fine);
         html.close();
       }
@@ -398,10 +390,8 @@ public final class ReportPage {
       if (last == null || report == null) {
         continue;
       }
-      html.element("h3", format("%s, step %,d", names.get(i), last.step()));
-      fineGrained(report);
-      reworded(report);
-      retrieval(report);
+      html.element("h3", Tables.format("%s, step %,d", names.get(i), last.step()));
+      resultTables.write(report);
     }
     benchmarks();
     ownMetrics();
@@ -422,14 +412,13 @@ public final class ReportPage {
     if (types.isEmpty()) {
       return;
     }
-    openTable("Caption choice in %, by matching where there is it, at the last evaluation");
-    head("");
-    html.open("tbody");
+    tables.open("Caption choice in %, by matching where there is it, at the last evaluation");
+    tables.head("", names);
     for (String type : types) {
       html.open("tr").element("th", type, "scope", "row");
       for (FineGrainedReport report : reports) {
         AttributeScores scores = report == null ? null : report.byAttribute().get(type);
-        html.element("td", scores == null ? DASH : share(scores, FineGrainedScore.CAPTION_CHOICE));
+        html.element("td", scores == null ? DASH : ResultTables.share(scores, FineGrainedScore.CAPTION_CHOICE));
       }
       html.close();
     }
@@ -439,158 +428,10 @@ public final class ReportPage {
           "td",
           report == null
               ? DASH
-              : LargeTypes.macro(report).map(of -> percent(of.captionChoice())).orElse(DASH));
+              : LargeTypes.macro(report).map(of -> Tables.percent(of.captionChoice())).orElse(DASH));
     }
     html.close();
-    closeTable();
-  }
-
-  private void fineGrained(EvaluationReport report) {
-    openTable("Right choices between pairs that differ in one thing, in %; small: 95 % interval");
-    html.open("thead").open("tr").element("th", "type", "scope", "col");
-    columns("pairs");
-    List<String> ways = report.itm() == null ? List.of("ITC") : List.of("ITC", "ITM");
-    for (String way : ways) {
-      columns(way + " caption", way + " image", way + " group");
-    }
-    html.close().close().open("tbody");
-    report
-        .itc()
-        .byAttribute()
-        .forEach(
-            (type, itc) -> {
-              html.open("tr").element("th", type, "scope", "row");
-              html.element("td", format("%,d", itc.pairs()));
-              cells(itc);
-              if (report.itm() != null) {
-                cells(report.itm().byAttribute().get(type));
-              }
-              html.close();
-            });
-    html.open("tr", "class", "sum").element("th", "macro", "scope", "row").element("td", "");
-    macroCells(report.itc());
-    if (report.itm() != null) {
-      macroCells(report.itm());
-    }
-    html.close();
-    AttributeScores chance = AttributeScores.chance();
-    html.open("tr", "class", "chance").element("th", "chance", "scope", "row").element("td", "");
-    for (int i = 0; i < ways.size(); i++) {
-      for (double value :
-          new double[] {chance.captionChoice(), chance.imageChoice(), chance.group()}) {
-        html.element("td", percent(value));
-      }
-    }
-    html.close();
-    closeTable();
-    html.element("p", LargeTypes.note(report.itc()), "class", "soft");
-  }
-
-  private void cells(@Nullable AttributeScores scores) {
-    for (FineGrainedScore score :
-        List.of(
-            FineGrainedScore.CAPTION_CHOICE,
-            FineGrainedScore.IMAGE_CHOICE,
-            FineGrainedScore.GROUP)) {
-      if (scores == null || scores.pairs() == 0) {
-        html.element("td", DASH);
-        continue;
-      }
-      html.open("td").text(share(scores, score));
-      if (LargeTypes.isLarge(scores.pairs())) {
-        Share interval = new Share((int) score.right(scores), score.decisions(scores.pairs()));
-        html.text(" ");
-        html.element("small", format("%.0f–%.0f", 100 * interval.low(), 100 * interval.high()));
-      }
-      html.close();
-    }
-  }
-
-  /** A percentage, or a count where there are too few for one. */
-  private static String share(AttributeScores scores, FineGrainedScore score) {
-    return LargeTypes.isLarge(scores.pairs())
-        ? percent(score.share(scores))
-        : format("%d of %d", score.right(scores), score.decisions(scores.pairs()));
-  }
-
-  private void macroCells(FineGrainedReport report) {
-    AttributeScores macro = LargeTypes.macro(report).orElse(null);
-    html.element("td", macro == null ? DASH : percent(macro.captionChoice()));
-    html.element("td", macro == null ? DASH : percent(macro.imageChoice()));
-    html.element("td", macro == null ? DASH : percent(macro.group()));
-  }
-
-  private void reworded(EvaluationReport report) {
-    if (report.itc().reworded().isEmpty()) {
-      return;
-    }
-    openTable("True rewordings held against the false caption, right in %; both: the caption too");
-    html.open("thead").open("tr").element("th", "type", "scope", "col");
-    columns("rewordings", "ITC", "ITC both");
-    if (report.itm() != null) {
-      columns("ITM", "ITM both");
-    }
-    html.close().close().open("tbody");
-    report
-        .itc()
-        .reworded()
-        .forEach(
-            (type, itc) -> {
-              html.open("tr").element("th", type, "scope", "row");
-              html.element("td", format("%,d", itc.rewordings()));
-              cells(itc);
-              if (report.itm() != null) {
-                cells(report.itm().reworded().get(type));
-              }
-              html.close();
-            });
-    html.open("tr", "class", "chance").element("th", "chance", "scope", "row").element("td", "");
-    cells(RewordedScores.chance());
-    if (report.itm() != null) {
-      cells(RewordedScores.chance());
-    }
-    html.close();
-    closeTable();
-  }
-
-  private void cells(@Nullable RewordedScores scores) {
-    html.element("td", scores == null ? DASH : percent(scores.choice()));
-    html.element("td", scores == null ? DASH : percent(scores.both()));
-  }
-
-  private void retrieval(EvaluationReport report) {
-    RetrievalReport itc = report.retrievalItc();
-    if (itc == null) {
-      return;
-    }
-    openTable(
-        format(
-            "Retrieval among %,d images and %,d captions, found in %%",
-            itc.images(), itc.captions()));
-    html.open("thead").open("tr").element("th", "way", "scope", "col");
-    for (String direction : List.of("caption", "image")) {
-      for (int rank : RetrievalReport.ranks()) {
-        columns(direction + " R@" + rank);
-      }
-    }
-    html.close().close().open("tbody");
-    recall("ITC", itc);
-    if (report.retrievalItm() != null) {
-      recall("ITC, then both", report.retrievalItm());
-    }
-    html.close();
-    html.close().close();
-  }
-
-  private void recall(String way, RetrievalReport report) {
-    html.open("tr").element("th", way, "scope", "row");
-    for (double recall : report.textRecall()) {
-      html.element("td", percent(recall));
-    }
-    for (double recall : report.imageRecall()) {
-      html.element("td", percent(recall));
-    }
-    html.close();
+    tables.close();
   }
 
   private void benchmarks() {
@@ -605,18 +446,17 @@ public final class ReportPage {
     if (all.isEmpty()) {
       return;
     }
-    openTable("Published benchmarks at the last evaluation: macro average in %");
-    head("");
-    html.open("tbody");
+    tables.open("Published benchmarks at the last evaluation: macro average in %");
+    tables.head("", names);
     for (String name : all) {
       html.open("tr").element("th", name, "scope", "row");
       for (Map<String, Double> of : last) {
         Double value = of.get(name);
-        html.element("td", value == null ? DASH : percent(value));
+        html.element("td", value == null ? DASH : Tables.percent(value));
       }
       html.close();
     }
-    closeTable();
+    tables.close();
   }
 
   /** Of each run the last value, and the best one with its step. */
@@ -626,9 +466,8 @@ public final class ReportPage {
     if (all.isEmpty()) {
       return;
     }
-    openTable("Metrics of the program's own: at the last evaluation, and the best");
-    head("");
-    html.open("tbody");
+    tables.open("Metrics of the program's own: at the last evaluation, and the best");
+    tables.head("", names);
     for (String name : all) {
       html.open("tr").element("th", name, "scope", "row");
       for (RunRecord run : runs) {
@@ -636,7 +475,7 @@ public final class ReportPage {
       }
       html.close();
     }
-    closeTable();
+    tables.close();
   }
 
   private static String ownMetric(List<RunRecord.Evaluated> evaluations, String name) {
@@ -651,9 +490,9 @@ public final class ReportPage {
       return DASH;
     }
     double last = evaluations.getLast().metrics().getOrDefault(name, Double.NaN);
-    return format(
+    return Tables.format(
         "%s; %.4g at step %,d",
-        Double.isFinite(last) ? format("%.4g", last) : DASH, best.metrics().get(name), best.step());
+        Double.isFinite(last) ? Tables.format("%.4g", last) : DASH, best.metrics().get(name), best.step());
   }
 
   private void times() {
@@ -664,9 +503,8 @@ public final class ReportPage {
             run.steps().names().stream()
                 .filter(name -> name.startsWith("time "))
                 .forEach(sections::add));
-    openTable("Where the time of a step goes: mean of the last steps in ms");
-    head("");
-    html.open("tbody");
+    tables.open("Where the time of a step goes: mean of the last steps in ms");
+    tables.head("", names);
     double longest =
         runs.stream()
             .flatMap(run -> sections.stream().map(section -> run.steps().lately(section)))
@@ -679,8 +517,8 @@ public final class ReportPage {
         double time = run.steps().lately(section);
         html.open("td");
         if (Double.isFinite(time)) {
-          html.text(format("%.1f ", 1000 * time));
-          html.open("span", "class", "bar", "style", format("width: %.2frem", 6 * time / longest));
+          html.text(Tables.format("%.1f ", 1000 * time));
+          html.open("span", "class", "bar", "style", Tables.format("width: %.2frem", 6 * time / longest));
           html.close();
         } else {
           html.text(DASH);
@@ -689,7 +527,7 @@ public final class ReportPage {
       }
       html.close();
     }
-    closeTable();
+    tables.close();
   }
 
   private void settings() {
@@ -711,9 +549,8 @@ public final class ReportPage {
     if (runs.size() > 1) {
       html.element("p", "Marked: settings in which the runs differ.", "class", "soft");
     }
-    openTable("");
-    head("");
-    html.open("tbody");
+    tables.open("");
+    tables.head("", names);
     for (String field : fields) {
       List<String> values = all.stream().map(of -> of.getOrDefault(field, DASH)).toList();
       if (new HashSet<>(values).size() > 1) {
@@ -725,7 +562,7 @@ public final class ReportPage {
       values.forEach(value -> html.element("td", value));
       html.close();
     }
-    closeTable();
+    tables.close();
   }
 
   private static void flatten(String prefix, JsonNode node, Map<String, String> fields) {
@@ -747,40 +584,6 @@ public final class ReportPage {
     html.close();
   }
 
-  private void openTable(String caption) {
-    html.open(
-        "div",
-        "class",
-        "scroll",
-        "tabindex",
-        "0",
-        "role",
-        "group",
-        "aria-label",
-        caption.isEmpty() ? "Table" : caption);
-    html.open("table");
-    if (!caption.isEmpty()) {
-      html.element("caption", caption);
-    }
-  }
-
-  /** Closes the body, the table and what it scrolls in. */
-  private void closeTable() {
-    html.close().close().close();
-  }
-
-  private void head(String first) {
-    html.open("thead").open("tr").element("th", first, "scope", "col");
-    names.forEach(this::columns);
-    html.close().close();
-  }
-
-  private void columns(String... titles) {
-    for (String title : titles) {
-      html.element("th", title, "scope", "col");
-    }
-  }
-
   private void row(String name, Function<RunRecord, String> value) {
     html.open("tr").element("th", name, "scope", "row");
     runs.forEach(run -> html.element("td", value.apply(run), "class", "long"));
@@ -792,22 +595,12 @@ public final class ReportPage {
   }
 
   private static String count(JsonNode node) {
-    return node.isNumber() ? format("%,d", node.longValue()) : DASH;
-  }
-
-  private static String percent(double share) {
-    return format("%.1f", 100 * share);
-  }
-
-  /** The mark for formats would be a dependency of its own. */
-  @SuppressWarnings("AnnotateFormatMethod")
-  private static String format(String format, Object... values) {
-    return String.format(Locale.ROOT, format, values);
+    return node.isNumber() ? Tables.format("%,d", node.longValue()) : DASH;
   }
 
   private static String duration(double seconds) {
     long whole = Math.round(seconds);
-    return format("%d:%02d:%02d", whole / 3600, whole / 60 % 60, whole % 60);
+    return Tables.format("%d:%02d:%02d", whole / 3600, whole / 60 % 60, whole % 60);
   }
 
   static String own(String name) {

@@ -28,7 +28,7 @@ final class RetrievalPart {
         "p",
         "Retrieval over the test set: captions and pictures whose right answer has the best, the"
             + " median and the worst rank by contrast (ITC). First what contrast finds, then its"
-            + " ten best re-ranked by the sum of both logits, of contrast and matching (ITM). Right"
+            + " best re-ranked by the sum of both logits, of contrast and matching (ITM). Right"
             + " answers are framed in green; where none is among those shown, it stands behind"
             + " them. The figures are the cosine and the probability of a match.");
     html.element("h3", "Pictures for a caption").open("ul", "class", "finds");
@@ -47,17 +47,18 @@ final class RetrievalPart {
     html.open("li").element("strong", of.place().name().toLowerCase(Locale.ROOT));
     html.element(
         "span",
-        String.format(
-            Locale.ROOT,
-            " rank %,d by contrast, %,d re-ranked, of %,d",
-            of.rank(),
-            of.reranked(),
-            of.candidates()),
+        of.byBoth().isEmpty()
+            ? Tables.format(" rank %,d by contrast, of %,d", of.rank(), of.candidates())
+            : Tables.format(
+                " rank %,d by contrast, %,d re-ranked, of %,d",
+                of.rank(), of.reranked(), of.candidates()),
         "class",
         "scores");
     query.accept(of.query());
     found("by contrast", of.byContrast(), of, candidate);
-    found("by both", of.byBoth(), of, candidate);
+    if (!of.byBoth().isEmpty()) {
+      found("by both", of.byBoth(), of, candidate);
+    }
     html.close();
   }
 
@@ -74,8 +75,10 @@ final class RetrievalPart {
       candidate.accept(each.what());
       html.element(
           "span",
-          String.format(
-              Locale.ROOT, "%.3f, %s", each.similarity(), HardNegativePart.percent(each.match())),
+          Double.isNaN(each.match())
+              ? Tables.format("%.3f", each.similarity())
+              : Tables.format(
+                  "%.3f, %s", each.similarity(), HardNegativePart.percent(each.match())),
           "class",
           "scores");
       html.close();

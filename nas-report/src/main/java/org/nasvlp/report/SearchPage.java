@@ -1,9 +1,7 @@
 package org.nasvlp.report;
 
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.List;
 import java.util.Locale;
 import org.nasvlp.data.image.RgbImage;
@@ -34,29 +32,17 @@ public final class SearchPage {
    */
   public static void write(String caption, int among, List<Shown> pictures, Path file)
       throws IOException {
-    Path temporary = file.resolveSibling("." + file.getFileName() + ".writing");
-    try {
-      Files.writeString(temporary, page(caption, among, pictures));
-      Files.move(temporary, file, StandardCopyOption.REPLACE_EXISTING);
-    } finally {
-      Files.deleteIfExists(temporary);
-    }
+    PageFile.write(file, page(caption, among, pictures));
   }
 
   private static String page(String caption, int among, List<Shown> pictures) {
     Html html = new Html();
-    html.raw("<!DOCTYPE html>\n").open("html", "lang", "en").open("head");
-    html.single("meta", "charset", "utf-8");
-    html.single("meta", "name", "viewport", "content", "width=device-width, initial-scale=1");
-    html.single(
-        "meta",
-        "http-equiv",
-        "Content-Security-Policy",
-        "content",
-        "default-src 'none'; style-src 'unsafe-inline'; img-src data:");
-    html.element("title", caption + " – " + pictures.size() + " pictures");
-    html.open("style").raw(ReportPage.own("page.css")).close();
-    html.close().open("body").open("header");
+    PageFile.begin(
+        html,
+        caption + " – " + pictures.size() + " pictures",
+        false,
+        ReportPage.own("page.css"));
+    html.open("header");
     html.element("h1", caption);
     html.element(
         "p",
