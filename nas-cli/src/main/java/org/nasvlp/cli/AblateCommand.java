@@ -16,6 +16,7 @@ import org.nasvlp.ablation.AblationArm;
 import org.nasvlp.ablation.AblationReport;
 import org.nasvlp.ablation.RunResult;
 import org.nasvlp.config.NasConfig;
+import org.nasvlp.report.AblationPage;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -47,7 +48,7 @@ import picocli.CommandLine.Spec;
 final class AblateCommand implements Callable<Integer> {
   private static final int DEMO_STEPS = 600;
   private static final double MOST_MINUTES = 100_000;
-  private static final Set<String> NOT_REPORTED = Set.of("--resume", "--report-only");
+  private static final Set<String> NOT_REPORTED = Set.of("--resume", "--report-only", "--report", "--no-report");
 
   private final Shell shell;
 
@@ -145,6 +146,17 @@ final class AblateCommand implements Callable<Integer> {
       names = "--report-only",
       description = "Train nothing; write the tables from the finished runs in --out.")
   private boolean reportOnly;
+
+  @Option(
+      names = "--report",
+      negatable = true,
+      defaultValue = "true",
+      fallbackValue = "true",
+      description = {
+        "Leave an HTML page on the ablation in --out, report.html, and beside it one with the curves"
+            + " of each arm's first run, compared.html (default: ${DEFAULT-VALUE})."
+      })
+  private boolean page;
 
   AblateCommand(Shell shell) {
     this.shell = shell;
@@ -261,6 +273,13 @@ final class AblateCommand implements Callable<Integer> {
         .println("tables: " + out.resolve("results.md") + ", " + out.resolve("results.json"));
     if (Files.exists(out.resolve("curves.svg"))) {
       shell.err().println("curves: " + out.resolve("curves.svg"));
+    }
+    if (page) {
+      try {
+        shell.err().println("report: " + AblationPage.write(out).toAbsolutePath().toUri());
+      } catch (IOException e) {
+        shell.err().println("warning: no report was written: " + Failures.describe(e));
+      }
     }
   }
 

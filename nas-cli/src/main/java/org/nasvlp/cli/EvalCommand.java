@@ -492,7 +492,9 @@ final class EvalCommand implements Callable<Integer> {
           .dropped()
           .forEach((reason, count) -> facts.put("left out: " + reason, Text.count(count)));
     }
-    facts.put("images that cannot be read", "of " + Text.count(unreadable) + " items");
+    if (unreadable > 0) {
+      facts.put("images that cannot be read", "of " + Text.count(unreadable) + " items");
+    }
     if (equal != null) {
       facts.put("captions equal after cutting", "of " + Text.count(equal) + " items");
     }

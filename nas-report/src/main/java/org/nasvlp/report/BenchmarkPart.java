@@ -55,7 +55,15 @@ final class BenchmarkPart {
         "Right answers in %, with Wilson's 95 % interval. A tie counts as wrong. Dashed: chance.");
     plots();
     html.element("h2", "Tables", "id", "tables");
-    of.reports().forEach(this::table);
+    html.open("div", "class", "beside");
+    of.reports()
+        .forEach(
+            (way, report) -> {
+              html.open("div");
+              table(way, report);
+              html.close();
+            });
+    html.close();
   }
 
   // ---------------------------------------------------------------------------- plots

@@ -77,7 +77,8 @@ final class DotPlot {
     html.open("li", "aria-hidden", "true", "class", "axis").element("span", "");
     html.open("span", "class", "track");
     for (double tick : axis.ticks()) {
-      html.element("span", Tables.format("%.4g", tick).replaceAll("\\.?0+$", ""));
+      html.element(
+          "span", Tables.format("%.4g", tick).replaceAll("\\.?0+$", ""), "style", left(tick));
     }
     html.close().element("span", "").close();
     html.close().close();
@@ -102,7 +103,16 @@ final class DotPlot {
                         ", " + axis.form() + " to " + axis.form(), point.low(), point.high())));
       }
     }
-    html.open("span", "class", "track", "role", "img", "aria-label", told.toString());
+    html.open(
+        "span",
+        "class",
+        "track",
+        "role",
+        "img",
+        "aria-label",
+        told.toString(),
+        "style",
+        Tables.format("height: %.2frem", Math.max(1.5, 0.75 * row.points().size())));
     if (!Double.isNaN(row.mark())) {
       html.element("i", "", "class", "mark", "style", left(row.mark()));
     }
