@@ -17,6 +17,8 @@ import java.util.SplittableRandom;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.nasvlp.data.ImageTextPair;
 import org.nasvlp.data.image.RgbImage;
 import org.nasvlp.scoring.Embedder;
@@ -246,6 +248,32 @@ class FineGrainedBenchmarkTest {
         score.of(a, "caption " + b),
         score.of(b, "caption " + a),
         score.of(b, "caption " + b));
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void reportAndPairsComeOfOneScoring(boolean retrieval) throws IOException {
+    FineGrainedBenchmark benchmark = balanced();
+    int[] calls = new int[2];
+    ImageTextScorer itc = scorer((picture, caption) -> Math.sin(picture + caption.hashCode()));
+    ImageTextScorer itm = scorer((picture, caption) -> Math.cos(picture * caption.hashCode()));
+    FineGrainedBenchmark.Evaluated both =
+        benchmark.evaluateWithPairs(
+            counted(itc, calls, 0), counted(itm, calls, 1), 2, retrieval);
+    assertThat(calls).containsExactly(1, 1);
+    assertThat(both.pairs()).isEqualTo(benchmark.scored(itc, itm));
+    assertThat(both.report())
+        .usingRecursiveComparison()
+        .isEqualTo(benchmark.evaluate(itc, itm, 2, retrieval));
+    assertThat(benchmark.evaluateWithPairs(itc, null, 2, retrieval).pairs())
+        .isEqualTo(benchmark.scored(itc, null));
+  }
+
+  private static ImageTextScorer counted(ImageTextScorer scorer, int[] calls, int slot) {
+    return (images, captions, image, caption) -> {
+      calls[slot]++;
+      return scorer.score(images, captions, image, caption);
+    };
   }
 
   @Test

@@ -10,6 +10,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -23,6 +24,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.nasvlp.data.BadSampleException;
 import org.nasvlp.data.Fixtures;
 import org.nasvlp.data.image.RgbImage;
 import org.nasvlp.data.text.CaptionTokenizer;
@@ -1050,6 +1052,80 @@ class PublishedBenchmarkTest {
     assertThat(share.high()).isCloseTo(0.9433, within(1e-4));
     assertThat(new Share(0, 5).low()).isZero();
     assertThat(new Share(5, 5).high()).isEqualTo(1);
+  }
+
+  /** Of one item alone the report says 1 of 1 or 0 of 1; small integers tie often. */
+  @ParameterizedTest
+  @EnumSource(BenchmarkFormat.class)
+  void marginIsAboveZeroWhereTheItemIsRight(BenchmarkFormat format) throws IOException {
+    PublishedBenchmark benchmark = PublishedBenchmark.read(format, file(format));
+    String way = format.task() == BenchmarkFormat.Task.MATCH ? "itm" : "itc";
+    SplittableRandom random = new SplittableRandom(3);
+    Map<Boolean, Integer> seen = new TreeMap<>();
+    for (int draw = 0; draw < 200; draw++) {
+      BenchmarkItem item = benchmark.items().get(draw % benchmark.items().size());
+      double[][] matrix = new double[format.task().images()][format.task().captions(item)];
+      for (double[] row : matrix) {
+        Arrays.setAll(row, c -> random.nextInt(4) - 1);
+      }
+      BenchmarkReport report =
+          benchmark.report(scores(Map.of(item.id(), matrix), way), way, Set.of());
+      int metric = Math.max(0, report.metrics().indexOf("group"));
+      boolean right = report.all().get(metric).right() == 1;
+      assertThat(benchmark.margin(item, matrix) > 0)
+          .as("%s %s", item, Arrays.deepToString(matrix))
+          .isEqualTo(right);
+      seen.merge(right, 1, Integer::sum);
+    }
+    assertThat(seen.keySet()).containsExactly(false, true);
+  }
+
+  /** Leads of the right combinations are 2 and 5 by caption, 4 and 3 by image. */
+  @Test
+  void marginIsTheLeastLead() throws IOException {
+    PublishedBenchmark winoground =
+        PublishedBenchmark.read(BenchmarkFormat.WINOGROUND, file(BenchmarkFormat.WINOGROUND));
+    double[][] scores = {{6, 4}, {2, 7}};
+    assertThat(winoground.margin(winoground.items().getFirst(), scores)).isEqualTo(2);
+    PublishedBenchmark svo =
+        PublishedBenchmark.read(BenchmarkFormat.SVO_PROBES, file(BenchmarkFormat.SVO_PROBES));
+    assertThat(svo.margin(svo.items().getFirst(), new double[][] {{1}, {3.5}})).isEqualTo(-2.5);
+  }
+
+  /** The rectangles of ARO's items are cut out, and names without an ending are completed. */
+  @Test
+  void picturesAreThoseThatAreScored() throws Exception {
+    for (BenchmarkFormat format :
+        List.of(BenchmarkFormat.ARO_RELATION, BenchmarkFormat.WINOGROUND)) {
+      PublishedBenchmark benchmark = PublishedBenchmark.read(format, file(format));
+      picture("a.png", 60, 50, 10);
+      picture("b.png", 40, 30, 20);
+      for (BenchmarkItem item : benchmark.items()) {
+        List<RgbImage> seen = new ArrayList<>();
+        new PublishedBenchmark(format, List.of(item), Map.of())
+            .score(
+                folder,
+                0,
+                Map.of(
+                    "itc",
+                    (images, captions, image, caption) -> {
+                      seen.addAll(images);
+                      return new double[image.length];
+                    }),
+                done -> {});
+        List<RgbImage> shown = PublishedBenchmark.pictures(item, folder, Map.of(), 0);
+        assertThat(shown).hasSize(format.task().images()).hasSameSizeAs(seen);
+        for (int i = 0; i < shown.size(); i++) {
+          assertThat(shown.get(i).width()).isEqualTo(seen.get(i).width());
+          assertThat(shown.get(i).rgb()).isEqualTo(seen.get(i).rgb());
+        }
+      }
+      assertThatThrownBy(
+              () ->
+                  PublishedBenchmark.pictures(
+                      benchmark.items().getFirst(), folder.resolve("none"), Map.of(), 0))
+          .isInstanceOf(BadSampleException.class);
+    }
   }
 
   private static double[][] row(double... values) {

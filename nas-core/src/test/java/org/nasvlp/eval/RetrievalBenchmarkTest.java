@@ -2,6 +2,7 @@ package org.nasvlp.eval;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.tuple;
 
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -74,6 +75,75 @@ class RetrievalBenchmarkTest {
     assertThat(result.itc().imageRecall()).isEqualTo(itc.imageRecall());
     assertThat(result.itm().textRecall()).containsExactly(0.5, 1, 1);
     assertThat(result.itm().imageRecall()).containsExactly(1.0 / 3, 1, 1);
+  }
+
+  /** Ranks are counted by hand. */
+  @Test
+  void examplesAreOfTheBestTheMedianAndTheWorstRank() {
+    // Similarities (a, b, c) of image 0: (3, 9, 5), of image 1: (2, 1, 4), of image 2: (1, 7, 6).
+    MemoryDataset set =
+        new MemoryDataset(
+            List.of(
+                MemoryDataset.pair("0", 0, "a"),
+                MemoryDataset.pair("1", 1, "b"),
+                MemoryDataset.pair("2", 2, "c")));
+    Table table =
+        new Table(
+            Map.of(
+                0, new float[] {1, 0, 0}, 1, new float[] {0, 1, 0}, 2, new float[] {0, 0, 1}),
+            Map.of(
+                "a", new float[] {3, 2, 1},
+                "b", new float[] {9, 1, 7},
+                "c", new float[] {5, 4, 6}));
+    RetrievalBenchmark benchmark = RetrievalBenchmark.of(set);
+    assertThat(benchmark.evaluate(table, null, 0, 1, done -> {}).examples()).isNull();
+    RetrievalExamples alone =
+        benchmark.evaluate(table, null, 0, 2, 5, done -> {}).examples();
+    // a and c find their images first, b finds its own third: the median is also the best.
+    assertThat(alone.images())
+        .extracting(RetrievalExample::query, RetrievalExample::place, RetrievalExample::rank)
+        .containsExactly(
+            tuple("a", RetrievalExample.Place.BEST, 1),
+            tuple("c", RetrievalExample.Place.BEST, 1),
+            tuple("b", RetrievalExample.Place.WORST, 3));
+    // Image 0 finds its caption third, image 1 third, image 2 second.
+    assertThat(alone.captions())
+        .extracting(
+            of -> MemoryDataset.number(of.query()), RetrievalExample::place, RetrievalExample::rank)
+        .containsExactly(
+            tuple(2, RetrievalExample.Place.BEST, 2),
+            tuple(0, RetrievalExample.Place.MEDIAN, 3),
+            tuple(1, RetrievalExample.Place.MEDIAN, 3));
+    RetrievalExample<RgbImage, String> second = alone.captions().getFirst();
+    assertThat(second.byContrast())
+        .extracting(RetrievalExample.Candidate::what, RetrievalExample.Candidate::similarity)
+        .containsExactly(tuple("b", 7.0), tuple("c", 6.0));
+    assertThat(second.byContrast().getFirst().match()).isNaN();
+    assertThat(second.byBoth()).isEmpty();
+    assertThat(second.answer()).isEqualTo("c");
+    assertThat(second.candidates()).isEqualTo(3);
+    assertThat(second.reranked()).isEqualTo(2);
+    // Twice the similarity and a match of 3 for what belongs together: 15 for c, 14 for b.
+    ImageTextScorer itm =
+        (images, captions, image, caption) -> {
+          double[] scores = new double[image.length];
+          Arrays.setAll(
+              scores,
+              k ->
+                  "abc".indexOf(captions.get(caption[k]))
+                          == MemoryDataset.number(images.get(image[k]))
+                      ? 3
+                      : 0);
+          return scores;
+        };
+    RetrievalExample<RgbImage, String> both =
+        benchmark.evaluate(table, itm, 2, 2, 5, done -> {}).examples().captions().getFirst();
+    assertThat(both.rank()).isEqualTo(2);
+    assertThat(both.reranked()).isEqualTo(1);
+    assertThat(both.byBoth())
+        .extracting(RetrievalExample.Candidate::what, RetrievalExample.Candidate::right)
+        .containsExactly(tuple("c", true), tuple("b", false));
+    assertThat(both.byBoth().getFirst().match()).isEqualTo(1 / (1 + Math.exp(-3)));
   }
 
   private static float[] vector(SplittableRandom random) {

@@ -112,6 +112,14 @@ final class ItemPart {
                 caption(item, own, 1 - own, own, "other", right ? "" : "wrong");
               });
         }
+        html.element(
+            "p",
+            "picture chosen for the first caption: %s, for the second: %s"
+                .formatted(
+                    scores[0][0] > scores[1][0] ? "right" : "wrong",
+                    scores[1][1] > scores[0][1] ? "right" : "wrong"),
+            "class",
+            "scores");
       }
       case IMAGE_CHOICE -> {
         html.element("p", item.captions().getFirst(), "class", "caption");
