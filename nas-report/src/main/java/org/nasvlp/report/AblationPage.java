@@ -389,8 +389,9 @@ public final class AblationPage {
       return share;
     }
     JsonNode overlaps = value(arm, key).path("overlaps");
+    double points = 100 * difference.doubleValue();
     return share
-        + Tables.format(" (%+.1f", 100 * difference.doubleValue())
+        + Tables.format(" (%+.1f", Math.abs(points) < 0.05 ? 0 : points)
         + (overlaps.isBoolean() && !overlaps.booleanValue() ? " apart)" : ")");
   }
 

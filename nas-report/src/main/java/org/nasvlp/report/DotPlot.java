@@ -90,7 +90,7 @@ final class DotPlot {
     html.open("li").element("span", row.name(), "class", "name");
     for (int i = 0; i < row.points().size(); i++) {
       Point point = row.points().get(i);
-      String value = point == null ? Tables.DASH : Tables.format(axis.form(), point.value());
+      String value = point == null ? Tables.DASH : Tables.format(axis.form(), Math.abs(point.value()) < 0.05 ? 0 : point.value());
       figures.add(value);
       if (point != null) {
         told.add(

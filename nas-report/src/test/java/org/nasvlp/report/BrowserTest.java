@@ -88,6 +88,28 @@ class BrowserTest {
       </body>\
       """;
 
+  /** Tells of a page without scripts of its own. */
+  private static final String LOOK =
+      """
+      <script>
+      addEventListener('load', () => setTimeout(() => {
+        document.querySelectorAll('details').forEach(of => { of.open = true; });
+        const images = [...document.images];
+        parent.postMessage(JSON.stringify({
+          wide: document.documentElement.scrollWidth - innerWidth,
+          width: innerWidth,
+          images: images.length,
+          broken: images.filter(of => !of.complete || of.naturalWidth === 0).length,
+          dots: [...document.querySelectorAll('.dot')].map(of => {
+            const track = of.parentElement.getBoundingClientRect(), dot = of.getBoundingClientRect();
+            return Math.round(100 * (dot.left + dot.width / 2 - track.left) / track.width);
+          })
+        }), '*');
+      }, 300));
+      </script>
+      </body>\
+      """;
+
   /** Holds the page in a frame: a window of Chromium's own is never narrower than 500 pixels. */
   private static final String FRAME =
       """
@@ -126,10 +148,18 @@ class BrowserTest {
 
   /** What the probe tells of {@code page.html} in a window so wide. */
   private JsonNode open(int width) throws Exception {
+    return open(width, PROBE);
+  }
+
+  private JsonNode open(int width, String probe) throws Exception {
     Optional<Path> browser = browser();
     Assumptions.assumeTrue(browser.isPresent(), "no Chromium on the PATH");
     Path page = folder.resolve("page.html");
-    Files.writeString(page, Files.readString(page).replace("</body>", PROBE));
+    String text = Files.readString(page).replace("</body>", probe);
+    if (!text.contains("script-src")) {
+      text = text.replace("style-src", "script-src 'unsafe-inline'; style-src"); // the probe's own
+    }
+    Files.writeString(page, text);
     Path dom = folder.resolve("dom");
     Path log = folder.resolve("log");
     Path frame = folder.resolve("frame.html");
@@ -156,10 +186,10 @@ class BrowserTest {
     }
     assertThat(Files.readAllLines(log, StandardCharsets.ISO_8859_1))
         .noneMatch(line -> line.contains("CONSOLE"));
-    Matcher probe =
+    Matcher found =
         Pattern.compile("<output id=\"probe\">(.+?)</output>").matcher(Files.readString(dom));
-    assertThat(probe.find()).as("the page's scripts ran to their end").isTrue();
-    JsonNode told = JsonMapper.shared().readTree(probe.group(1).replace("&amp;", "&"));
+    assertThat(found.find()).as("the page's scripts ran to their end").isTrue();
+    JsonNode told = JsonMapper.shared().readTree(found.group(1).replace("&amp;", "&"));
     assertThat(told.path("width").intValue()).isEqualTo(width);
     assertThat(told.path("wide").intValue()).as("wider than the window").isNotPositive();
     return told;
@@ -208,5 +238,37 @@ class BrowserTest {
     assertThat(told.path("red").stringValue()).isEqualTo("1.00");
     assertThat(told.path("cup").stringValue())
         .isEqualTo("0 1 “cup” has 25 % of what speaks for it");
+  }
+
+  /** The dots of 20 of 20, 10, 14 and none stand where their values are. */
+  @ParameterizedTest
+  @ValueSource(ints = {390, 1440})
+  void anEvaluationOpensFromItsFile(int width) throws Exception {
+    new EvaluationSamples(folder).benchmark(ReportPageTest.NASTY, folder.resolve("page.html"));
+    JsonNode told = open(width, LOOK);
+    assertThat(told.path("images").intValue()).isEqualTo(24);
+    assertThat(told.path("broken").intValue()).isZero();
+    // By ITC and ITM of either category, and of all.
+    assertThat(told.path("dots").toString()).isEqualTo("[100,50,70,0,85,25]");
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {390, 1440})
+  void anEvaluationOfPairsOpensFromItsFile(int width) throws Exception {
+    new EvaluationSamples(folder).pairs(ReportPageTest.NASTY, folder.resolve("page.html"));
+    JsonNode told = open(width, LOOK);
+    assertThat(told.path("images").intValue()).isPositive();
+    assertThat(told.path("broken").intValue()).isZero();
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {390, 1440})
+  void anAblationOpensFromItsFile(int width) throws Exception {
+    Files.move(
+        AblationPage.write(AblationPageTest.ablation(folder, ReportPageTest.NASTY)),
+        folder.resolve("page.html"));
+    JsonNode told = open(width, LOOK);
+    assertThat(told.path("images").intValue()).isEqualTo(1);
+    assertThat(told.path("broken").intValue()).isZero();
   }
 }

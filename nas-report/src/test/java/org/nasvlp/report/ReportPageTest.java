@@ -43,7 +43,7 @@ class ReportPageTest {
   }
 
   /** The page's elements, by a parser that forgives nothing; without what scripts hold. */
-  private static Document parse(String page) throws Exception {
+  static Document parse(String page) throws Exception {
     String xml =
         page.replaceFirst("<!DOCTYPE html>", "")
             .replaceAll("(?s)(<script[^>]*>).*?</script>", "$1</script>")
@@ -54,7 +54,7 @@ class ReportPageTest {
         .parse(new InputSource(new StringReader(xml)));
   }
 
-  private static List<Element> elements(Document document, String tag) {
+  static List<Element> elements(Document document, String tag) {
     NodeList nodes = document.getElementsByTagName(tag);
     List<Element> elements = new ArrayList<>();
     for (int i = 0; i < nodes.getLength(); i++) {
@@ -102,6 +102,19 @@ class ReportPageTest {
     assertThat(new HashSet<>(ids)).hasSameSizeAs(ids);
     for (Element link : elements(page, "a")) {
       assertThat(ids).contains(link.getAttribute("href").substring(1));
+    }
+  }
+
+  @Test
+  void runsMayHaveNamesOfTheCallersChoice() throws Exception {
+    List<RunRecord> runs = List.of(run("a").read(), run("b").read());
+    Path page = folder.resolve("named.html");
+    ReportPage.write(runs, List.of("plain", "<b>"), page);
+    assertThat(elements(parse(Files.readString(page)), "h1").getFirst().getTextContent())
+        .isEqualTo("Runs plain, <b>");
+    for (List<String> names : List.of(List.of("one"), List.of("same", "same"))) {
+      assertThatThrownBy(() -> ReportPage.write(runs, names, page))
+          .hasMessageContaining("names are " + names);
     }
   }
 
