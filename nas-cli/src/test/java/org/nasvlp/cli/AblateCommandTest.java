@@ -13,8 +13,10 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.FileTime;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
 import javax.imageio.ImageIO;
 import org.apache.commons.compress.archivers.tar.TarArchiveEntry;
 import org.apache.commons.compress.archivers.tar.TarArchiveOutputStream;
@@ -140,6 +142,27 @@ class AblateCommandTest {
         .contains("Every run: 6 steps of batch 8. Seeds 1.", "| +nva |", "broken seed 1")
         .contains("./nas ablate --out " + out)
         .isEqualTo(Files.readString(out.resolve("results.md")));
+    Path page = out.resolve("report.html");
+    assertThat(shell.err()).contains("report: " + page.toUri());
+    // What the tables print stands in the page too.
+    String row =
+        Files.readString(out.resolve("results.md"))
+            .lines()
+            .filter(line -> line.startsWith("| +nva |"))
+            .findFirst()
+            .orElseThrow();
+    assertThat(Files.readString(page))
+        .contains("6 steps of batch 8", "broken seed 1", "compared.html")
+        .contains(
+            "<tr><th scope=\"row\">+nva</th>"
+                + Arrays.stream(row.split("\\|", -1))
+                    .skip(2)
+                    .map(String::strip)
+                    .filter(cell -> !cell.isEmpty())
+                    .map(cell -> "<td>" + cell + "</td>")
+                    .collect(Collectors.joining()));
+    assertThat(Files.readString(out.resolve("compared.html")))
+        .contains("<h1>Runs plain, +nva</h1>", "id=\"curves\"");
     Path kept = out.resolve("runs/+nva/seed-1/result.json");
     FileTime before = Files.getLastModifiedTime(kept);
 
@@ -163,8 +186,22 @@ class AblateCommandTest {
         .doesNotContain("--resume");
 
     String table = shell.out();
+    Files.delete(page);
+    Files.delete(out.resolve("compared.html"));
+    String[] tables = {"ablate", "--report-only", "--no-report", "--out", out.toString()};
+    assertThat(shell.run(tables)).isZero();
+    assertThat(shell.out()).isEqualTo(table);
+    assertThat(shell.err()).doesNotContain("report: ");
+    assertThat(page).doesNotExist();
     assertThat(shell.run("ablate", "--report-only", "--out", out.toString())).isZero();
     assertThat(shell.out()).isEqualTo(table);
+    assertThat(page).exists();
+    // A page that cannot be written does not spoil the tables.
+    Files.delete(page);
+    Files.createDirectories(page.resolve("in-the-way"));
+    assertThat(shell.run("ablate", "--report-only", "--out", out.toString())).isZero();
+    assertThat(shell.out()).isEqualTo(table);
+    assertThat(shell.err()).contains("warning: no report was written: ");
 
     assertThat(run("--seeds", "1")).isEqualTo(1);
     assertThat(shell.err()).contains("--resume", "--out").hasLineCount(1);
@@ -221,7 +258,7 @@ class AblateCommandTest {
             "--evaluate-every",
             "--config",
             "--data")
-        .contains("--out", "--threads", "--parallel", "--resume", "--report-only")
+        .contains("--out", "--threads", "--parallel", "--resume", "--report-only", "--[no-]report")
         .contains("patch: {nva: {enabled: false}}")
         .contains("1,2,3");
   }

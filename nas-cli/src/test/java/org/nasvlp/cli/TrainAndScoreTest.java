@@ -265,6 +265,7 @@ class TrainAndScoreTest {
             """);
     Path dump = folder.resolve("dump.jsonl");
     Path json = folder.resolve("eval.json");
+    Path page = folder.resolve("pages/eval.html");
     List<String> eval =
         List.of(
             "eval",
@@ -279,9 +280,16 @@ class TrainAndScoreTest {
             "--dump",
             dump.toString(),
             "--json",
-            json.toString());
+            json.toString(),
+            "--report",
+            page.toString());
     assertThat(shell.run(eval.toArray(String[]::new))).isEqualTo(1);
     assertThat(shell.err()).contains("1 of 3 items were not scored", "absent.png");
+    assertThat(Files.readString(page))
+        .contains("<h1>SugarCrepe</h1>", "2 of 3 scored", "of 1 items", "swap_att/8", out.toString())
+        .contains("green <mark>square</mark>", "green <mark>circle</mark>", "<img")
+        .doesNotContain("<script");
+    assertThat(shell.out()).endsWith("Report      " + page.toUri() + "\n");
     assertThat(shell.out())
         .contains("SugarCrepe by itc, % right of 2 items", "SugarCrepe by itm", "all (micro)");
     JsonNode first = JsonMapper.shared().readTree(Files.readAllLines(dump).getFirst());
@@ -305,10 +313,19 @@ class TrainAndScoreTest {
       "--data",
       benchmark.toString(),
       "--scores",
-      dump.toString()
+      dump.toString(),
+      "--report",
+      page.toString()
     };
     assertThat(shell.run(fromScores)).as(shell.err()).isZero();
     assertThat(shell.out()).isEqualTo(table);
+    assertThat(Files.readString(page))
+        .contains("green <mark>circle</mark>", dump.toString())
+        .doesNotContain("<img", out.toString());
+    fromScores[fromScores.length - 1] = benchmark + "/page.html";
+    assertThat(shell.run(fromScores)).isEqualTo(1);
+    assertThat(shell.err()).contains("is not a folder; give another --report FILE").hasLineCount(1);
+    assertThat(shell.out()).isEmpty();
     List<String> nowhere = new ArrayList<>(eval);
     nowhere.set(nowhere.indexOf("--images") + 1, folder.resolve("none").toString());
     Files.createDirectory(folder.resolve("none"));
@@ -344,6 +361,18 @@ class TrainAndScoreTest {
     eval.addAll(List.of("--checkpoint", out.toString(), "--json", json.toString(), "--data"));
     List<String> good = new ArrayList<>(eval);
     good.add(scenes.toString());
+    Path page = folder.resolve("pairs.html");
+    good.addAll(List.of("--report", page.toString()));
+    assertThat(shell.run(good.toArray(String[]::new))).as(shell.err()).isZero();
+    assertThat(Files.readString(page))
+        .contains("<h1>Test pairs</h1>", "id=\"confused\"", "id=\"finds\"", "Retrieval among 36 images");
+    good.addAll(List.of("--mode", "itc"));
+    assertThat(shell.run(good.toArray(String[]::new))).as(shell.err()).isZero();
+    assertThat(Files.readString(page))
+        .contains("id=\"confused\"")
+        .doesNotContain("id=\"finds\"", "ITM caption");
+    good.removeLast();
+    good.removeLast();
     assertThat(shell.run(good.toArray(String[]::new))).as(shell.err()).isZero();
     assertThat(shell.out())
         .contains("Fine differences", "relation", "Retrieval among 36 images", "ITC, then both");
@@ -381,9 +410,13 @@ class TrainAndScoreTest {
     List<String> eval = new ArrayList<>(List.of("eval", "--benchmark", "retrieval"));
     eval.addAll(List.of("--data", split.toString(), "--images", data.toString()));
     eval.addAll(List.of("--checkpoint", out.toString(), "--json", json.toString()));
+    Path page = folder.resolve("retrieval.html");
+    eval.addAll(List.of("--report", page.toString()));
     assertThat(shell.run(eval.toArray(String[]::new))).isEqualTo(1);
     assertThat(shell.err()).contains("1 of 4 pairs were not scored", "absent.png");
     assertThat(shell.out()).contains("2 images and 3 captions", "ITC, then both");
+    assertThat(Files.readString(page))
+        .contains("<h1>Retrieval</h1>", "2 images and 3 captions", "a round thing", "re-ranked, of 2");
     JsonNode results = JsonMapper.shared().readTree(Files.readString(json));
     assertThat(results.get("captions").intValue()).isEqualTo(3);
     assertThat(results.at("/results/itm/imageToText").get("R@5").doubleValue()).isEqualTo(1);
