@@ -33,7 +33,8 @@ import picocli.CommandLine.Spec;
           + " accuracies, and cost.",
       "Every run is a process of its own. Its folder under --out holds its configuration,"
           + " checkpoints, log and result; the tables are written there as results.md and"
-          + " results.json, the curves as curves.svg, and results.md to stdout. Progress goes to"
+          + " results.json, the curves as curves.svg, all of it as report.html, and results.md to"
+          + " stdout. Progress goes to"
           + " stderr. A run that fails is named; the others go on, and the exit status is 1 at the"
           + " end."
     },
@@ -48,7 +49,8 @@ import picocli.CommandLine.Spec;
 final class AblateCommand implements Callable<Integer> {
   private static final int DEMO_STEPS = 600;
   private static final double MOST_MINUTES = 100_000;
-  private static final Set<String> NOT_REPORTED = Set.of("--resume", "--report-only", "--report", "--no-report");
+  private static final Set<String> NOT_REPORTED =
+      Set.of("--resume", "--report-only", "--report", "--no-report");
 
   private final Shell shell;
 
@@ -153,8 +155,8 @@ final class AblateCommand implements Callable<Integer> {
       defaultValue = "true",
       fallbackValue = "true",
       description = {
-        "Leave an HTML page on the ablation in --out, report.html, and beside it one with the curves"
-            + " of each arm's first run, compared.html (default: ${DEFAULT-VALUE})."
+        "Leave an HTML page on the ablation in --out, report.html, and beside it one with the"
+            + " curves of each arm's first run, compared.html (default: ${DEFAULT-VALUE})."
       })
   private boolean page;
 

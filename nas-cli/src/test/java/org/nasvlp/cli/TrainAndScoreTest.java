@@ -286,7 +286,8 @@ class TrainAndScoreTest {
     assertThat(shell.run(eval.toArray(String[]::new))).isEqualTo(1);
     assertThat(shell.err()).contains("1 of 3 items were not scored", "absent.png");
     assertThat(Files.readString(page))
-        .contains("<h1>SugarCrepe</h1>", "2 of 3 scored", "of 1 items", "swap_att/8", out.toString())
+        .contains(
+            "<h1>SugarCrepe</h1>", "2 of 3 scored", "of 1 items", "swap_att/8", out.toString())
         .contains("green <mark>square</mark>", "green <mark>circle</mark>", "<img")
         .doesNotContain("<script");
     assertThat(shell.out()).endsWith("Report      " + page.toUri() + "\n");
@@ -365,7 +366,8 @@ class TrainAndScoreTest {
     good.addAll(List.of("--report", page.toString()));
     assertThat(shell.run(good.toArray(String[]::new))).as(shell.err()).isZero();
     assertThat(Files.readString(page))
-        .contains("<h1>Test pairs</h1>", "id=\"confused\"", "id=\"finds\"", "Retrieval among 36 images");
+        .contains(
+            "<h1>Test pairs</h1>", "id=\"confused\"", "id=\"finds\"", "Retrieval among 36 images");
     good.addAll(List.of("--mode", "itc"));
     assertThat(shell.run(good.toArray(String[]::new))).as(shell.err()).isZero();
     assertThat(Files.readString(page))
@@ -416,7 +418,8 @@ class TrainAndScoreTest {
     assertThat(shell.err()).contains("1 of 4 pairs were not scored", "absent.png");
     assertThat(shell.out()).contains("2 images and 3 captions", "ITC, then both");
     assertThat(Files.readString(page))
-        .contains("<h1>Retrieval</h1>", "2 images and 3 captions", "a round thing", "re-ranked, of 2");
+        .contains(
+            "<h1>Retrieval</h1>", "2 images and 3 captions", "a round thing", "re-ranked, of 2");
     JsonNode results = JsonMapper.shared().readTree(Files.readString(json));
     assertThat(results.get("captions").intValue()).isEqualTo(3);
     assertThat(results.at("/results/itm/imageToText").get("R@5").doubleValue()).isEqualTo(1);

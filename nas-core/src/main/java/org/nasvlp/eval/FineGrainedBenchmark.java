@@ -270,8 +270,7 @@ public final class FineGrainedBenchmark {
         new Examples<>(texts, images, byCaption, rightImages, contrast) {
           @Override
           double[] match(String caption, List<RgbImage> found) {
-            return itm.score(
-                found, List.of(caption), numbers(found.size()), new int[found.size()]);
+            return itm.score(found, List.of(caption), numbers(found.size()), new int[found.size()]);
           }
         }.of(ranks(byCaption, rightImages), each),
         new Examples<>(images, texts, byImage, rightCaptions, contrast) {

@@ -277,8 +277,7 @@ public final class PublishedBenchmark {
    * @param scores images by captions, of the shape that {@link ItemScores} has
    */
   public double margin(BenchmarkItem item, double[][] scores) {
-    return BenchmarkMetrics.margin(
-        format.task(), new BenchmarkMetrics.Scored(item, scores));
+    return BenchmarkMetrics.margin(format.task(), new BenchmarkMetrics.Scored(item, scores));
   }
 
   /**

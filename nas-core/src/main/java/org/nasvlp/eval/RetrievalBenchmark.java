@@ -201,8 +201,7 @@ public final class RetrievalBenchmark {
     private final Gallery gallery;
     private final @Nullable ImageTextScorer itm;
 
-    FoundImages(
-        Gallery gallery, @Nullable ImageTextScorer itm, double contrast, int reranked) {
+    FoundImages(Gallery gallery, @Nullable ImageTextScorer itm, double contrast, int reranked) {
       super(gallery.images.length, contrast, reranked);
       this.gallery = gallery;
       this.itm = itm;
@@ -244,8 +243,7 @@ public final class RetrievalBenchmark {
     private final Gallery gallery;
     private final @Nullable ImageTextScorer itm;
 
-    FoundCaptions(
-        Gallery gallery, @Nullable ImageTextScorer itm, double contrast, int reranked) {
+    FoundCaptions(Gallery gallery, @Nullable ImageTextScorer itm, double contrast, int reranked) {
       super(gallery.captions.length, contrast, reranked);
       this.gallery = gallery;
       this.itm = itm;

@@ -258,8 +258,7 @@ class FineGrainedBenchmarkTest {
     ImageTextScorer itc = scorer((picture, caption) -> Math.sin(picture + caption.hashCode()));
     ImageTextScorer itm = scorer((picture, caption) -> Math.cos(picture * caption.hashCode()));
     FineGrainedBenchmark.Evaluated both =
-        benchmark.evaluateWithPairs(
-            counted(itc, calls, 0), counted(itm, calls, 1), 2, retrieval);
+        benchmark.evaluateWithPairs(counted(itc, calls, 0), counted(itm, calls, 1), 2, retrieval);
     assertThat(calls).containsExactly(1, 1);
     assertThat(both.pairs()).isEqualTo(benchmark.scored(itc, itm));
     assertThat(both.report())

@@ -89,16 +89,14 @@ class RetrievalBenchmarkTest {
                 MemoryDataset.pair("2", 2, "c")));
     Table table =
         new Table(
-            Map.of(
-                0, new float[] {1, 0, 0}, 1, new float[] {0, 1, 0}, 2, new float[] {0, 0, 1}),
+            Map.of(0, new float[] {1, 0, 0}, 1, new float[] {0, 1, 0}, 2, new float[] {0, 0, 1}),
             Map.of(
                 "a", new float[] {3, 2, 1},
                 "b", new float[] {9, 1, 7},
                 "c", new float[] {5, 4, 6}));
     RetrievalBenchmark benchmark = RetrievalBenchmark.of(set);
     assertThat(benchmark.evaluate(table, null, 0, 1, done -> {}).examples()).isNull();
-    RetrievalExamples alone =
-        benchmark.evaluate(table, null, 0, 2, 5, done -> {}).examples();
+    RetrievalExamples alone = benchmark.evaluate(table, null, 0, 2, 5, done -> {}).examples();
     // a and c find their images first, b finds its own third: the median is also the best.
     assertThat(alone.images())
         .extracting(RetrievalExample::query, RetrievalExample::place, RetrievalExample::rank)

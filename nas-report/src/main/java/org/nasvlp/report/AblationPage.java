@@ -309,9 +309,7 @@ public final class AblationPage {
         for (int rank : new int[] {1, 5, 10}) {
           columns.put(
               "retrieval." + way + "." + direction + ".R@" + rank,
-              (direction.equals("imageToText") ? "image to text" : "text to image")
-                  + " R@"
-                  + rank);
+              (direction.equals("imageToText") ? "image to text" : "text to image") + " R@" + rank);
         }
       }
       table(
@@ -322,8 +320,7 @@ public final class AblationPage {
     }
   }
 
-  private void fineGrained(
-      String way, String by, BiFunction<JsonNode, String, String> cell) {
+  private void fineGrained(String way, String by, BiFunction<JsonNode, String, String> cell) {
     SCORES.forEach(
         (score, title) -> {
           Map<String, String> columns = new LinkedHashMap<>();
@@ -469,9 +466,7 @@ public final class AblationPage {
               };
           JsonNode deviation = value.path("deviation");
           return Tables.format(form, value.path("mean").asDouble(0))
-              + (deviation.isNumber()
-                  ? " ± " + Tables.format(form, deviation.doubleValue())
-                  : "");
+              + (deviation.isNumber() ? " ± " + Tables.format(form, deviation.doubleValue()) : "");
         });
   }
 
@@ -479,8 +474,11 @@ public final class AblationPage {
     html.element("h2", "Curves", "id", "curves");
     if (compared > 0) {
       html.open("p");
-      html.element("a", "All curves of " + (compared == 1 ? "the first run" : "the first runs"),
-          "href", COMPARED);
+      html.element(
+          "a",
+          "All curves of " + (compared == 1 ? "the first run" : "the first runs"),
+          "href",
+          COMPARED);
       html.text(
           compared < arms.size()
               ? Tables.format(

@@ -87,8 +87,7 @@ final class BenchmarkPart {
       }
       rows.add(row("all (micro)", ways, metric, null));
       int left = first.byCategory().size() - categories.size();
-      new DotPlot(
-              html, DotPlot.Axis.PERCENT, ways.stream().map(BenchmarkPart::name).toList())
+      new DotPlot(html, DotPlot.Axis.PERCENT, ways.stream().map(BenchmarkPart::name).toList())
           .write(
               metric,
               left == 0 ? "" : Tables.format("without %,d categories of fewer items", left),
@@ -105,8 +104,7 @@ final class BenchmarkPart {
     List<DotPlot.@Nullable Point> points = new ArrayList<>();
     for (String way : ways) {
       BenchmarkReport report = of.reports().get(way);
-      List<Share> shares =
-          category == null ? report.all() : report.byCategory().get(category);
+      List<Share> shares = category == null ? report.all() : report.byCategory().get(category);
       Share share = shares == null ? null : shares.get(report.metrics().indexOf(metric));
       points.add(
           share == null
@@ -246,12 +244,10 @@ final class BenchmarkPart {
       }
       int all = report.byCategory().size() - report.leftOut().size();
       if (report.largeCategories().size() < all) {
-        means(
-            Tables.format("all %,d categories", all), report.macro(), report.rates().macro());
+        means(Tables.format("all %,d categories", all), report.macro(), report.rates().macro());
       }
     }
-    List<Double> chance =
-        report.metrics().stream().map(metric -> chance(metric, null)).toList();
+    List<Double> chance = report.metrics().stream().map(metric -> chance(metric, null)).toList();
     if (chance.stream().anyMatch(value -> !value.isNaN())) {
       html.open("tr", "class", "chance").element("th", "chance", "scope", "row");
       html.element("td", "");
@@ -274,8 +270,7 @@ final class BenchmarkPart {
       return;
     }
     html.open("td").text(Tables.percent(share.value()) + " ");
-    html.element(
-            "small", Tables.format("%.0f–%.0f", 100 * share.low(), 100 * share.high()))
+    html.element("small", Tables.format("%.0f–%.0f", 100 * share.low(), 100 * share.high()))
         .close();
   }
 

@@ -39,8 +39,7 @@ final class DotPlot {
       for (int i = 0; 2 * step < largest; i++) {
         step *= i % 3 == 1 ? 2.5 : 2;
       }
-      return new Axis(
-          -2 * step, 2 * step, List.of(-2 * step, -step, 0.0, step, 2 * step), "%+.1f");
+      return new Axis(-2 * step, 2 * step, List.of(-2 * step, -step, 0.0, step, 2 * step), "%+.1f");
     }
 
     /** Share of the width, in percent. */
@@ -90,7 +89,10 @@ final class DotPlot {
     html.open("li").element("span", row.name(), "class", "name");
     for (int i = 0; i < row.points().size(); i++) {
       Point point = row.points().get(i);
-      String value = point == null ? Tables.DASH : Tables.format(axis.form(), Math.abs(point.value()) < 0.05 ? 0 : point.value());
+      String value =
+          point == null
+              ? Tables.DASH
+              : Tables.format(axis.form(), Math.abs(point.value()) < 0.05 ? 0 : point.value());
       figures.add(value);
       if (point != null) {
         told.add(
@@ -127,8 +129,7 @@ final class DotPlot {
   }
 
   private void point(Point point, int number, int of) {
-    String place =
-        Tables.format("top: %.1f%%; %s", 100 * (number + 0.5) / of, color(number));
+    String place = Tables.format("top: %.1f%%; %s", 100 * (number + 0.5) / of, color(number));
     if (!Double.isNaN(point.low())) {
       String width =
           Tables.format("; width: %.2f%%", axis.place(point.high()) - axis.place(point.low()));

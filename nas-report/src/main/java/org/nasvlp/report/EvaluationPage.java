@@ -63,7 +63,8 @@ public final class EvaluationPage {
   }
 
   /**
-   * Writes a page on an evaluation on test pairs; where there was a file, it is replaced as a whole.
+   * Writes a page on an evaluation on test pairs; where there was a file, it is replaced as a
+   * whole.
    *
    * @param facts what was evaluated, names and values in the order of their rows
    * @param report what the tables show

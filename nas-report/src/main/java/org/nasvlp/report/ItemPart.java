@@ -90,10 +90,7 @@ final class ItemPart {
     BenchmarkItem item = scored.item();
     html.open("li").open("div").element("strong", item.category()).text(" ");
     html.element(
-        "span",
-        Tables.format("%s, margin %+.3g", item.id(), scored.margin()),
-        "class",
-        "scores");
+        "span", Tables.format("%s, margin %+.3g", item.id(), scored.margin()), "class", "scores");
     html.close();
     List<RgbImage> pictures = pictures(item);
     Task task = benchmark.format().task();
@@ -239,7 +236,8 @@ final class ItemPart {
             ", ",
             ways.stream()
                 .filter(all::containsKey)
-                .map(way -> BenchmarkPart.name(way) + " " + score(way, all.get(way)[image][caption]))
+                .map(
+                    way -> BenchmarkPart.name(way) + " " + score(way, all.get(way)[image][caption]))
                 .toList()),
         "class",
         "scores");

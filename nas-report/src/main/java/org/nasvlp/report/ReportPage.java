@@ -4,9 +4,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
@@ -24,9 +22,6 @@ import org.nasvlp.eval.EvaluationReport;
 import org.nasvlp.eval.FineGrainedReport;
 import org.nasvlp.eval.FineGrainedScore;
 import org.nasvlp.eval.LargeTypes;
-import org.nasvlp.eval.RetrievalReport;
-import org.nasvlp.eval.RewordedScores;
-import org.nasvlp.eval.Share;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -71,8 +66,7 @@ public final class ReportPage {
    *
    * @param names one for each run, all different
    */
-  public static void write(List<RunRecord> runs, List<String> names, Path file)
-      throws IOException {
+  public static void write(List<RunRecord> runs, List<String> names, Path file) throws IOException {
     if (runs.isEmpty() || runs.size() > MOST_RUNS) {
       throw new IllegalArgumentException(
           runs.size() + " runs: a page shows 1 to " + MOST_RUNS + " beside each other");
@@ -242,7 +236,9 @@ public final class ReportPage {
     FineGrainedReport way = report == null ? null : itc ? report.itc() : report.itm();
     return way == null
         ? DASH
-        : LargeTypes.macro(way).map(macro -> Tables.percent(macro.captionChoice()) + " %").orElse(DASH);
+        : LargeTypes.macro(way)
+            .map(macro -> Tables.percent(macro.captionChoice()) + " %")
+            .orElse(DASH);
   }
 
   private void diagnosis() {
@@ -418,7 +414,9 @@ public final class ReportPage {
       html.open("tr").element("th", type, "scope", "row");
       for (FineGrainedReport report : reports) {
         AttributeScores scores = report == null ? null : report.byAttribute().get(type);
-        html.element("td", scores == null ? DASH : ResultTables.share(scores, FineGrainedScore.CAPTION_CHOICE));
+        html.element(
+            "td",
+            scores == null ? DASH : ResultTables.share(scores, FineGrainedScore.CAPTION_CHOICE));
       }
       html.close();
     }
@@ -428,7 +426,9 @@ public final class ReportPage {
           "td",
           report == null
               ? DASH
-              : LargeTypes.macro(report).map(of -> Tables.percent(of.captionChoice())).orElse(DASH));
+              : LargeTypes.macro(report)
+                  .map(of -> Tables.percent(of.captionChoice()))
+                  .orElse(DASH));
     }
     html.close();
     tables.close();
@@ -492,7 +492,9 @@ public final class ReportPage {
     double last = evaluations.getLast().metrics().getOrDefault(name, Double.NaN);
     return Tables.format(
         "%s; %.4g at step %,d",
-        Double.isFinite(last) ? Tables.format("%.4g", last) : DASH, best.metrics().get(name), best.step());
+        Double.isFinite(last) ? Tables.format("%.4g", last) : DASH,
+        best.metrics().get(name),
+        best.step());
   }
 
   private void times() {
@@ -518,7 +520,8 @@ public final class ReportPage {
         html.open("td");
         if (Double.isFinite(time)) {
           html.text(Tables.format("%.1f ", 1000 * time));
-          html.open("span", "class", "bar", "style", Tables.format("width: %.2frem", 6 * time / longest));
+          html.open(
+              "span", "class", "bar", "style", Tables.format("width: %.2frem", 6 * time / longest));
           html.close();
         } else {
           html.text(DASH);

@@ -84,7 +84,8 @@ final class ResultTables {
       if (LargeTypes.isLarge(scores.pairs())) {
         Share interval = new Share((int) score.right(scores), score.decisions(scores.pairs()));
         html.text(" ");
-        html.element("small", Tables.format("%.0f–%.0f", 100 * interval.low(), 100 * interval.high()));
+        html.element(
+            "small", Tables.format("%.0f–%.0f", 100 * interval.low(), 100 * interval.high()));
       }
       html.close();
     }
@@ -108,7 +109,8 @@ final class ResultTables {
     if (report.itc().reworded().isEmpty()) {
       return;
     }
-    tables.open("True rewordings held against the false caption, right in %; both: the caption too");
+    tables.open(
+        "True rewordings held against the false caption, right in %; both: the caption too");
     List<String> columns = new ArrayList<>(List.of("rewordings", "ITC", "ITC both"));
     if (report.itm() != null) {
       columns.addAll(List.of("ITM", "ITM both"));

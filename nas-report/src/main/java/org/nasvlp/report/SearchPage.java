@@ -38,10 +38,7 @@ public final class SearchPage {
   private static String page(String caption, int among, List<Shown> pictures) {
     Html html = new Html();
     PageFile.begin(
-        html,
-        caption + " – " + pictures.size() + " pictures",
-        false,
-        ReportPage.own("page.css"));
+        html, caption + " – " + pictures.size() + " pictures", false, ReportPage.own("page.css"));
     html.open("header");
     html.element("h1", caption);
     html.element(

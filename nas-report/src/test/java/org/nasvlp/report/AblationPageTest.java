@@ -74,7 +74,8 @@ class AblationPageTest {
             row -> {
               StringBuilder text = new StringBuilder();
               for (int i = 0; i < row.getChildNodes().getLength(); i++) {
-                text.append(i == 0 ? "" : " | ").append(row.getChildNodes().item(i).getTextContent());
+                text.append(i == 0 ? "" : " | ")
+                    .append(row.getChildNodes().item(i).getTextContent());
               }
               return text.toString();
             })
@@ -121,8 +122,7 @@ class AblationPageTest {
   void equalTimeIsToldWithWhatDisturbsIt() throws Exception {
     Path output = ablation(folder, "colour");
     ObjectNode results =
-        (ObjectNode)
-            JsonMapper.shared().readTree(Files.readString(output.resolve("results.json")));
+        (ObjectNode) JsonMapper.shared().readTree(Files.readString(output.resolve("results.json")));
     results.put("minutes", 2.5).putNull("steps");
     Files.writeString(output.resolve("results.json"), results.toString());
     String text = Files.readString(AblationPage.write(output));

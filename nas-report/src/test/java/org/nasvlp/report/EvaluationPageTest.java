@@ -163,11 +163,13 @@ class EvaluationPageTest {
                       + "0,a dog,a cat,no dog,no cat,positive,a.png\n");
         };
     PublishedBenchmark benchmark = PublishedBenchmark.read(format, data);
-    int images = format == BenchmarkFormat.COLORSWAP || format == BenchmarkFormat.SVO_PROBES ? 2 : 1;
+    int images =
+        format == BenchmarkFormat.COLORSWAP || format == BenchmarkFormat.SVO_PROBES ? 2 : 1;
     int captions = benchmark.items().getFirst().captions().size();
     double[][] matrix = new double[images][captions];
     matrix[0][0] = 1;
-    matrix[images - 1][Math.min(captions, images) - 1] = format == BenchmarkFormat.SVO_PROBES ? 0 : 1;
+    matrix[images - 1][Math.min(captions, images) - 1] =
+        format == BenchmarkFormat.SVO_PROBES ? 0 : 1;
     if (format == BenchmarkFormat.SUGARCREPE_PP) {
       matrix[0][1] = 1;
     }
@@ -224,12 +226,7 @@ class EvaluationPageTest {
     EvaluationPage.write(
         Map.of(),
         new EvaluatedBenchmark(
-            "ARO",
-            benchmark,
-            all,
-            Map.of("itc", benchmark.report(all, "itc", Set.of())),
-            null,
-            16),
+            "ARO", benchmark, all, Map.of("itc", benchmark.report(all, "itc", Set.of())), null, 16),
         folder.resolve("page.html"));
     Document page = page("page.html");
     assertThat(texts(page, "summary"))
@@ -274,8 +271,7 @@ class EvaluationPageTest {
     assertThat(texts(page("page.html"), "p")).contains("by contrast", "by both");
     EvaluationPage.write(
         Map.of(),
-        new RetrievalBenchmark.Result(
-            EvaluationSamples.retrieval(0.25), null, Map.of(), null),
+        new RetrievalBenchmark.Result(EvaluationSamples.retrieval(0.25), null, Map.of(), null),
         Samples.SIZE,
         folder.resolve("page.html"));
     assertThat(ids(page("page.html"))).containsExactly("what", "tables");

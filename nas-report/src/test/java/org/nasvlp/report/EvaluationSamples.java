@@ -75,10 +75,7 @@ final class EvaluationSamples {
   /** A type of 100 pairs: 80 % of caption choices by ITC, 90 % by ITM. */
   static EvaluationReport report(String type) {
     return new EvaluationReport(
-        fineGrained(type, 0.8),
-        fineGrained(type, 0.9),
-        retrieval(0.25),
-        retrieval(0.5));
+        fineGrained(type, 0.8), fineGrained(type, 0.9), retrieval(0.25), retrieval(0.5));
   }
 
   private static FineGrainedReport fineGrained(String type, double share) {
