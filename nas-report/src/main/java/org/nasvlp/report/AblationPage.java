@@ -217,7 +217,7 @@ public final class AblationPage {
             + " 0, the intervals mean ± standard deviation lie apart. Types with fewer than "
             + LargeTypes.LEAST_PAIRS
             + " pairs are left out.");
-    List<JsonNode> others = arms.stream().filter(arm -> arm != baseline).toList();
+    List<JsonNode> others = arms.stream().filter(arm -> !arm.equals(baseline)).toList();
     html.open("div", "class", "plots");
     SCORES.forEach(
         (score, title) -> {

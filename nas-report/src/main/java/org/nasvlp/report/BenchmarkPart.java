@@ -189,6 +189,11 @@ final class BenchmarkPart {
     if (report.tied() > 0) {
       text.append(Tables.format(", %,d tied, which counts as wrong", report.tied()));
     }
+    if (!report.leftOut().isEmpty()) {
+      text.append(
+          Tables.format(
+              ", %,d categories left out of the macro average", report.leftOut().size()));
+    }
     return text.append('.').toString();
   }
 
