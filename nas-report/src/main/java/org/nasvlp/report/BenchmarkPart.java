@@ -87,7 +87,11 @@ final class BenchmarkPart {
       }
       rows.add(row("all (micro)", ways, metric, null));
       int left = first.byCategory().size() - categories.size();
-      new DotPlot(html, DotPlot.Axis.PERCENT, ways.stream().map(BenchmarkPart::name).toList())
+      new DotPlot(
+              html,
+              DotPlot.Axis.PERCENT,
+              ways.stream().map(BenchmarkPart::name).toList(),
+              List.copyOf(of.reports().keySet()).indexOf(ways.getFirst()))
           .write(
               metric,
               left == 0 ? "" : Tables.format("without %,d categories of fewer items", left),
@@ -191,8 +195,7 @@ final class BenchmarkPart {
     }
     if (!report.leftOut().isEmpty()) {
       text.append(
-          Tables.format(
-              ", %,d categories left out of the macro average", report.leftOut().size()));
+          Tables.format(", %,d categories left out of the macro average", report.leftOut().size()));
     }
     return text.append('.').toString();
   }

@@ -51,8 +51,17 @@ final class DotPlot {
   private final Html html;
   private final Axis axis;
   private final List<String> series;
+  private final int firstColor;
 
   DotPlot(Html html, Axis axis, List<String> series) {
+    this(html, axis, series, 0);
+  }
+
+  /**
+   * @param firstColor of the first series, where another plot has others before it
+   */
+  DotPlot(Html html, Axis axis, List<String> series, int firstColor) {
+    this.firstColor = firstColor;
     this.html = html;
     this.axis = axis;
     this.series = series;
@@ -64,7 +73,7 @@ final class DotPlot {
       html.element("span", note);
     }
     html.close();
-    if (series.size() > 1) {
+    if (series.size() > 1 || firstColor > 0) {
       html.open("ul", "class", "keys");
       for (int i = 0; i < series.size(); i++) {
         html.open("li").open("i", "style", color(i)).close().text(series.get(i)).close();
@@ -142,7 +151,7 @@ final class DotPlot {
     return Tables.format("left: %.2f%%", axis.place(value));
   }
 
-  private static String color(int series) {
-    return "--run: var(--run-" + series % ReportPage.MOST_RUNS + ")";
+  private String color(int series) {
+    return "--run: var(--run-" + (firstColor + series) % ReportPage.MOST_RUNS + ")";
   }
 }

@@ -204,6 +204,40 @@ class EvaluationPageTest {
     return Files.writeString(folder.resolve(name), text);
   }
 
+  /** Matching alone tells VALSE's p_c: its dots have matching's colour there too. */
+  @Test
+  void aWayHasOneColour() throws Exception {
+    PublishedBenchmark benchmark =
+        PublishedBenchmark.read(
+            BenchmarkFormat.VALSE,
+            write(
+                "existence.json",
+                "{\"one\":{\"image_file\":\"a.png\",\"caption\":\"a cat\",\"foil\":\"a dog\","
+                    + "\"linguistic_phenomena\":\"foil-it\",\"mturk\":{\"foil\":0,\"caption\":3,"
+                    + "\"other\":0}}}"));
+    double[][] matrix = {{1, -1}};
+    ItemScores scores =
+        new ItemScores(
+            Map.of(
+                benchmark.items().getFirst().id(),
+                new LinkedHashMap<>(Map.of("itc", matrix, "itm", matrix))));
+    Map<String, BenchmarkReport> reports = new LinkedHashMap<>();
+    for (String way : scores.ways()) {
+      reports.put(way, benchmark.report(scores, way, Set.of()));
+    }
+    EvaluationPage.write(
+        Map.of(),
+        new EvaluatedBenchmark("VALSE", benchmark, scores, reports, null, 16),
+        folder.resolve("page.html"));
+    List<String> colors =
+        ReportPageTest.elements(page("page.html"), "i").stream()
+            .filter(of -> of.getAttribute("class").equals("dot"))
+            .map(of -> of.getAttribute("style").replaceAll(".*--run-(\\d).*", "$1"))
+            .toList();
+    // acc_r by both, then acc, p_c and p_f.
+    assertThat(colors).containsExactly("0", "1", "1", "1", "1");
+  }
+
   /** Of more categories than can be read the plot shows some, and the table is folded. */
   @ParameterizedTest
   @ValueSource(ints = {24, 25, 41})
