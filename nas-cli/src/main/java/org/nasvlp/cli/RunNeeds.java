@@ -154,7 +154,14 @@ record RunNeeds(
         masks
             ? (long) (OF_LOGITS * batch * model.textTokens() * objective.maskRatio() * vocabulary)
             : 0;
+    int batches = config.optimizer().accumulation();
+    // Contrast over several batches keeps the patch tokens of all of them for the dictionary.
+    long forDictionary =
+        objective.itcOverAccumulation() && batches > 1
+            ? batches * batch * model.patchTokens() * d
+            : 0;
     return batch * image
+        + forDictionary
         + text
         + (long) (images * imageTokens * d * (2 + 2L * model.fusionLayers()))
         + (long) (pairs * pair)

@@ -60,6 +60,20 @@ class RunNeedsTest {
     assertThat((double) told).isCloseTo(mebibytes, withinPercentage(15));
   }
 
+  /** 4 batches of 64 images of 64 patch tokens of width 192, where contrast is over them all. */
+  @Test
+  void contrastOverAllBatchesOfAStepKeepsTheirPatchTokens() {
+    NasConfig config =
+        NasConfig.preset("tiny")
+            .withOptimizer(optimizer -> optimizer.accumulation(4))
+            .withData(data -> data.batchSize(64));
+    assertThat(config.model().patchTokens() * config.model().width()).isEqualTo(64 * 192);
+    assertThat(
+            step(config.withObjective(loss -> loss.queue(0).itcOverAccumulation(true)))
+                - step(config.withObjective(loss -> loss.queue(0))))
+        .isEqualTo(4L * 4 * 64 * 64 * 192);
+  }
+
   @Test
   void whatTheWarningNamesLowersTheEstimate() {
     NasConfig config = NasConfig.preset("base");

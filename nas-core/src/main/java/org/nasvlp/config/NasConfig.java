@@ -52,6 +52,14 @@ public record NasConfig(
         objective.queue(),
         "must be a multiple of data.batchSize (" + data.batchSize() + "), or 0 for no queue");
     ConfigCheck.that(
+        !objective.itcOverAccumulation()
+            || objective.queue() % ((long) data.batchSize() * optimizer.accumulation()) == 0,
+        "objective.queue",
+        objective.queue(),
+        "must be a multiple of data.batchSize times optimizer.accumulation ("
+            + (long) data.batchSize() * optimizer.accumulation()
+            + ") where objective.itcOverAccumulation is true, or 0 for no queue");
+    ConfigCheck.that(
         (long) training.steps() * optimizer.accumulation() <= Integer.MAX_VALUE,
         "training.steps",
         training.steps(),

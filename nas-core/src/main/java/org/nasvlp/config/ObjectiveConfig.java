@@ -6,6 +6,10 @@ package org.nasvlp.config;
  * SOHO (arXiv 2104.03135).
  *
  * @param itcWeight weight of ITC (ALBEF: 1)
+ * @param itcOverAccumulation whether ITC contrasts the pairs of all {@code optimizer.accumulation}
+ *     batches of a step with each other, as one batch of them all would, rather than each batch's
+ *     among themselves: the encoders run twice, and the memory stays that of one batch (GradCache,
+ *     arXiv 2101.06983); without influence where the accumulation is 1
  * @param itmWeight weight of ITM (ALBEF: 1)
  * @param itmShare share of a batch's images, and of its captions, that are also matched with a hard
  *     negative of the batch: those that contrast is least sure of (ALBEF: 1)
@@ -30,6 +34,7 @@ package org.nasvlp.config;
 @ConfigSection
 public record ObjectiveConfig(
     double itcWeight,
+    boolean itcOverAccumulation,
     double itmWeight,
     double itmShare,
     boolean itmAcrossRanks,
@@ -65,6 +70,7 @@ public record ObjectiveConfig(
   public static ObjectiveConfig defaults(int queue) {
     return ObjectiveConfigBuilder.builder()
         .itcWeight(1)
+        .itcOverAccumulation(false)
         .itmWeight(1)
         .itmShare(1)
         .itmAcrossRanks(true)

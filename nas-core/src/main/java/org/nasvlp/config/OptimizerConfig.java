@@ -13,7 +13,8 @@ package org.nasvlp.config;
  * @param beta2 decay of the second moment (AdamW: 0.999)
  * @param epsilon added to the root of the second moment (AdamW: 1e-8)
  * @param accumulation batches whose gradients are averaged for a step; each of them has its own
- *     contrast, and moves the dictionary
+ *     contrast, and moves the dictionary, unless {@code objective.itcOverAccumulation} makes them
+ *     one batch for both
  * @param clipNorm largest Euclidean norm of all gradients together; 0 for no clipping
  */
 @ConfigSection

@@ -19,7 +19,8 @@ import org.nasvlp.internal.TorchDevice;
  * of the same picture; a share alpha of it is the momentum encoders' own distribution ({@link
  * Contrast#soften}). Without momentum encoders the bank is the batch's own embeddings, with
  * gradient. With {@code nta.inContrast} a hard negative caption is one more column, of its own
- * image's row only. The bank is that of all ranks.
+ * image's row only. The bank is that of all ranks, and with {@code objective.itcOverAccumulation}
+ * that of all batches of a step.
  */
 public final class ContrastiveLoss implements Objective, AutoCloseable {
   /** Logit of a column that is not there. */
@@ -60,17 +61,36 @@ public final class ContrastiveLoss implements Objective, AutoCloseable {
   @Override
   public Tensor loss(Forward forward) {
     Features features = forward.features();
-    MomentumFeatures momentum = features.momentum();
-    Tensor temperature = features.temperature();
-    Tensor images = features.imageEmbeddings();
-    Tensor texts = features.textEmbeddings();
-    long[] rowIds = features.batch().imageIds();
     WholeBatch whole = features.whole();
-    long[] columnIds = columnIds(whole.imageIds());
-    Tensor imageBank =
-        whole.momentumImages() == null ? whole.imageEmbeddings() : whole.momentumImages();
-    Tensor textBank =
-        whole.momentumTexts() == null ? whole.textEmbeddings() : whole.momentumTexts();
+    boolean further = takesHardNegatives(features.step(), features.steps());
+    return loss(
+        new ContrastedPairs(
+            features.batch().imageIds(),
+            features.imageEmbeddings(),
+            features.textEmbeddings(),
+            features.momentum(),
+            whole.imageIds(),
+            whole.momentumImages() == null ? whole.imageEmbeddings() : whole.momentumImages(),
+            whole.momentumTexts() == null ? whole.textEmbeddings() : whole.momentumTexts(),
+            further ? features.captions().negativeRows() : new int[0],
+            further ? features.negativeEmbeddings() : null),
+        features.temperature());
+  }
+
+  /**
+   * The loss of pairs, whatever batches they were encoded in.
+   *
+   * @param temperature a scalar with gradient
+   * @return a scalar with gradient
+   */
+  public Tensor loss(ContrastedPairs pairs, Tensor temperature) {
+    MomentumFeatures momentum = pairs.momentum();
+    Tensor images = pairs.imageEmbeddings();
+    Tensor texts = pairs.textEmbeddings();
+    long[] rowIds = pairs.imageIds();
+    long[] columnIds = columnIds(pairs.bankIds());
+    Tensor imageBank = pairs.imageBank();
+    Tensor textBank = pairs.textBank();
     if (queue != null && queue.filled() > 0) {
       imageBank = Torch.cat(0, imageBank, queue.images().narrow(0, 0, queue.filled()));
       textBank = Torch.cat(0, textBank, queue.texts().narrow(0, 0, queue.filled()));
@@ -85,9 +105,10 @@ public final class ContrastiveLoss implements Objective, AutoCloseable {
       textTargets = soften(labels, momentum.imageEmbeddings(), textBank, momentum, temperature);
       imageTargets = soften(labels, momentum.textEmbeddings(), imageBank, momentum, temperature);
     }
-    Tensor negatives = features.negativeEmbeddings();
-    if (negatives != null && addsHardNegatives(features)) {
-      toText = Torch.cat(1, toText, hardNegatives(features, negatives).unsqueeze(1));
+    Tensor negatives = pairs.negativeEmbeddings();
+    if (negatives != null && pairs.negativeRows().length > 0) {
+      Tensor own = hardNegatives(images, negatives, pairs.negativeRows(), temperature);
+      toText = Torch.cat(1, toText, own.unsqueeze(1));
       textTargets = Torch.cat(1, textTargets, device.zeros(rowIds.length, 1));
     }
     return Contrast.softCrossEntropy(toText, textTargets)
@@ -113,25 +134,34 @@ public final class ContrastiveLoss implements Objective, AutoCloseable {
     }
   }
 
-  private boolean addsHardNegatives(Features features) {
-    return config.nta().inContrast()
-        && config.nta().weightAt(features.step(), features.steps()) > 0;
+  /** Whether hard negative captions are columns of the contrast at a step. */
+  public boolean takesHardNegatives(long step, long steps) {
+    return config.nta().inContrast() && config.nta().weightAt(step, steps) > 0;
   }
 
-  /** B logits of the images to their own captions' hard negatives. */
-  private Tensor hardNegatives(Features features, Tensor negatives) {
-    Tensor index = device.index(features.captions().negativeRows());
-    Tensor own =
-        Torch.sum(features.imageEmbeddings().index_select(0, index).mul(negatives), 1)
-            .div(features.temperature());
-    return device.zeros(features.size()).fill_(new Scalar(ABSENT)).index_copy(0, index, own);
+  /** Logits of the images to their own captions' hard negatives, one a row of the images. */
+  private Tensor hardNegatives(Tensor images, Tensor negatives, int[] rows, Tensor temperature) {
+    Tensor index = device.index(rows);
+    Tensor own = Torch.sum(images.index_select(0, index).mul(negatives), 1).div(temperature);
+    return device.zeros(images.size(0)).fill_(new Scalar(ABSENT)).index_copy(0, index, own);
   }
 
   @Override
   public void update(Features features) {
     WholeBatch whole = features.whole();
-    if (queue != null && whole.momentumImages() != null && whole.momentumTexts() != null) {
-      queue.push(whole.momentumImages(), whole.momentumTexts(), whole.imageIds());
+    if (whole.momentumImages() != null && whole.momentumTexts() != null) {
+      update(whole.momentumImages(), whole.momentumTexts(), whole.imageIds());
+    }
+  }
+
+  /**
+   * Moves the queue on, if there is one, by momentum features W x p of images and captions.
+   *
+   * @param imageIds of the W pairs
+   */
+  public void update(Tensor momentumImages, Tensor momentumTexts, long[] imageIds) {
+    if (queue != null) {
+      queue.push(momentumImages, momentumTexts, imageIds);
     }
   }
 

@@ -30,6 +30,13 @@ final class BatchSums {
     pass.hardNegatives().forEach((name, count) -> hardNegatives.merge(name, count, Integer::sum));
   }
 
+  /** Adds the loss of contrast over all the step's batches together. */
+  void add(CachedContrast pairs) {
+    loss += pairs.weight() * pairs.loss();
+    finite &= pairs.isFinite();
+    sums.put("itc", new double[] {pairs.loss(), 1});
+  }
+
   /** The weighted sum, mean over the step's batches. */
   double loss() {
     return loss;

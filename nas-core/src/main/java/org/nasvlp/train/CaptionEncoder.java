@@ -74,10 +74,20 @@ final class CaptionEncoder {
     return augmentation.draw(batch, proposed);
   }
 
-  /** Encodes the true captions, the masked ones and the hard negatives, padded to the longest. */
-  EncodedCaptions encode(CaptionPlan plan, EncodedImages images, StepClock clock) {
-    HardNegativeCaptions negatives =
-        plan.wantsHardNegatives() ? draw(plan.batch(), images, clock) : null;
+  /**
+   * Encodes the true captions, the masked ones and the hard negatives, padded to the longest.
+   *
+   * @param drawn the hard negatives, if they are wanted and were drawn before; otherwise null
+   */
+  EncodedCaptions encode(
+      CaptionPlan plan,
+      EncodedImages images,
+      @Nullable HardNegativeCaptions drawn,
+      StepClock clock) {
+    HardNegativeCaptions negatives = null;
+    if (plan.wantsHardNegatives()) {
+      negatives = drawn != null ? drawn : draw(plan.batch(), images, clock);
+    }
     TokenizedCaptions captions = plan.batch().tokens();
     int size = captions.rows();
     long pad = tokenizer.padId();

@@ -4,12 +4,15 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
+import org.bytedeco.pytorch.AutoGradMode;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.config.NasConfig;
 import org.nasvlp.data.Batch;
 import org.nasvlp.distributed.Ranks;
+import org.nasvlp.internal.Torch;
 import org.nasvlp.internal.TorchDevice;
 import org.nasvlp.model.NasModel;
 import org.nasvlp.model.Network;
@@ -76,7 +79,9 @@ final class ForwardPass {
    *
    * @param features what images and captions were encoded to
    * @param total the weighted sum of the losses, a scalar with gradient; of several ranks this
-   *     rank's share of it
+   *     rank's share of it; null if contrast over several batches is all there is
+   * @param cached a scalar whose gradient is the batch's share of that of contrast over several
+   *     batches; null where there is none
    * @param loss its value; of several ranks that of the whole batch
    * @param losses values by name, unweighted; those that the batch has
    * @param hardNegatives how many of the batch's pairs have one, by kind
@@ -85,18 +90,73 @@ final class ForwardPass {
    */
   record Result(
       Features features,
-      Tensor total,
+      @Nullable Tensor total,
+      @Nullable Tensor cached,
       double loss,
       Map<String, Double> losses,
       Map<String, Integer> hardNegatives,
       boolean isFinite,
       List<Runnable> later) {
 
-    /** Adds the gradient of the loss, times a factor, to the parameters'. */
+    /**
+     * Adds the gradient of the loss, times a factor, to the parameters', and that of contrast over
+     * several batches as it is.
+     */
     void backward(double factor) {
-      (factor == 1 ? total : total.mul(new Scalar(factor))).backward();
+      Tensor own = total == null || factor == 1 ? total : total.mul(new Scalar(factor));
+      if (own == null) {
+        Objects.requireNonNull(cached).backward();
+      } else {
+        (cached == null ? own : own.add(cached)).backward();
+      }
       later.forEach(Runnable::run);
     }
+  }
+
+  /**
+   * What contrast takes of a batch of n pairs, without gradient.
+   *
+   * @param imageEmbeddings n x p
+   * @param textEmbeddings n x p
+   * @param momentum what the momentum encoders see; null in a run without them
+   * @param captions the true captions and, if asked for, their hard negatives
+   */
+  record Embedded(
+      Tensor imageEmbeddings,
+      Tensor textEmbeddings,
+      @Nullable MomentumFeatures momentum,
+      EncodedCaptions captions) {}
+
+  /**
+   * Encodes what contrast takes of a batch, within the caller's scope.
+   *
+   * @param withHardNegatives whether hard negative captions are drawn and encoded
+   */
+  Embedded embed(
+      Batch batch, int step, long steps, int draw, boolean withHardNegatives, StepClock clock) {
+    try (AutoGradMode off = Torch.withoutGradient()) {
+      EncodedImages images = imageEncoder.encode(batch, false, clock);
+      CaptionPlan asked = new CaptionPlan(batch, step, steps, draw);
+      if (withHardNegatives) {
+        asked.requestHardNegatives();
+      }
+      EncodedCaptions captions = captionEncoder.encode(asked, images, null, clock);
+      clock.mark("text encoder");
+      Embedded embedded =
+          new Embedded(
+              network.projectImage(images.cls()),
+              network.projectText(captions.cls()),
+              momentum == null ? null : momentum.encode(images.pixels(), captions, step),
+              captions);
+      model.dictionary().check();
+      clock.mark("momentum encoders");
+      return embedded;
+    }
+  }
+
+  /** {@link #run(Batch, int, long, int, CachedContrast.Share, StepClock)} of a batch on its own. */
+  Result run(Batch batch, int step, long steps, int draw, StepClock clock) {
+    return run(batch, step, steps, draw, null, clock);
   }
 
   /**
@@ -105,13 +165,21 @@ final class ForwardPass {
    * @param step of the run, 0-based
    * @param steps planned length of the run
    * @param draw number of the batch in the run, which randomness depends on
+   * @param share of contrast over several batches; null where this batch has its own
    */
-  Result run(Batch batch, int step, long steps, int draw, StepClock clock) {
-    EncodedImages images = imageEncoder.encode(batch, clock);
+  Result run(
+      Batch batch,
+      int step,
+      long steps,
+      int draw,
+      CachedContrast.@Nullable Share share,
+      StepClock clock) {
+    EncodedImages images = imageEncoder.encode(batch, true, clock);
 
     CaptionPlan asked = new CaptionPlan(batch, step, steps, draw);
     objectives.forEach(objective -> objective.captions(asked));
-    EncodedCaptions captions = captionEncoder.encode(asked, images, clock);
+    EncodedCaptions captions =
+        captionEncoder.encode(asked, images, share == null ? null : share.negatives(), clock);
     Detached text = ranks.isAlone() ? null : Detached.of(captions.features());
     captions = text == null ? captions : captions.withFeatures(text.features());
     Tensor textCls = captions.cls();
@@ -119,8 +187,13 @@ final class ForwardPass {
 
     Tensor imageEmbeddings = network.projectImage(images.cls());
     Tensor textEmbeddings = network.projectText(textCls);
-    MomentumFeatures momentumFeatures =
-        momentum == null ? null : momentum.encode(images.pixels(), captions, step);
+    MomentumFeatures momentumFeatures = null;
+    if (momentum != null) {
+      momentumFeatures =
+          share != null && share.momentum() != null && !momentum.fuses(captions, step)
+              ? share.momentum()
+              : momentum.encode(images.pixels(), captions, step);
+    }
     clock.mark("momentum encoders");
 
     List<Runnable> later = new ArrayList<>();
@@ -175,13 +248,18 @@ final class ForwardPass {
     }
     Forward forward = plan.run();
     clock.mark("fusion encoder");
+    Tensor cached = share == null ? null : share.backwardFrom(features);
     return ranks.isAlone()
-        ? losses(forward, plan.hardNegatives(), later, clock)
-        : averaged(forward, plan.hardNegatives(), later, clock);
+        ? losses(forward, cached, plan.hardNegatives(), later, clock)
+        : averaged(forward, cached, plan.hardNegatives(), later, clock);
   }
 
   private Result losses(
-      Forward forward, Map<String, Integer> hardNegatives, List<Runnable> later, StepClock clock) {
+      Forward forward,
+      @Nullable Tensor cached,
+      Map<String, Integer> hardNegatives,
+      List<Runnable> later,
+      StepClock clock) {
     Features features = forward.features();
     Map<String, Tensor> losses = new LinkedHashMap<>();
     for (Objective objective : objectives) {
@@ -199,15 +277,16 @@ final class ForwardPass {
         total = total == null ? weighted : total.add(weighted);
       }
     }
-    if (total == null) {
+    if (total == null && cached == null) {
       throw withoutLoss(features);
     }
-    double value = total.item_double();
+    double value = total == null ? 0 : total.item_double();
     features.dictionary().check();
     Map<String, Double> values = new LinkedHashMap<>();
     losses.forEach((name, loss) -> values.put(name, loss.item_double()));
     clock.mark("losses");
-    return new Result(features, total, value, values, hardNegatives, Double.isFinite(value), later);
+    return new Result(
+        features, total, cached, value, values, hardNegatives, Double.isFinite(value), later);
   }
 
   private static TrainingException withoutLoss(Features features) {
@@ -216,7 +295,11 @@ final class ForwardPass {
 
   /** The losses of the whole batch, of which the rank has a share. A collective. */
   private Result averaged(
-      Forward forward, Map<String, Integer> hardNegatives, List<Runnable> later, StepClock clock) {
+      Forward forward,
+      @Nullable Tensor cached,
+      Map<String, Integer> hardNegatives,
+      List<Runnable> later,
+      StepClock clock) {
     Features features = forward.features();
     List<List<LossPart>> parts = new ArrayList<>();
     int[] negatives = new int[objectives.size()];
@@ -263,11 +346,11 @@ final class ForwardPass {
         }
       }
     }
-    if (!any) {
+    if (!any && cached == null) {
       throw withoutLoss(features);
     }
     clock.mark("losses");
-    return new Result(features, total, value, values, counts, finite, later);
+    return new Result(features, total, cached, value, values, counts, finite, later);
   }
 
   private static Tensor scalar(Objective objective, Tensor loss) {

@@ -48,14 +48,18 @@ final class ImageEncoder {
       Tensor fusionTokens,
       @Nullable Deferred deferred) {}
 
-  /** Encodes a batch, within the caller's scope. */
-  EncodedImages encode(Batch batch, StepClock clock) {
+  /**
+   * Encodes a batch, within the caller's scope.
+   *
+   * @param withGradient false where no gradient is taken of what this gives
+   */
+  EncodedImages encode(Batch batch, boolean withGradient, StepClock clock) {
     Network network = model.network();
     Tensor pixels = pixels(batch);
     Deferred deferred = null;
-    if (config.training().gradientCheckpointing()) {
+    if (withGradient && config.training().gradientCheckpointing()) {
       deferred = network.recomputedImage(pixels);
-    } else if (!ranks.isAlone()) {
+    } else if (withGradient && !ranks.isAlone()) {
       deferred = Detached.of(network.encodeImage(pixels));
     }
     Tensor features = deferred != null ? deferred.features() : network.encodeImage(pixels);

@@ -49,7 +49,7 @@ final class MomentumEncoders implements AutoCloseable {
       Network network = copy.network();
       double alpha = config.objective().softTargetsAt(step, stepsPerEpoch);
       int size = captions.size();
-      boolean masked = alpha > 0 && captions.masked() != null;
+      boolean masked = fuses(captions, step);
       int rows = masked ? 2 * size : size; // the masked captions follow the true ones
       Tensor image = network.encodeImage(images);
       Tensor mask = captions.attentionMask().narrow(0, 0, rows);
@@ -60,6 +60,11 @@ final class MomentumEncoders implements AutoCloseable {
           network.projectText(text.narrow(0, 0, size).select(1, 0)),
           masked ? maskedLogits(image, text, mask, captions) : null);
     }
+  }
+
+  /** Whether they also say what stands at the masked positions. */
+  boolean fuses(EncodedCaptions captions, long step) {
+    return captions.masked() != null && config.objective().softTargetsAt(step, stepsPerEpoch) > 0;
   }
 
   private Tensor maskedLogits(Tensor image, Tensor text, Tensor mask, EncodedCaptions captions) {

@@ -27,7 +27,7 @@ import org.nasvlp.objective.Objective;
  *
  * @param contrast what keeps the queue
  * @param negativeImages what counts words and codes, and tells of hard negative images
- * @param all of them
+ * @param all of them, contrast first
  */
 record Objectives(ContrastiveLoss contrast, NegativeImageLoss negativeImages, List<Objective> all) {
   private static final Set<String> OWN =
@@ -73,6 +73,11 @@ record Objectives(ContrastiveLoss contrast, NegativeImageLoss negativeImages, Li
     }
     all.addAll(further);
     return new Objectives(contrast, negativeImages, List.copyOf(all));
+  }
+
+  /** All but contrast. */
+  List<Objective> withoutContrast() {
+    return all.subList(1, all.size());
   }
 
   /**

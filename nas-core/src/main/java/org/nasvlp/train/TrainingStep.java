@@ -32,6 +32,8 @@ final class TrainingStep implements AutoCloseable {
   private final AdamW optimizer;
   private final @Nullable MomentumEncoders momentum;
   private final Objectives objectives;
+  private final boolean together;
+  private final List<Objective> perBatch;
   private final ForwardPass forward;
   private final Ranks ranks;
   private final long restartSeed;
@@ -61,7 +63,10 @@ final class TrainingStep implements AutoCloseable {
             ? new MomentumEncoders(config, model, stepsPerEpoch)
             : null;
     this.objectives = Objectives.of(config, model, textNegatives, further);
-    this.forward = new ForwardPass(config, model, objectives.all(), momentum, textNegatives, ranks);
+    this.together =
+        config.objective().itcOverAccumulation() && config.optimizer().accumulation() > 1;
+    this.perBatch = together ? objectives.withoutContrast() : objectives.all();
+    this.forward = new ForwardPass(config, model, perBatch, momentum, textNegatives, ranks);
     this.restartSeed = Draws.DICTIONARY_RESTART.seed(config.training().seed());
   }
 
@@ -154,11 +159,52 @@ final class TrainingStep implements AutoCloseable {
     objectives.negativeImages().observer(observer);
     StepClock clock = new StepClock();
     BatchSums sums = new BatchSums(batches.size());
+    try (PointerScope scope = new PointerScope()) {
+      CachedContrast contrast = null;
+      if (together) {
+        contrast =
+            new CachedContrast(
+                objectives.contrast(),
+                model,
+                forward,
+                ranks,
+                batches,
+                step,
+                steps,
+                step * batches.size(),
+                clock);
+        sums.add(contrast);
+      }
+      double norm = pass(batches, step, steps, contrast, sums, clock);
+      return outcome(sums, norm, clock);
+    }
+  }
+
+  /**
+   * Each batch forward and back, and the step; the gradient's norm, not finite if none was taken.
+   */
+  private double pass(
+      List<Batch> batches,
+      int step,
+      long steps,
+      @Nullable CachedContrast contrast,
+      BatchSums sums,
+      StepClock clock) {
     double norm = Double.NaN;
+    if (contrast != null && !Double.isFinite(contrast.loss())) {
+      return norm;
+    }
     for (int a = 0; a < batches.size(); a++) {
       try (PointerScope scope = new PointerScope()) {
         int draw = step * batches.size() + a;
-        ForwardPass.Result pass = forward.run(batches.get(a), step, steps, draw, clock);
+        ForwardPass.Result pass =
+            forward.run(
+                batches.get(a),
+                step,
+                steps,
+                draw,
+                contrast == null ? null : contrast.share(a),
+                clock);
         sums.add(pass);
         boolean finite = Double.isFinite(pass.loss());
         if (finite) {
@@ -179,11 +225,14 @@ final class TrainingStep implements AutoCloseable {
           norm = Double.NaN;
           break;
         }
-        update(pass.features());
+        update(pass.features(), a, contrast);
+        if (contrast != null && a == batches.size() - 1) {
+          contrast.update(restartSeed, step);
+        }
         clock.mark("dictionary update");
       }
     }
-    return outcome(sums, norm, clock);
+    return norm;
   }
 
   private Outcome outcome(BatchSums sums, double norm, StepClock clock) {
@@ -216,10 +265,16 @@ final class TrainingStep implements AutoCloseable {
     }
   }
 
-  /** Moves objectives and dictionary on by a batch. */
-  private void update(Features features) {
+  /**
+   * Moves objectives and dictionary on by a batch, of several that are one the objectives alone.
+   */
+  private void update(Features features, int a, @Nullable CachedContrast contrast) {
     try (AutoGradMode off = Torch.withoutGradient()) {
-      objectives.all().forEach(objective -> objective.update(features));
+      perBatch.forEach(objective -> objective.update(features));
+      if (contrast != null) {
+        contrast.keep(a, features);
+        return;
+      }
       features
           .dictionary()
           .update(

@@ -123,6 +123,19 @@ public final class RankTraining {
     if (kind.contains("accumulated")) {
       config = config.withOptimizer(optimizer -> optimizer.accumulation(2));
     }
+    if (kind.contains("contrast")) {
+      // One rank has the pairs of a step in one batch, several have them in two.
+      int batches = cluster.isAlone() ? 1 : 2;
+      config =
+          config.toBuilder()
+              .nva(nva -> nva.enabled(false))
+              .nta(nta -> nta.enabled(false))
+              .dictionary(dictionary -> dictionary.commitmentWeight(0))
+              .objective(loss -> loss.itmWeight(0).mlmWeight(0).itcOverAccumulation(true))
+              .optimizer(optimizer -> optimizer.accumulation(batches).epsilon(1e-2))
+              .data(data -> data.batchSize(16 / batches).minCropScale(1).flip(false).colorJitter(0))
+              .build();
+    }
     if (kind.contains("checkpointing")) {
       config = config.withTraining(training -> training.gradientCheckpointing(true));
     }

@@ -4,6 +4,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
 import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -12,6 +15,7 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.condition.EnabledOnOs;
@@ -19,6 +23,7 @@ import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.nasvlp.checkpoint.Safetensors;
 import org.nasvlp.distributed.RankProcesses;
 
 /** Processes that train together over the loopback interface, against one that trains alone. */
@@ -122,6 +127,51 @@ class RanksTrainingTest {
         assertThat(codewords(many.printed(rank))).isEqualTo(first);
       }
     }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"contrast, 2", "contrast-checkpointing, 4"})
+  void ranksContrastTheBatchesOfAStepAsOneProcessDoesOneBatch(String kind, int count)
+      throws Exception {
+    try (RankProcesses one = start("one", kind, 1);
+        RankProcesses many = start("many", kind, count);
+        RankProcesses again = start("again", kind, count)) {
+      one.await(240);
+      many.await(240);
+      again.await(240);
+      assertThat(many.printed()).doesNotContain("failed");
+      Map<String, Double> expected = losses(one.printed(0));
+      Map<String, Double> actual = losses(many.printed(0));
+      assertThat(expected)
+          .containsOnlyKeys(
+              IntStream.rangeClosed(1, STEPS).mapToObj(step -> step + " itc 2").toList());
+      assertThat(actual).hasSameSizeAs(expected);
+      expected.forEach((name, loss) -> assertThat(actual.get(name)).isCloseTo(loss, within(1e-5)));
+      String name = "run/checkpoints/step-%08d/model.safetensors".formatted(STEPS);
+      Path model = folder.resolve("many").resolve(name);
+      assertThat(folder.resolve("again").resolve(name)).hasSameBinaryContentAs(model);
+      assertThat(distance(model, folder.resolve("one").resolve(name))).isLessThan(1e-5);
+    }
+  }
+
+  /** Euclidean length of the difference of all parameters, over that of the second model's. */
+  private static double distance(Path actual, Path expected) throws IOException {
+    double difference = 0;
+    double length = 0;
+    try (Arena arena = Arena.ofConfined()) {
+      Map<String, Safetensors.Entry> others = Safetensors.read(actual, arena);
+      for (var entry : Safetensors.read(expected, arena).entrySet()) {
+        MemorySegment own = entry.getValue().data();
+        MemorySegment other = others.get(entry.getKey()).data();
+        for (long i = 0; i < own.byteSize() / Float.BYTES; i++) {
+          double value = own.getAtIndex(ValueLayout.JAVA_FLOAT_UNALIGNED, i);
+          double off = value - other.getAtIndex(ValueLayout.JAVA_FLOAT_UNALIGNED, i);
+          difference += off * off;
+          length += value * value;
+        }
+      }
+    }
+    return Math.sqrt(difference / length);
   }
 
   @Test
