@@ -186,7 +186,7 @@ final class AblationWorker {
    *
    * @param curve by step, each step once
    * @param medianStepSeconds median difference between the times of successive steps with nothing
-   *     else logged between them; null without any
+   *     that takes time logged between them; null without any
    */
   record Log(List<CurvePoint> curve, @Nullable Double medianStepSeconds) {
     private static final JsonMapper JSON = JsonMapper.builder().build();
@@ -208,7 +208,7 @@ final class AblationWorker {
             }
             lastStep = number;
             lastSeconds = now;
-          } else {
+          } else if (!node.has("codeword_use")) {
             lastStep = -1;
           }
           JsonNode evaluation = node.get("evaluation");

@@ -197,6 +197,7 @@ class AblationTest {
         {"kind":"step","seconds":9.0,"step":{"step":4}}
         {"kind":"other","seconds":9.1,"other":"x"}
         {"kind":"step","seconds":9.9,"step":{"step":5}}
+        {"kind":"codeword_use","seconds":9.9,"codeword_use":{"step":5,"perMillion":[1000000]}}
         {"kind":"step","seconds":10.6,"step":{"step":6}}
         """);
     // Between 1 and 2, 5 and 6: 0.5 and 0.7 seconds.
