@@ -132,7 +132,7 @@ public final class RankTraining {
               .nta(nta -> nta.enabled(false))
               .dictionary(dictionary -> dictionary.commitmentWeight(0))
               .objective(loss -> loss.itmWeight(0).mlmWeight(0).itcOverAccumulation(true))
-              .optimizer(optimizer -> optimizer.accumulation(batches).epsilon(1e-2))
+              .optimizer(optimizer -> optimizer.accumulation(batches).clipNorm(0).epsilon(1e-2))
               .data(data -> data.batchSize(16 / batches).minCropScale(1).flip(false).colorJitter(0))
               .build();
     }
