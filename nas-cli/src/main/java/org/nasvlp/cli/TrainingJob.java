@@ -21,6 +21,7 @@ import org.nasvlp.train.TrainingResult;
  * @param initialWeights what a fresh run starts from
  * @param captionEdits where the captions' edits may lie already
  * @param cluster the processes that train together
+ * @param profiled whether waiting for other ranks is timed
  */
 record TrainingJob(
     NasConfig config,
@@ -33,7 +34,8 @@ record TrainingJob(
     Path output,
     boolean resume,
     int threads,
-    Cluster cluster) {
+    Cluster cluster,
+    boolean profiled) {
 
   /** A published benchmark, what it is called in the log, and where its images are. */
   record NamedBenchmark(String name, PublishedBenchmark items, Path images) {}
@@ -67,6 +69,9 @@ record TrainingJob(
       }
       if (!job.cluster().isAlone()) {
         builder.cluster(job.cluster());
+      }
+      if (job.profiled()) {
+        builder.timeWaiting();
       }
       job.benchmarks().forEach(of -> builder.benchmark(of.name(), of.items(), of.images()));
       NasTrainer trainer = builder.build();

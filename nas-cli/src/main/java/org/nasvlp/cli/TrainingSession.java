@@ -88,7 +88,8 @@ record TrainingSession(
               output.path(),
               resume,
               threads,
-              cluster);
+              cluster,
+              profiled);
       RunNeeds needs =
           RunNeeds.of(
               config,

@@ -21,6 +21,8 @@ package org.nasvlp.config;
  * @param shardedOptimizer whether each of several ranks keeps AdamW's moments of its share of the
  *     parameters alone (ZeRO, arXiv 1910.02054, stage 1): of 8 bytes a parameter a rank holds 8 /
  *     R, and the updated parameters are exchanged in each step; the same result to the bit
+ * @param gradientExchange what ranks send gradients to each other as; BFLOAT16 halves the bytes,
+ *     and the sum over R ranks has R - 1 roundings to 8 bits
  * @param device where the run computes: {@code cpu}; {@code cuda} or {@code cuda:N}, an NVIDIA GPU,
  *     which must be usable; or {@code auto}, the first GPU if it is usable, else the CPU
  * @param precision arithmetic of the encoders
@@ -37,6 +39,7 @@ public record TrainingConfig(
     boolean keepBest,
     boolean gradientCheckpointing,
     boolean shardedOptimizer,
+    Precision gradientExchange,
     String device,
     Precision precision) {
 
@@ -53,6 +56,7 @@ public record TrainingConfig(
     ConfigCheck.range("training.evaluateEvery", evaluateEvery, 0, 1_000_000_000);
     ConfigCheck.range("training.checkpointEvery", checkpointEvery, 0, 1_000_000_000);
     ConfigCheck.range("training.keepCheckpoints", keepCheckpoints, 1, 1000);
+    ConfigCheck.present("training.gradientExchange", gradientExchange);
     ConfigCheck.present("training.device", device);
     ConfigCheck.that(
         isDevice(device), "training.device", device, "must be cpu, cuda, cuda:N or auto");
@@ -72,6 +76,7 @@ public record TrainingConfig(
         .keepBest(true)
         .gradientCheckpointing(false)
         .shardedOptimizer(false)
+        .gradientExchange(Precision.FLOAT32)
         .device("cpu")
         .precision(Precision.FLOAT32)
         .build();

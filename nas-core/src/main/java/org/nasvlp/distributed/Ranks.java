@@ -40,6 +40,10 @@ public final class Ranks implements AutoCloseable {
   private final @Nullable Store store;
   private final @Nullable ProcessGroupGloo group;
   private final @Nullable RollCall rollCall;
+  private boolean waitingTimed;
+  private long waiting;
+  private long exchanging;
+  private int underWay;
   private boolean closed;
 
   private Ranks(
@@ -301,6 +305,35 @@ public final class Ranks implements AutoCloseable {
   }
 
   /**
+   * Begins to replace a contiguous tensor by its sum over all ranks, as {@link #sum} does. Until it
+   * is awaited the tensor must be left alone; other calls may be made. Within the caller's scope.
+   */
+  public Pending beginSum(Tensor values) {
+    if (group == null || values.numel() == 0) {
+      return () -> {};
+    }
+    try (AutoGradMode off = Torch.withoutGradient()) {
+      Tensor host = Torch.host(values);
+      Work work = begin(open -> open.allreduce(new TensorVector(host)));
+      return () -> {
+        try (AutoGradMode still = Torch.withoutGradient()) {
+          finish(work);
+          if (values.is_cuda()) {
+            values.copy_(host);
+          }
+        }
+      };
+    }
+  }
+
+  /** An exchange under way. */
+  @FunctionalInterface
+  public interface Pending {
+    /** Waits for its end. */
+    void await();
+  }
+
+  /**
    * Replaces a contiguous tensor by one rank's.
    *
    * @param values of one shape and type on all ranks
@@ -391,15 +424,62 @@ public final class Ranks implements AutoCloseable {
   }
 
   private void exchange(Exchange exchange) {
+    try (PointerScope scope = new PointerScope()) {
+      finish(begin(exchange));
+    }
+  }
+
+  private Work begin(Exchange exchange) {
     if (closed) {
       throw new IllegalStateException("the ranks have parted");
     }
     ProcessGroupGloo open = Objects.requireNonNull(group);
-    try (PointerScope scope = new PointerScope()) {
-      boolean _ = exchange.start(open)._wait();
+    try {
+      // A barrier also waits for the exchanges that are under way.
+      if (waitingTimed && underWay == 0) {
+        long began = System.nanoTime();
+        try (PointerScope scope = new PointerScope()) {
+          boolean _ = open.barrier()._wait();
+        }
+        waiting += System.nanoTime() - began;
+      }
+      long began = System.nanoTime();
+      Work work = exchange.start(open);
+      underWay++;
+      exchanging += System.nanoTime() - began;
+      return work;
     } catch (RuntimeException e) {
       throw lost(e);
     }
+  }
+
+  private void finish(Work work) {
+    long began = System.nanoTime();
+    try {
+      boolean _ = work._wait();
+    } catch (RuntimeException e) {
+      throw lost(e);
+    }
+    underWay--;
+    exchanging += System.nanoTime() - began;
+  }
+
+  /**
+   * From now on waits for all ranks before each exchange, so that {@link #waitSeconds} tells how
+   * long that took. On all ranks or none.
+   */
+  public void timeWaiting() {
+    waitingTimed = true;
+  }
+
+  /** Time spent on waiting for other ranks to begin an exchange; 0 unless it is timed. */
+  public double waitSeconds() {
+    return waiting * 1e-9;
+  }
+
+  /** Time spent in exchanges, with the waiting for other ranks where that is not timed. */
+  public double exchangeSeconds() {
+    return exchanging * 1e-9;
   }
 
   private RanksLostException lost(RuntimeException e) {

@@ -123,6 +123,20 @@ final class EditStore {
     }
   }
 
+  private void count(MemorySegment block) {
+    Reader reader = new Reader(block, 0);
+    while (reader.position < block.byteSize()) {
+      captions++;
+      reader.skipString();
+      int edits = reader.number();
+      withoutEdit += edits == 0 ? 1 : 0;
+      for (int i = 0; i < edits; i++) {
+        byType[block.get(ValueLayout.JAVA_BYTE, reader.position)]++;
+        reader.skipEdit();
+      }
+    }
+  }
+
   /** Adds captions to a store in memory. */
   void add(List<Entry> entries) {
     count(entries);
@@ -218,11 +232,15 @@ final class EditStore {
 
     void skipEdits() {
       for (int n = number(); n > 0; n--) {
-        position += 9;
-        skipString();
-        skipString();
-        skipString();
+        skipEdit();
       }
+    }
+
+    void skipEdit() {
+      position += 9;
+      skipString();
+      skipString();
+      skipString();
     }
   }
 
@@ -319,6 +337,13 @@ final class EditStore {
     void add(List<Entry> entries) throws IOException {
       counts.count(entries);
       byte[] block = encode(entries);
+      write(ByteBuffer.allocate(4).putInt(block.length).flip());
+      write(ByteBuffer.wrap(block));
+    }
+
+    /** Adds captions that are encoded already. */
+    void add(byte[] block) throws IOException {
+      counts.count(MemorySegment.ofArray(block));
       write(ByteBuffer.allocate(4).putInt(block.length).flip());
       write(ByteBuffer.wrap(block));
     }

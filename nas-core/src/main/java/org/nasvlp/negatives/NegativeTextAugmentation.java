@@ -1,18 +1,13 @@
 package org.nasvlp.negatives;
 
 import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Deque;
 import java.util.EnumMap;
-import java.util.HexFormat;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
@@ -45,7 +40,6 @@ import org.nasvlp.random.StableHash;
  * a file; a step then draws among them. All methods are thread-safe.
  */
 public final class NegativeTextAugmentation {
-  private static final int BLOCK = 1024;
 
   // Positions of this class's draws.
   private static final int TYPE = 0;
@@ -178,27 +172,25 @@ public final class NegativeTextAugmentation {
     Objects.requireNonNull(tokenizer, "tokenizer");
     Objects.requireNonNull(config, "config");
     Objects.requireNonNull(folders, "folders");
-    TextEditor.Factory editor = config.seenPairs() ? SeenPairs.over(language) : language;
+    TextEditor.Factory editor = CaptionEditFile.editors(config.seenPairs(), language);
     LongTable truths = new LongTable();
-    MessageDigest digest = sha256();
-    digest.update((editor.identity() + EditStore.TYPES).getBytes(StandardCharsets.UTF_8));
+    CaptionEditFile.Key captions = CaptionEditFile.Key.of(editor.identity());
     long unreadable = 0;
     for (long i = 0; i < dataset.size(); i++) {
       try {
         var sample = dataset.caption(i);
         String caption = CaptionTokenizer.normalize(sample.caption());
         truths.putIfAbsent(truth(sample.imageId(), caption), 1);
-        byte[] utf8 = caption.getBytes(StandardCharsets.UTF_8);
-        digest.update(ByteBuffer.allocate(4).putInt(utf8.length).flip());
-        digest.update(utf8);
+        captions.add(caption);
       } catch (BadSampleException e) {
         unreadable++;
       }
     }
-    byte[] key = digest.digest();
+    CaptionEditFile.Key.Done done = captions.done();
+    byte[] key = done.bytes();
     List<String> notes = new ArrayList<>();
     Lazy lazy = new Lazy(editor, () -> new Captions(dataset));
-    String name = "nta-" + HexFormat.of().formatHex(key, 0, 8) + ".edits";
+    String name = done.fileName();
     Path file = null;
     EditStore store = null;
     for (Path folder : folders) {
@@ -230,14 +222,6 @@ public final class NegativeTextAugmentation {
             List.copyOf(notes));
     return new NegativeTextAugmentation(
         config, tokenizer, Draws.CAPTION_EDITS.seed(runSeed), store, truths, lazy, preparation);
-  }
-
-  private static MessageDigest sha256() {
-    try {
-      return MessageDigest.getInstance("SHA-256");
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("every Java has SHA-256", e);
-    }
   }
 
   private static long truth(long imageId, String caption) {
@@ -292,17 +276,17 @@ public final class NegativeTextAugmentation {
           if (seen.putIfAbsent(StableHash.of(caption), 1)) {
             block.add(caption);
           }
-          if (block.size() == BLOCK) {
+          if (block.size() == CaptionEditFile.BLOCK) {
             List<String> full = block;
             block = new ArrayList<>();
-            running.add(pool.submit(() -> edit(editor, full)));
+            running.add(pool.submit(() -> CaptionEditFile.edits(editor, full)));
             if (running.size() > 2 * threads) {
               sink.add(finished(running.remove()));
             }
           }
         }
         List<String> rest = block;
-        running.add(pool.submit(() -> edit(editor, rest)));
+        running.add(pool.submit(() -> CaptionEditFile.edits(editor, rest)));
         while (!running.isEmpty()) {
           sink.add(finished(running.remove()));
         }
@@ -315,33 +299,6 @@ public final class NegativeTextAugmentation {
   private static ExecutorService pool(int threads) {
     return Executors.newFixedThreadPool(
         threads, Thread.ofPlatform().daemon().name("nas-caption-edits-", 0).factory());
-  }
-
-  private static List<EditStore.Entry> edit(TextEditor editor, List<String> captions) {
-    List<EditStore.Entry> entries = new ArrayList<>(captions.size());
-    for (String caption : captions) {
-      List<CaptionEdit> edits;
-      try {
-        edits = editor.edits(caption);
-      } catch (RuntimeException e) {
-        throw new IllegalStateException("the caption '" + caption + "' cannot be edited: " + e, e);
-      }
-      entries.add(
-          new EditStore.Entry(
-              caption,
-              edits.stream()
-                  .map(NegativeTextAugmentation::normalised)
-                  .filter(edit -> !edit.caption().equals(caption))
-                  .toList()));
-    }
-    return entries;
-  }
-
-  private static CaptionEdit normalised(CaptionEdit edit) {
-    String caption = CaptionTokenizer.normalize(edit.caption());
-    return caption.equals(edit.caption())
-        ? edit
-        : new CaptionEdit(caption, edit.type(), edit.replaced(), edit.replacement());
   }
 
   private static List<EditStore.Entry> finished(Future<List<EditStore.Entry>> future)

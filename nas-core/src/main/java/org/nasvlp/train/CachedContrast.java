@@ -159,7 +159,7 @@ final class CachedContrast {
             ranks.gather(texts).detach().set_requires_grad(true),
             momentum ? ranks.gather(momentumImages) : null,
             momentum ? ranks.gather(momentumTexts) : null);
-    clock.mark("exchange");
+    clock.mark(StepClock.EXCHANGE);
     long first = (long) ranks.rank() * all;
     Tensor value =
         contrast.loss(

@@ -14,6 +14,7 @@ import org.nasvlp.data.Batch;
 import org.nasvlp.distributed.Ranks;
 import org.nasvlp.internal.Torch;
 import org.nasvlp.internal.TorchDevice;
+import org.nasvlp.model.Deferred;
 import org.nasvlp.model.NasModel;
 import org.nasvlp.model.Network;
 import org.nasvlp.negatives.NegativeTextAugmentation;
@@ -87,6 +88,7 @@ final class ForwardPass {
    * @param hardNegatives how many of the batch's pairs have one, by kind
    * @param isFinite whether the rank's own share is
    * @param later parts of the graph whose gradient follows the losses', in this order
+   * @param images the image encoder's part of the graph, if its gradient follows these
    */
   record Result(
       Features features,
@@ -96,13 +98,16 @@ final class ForwardPass {
       Map<String, Double> losses,
       Map<String, Integer> hardNegatives,
       boolean isFinite,
-      List<Runnable> later) {
+      List<Runnable> later,
+      @Nullable Deferred images) {
 
     /**
      * Adds the gradient of the loss, times a factor, to the parameters', and that of contrast over
      * several batches as it is.
+     *
+     * @param ready run when those of all but the image encoder's are complete, if these come later
      */
-    void backward(double factor) {
+    void backward(double factor, Runnable ready) {
       Tensor own = total == null || factor == 1 ? total : total.mul(new Scalar(factor));
       if (own == null) {
         Objects.requireNonNull(cached).backward();
@@ -110,6 +115,10 @@ final class ForwardPass {
         (cached == null ? own : own.add(cached)).backward();
       }
       later.forEach(Runnable::run);
+      if (images != null) {
+        ready.run();
+        images.backward();
+      }
     }
   }
 
@@ -213,10 +222,7 @@ final class ForwardPass {
       textEmbeddings = exchange.ownTextEmbeddings();
       later.add(exchange::backward);
       later.add(text::backward);
-      clock.mark("exchange");
-    }
-    if (images.deferred() != null) {
-      later.add(images.deferred()::backward);
+      clock.mark(StepClock.EXCHANGE);
     }
 
     Tensor negativeCls = captions.negativeCls();
@@ -250,15 +256,15 @@ final class ForwardPass {
     clock.mark("fusion encoder");
     Tensor cached = share == null ? null : share.backwardFrom(features);
     return ranks.isAlone()
-        ? losses(forward, cached, plan.hardNegatives(), later, clock)
-        : averaged(forward, cached, plan.hardNegatives(), later, clock);
+        ? losses(forward, cached, plan.hardNegatives(), images.deferred(), clock)
+        : averaged(forward, cached, plan.hardNegatives(), later, images.deferred(), clock);
   }
 
   private Result losses(
       Forward forward,
       @Nullable Tensor cached,
       Map<String, Integer> hardNegatives,
-      List<Runnable> later,
+      @Nullable Deferred images,
       StepClock clock) {
     Features features = forward.features();
     Map<String, Tensor> losses = new LinkedHashMap<>();
@@ -286,7 +292,15 @@ final class ForwardPass {
     losses.forEach((name, loss) -> values.put(name, loss.item_double()));
     clock.mark("losses");
     return new Result(
-        features, total, cached, value, values, hardNegatives, Double.isFinite(value), later);
+        features,
+        total,
+        cached,
+        value,
+        values,
+        hardNegatives,
+        Double.isFinite(value),
+        List.of(),
+        images);
   }
 
   private static TrainingException withoutLoss(Features features) {
@@ -299,6 +313,7 @@ final class ForwardPass {
       @Nullable Tensor cached,
       Map<String, Integer> hardNegatives,
       List<Runnable> later,
+      @Nullable Deferred images,
       StepClock clock) {
     Features features = forward.features();
     List<List<LossPart>> parts = new ArrayList<>();
@@ -317,7 +332,7 @@ final class ForwardPass {
     }
     features.dictionary().check();
     RankExchange.Averages averages = RankExchange.average(ranks, parts, negatives);
-    clock.mark("exchange");
+    clock.mark(StepClock.EXCHANGE);
     // What was gathered gets a gradient, if only zeros, whatever losses this rank has.
     Tensor total = features.whole().imageEmbeddings().sum().mul(new Scalar(0));
     double value = 0;
@@ -350,7 +365,7 @@ final class ForwardPass {
       throw withoutLoss(features);
     }
     clock.mark("losses");
-    return new Result(features, total, cached, value, values, counts, finite, later);
+    return new Result(features, total, cached, value, values, counts, finite, later, images);
   }
 
   private static Tensor scalar(Objective objective, Tensor loss) {

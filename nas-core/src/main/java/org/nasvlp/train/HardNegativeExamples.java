@@ -81,7 +81,12 @@ public final class HardNegativeExamples {
           new ForwardPass(config, model, List.of(watch, images), null, captions, Ranks.alone());
       try (PointerScope scope = new PointerScope();
           AutoGradMode off = Torch.withoutGradient()) {
-        pass.run(batch(model, chunk, from), STEPS - 1, STEPS, from / CHUNK, new StepClock());
+        pass.run(
+            batch(model, chunk, from),
+            STEPS - 1,
+            STEPS,
+            from / CHUNK,
+            new StepClock(Ranks.alone()));
       }
       examples.addAll(watch.examples(chunk));
     }

@@ -48,7 +48,11 @@ final class RanksOfRun {
               .formatted(batch, cluster.size(), cluster.size()));
     }
     try {
-      return Ranks.join(cluster, facts(settings));
+      Ranks ranks = Ranks.join(cluster, facts(settings));
+      if (settings.timesWaiting()) {
+        ranks.timeWaiting();
+      }
+      return ranks;
     } catch (RanksLostException | IllegalStateException e) {
       throw new TrainingException(e.getMessage(), e);
     }
@@ -98,6 +102,7 @@ final class RanksOfRun {
     facts.put("the published benchmarks", settings.published().keySet().toString());
     facts.put("the metrics of the program's own", settings.metrics().keySet().toString());
     facts.put("whether the run is resumed", String.valueOf(settings.resume()));
+    facts.put("whether waiting for other ranks is timed", String.valueOf(settings.timesWaiting()));
     return facts;
   }
 

@@ -30,7 +30,8 @@ record RunSettings(
     @Nullable Path captionEdits,
     List<Objective> objectives,
     List<TrainingListener> listeners,
-    Cluster cluster) {
+    Cluster cluster,
+    boolean timesWaiting) {
 
   /** The same with another configuration. */
   RunSettings with(NasConfig value) {
@@ -50,6 +51,7 @@ record RunSettings(
         captionEdits,
         objectives,
         listeners,
-        cluster);
+        cluster,
+        timesWaiting);
   }
 }

@@ -17,7 +17,8 @@ import org.nasvlp.dictionary.DictionaryHealth;
  * @param hardNegatives how many of the step's images (nva, mirror) and captions (nta) had a hard
  *     negative
  * @param pairsPerSecond over the last steps
- * @param seconds of this step by section, waiting for data first
+ * @param seconds of this step by section, waiting for data first; of several ranks what they
+ *     exchanged, in whichever section, is one of its own
  * @param dictionary use of the codes
  * @param skippedSamples bad samples met so far
  */

@@ -36,6 +36,7 @@ final class TrainingStep implements AutoCloseable {
   private final List<Objective> perBatch;
   private final ForwardPass forward;
   private final Ranks ranks;
+  private final GradientSum gradientSum;
   private final long restartSeed;
 
   /**
@@ -67,6 +68,8 @@ final class TrainingStep implements AutoCloseable {
         config.objective().itcOverAccumulation() && config.optimizer().accumulation() > 1;
     this.perBatch = together ? objectives.withoutContrast() : objectives.all();
     this.forward = new ForwardPass(config, model, perBatch, momentum, textNegatives, ranks);
+    this.gradientSum =
+        new GradientSum(model.parameters(), ranks, config.training().gradientExchange());
     this.restartSeed = Draws.DICTIONARY_RESTART.seed(config.training().seed());
   }
 
@@ -157,7 +160,7 @@ final class TrainingStep implements AutoCloseable {
    */
   Outcome take(List<Batch> batches, int step, long steps, HardNegativeObserver observer) {
     objectives.negativeImages().observer(observer);
-    StepClock clock = new StepClock();
+    StepClock clock = new StepClock(ranks);
     BatchSums sums = new BatchSums(batches.size());
     try (PointerScope scope = new PointerScope()) {
       CachedContrast contrast = null;
@@ -208,12 +211,13 @@ final class TrainingStep implements AutoCloseable {
         sums.add(pass);
         boolean finite = Double.isFinite(pass.loss());
         if (finite) {
-          pass.backward(1.0 / batches.size());
+          boolean last = a == batches.size() - 1;
+          pass.backward(1.0 / batches.size(), last ? gradientSum::begin : () -> {});
           clock.mark("backward");
         }
         if (finite && a == batches.size() - 1) {
-          ranks.sum(model.parameters().gradients());
-          clock.mark("exchange");
+          gradientSum.finish();
+          clock.mark(StepClock.EXCHANGE);
           norm = optimizer.clip();
           finite = Double.isFinite(norm);
           if (finite) {

@@ -4,6 +4,7 @@ import java.util.Arrays;
 import java.util.Map;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
 import org.nasvlp.internal.Torch;
 
 /** A rank of {@link RanksTest}. */
@@ -44,6 +45,22 @@ public final class RanksProgram {
     Tensor sum = Torch.floats(new float[] {1, 10 * (rank + 1)}, 2);
     ranks.sum(sum);
     System.out.println("sum " + Arrays.toString(Torch.toFloats(sum)));
+    Tensor early = Torch.floats(new float[] {rank, 1}, 2);
+    Ranks.Pending first = ranks.beginSum(early);
+    // Halfway between two of 8 bits: 1 + 2^-8 goes to the even one, 1; 3 + 2^-7 to 3.
+    Tensor rounded =
+        Torch.floats(new float[] {1 + 0x1p-8f, 3 + 0x1p-7f, 0x1p100f}, 3)
+            .to(torch.ScalarType.BFloat16);
+    Ranks.Pending second = ranks.beginSum(rounded);
+    first.await();
+    second.await();
+    System.out.println(
+        "begun %s %s"
+            .formatted(
+                Arrays.toString(Torch.toFloats(early)),
+                Arrays.toString(Torch.toFloats(rounded.to(torch.ScalarType.Float)))));
+    System.out.println("waited " + ranks.waitSeconds() + " " + (ranks.exchangeSeconds() > 0));
+    ranks.timeWaiting();
     Tensor part = Torch.floats(new float[] {rank, rank, rank, rank, rank}, 5);
     ranks.broadcast(part.narrow(0, 1, 3), 1);
     System.out.println("part " + Arrays.toString(Torch.toFloats(part)));
@@ -52,6 +69,7 @@ public final class RanksProgram {
     byte[][] bytes = ranks.gather(new byte[rank]);
     System.out.println(
         "bytes " + Arrays.toString(Arrays.stream(bytes).mapToInt(b -> b.length).toArray()));
+    System.out.println("now waited " + (ranks.waitSeconds() > 0));
     System.out.println("first " + ranks.ofFirst(rank == 0 ? "größer" : "other"));
   }
 

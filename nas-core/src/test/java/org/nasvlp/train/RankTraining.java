@@ -14,6 +14,7 @@ import org.jspecify.annotations.Nullable;
 import org.nasvlp.config.HardNegativeLoss;
 import org.nasvlp.config.NasConfig;
 import org.nasvlp.config.NvaConfig;
+import org.nasvlp.config.Precision;
 import org.nasvlp.data.text.CaptionTokenizer;
 import org.nasvlp.distributed.Cluster;
 import org.nasvlp.internal.Torch;
@@ -82,8 +83,12 @@ public final class RankTraining {
                           report.step(),
                           new TreeMap<>(report.losses()),
                           report.hardNegatives());
+                      System.out.println("sections " + report.seconds());
                     }
                   });
+      if (kind.contains("timed")) {
+        builder.timeWaiting();
+      }
       if (kind.contains("evaluated")) {
         builder.benchmark(ShapesBenchmarks.pairs(words));
         builder.metric("rank-and-a-half", model -> cluster.rank() + 0.5);
@@ -144,6 +149,9 @@ public final class RankTraining {
     }
     if (kind.contains("sharded")) {
       config = config.withTraining(training -> training.shardedOptimizer(true));
+    }
+    if (kind.contains("rounded")) {
+      config = config.withTraining(training -> training.gradientExchange(Precision.BFLOAT16));
     }
     if (kind.contains("differently") && cluster.rank() == 1) {
       config = config.withOptimizer(optimizer -> optimizer.learningRate(1e-3));

@@ -187,6 +187,32 @@ class RanksTrainingTest {
   }
 
   @Test
+  void roundedGradientsAreTheSameBitsOnAllRanksAndTrainAlike() throws Exception {
+    try (RankProcesses plain = start("plain", "everything", 2);
+        RankProcesses rounded = start("rounded", "everything-rounded-timed", 2)) {
+      plain.await(240);
+      rounded.await(240);
+      assertThat(rounded.printed()).doesNotContain("failed");
+      assertThat(codewords(rounded.printed(1)))
+          .hasSizeGreaterThanOrEqualTo(STEPS)
+          .isEqualTo(codewords(rounded.printed(0)));
+      Map<String, Double> expected = losses(plain.printed(0));
+      Map<String, Double> actual = losses(rounded.printed(0));
+      // Nothing has been exchanged yet.
+      assertThat(actual.get("1 itc 2")).isEqualTo(expected.get("1 itc 2"));
+      assertThat(actual.get("20 itc 2")).isNotEqualTo(expected.get("20 itc 2"));
+      // 8 bits: each gradient is off by 2^-8 of itself at most, so is about every update.
+      actual.forEach((name, loss) -> assertThat(loss).isCloseTo(expected.get(name), within(0.05)));
+      assertThat(line(plain.printed(0), "sections"))
+          .contains("exchange=")
+          .doesNotContain("waiting");
+      assertThat(line(rounded.printed(0), "sections"))
+          .contains("exchange=", "waiting for ranks=")
+          .doesNotContain("=-");
+    }
+  }
+
+  @Test
   void aRunGoesOnWithAnotherNumberOfRanks() throws Exception {
     try (RankProcesses one = start("one", "everything", 1);
         RankProcesses two = start("many", "everything-stopped", 2)) {

@@ -213,6 +213,7 @@ final class Barrier {
                 .dataset(data)
                 .tokenizer(tokenizer)
                 .output(Path.of(options.output()))
+                .captionEdits(Path.of(options.data(), "captions"))
                 // Nothing is there at the first attempt, unless it is to be resumed.
                 .resume(true)
                 .threads(task.cpus())

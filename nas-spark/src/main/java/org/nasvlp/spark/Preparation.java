@@ -30,6 +30,7 @@ import org.apache.spark.sql.types.DataType;
 import org.apache.spark.sql.types.DataTypes;
 import org.apache.spark.storage.StorageLevel;
 import org.apache.spark.util.SerializableConfiguration;
+import org.jspecify.annotations.Nullable;
 import org.nasvlp.spark.ShardFolder.Part;
 import scala.Tuple2;
 
@@ -52,16 +53,20 @@ final class Preparation {
   Prepared run() throws IOException {
     Dataset<Row> rows = examined();
     ShardFolder folder = ShardFolder.open(options.output(), configuration.value());
+    PrepareOptions.HardNegatives asked = options.hardNegatives();
+    CaptionEditing editing =
+        asked == null ? null : new CaptionEditing(asked, folder, configuration);
     folder.prepare();
     rows.persist(StorageLevel.MEMORY_AND_DISK());
     try {
-      return run(rows, folder);
+      return run(rows, folder, editing);
     } finally {
       rows.unpersist();
     }
   }
 
-  private Prepared run(Dataset<Row> rows, ShardFolder folder) throws IOException {
+  private Prepared run(Dataset<Row> rows, ShardFolder folder, @Nullable CaptionEditing editing)
+      throws IOException {
     Map<String, Long> kinds = new HashMap<>();
     rows.groupBy("kind")
         .count()
@@ -138,7 +143,8 @@ final class Preparation {
         refused,
         shards,
         missing.size(),
-        folder.path(ShardFolder.MANIFEST).toString());
+        folder.path(ShardFolder.MANIFEST).toString(),
+        editing == null ? null : editing.run(byShard));
   }
 
   /** Every row with what is known of it; of several of one image and caption the first is kept. */

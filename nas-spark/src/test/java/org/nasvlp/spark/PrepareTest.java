@@ -14,15 +14,25 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.stream.Stream;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
 import org.apache.spark.sql.functions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.nasvlp.config.EditType;
+import org.nasvlp.config.NasConfig;
+import org.nasvlp.config.NtaConfig;
 import org.nasvlp.data.ImageTextDataset;
 import org.nasvlp.data.ImageTextPair;
 import org.nasvlp.data.image.RgbImage;
+import org.nasvlp.data.text.CaptionTokenizer;
+import org.nasvlp.negatives.CaptionEdit;
+import org.nasvlp.negatives.CaptionEditFile;
+import org.nasvlp.negatives.NegativeTextAugmentation;
+import org.nasvlp.negatives.TextEditor;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -53,7 +63,7 @@ class PrepareTest {
     pictures.add(-5, images.resolve("001.jpg"), "  Another\tcaption ");
     Prepared prepared = prepare(pictures, options("out"));
     assertThat(prepared)
-        .isEqualTo(new Prepared(11, 11, 0, 3, 3, work.resolve("out") + "/manifest.json"));
+        .isEqualTo(new Prepared(11, 11, 0, 3, 3, work.resolve("out") + "/manifest.json", null));
     try (ImageTextDataset read = ImageTextDataset.open(work.resolve("out"), WHITE)) {
       assertThat(read.size()).isEqualTo(11);
       assertThat(read.get(0).caption()).isEqualTo("Another caption");
@@ -94,6 +104,125 @@ class PrepareTest {
       assertThat(difference / wide.length).isLessThan(12);
       assertThat(read.encodedImage(2)).isEqualTo(Files.readAllBytes(images.resolve("002.png")));
     }
+  }
+
+  /** Puts in the place of a caption's last word the one that follows it in all captions' order. */
+  private static final class NextWord implements TextEditor {
+    private final TreeSet<String> words = new TreeSet<>();
+    private String last = "";
+
+    static TextEditor.Factory factory(boolean exactLabels) {
+      return new TextEditor.Factory() {
+        @Override
+        public String identity() {
+          return "next word " + exactLabels;
+        }
+
+        @Override
+        public TextEditor create(Iterable<String> captions) {
+          NextWord editor = new NextWord();
+          for (String caption : captions) {
+            editor.words.addAll(List.of(caption.split(" ", -1)));
+            editor.last = caption;
+          }
+          return editor;
+        }
+      };
+    }
+
+    @Override
+    public List<CaptionEdit> edits(String caption) {
+      int at = caption.lastIndexOf(' ') + 1;
+      String word = caption.substring(at);
+      // Also the word that comes last of all: an editor may depend on the captions' order.
+      Stream<String> others =
+          Stream.of(words.higher(word), last.substring(last.lastIndexOf(' ') + 1));
+      return others
+          .filter(other -> other != null && !other.equals(word))
+          .distinct()
+          .map(
+              other ->
+                  new CaptionEdit(caption.substring(0, at) + other, EditType.NOUN, word, other))
+          .toList();
+    }
+
+    @Override
+    public int[] replaceable(String caption) {
+      return new int[0];
+    }
+
+    @Override
+    public CaptionEdit replace(String caption, int word, String proposal) {
+      return null;
+    }
+
+    @Override
+    public int things(String caption) {
+      return 0;
+    }
+  }
+
+  @Test
+  void hardNegativeCaptionsAreTheBytesThatATrainingWouldMake() throws Exception {
+    Pictures pictures = new Pictures(images);
+    Path red = pictures.draw(1, "png", 8, 8);
+    Path blue = pictures.draw(2, "png", 8, 8);
+    // More than a task edits, three captions of two pictures each, in an order that is none.
+    int distinct = 4 * CaptionEditFile.BLOCK + 100;
+    for (int i = 0; i < distinct; i++) {
+      int number = i * 7 % distinct;
+      pictures.add(2 * number, red, "Number " + number + ", blue!");
+      if (number % 1500 == 0) {
+        pictures.add(2 * number + 1, blue, "number " + number + " blue");
+      }
+    }
+    pictures.add(-1, blue, "a red one");
+    NtaConfig nta = NasConfig.preset("tiny").nta();
+    PrepareOptions options =
+        options("out").withPairsPerShard(1000).withHardNegativeCaptions(nta, NextWord::factory);
+    Prepared prepared = SparkNas.prepare(pictures.paths(spark).repartition(5), options);
+    Path kept = Path.of(prepared.captionEdits());
+    assertThat(kept).hasParentRaw(work.resolve("out/captions"));
+    try (ImageTextDataset read = ImageTextDataset.open(work.resolve("out"), WHITE);
+        CaptionTokenizer tokenizer = CaptionTokenizer.ofWords(List.of("red", "blue"), 8)) {
+      NegativeTextAugmentation.Preparation made =
+          NegativeTextAugmentation.prepare(
+                  read,
+                  tokenizer,
+                  NextWord.factory(nta.exactLabels()),
+                  nta,
+                  List.of(work.resolve("alone")),
+                  1)
+              .preparation();
+      assertThat(made.fromCache()).isFalse();
+      assertThat(made.captions()).isEqualTo(distinct + 1);
+      assertThat(made.edits().get(EditType.NOUN)).isGreaterThan(distinct);
+      assertThat(kept)
+          .hasSameBinaryContentAs(made.cacheFile())
+          .hasFileName(made.cacheFile().getFileName().toString());
+    }
+    // A second call finds them; the folder holds nothing else of theirs.
+    long written = Files.getLastModifiedTime(kept).toMillis();
+    assertThat(SparkNas.prepare(pictures.paths(spark), options).captionEdits())
+        .isEqualTo(kept.toString());
+    assertThat(Files.getLastModifiedTime(kept).toMillis()).isEqualTo(written);
+    assertThat(work.resolve("out/captions")).isDirectoryContaining("glob:**.edits");
+    assertThat(work.resolve("out/_captions")).doesNotExist();
+  }
+
+  @Test
+  void missingEditorsAreToldBeforeAnythingIsWritten() throws Exception {
+    Pictures pictures = Pictures.drawn(images, 3, 8, 8);
+    NtaConfig nta = NasConfig.preset("tiny").nta();
+    assertThatThrownBy(
+            () ->
+                SparkNas.prepare(
+                    pictures.paths(spark),
+                    options("out")
+                        .withHardNegativeCaptions(
+                            nta, exactLabels -> TextEditor.factory("tlh", exactLabels))))
+        .hasMessageContaining("add org.nasvlp:nas-text-tlh");
+    assertThat(work.resolve("out")).doesNotExist();
   }
 
   private Pictures withBadRows() throws IOException {
