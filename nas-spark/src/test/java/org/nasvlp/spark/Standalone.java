@@ -101,6 +101,11 @@ final class Standalone implements AutoCloseable {
     assertThat(driver.exitValue()).as(log("driver")).isZero();
   }
 
+  /** Lets a driver that has ended be followed by another. */
+  void forget(Process driver) {
+    processes.remove(driver);
+  }
+
   private Process start(String name, String main, String... arguments) throws IOException {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
