@@ -29,6 +29,14 @@ final class ClusterOptions {
   private @Nullable String networkInterface;
 
   @Option(
+      names = "--transport",
+      paramLabel = "gloo|nccl",
+      description =
+          "Library by which ranks exchange data (default: gloo). NCCL takes a CUDA device for each"
+              + " rank, and has not been tried.")
+  private Cluster.@Nullable Transport transport;
+
+  @Option(
       names = "--rendezvous",
       paramLabel = "file:PATH|HOST:PORT",
       description =
@@ -65,6 +73,9 @@ final class ClusterOptions {
     }
     if (networkInterface != null) {
       variables.put("NAS_INTERFACE", networkInterface);
+    }
+    if (transport != null) {
+      variables.put("NAS_TRANSPORT", transport.name());
     }
     if (timeout != null) {
       variables.put("NAS_TIMEOUT", timeout.toString());

@@ -92,6 +92,7 @@ final class EnvCommand implements Callable<Integer> {
       facts.put("training on cuda", reason.isEmpty() ? "available" : "not available: " + reason);
       reason = LibTorch.glooUnavailableReason();
       facts.put("gloo", reason.isEmpty() ? "available" : "not available: " + reason);
+      facts.put("nccl", LibTorch.nccl());
       return true;
     } catch (RuntimeException | LinkageError e) {
       facts.put("libtorch", "failed: " + Failures.describe(e));

@@ -134,7 +134,17 @@ class LaunchCommandTest {
     assertThat(shell.err().lines().filter(line -> !line.contains("memory")))
         .containsExactly("warning: mind the gap");
     assertThat(jobs.getFirst().cluster())
-        .isEqualTo(new Cluster(1, 2, 0, "head", 1234, null, null, Cluster.DEFAULT_TIMEOUT));
+        .isEqualTo(
+            new Cluster(
+                1,
+                2,
+                0,
+                "head",
+                1234,
+                null,
+                null,
+                Cluster.Transport.GLOO,
+                Cluster.DEFAULT_TIMEOUT));
     assertThat(folder.resolve("out")).isDirectoryNotContaining("glob:**.html");
   }
 
@@ -173,9 +183,21 @@ class LaunchCommandTest {
         "--interface",
         "ib0",
         "--rank-timeout",
-        "9");
+        "9",
+        "--transport",
+        "nccl");
     assertThat(jobs.getFirst().cluster())
-        .isEqualTo(new Cluster(1, 2, 0, "", 0, Path.of("/net/meet"), "ib0", Duration.ofSeconds(9)));
+        .isEqualTo(
+            new Cluster(
+                1,
+                2,
+                0,
+                "",
+                0,
+                Path.of("/net/meet"),
+                "ib0",
+                Cluster.Transport.NCCL,
+                Duration.ofSeconds(9)));
     train(jobs, Map.of("NAS_HOME", TestShell.home().toString()), "--no-report");
     assertThat(jobs.getLast().cluster()).isEqualTo(Cluster.alone());
   }

@@ -298,6 +298,7 @@ class NasTest {
         .containsPattern("libtorch threads \\d+")
         .containsPattern("gpu +\\S")
         .containsPattern("gloo +available")
+        .containsPattern("nccl +(not available: .+|[0-9]+\\.[0-9]+\\.[0-9]+)")
         .containsPattern("interfaces +.*127\\.0\\.0\\.1")
         .containsPattern("cluster +none")
         .doesNotContain("rank variables");

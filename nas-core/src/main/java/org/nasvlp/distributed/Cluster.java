@@ -23,6 +23,7 @@ import org.jspecify.annotations.Nullable;
  * @param file by which the ranks find each other; null with an address. It must not exist before
  * @param networkInterface name of the network interface to exchange data by, such as eth0; null for
  *     the one by which the master is reached
+ * @param transport by which tensors are exchanged; the same on all ranks
  * @param timeout how long a rank waits for the others, at the start and in each exchange
  */
 public record Cluster(
@@ -33,16 +34,31 @@ public record Cluster(
     int masterPort,
     @Nullable Path file,
     @Nullable String networkInterface,
+    Transport transport,
     Duration timeout) {
+
+  /** By which library ranks exchange tensors. */
+  public enum Transport {
+    /** Gloo, over TCP; what lies on a CUDA device goes by way of the host's memory. */
+    GLOO,
+
+    /**
+     * NCCL for what lies on CUDA devices, Gloo for the rest. Each rank needs a device of its own. A
+     * rank that is lost may be noticed after {@link Cluster#timeout} only.
+     */
+    NCCL
+  }
 
   /** How long a rank waits for the others unless set. */
   public static final Duration DEFAULT_TIMEOUT = Duration.ofMinutes(10);
 
-  private static final Cluster ALONE = new Cluster(0, 1, 0, "", 0, null, null, DEFAULT_TIMEOUT);
+  private static final Cluster ALONE =
+      new Cluster(0, 1, 0, "", 0, null, null, Transport.GLOO, DEFAULT_TIMEOUT);
 
   /** Checks what is given. */
   public Cluster {
     Objects.requireNonNull(masterAddress, "masterAddress");
+    Objects.requireNonNull(transport, "transport");
     Objects.requireNonNull(timeout, "timeout");
     if (size < 1 || rank < 0 || rank >= size) {
       throw new IllegalArgumentException(
@@ -77,12 +93,13 @@ public record Cluster(
 
   /** Ranks that find each other at rank 0's address. */
   public static Cluster at(String masterAddress, int masterPort, int rank, int size) {
-    return new Cluster(rank, size, rank, masterAddress, masterPort, null, null, DEFAULT_TIMEOUT);
+    return new Cluster(
+        rank, size, rank, masterAddress, masterPort, null, null, Transport.GLOO, DEFAULT_TIMEOUT);
   }
 
   /** Ranks that find each other by a file, which must not exist before the first of them starts. */
   public static Cluster by(Path file, int rank, int size) {
-    return new Cluster(rank, size, rank, "", 0, file, null, DEFAULT_TIMEOUT);
+    return new Cluster(rank, size, rank, "", 0, file, null, Transport.GLOO, DEFAULT_TIMEOUT);
   }
 
   /**
@@ -90,7 +107,8 @@ public record Cluster(
    * torchrun ({@code RANK}, {@code WORLD_SIZE}, {@code LOCAL_RANK}, {@code MASTER_ADDR}, {@code
    * MASTER_PORT}), else Open MPI's, Slurm's or PyTorch Elastic's; {@link #alone} without any.
    * {@code NAS_RENDEZVOUS} ({@code file:PATH} or {@code HOST:PORT}) counts before the launcher's
-   * address; {@code NAS_INTERFACE} and {@code NAS_TIMEOUT} (seconds) say the rest.
+   * address; {@code NAS_INTERFACE}, {@code NAS_TRANSPORT} (gloo, nccl) and {@code NAS_TIMEOUT}
+   * (seconds) say the rest.
    *
    * @throws IllegalArgumentException naming a variable that is absent or cannot be read
    */
@@ -110,13 +128,20 @@ public record Cluster(
 
   /** The same with another network interface; null for the one by which the master is reached. */
   public Cluster withInterface(@Nullable String value) {
-    return new Cluster(rank, size, localRank, masterAddress, masterPort, file, value, timeout);
+    return new Cluster(
+        rank, size, localRank, masterAddress, masterPort, file, value, transport, timeout);
   }
 
   /** The same with another time to wait for other ranks. */
   public Cluster withTimeout(Duration value) {
     return new Cluster(
-        rank, size, localRank, masterAddress, masterPort, file, networkInterface, value);
+        rank, size, localRank, masterAddress, masterPort, file, networkInterface, transport, value);
+  }
+
+  /** The same by another library. */
+  public Cluster withTransport(Transport value) {
+    return new Cluster(
+        rank, size, localRank, masterAddress, masterPort, file, networkInterface, value, timeout);
   }
 
   /** Whether there is one rank only. */

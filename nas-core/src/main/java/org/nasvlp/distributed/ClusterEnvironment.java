@@ -3,6 +3,7 @@ package org.nasvlp.distributed;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -75,7 +76,7 @@ final class ClusterEnvironment {
     names.addAll(PORTS);
     names.addAll(NODES);
     names.addAll(List.of("SLURM_JOB_ID", "SLURM_STEP_ID"));
-    names.addAll(List.of("NAS_RENDEZVOUS", "NAS_INTERFACE", "NAS_TIMEOUT"));
+    names.addAll(List.of("NAS_RENDEZVOUS", "NAS_INTERFACE", "NAS_TRANSPORT", "NAS_TIMEOUT"));
     return names;
   }
 
@@ -135,7 +136,22 @@ final class ClusterEnvironment {
         met.masterPort(),
         met.file(),
         value("NAS_INTERFACE"),
+        transport(),
         timeout);
+  }
+
+  private Cluster.Transport transport() {
+    String name = value("NAS_TRANSPORT");
+    if (name == null) {
+      return Cluster.Transport.GLOO;
+    }
+    return Arrays.stream(Cluster.Transport.values())
+        .filter(transport -> transport.name().equalsIgnoreCase(name))
+        .findFirst()
+        .orElseThrow(
+            () ->
+                new IllegalArgumentException(
+                    "NAS_TRANSPORT is '%s': it should be gloo or nccl".formatted(name)));
   }
 
   private static Cluster meetingAt(String rendezvous, int rank, int size) {

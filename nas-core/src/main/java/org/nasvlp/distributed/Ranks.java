@@ -13,9 +13,9 @@ import java.util.TreeMap;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.javacpp.chrono.Milliseconds;
 import org.bytedeco.pytorch.AutoGradMode;
+import org.bytedeco.pytorch.Backend;
 import org.bytedeco.pytorch.BroadcastOptions;
 import org.bytedeco.pytorch.LongVector;
-import org.bytedeco.pytorch.ProcessGroupGloo;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Store;
 import org.bytedeco.pytorch.StringVector;
@@ -28,9 +28,10 @@ import org.nasvlp.internal.Torch;
 import org.nasvlp.internal.TorchDevice;
 
 /**
- * The ranks of a training and what they exchange, over Gloo. Every call is a collective: all ranks
- * make the same calls in the same order, and each waits for the others. Results are the same bits
- * on every rank, and the same from run to run. Tensors of a CUDA device go by way of the host.
+ * The ranks of a training and what they exchange, over Gloo or NCCL. Every call is a collective:
+ * all ranks make the same calls in the same order, and each waits for the others. Results are the
+ * same bits on every rank, and the same from run to run. By Gloo tensors of a CUDA device go by way
+ * of the host.
  *
  * <p>Where one rank is lost the calls of all others throw {@link RanksLostException} with its
  * number. For one thread. Alone, all calls return what they are given.
@@ -38,7 +39,8 @@ import org.nasvlp.internal.TorchDevice;
 public final class Ranks implements AutoCloseable {
   private final Cluster cluster;
   private final @Nullable Store store;
-  private final @Nullable ProcessGroupGloo group;
+  private final @Nullable Backend group;
+  private final @Nullable Backend devices;
   private final @Nullable RollCall rollCall;
   private boolean waitingTimed;
   private long waiting;
@@ -49,17 +51,19 @@ public final class Ranks implements AutoCloseable {
   private Ranks(
       Cluster cluster,
       @Nullable Store store,
-      @Nullable ProcessGroupGloo group,
+      @Nullable Backend group,
+      @Nullable Backend devices,
       @Nullable RollCall rollCall) {
     this.cluster = cluster;
     this.store = store;
     this.group = group;
+    this.devices = devices;
     this.rollCall = rollCall;
   }
 
   /** A single rank. */
   public static Ranks alone() {
-    return new Ranks(Cluster.alone(), null, null, null);
+    return new Ranks(Cluster.alone(), null, null, null, null);
   }
 
   /**
@@ -74,22 +78,28 @@ public final class Ranks implements AutoCloseable {
       return alone();
     }
     Torch.ensureLoaded();
+    if (cluster.transport() == Cluster.Transport.NCCL) {
+      Rendezvous.requireNccl(cluster);
+    }
     Store store = Rendezvous.store(cluster);
     store.retainReference();
     try {
       Meeting meeting = new Meeting(cluster, store);
       meeting.enter(facts);
       RollCall rollCall = new RollCall(store, cluster);
-      return new Ranks(cluster, store, connect(cluster, store, rollCall), rollCall);
+      Backend group = connect(cluster, store, rollCall);
+      Backend devices =
+          cluster.transport() == Cluster.Transport.NCCL ? Rendezvous.nccl(cluster, store) : null;
+      return new Ranks(cluster, store, group, devices, rollCall);
     } catch (RuntimeException e) {
       store.releaseReference();
       throw e;
     }
   }
 
-  private static ProcessGroupGloo connect(Cluster cluster, Store store, RollCall rollCall) {
+  private static Backend connect(Cluster cluster, Store store, RollCall rollCall) {
     try {
-      ProcessGroupGloo group = Rendezvous.gloo(cluster, store);
+      Backend group = Rendezvous.gloo(cluster, store);
       group.retainReference();
       return group;
     } catch (IllegalStateException e) {
@@ -133,6 +143,7 @@ public final class Ranks implements AutoCloseable {
       }
       Map<String, String> mine = new LinkedHashMap<>();
       mine.put("the number of ranks", String.valueOf(cluster.size()));
+      mine.put("the transport", cluster.transport().name());
       mine.putAll(facts);
       StringBuilder text = new StringBuilder();
       mine.forEach((name, value) -> text.append(name).append('\t').append(value).append('\n'));
@@ -240,12 +251,12 @@ public final class Ranks implements AutoCloseable {
     }
     try (AutoGradMode off = Torch.withoutGradient()) {
       TorchDevice device = TorchDevice.of(rows);
-      Tensor own = Torch.host(rows.detach()).contiguous();
+      Tensor own = carried(rows.detach()).contiguous();
       long[] shape = Torch.shape(own);
       shape[0] *= size();
-      Tensor all = Torch.empty(own.scalar_type(), shape);
+      Tensor all = TorchDevice.of(own).empty(own.scalar_type(), shape);
       if (all.numel() > 0) {
-        exchange(group -> group._allgather_base(all, own));
+        exchange(own, by -> by._allgather_base(all, own));
       }
       return device.put(all);
     }
@@ -264,9 +275,9 @@ public final class Ranks implements AutoCloseable {
     }
     try (AutoGradMode off = Torch.withoutGradient()) {
       TorchDevice device = TorchDevice.of(rows);
-      Tensor own = Torch.host(rows.detach()).contiguous();
-      Tensor parts = Torch.empty(own.scalar_type(), Torch.shape(own));
-      exchange(group -> group.alltoall_base(parts, own, new LongVector(), new LongVector()));
+      Tensor own = carried(rows.detach()).contiguous();
+      Tensor parts = TorchDevice.of(own).empty(own.scalar_type(), Torch.shape(own));
+      exchange(own, by -> by.alltoall_base(parts, own, new LongVector(), new LongVector()));
       long count = rows.size(0) / size();
       Tensor sum = parts.narrow(0, 0, count).clone();
       for (int rank = 1; rank < size(); rank++) {
@@ -296,11 +307,9 @@ public final class Ranks implements AutoCloseable {
     }
     try (PointerScope scope = new PointerScope();
         AutoGradMode off = Torch.withoutGradient()) {
-      Tensor host = Torch.host(values);
-      exchange(group -> group.allreduce(new TensorVector(host)));
-      if (values.is_cuda()) {
-        values.copy_(host);
-      }
+      Tensor carried = carried(values);
+      exchange(carried, by -> by.allreduce(new TensorVector(carried)));
+      bring(carried, values);
     }
   }
 
@@ -313,14 +322,12 @@ public final class Ranks implements AutoCloseable {
       return () -> {};
     }
     try (AutoGradMode off = Torch.withoutGradient()) {
-      Tensor host = Torch.host(values);
-      Work work = begin(open -> open.allreduce(new TensorVector(host)));
+      Tensor carried = carried(values);
+      Work work = begin(carried, by -> by.allreduce(new TensorVector(carried)));
       return () -> {
         try (AutoGradMode still = Torch.withoutGradient()) {
           finish(work);
-          if (values.is_cuda()) {
-            values.copy_(host);
-          }
+          bring(carried, values);
         }
       };
     }
@@ -345,12 +352,11 @@ public final class Ranks implements AutoCloseable {
     }
     try (PointerScope scope = new PointerScope();
         AutoGradMode off = Torch.withoutGradient()) {
-      Tensor host = Torch.host(values);
+      Tensor carried = carried(values);
       exchange(
-          group -> group.broadcast(new TensorVector(host), new BroadcastOptions().rootRank(from)));
-      if (values.is_cuda()) {
-        values.copy_(host);
-      }
+          carried,
+          by -> by.broadcast(new TensorVector(carried), new BroadcastOptions().rootRank(from)));
+      bring(carried, values);
     }
   }
 
@@ -420,31 +426,43 @@ public final class Ranks implements AutoCloseable {
 
   @FunctionalInterface
   private interface Exchange {
-    Work start(ProcessGroupGloo group);
+    Work start(Backend by);
   }
 
-  private void exchange(Exchange exchange) {
-    try (PointerScope scope = new PointerScope()) {
-      finish(begin(exchange));
+  /** A tensor where it can be exchanged: on its device by NCCL, else in the host's memory. */
+  private Tensor carried(Tensor tensor) {
+    return devices == null ? Torch.host(tensor) : tensor;
+  }
+
+  /** Puts what was exchanged in its place, unless it was there. */
+  private static void bring(Tensor carried, Tensor values) {
+    if (carried.is_cuda() != values.is_cuda()) {
+      values.copy_(carried);
     }
   }
 
-  private Work begin(Exchange exchange) {
+  private void exchange(Tensor carried, Exchange exchange) {
+    try (PointerScope scope = new PointerScope()) {
+      finish(begin(carried, exchange));
+    }
+  }
+
+  private Work begin(Tensor carried, Exchange exchange) {
     if (closed) {
       throw new IllegalStateException("the ranks have parted");
     }
-    ProcessGroupGloo open = Objects.requireNonNull(group);
+    Backend hosts = Objects.requireNonNull(group);
     try {
       // A barrier also waits for the exchanges that are under way.
       if (waitingTimed && underWay == 0) {
         long began = System.nanoTime();
         try (PointerScope scope = new PointerScope()) {
-          boolean _ = open.barrier()._wait();
+          boolean _ = hosts.barrier()._wait();
         }
         waiting += System.nanoTime() - began;
       }
       long began = System.nanoTime();
-      Work work = exchange.start(open);
+      Work work = exchange.start(carried.is_cuda() ? Objects.requireNonNull(devices) : hosts);
       underWay++;
       exchanging += System.nanoTime() - began;
       return work;
@@ -508,6 +526,9 @@ public final class Ranks implements AutoCloseable {
     closed = true;
     if (rollCall != null) {
       rollCall.close();
+    }
+    if (devices != null) {
+      devices.releaseReference();
     }
     if (group != null) {
       group.releaseReference();

@@ -9,6 +9,7 @@ import java.net.UnknownHostException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import org.bytedeco.javacpp.chrono.Milliseconds;
+import org.bytedeco.pytorch.Backend;
 import org.bytedeco.pytorch.FileStore;
 import org.bytedeco.pytorch.GlooDeviceVector;
 import org.bytedeco.pytorch.IntOptional;
@@ -16,8 +17,11 @@ import org.bytedeco.pytorch.ProcessGroupGloo;
 import org.bytedeco.pytorch.Store;
 import org.bytedeco.pytorch.TCPStore;
 import org.bytedeco.pytorch.TCPStoreOptions;
+import org.bytedeco.pytorch.nccl.ProcessGroupNCCL;
+import org.nasvlp.internal.Torch;
+import org.nasvlp.internal.TorchDevice;
 
-/** Opens c10d's store, where ranks find each other, and Gloo's connections between them. */
+/** Opens c10d's store, where ranks find each other, and the connections between them. */
 final class Rendezvous {
   private Rendezvous() {}
 
@@ -96,6 +100,40 @@ final class Rendezvous {
                 : ProcessGroupGloo.createDeviceForHostname(ownAddress(cluster)));
     options.devices(devices);
     return new ProcessGroupGloo(store, cluster.rank(), cluster.size(), options);
+  }
+
+  /**
+   * Checks that NCCL can be used.
+   *
+   * @throws IllegalStateException if not, with the reason and the remedy
+   */
+  static void requireNccl(Cluster cluster) {
+    String reason = TorchDevice.unavailableReason(cluster.localRank());
+    if (!reason.isEmpty()) {
+      throw new IllegalStateException(
+          "rank %d cannot exchange data by NCCL, number %d on its machine: %s; or take gloo"
+              .formatted(cluster.rank(), cluster.localRank(), reason));
+    }
+  }
+
+  /** NCCL between the ranks' devices; it connects with the first tensors that are exchanged. */
+  static Backend nccl(Cluster cluster, Store store) {
+    // A call waits for its end, and throws when the time is over; LibTorch's own watchdog would end
+    // the process.
+    Torch.setEnvironment("TORCH_NCCL_BLOCKING_WAIT", "1");
+    Torch.setEnvironment("TORCH_NCCL_ASYNC_ERROR_HANDLING", "0");
+    try {
+      ProcessGroupNCCL.Options options = new ProcessGroupNCCL.Options();
+      options.timeout(new Milliseconds(cluster.timeout().toMillis()));
+      Backend nccl = new ProcessGroupNCCL(store, cluster.rank(), cluster.size(), options);
+      nccl.retainReference();
+      return nccl;
+    } catch (LinkageError e) {
+      throw new IllegalStateException(
+          "rank %d cannot load LibTorch's part for NCCL (%s): install NCCL 2.28 or later, or take gloo"
+              .formatted(cluster.rank(), firstLine(e)),
+          e);
+    }
   }
 
   private static String checked(String name) {

@@ -89,7 +89,8 @@ public final class Torch {
     return "org/bytedeco/pytorch/" + Loader.getPlatform() + extension + "/" + name;
   }
 
-  private static void setEnvironment(String name, String value) {
+  /** Sets a variable of the process for native libraries to read, unless it is set. */
+  public static void setEnvironment(String name, String value) {
     Linker linker = Linker.nativeLinker();
     var symbol = linker.defaultLookup().find("setenv");
     if (symbol.isEmpty()) {

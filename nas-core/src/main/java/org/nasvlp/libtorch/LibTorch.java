@@ -6,6 +6,7 @@ import java.util.Properties;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.ProcessGroupGloo;
 import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch_nccl;
 import org.bytedeco.pytorch.gloo.Device;
 import org.nasvlp.internal.Torch;
 import org.nasvlp.internal.TorchDevice;
@@ -64,6 +65,24 @@ public final class LibTorch {
    */
   public static String cudaUnavailableReason(int index) {
     return TorchDevice.unavailableReason(index);
+  }
+
+  /**
+   * NCCL's version, such as "2.28.3", or why ranks cannot exchange data by it.
+   *
+   * @throws IllegalStateException if LibTorch cannot be loaded, with the remedy
+   */
+  public static String nccl() {
+    String reason = cudaUnavailableReason(0);
+    if (!reason.isEmpty()) {
+      return "not available: " + reason;
+    }
+    try {
+      int version = torch_nccl.getNcclVersionNumber();
+      return "%d.%d.%d".formatted(version / 10_000, version / 100 % 100, version % 100);
+    } catch (RuntimeException | LinkageError e) {
+      return "not available: " + String.valueOf(e.getMessage()).lines().findFirst().orElse("");
+    }
   }
 
   /**

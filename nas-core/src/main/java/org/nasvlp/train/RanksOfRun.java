@@ -47,6 +47,12 @@ final class RanksOfRun {
           "a batch of %d pairs cannot be divided among %d ranks: set data.batchSize to a multiple of %d"
               .formatted(batch, cluster.size(), cluster.size()));
     }
+    String device = settings.config().training().device();
+    if (cluster.transport() == Cluster.Transport.NCCL && !device.startsWith("cuda")) {
+      throw new TrainingException(
+          "NCCL exchanges what lies on CUDA devices, and training.device is %s: set it to cuda, or exchange by gloo"
+              .formatted(device));
+    }
     try {
       Ranks ranks = Ranks.join(cluster, facts(settings));
       if (settings.timesWaiting()) {

@@ -52,7 +52,8 @@ class ClusterTest {
   }
 
   private static Cluster fifthOfEight(int local, String address, int port) {
-    return new Cluster(5, 8, local, address, port, null, null, Duration.ofMinutes(10));
+    return new Cluster(
+        5, 8, local, address, port, null, null, Cluster.Transport.GLOO, Duration.ofMinutes(10));
   }
 
   @Test
@@ -115,9 +116,30 @@ class ClusterTest {
     Cluster file = read(TORCHRUN, "NAS_RENDEZVOUS=file:/net/a:b/meet NAS_INTERFACE=ib0");
     assertThat(file)
         .isEqualTo(
-            new Cluster(5, 8, 1, "", 0, Path.of("/net/a:b/meet"), "ib0", Duration.ofMinutes(10)));
+            new Cluster(
+                5,
+                8,
+                1,
+                "",
+                0,
+                Path.of("/net/a:b/meet"),
+                "ib0",
+                Cluster.Transport.GLOO,
+                Duration.ofMinutes(10)));
     assertThat(read(OPEN_MPI, "NAS_RENDEZVOUS=file:meet NAS_TIMEOUT=90"))
-        .isEqualTo(new Cluster(5, 8, 1, "", 0, Path.of("meet"), null, Duration.ofSeconds(90)));
+        .isEqualTo(
+            new Cluster(
+                5,
+                8,
+                1,
+                "",
+                0,
+                Path.of("meet"),
+                null,
+                Cluster.Transport.GLOO,
+                Duration.ofSeconds(90)));
+    assertThat(read(TORCHRUN, "NAS_RENDEZVOUS=head:1234 NAS_TRANSPORT=nccl"))
+        .isEqualTo(fifthOfEight(1, "head", 1234).withTransport(Cluster.Transport.NCCL));
     assertThat(read(TORCHRUN, "NAS_RENDEZVOUS=head:1234")).isEqualTo(fifthOfEight(1, "head", 1234));
     assertThat(read(TORCHRUN, "NAS_RENDEZVOUS=[fe80::1]:1234"))
         .isEqualTo(fifthOfEight(1, "fe80::1", 1234));
@@ -175,6 +197,7 @@ class ClusterTest {
           NAS_TIMEOUT=0;                     NAS_TIMEOUT is '0'
           NAS_TIMEOUT=1h;                    NAS_TIMEOUT is '1h'
           NAS_TIMEOUT=604801;                NAS_TIMEOUT is '604801'
+          NAS_TRANSPORT=mpi;                 NAS_TRANSPORT is 'mpi': it should be gloo or nccl
           NAS_RENDEZVOUS=/tmp/a;             NAS_RENDEZVOUS is '/tmp/a'
           NAS_RENDEZVOUS=file:;              NAS_RENDEZVOUS is 'file:'
           NAS_RENDEZVOUS=head;               NAS_RENDEZVOUS is 'head'
@@ -280,7 +303,10 @@ class ClusterTest {
     assertRefused(() -> Cluster.alone().withTimeout(Duration.ofSeconds(-1)), "time-out");
     assertRefused(() -> Cluster.alone().withTimeout(Duration.ofDays(8)), "a week at most");
     assertRefused(
-        () -> new Cluster(0, 2, -1, "a", 1, null, null, Duration.ofSeconds(1)), "local rank is -1");
+        () ->
+            new Cluster(
+                0, 2, -1, "a", 1, null, null, Cluster.Transport.GLOO, Duration.ofSeconds(1)),
+        "local rank is -1");
   }
 
   private static void assertRefused(Runnable cluster, String told) {

@@ -76,7 +76,8 @@ public final class RanksProgram {
   /** Says what all say, and is gone before it connects. */
   private static void vanish(Cluster cluster) {
     Torch.ensureLoaded();
-    Rendezvous.store(cluster).set("nas/facts/1", "the number of ranks\t2\nthe colour\t\n");
+    Rendezvous.store(cluster)
+        .set("nas/facts/1", "the number of ranks\t2\nthe transport\tGLOO\nthe colour\t\n");
     Runtime.getRuntime().halt(1);
   }
 

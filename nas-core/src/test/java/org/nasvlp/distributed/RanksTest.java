@@ -1,6 +1,7 @@
 package org.nasvlp.distributed;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assumptions.assumeThat;
 
 import java.io.IOException;
 import java.net.InetAddress;
@@ -14,6 +15,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
+import org.nasvlp.libtorch.LibTorch;
 
 /** Processes on this machine that exchange over the loopback interface. */
 @EnabledOnOs(OS.LINUX)
@@ -49,6 +51,22 @@ class RanksTest {
             .contains("bytes [0, 1, 2]")
             .contains("first größer")
             .contains("parted");
+      }
+    }
+  }
+
+  @Test
+  void ncclWithoutADeviceIsRefusedOnEachRank() throws Exception {
+    assumeThat(LibTorch.cudaUnavailableReason(0)).as("this machine has a GPU").isNotEmpty();
+    try (RankProcesses ranks =
+        RankProcesses.start(
+                RanksProgram.class, 2, folder, Map.of("NAS_TRANSPORT", "nccl"), "exchange")
+            .await(120)) {
+      for (int rank = 0; rank < 2; rank++) {
+        assertThat(ranks.printed(rank))
+            .contains("lost: rank %d cannot exchange data by NCCL".formatted(rank))
+            .contains("; or take gloo")
+            .doesNotContain("joined");
       }
     }
   }

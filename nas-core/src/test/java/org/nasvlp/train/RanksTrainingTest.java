@@ -313,6 +313,24 @@ class RanksTrainingTest {
   }
 
   @Test
+  void ncclForATrainingOnTheProcessorIsRefused() throws Exception {
+    Path own = Files.createDirectories(folder.resolve("nccl"));
+    try (RankProcesses ranks =
+        RankProcesses.start(
+                RankTraining.class,
+                2,
+                own,
+                Map.of("NAS_TRANSPORT", "nccl"),
+                own.resolve("run").toString(),
+                "plain",
+                "2")
+            .await(120)) {
+      assertThat(ranks.printed(1))
+          .contains("training.device is cpu: set it to cuda, or exchange by gloo");
+    }
+  }
+
+  @Test
   void aBatchThatCannotBeDividedIsRefused() throws Exception {
     try (RankProcesses ranks = start("three", "plain", 3).await(120)) {
       assertThat(ranks.printed(2))

@@ -4,15 +4,17 @@ import java.nio.ByteBuffer;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
-import java.util.Arrays;
+import java.util.BitSet;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.atomic.LongAdder;
 import java.util.function.LongConsumer;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
@@ -40,14 +42,14 @@ public final class DatasetCheck {
   private final @Nullable CaptionTokenizer tokenizer;
   private final int threads;
   private final int size;
-  private final boolean[] bad;
+  private final BitSet bad;
   private final long[] imageIds;
   private final long[] captionHashes;
   private final long[] pixelHashes;
-  private final int[] widths;
-  private final int[] heights;
-  private final int[] words;
-  private final int[] tokens;
+  private final Counts widths = new Counts();
+  private final Counts heights = new Counts();
+  private final Counts words = new Counts();
+  private final Counts tokens = new Counts();
   private final Map<Integer, BadSampleException> problems = new HashMap<>();
 
   private DatasetCheck(
@@ -60,18 +62,45 @@ public final class DatasetCheck {
           dataset.name() + " has " + dataset.size() + " pairs; up to " + MOST + " are checked");
     }
     this.size = (int) dataset.size();
-    bad = new boolean[size];
+    bad = new BitSet(size);
     imageIds = new long[size];
     captionHashes = new long[size];
     pixelHashes = new long[size];
-    widths = new int[size];
-    heights = new int[size];
-    words = new int[size];
-    tokens = new int[tokenizer == null ? 0 : size];
+  }
+
+  /** How often each number occurs. Thread-safe. */
+  private static final class Counts {
+    private final ConcurrentSkipListMap<Integer, LongAdder> counts = new ConcurrentSkipListMap<>();
+
+    void add(int value) {
+      counts.computeIfAbsent(value, any -> new LongAdder()).increment();
+    }
+
+    /** How many numbers are greater. */
+    long above(int value) {
+      return counts.tailMap(value, false).values().stream().mapToLong(LongAdder::sum).sum();
+    }
+
+    /** The least, the lower median and the greatest. */
+    DatasetReport.Spread spread() {
+      if (counts.isEmpty()) {
+        return new DatasetReport.Spread(0, 0, 0);
+      }
+      long below = (counts.values().stream().mapToLong(LongAdder::sum).sum() - 1) / 2;
+      int median = counts.firstKey();
+      for (Map.Entry<Integer, LongAdder> entry : counts.entrySet()) {
+        median = entry.getKey();
+        below -= entry.getValue().sum();
+        if (below < 0) {
+          break;
+        }
+      }
+      return new DatasetReport.Spread(counts.firstKey(), median, counts.lastKey());
+    }
   }
 
   /**
-   * Reads all pairs, with some 100 bytes of memory for each. The report does not depend on the
+   * Reads all pairs, with some 50 bytes of memory for each. The report does not depend on the
    * threads.
    *
    * @param tokenizer whose limit the captions are held against; null for none
@@ -132,8 +161,8 @@ public final class DatasetCheck {
     try {
       pair = dataset.get(index);
     } catch (BadSampleException e) {
-      bad[index] = true;
       synchronized (problems) {
+        bad.set(index);
         problems.put(index, e);
       }
       return;
@@ -142,11 +171,11 @@ public final class DatasetCheck {
     imageIds[index] = pair.imageId();
     captionHashes[index] = StableHash.of(CaptionText.normalize(pair.caption()));
     pixelHashes[index] = pixels(image);
-    widths[index] = image.width();
-    heights[index] = image.height();
-    words[index] = pair.caption().strip().split("\\s+").length;
+    widths.add(image.width());
+    heights.add(image.height());
+    words.add(pair.caption().strip().split("\\s+").length);
     if (tokenizer != null) {
-      tokens[index] = tokenizer.words(pair.caption()).length + SPECIAL;
+      tokens.add(tokenizer.words(pair.caption()).length + SPECIAL);
     }
   }
 
@@ -163,7 +192,7 @@ public final class DatasetCheck {
   }
 
   private DatasetReport report() {
-    int[] good = IntStream.range(0, size).filter(i -> !bad[i]).toArray();
+    int[] good = IntStream.range(0, size).filter(i -> !bad.get(i)).toArray();
     int[] firstOfCaption = firsts(good, captionHashes);
     int[] firstOfImage = firsts(good, imageIds);
     long images = 0;
@@ -203,11 +232,11 @@ public final class DatasetCheck {
             .map(index -> problems.get(index).getMessage())
             .toList(),
         images,
-        spread(good, widths),
-        spread(good, heights),
-        spread(good, words),
-        tokenizer == null ? null : spread(good, tokens),
-        tokenizer == null ? 0 : Arrays.stream(good).filter(i -> tokens[i] > limit).count(),
+        widths.spread(),
+        heights.spread(),
+        words.spread(),
+        tokenizer == null ? null : tokens.spread(),
+        tokenizer == null ? 0 : tokens.above(limit),
         repeatedCaptions,
         sharedCaptions,
         repeatedImages);
@@ -246,13 +275,5 @@ public final class DatasetCheck {
                 .thenComparing(Map.Entry.comparingByKey()))
         .forEach(entry -> ordered.put(entry.getKey(), entry.getValue()));
     return ordered;
-  }
-
-  private static DatasetReport.Spread spread(int[] of, int[] values) {
-    int[] sorted = Arrays.stream(of).map(i -> values[i]).sorted().toArray();
-    return sorted.length == 0
-        ? new DatasetReport.Spread(0, 0, 0)
-        : new DatasetReport.Spread(
-            sorted[0], sorted[(sorted.length - 1) / 2], sorted[sorted.length - 1]);
   }
 }
