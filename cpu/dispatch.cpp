@@ -32,40 +32,71 @@ static bool request_tiles() {
 #endif
 }
 
-static int32_t detect_tier() {
+/* By their numbers; NULL for one that is not compiled. */
+static const Tier *const kTiers[] = {&kScalarTier,
+                                     &kAvx2Tier,
+#if defined(NAS_HAVE_AVX_VNNI)
+                                     &kAvxVnniTier,
+#else
+                                     nullptr,
+#endif
+                                     &kAvx512Tier,
+                                     &kAvx512VnniTier,
+                                     &kAmxTier};
+
+/* A set of tiers: bit t for tier t. */
+static uint32_t detect_tiers() {
+  uint32_t tiers = 1u << NAS_CPU_TIER_SCALAR;
   uint32_t a, b, c, d;
-  if (!__get_cpuid(1, &a, &b, &c, &d)) return NAS_CPU_TIER_SCALAR;
+  if (!__get_cpuid(1, &a, &b, &c, &d)) return tiers;
   const uint32_t needed = 1u << 12 | 1u << 27 | 1u << 28 | 1u << 29; /* FMA, OSXSAVE, AVX, F16C */
-  if ((c & needed) != needed) return NAS_CPU_TIER_SCALAR;
+  if ((c & needed) != needed) return tiers;
   const uint64_t ymm = 0x6, zmm = 0xe6;
   uint64_t state = saved_state();
-  if ((state & ymm) != ymm) return NAS_CPU_TIER_SCALAR;
-  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return NAS_CPU_TIER_SCALAR;
+  if ((state & ymm) != ymm) return tiers;
+  uint32_t subleaves;
+  if (!__get_cpuid_count(7, 0, &subleaves, &b, &c, &d)) return tiers;
   const uint32_t avx2 = 1u << 5;
-  if ((b & avx2) == 0) return NAS_CPU_TIER_SCALAR;
+  if ((b & avx2) == 0) return tiers;
+  tiers |= 1u << NAS_CPU_TIER_AVX2;
+  if (subleaves >= 1) {
+    uint32_t features, ignored;
+    __cpuid_count(7, 1, features, ignored, ignored, ignored);
+    const uint32_t avx_vnni = 1u << 4;
+    if ((features & avx_vnni) != 0 && kTiers[NAS_CPU_TIER_AVX_VNNI] != nullptr) {
+      tiers |= 1u << NAS_CPU_TIER_AVX_VNNI;
+    }
+  }
   const uint32_t avx512 = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31; /* F, DQ, BW, VL */
-  if ((b & avx512) != avx512 || (state & zmm) != zmm) return NAS_CPU_TIER_AVX2;
+  if ((b & avx512) != avx512 || (state & zmm) != zmm) return tiers;
+  tiers |= 1u << NAS_CPU_TIER_AVX512;
   const uint32_t vnni = 1u << 11, amx = 1u << 24 | 1u << 25; /* AMX-TILE, AMX-INT8 */
-  if ((c & vnni) == 0) return NAS_CPU_TIER_AVX512;
+  if ((c & vnni) == 0) return tiers;
+  tiers |= 1u << NAS_CPU_TIER_AVX512_VNNI;
   const uint64_t tiles = 0x60000;
-  const bool may_use_tiles = (d & amx) == amx && (state & tiles) == tiles && request_tiles();
-  return may_use_tiles ? NAS_CPU_TIER_AMX : NAS_CPU_TIER_AVX512_VNNI;
+  if ((d & amx) == amx && (state & tiles) == tiles && request_tiles()) {
+    tiers |= 1u << NAS_CPU_TIER_AMX;
+  }
+  return tiers;
 }
-
-static const Tier *const kTiers[] = {&kScalarTier, &kAvx2Tier, &kAvx512Tier, &kAvx512VnniTier,
-                                     &kAmxTier};
 
 #else
 
-static int32_t detect_tier() { return NAS_CPU_TIER_SCALAR; }
+static uint32_t detect_tiers() { return 1u << NAS_CPU_TIER_SCALAR; }
 
 static const Tier *const kTiers[] = {&kScalarTier};
 
 #endif
 
-static int32_t best_tier() {
-  static const int32_t best = detect_tier();
-  return best;
+static uint32_t tiers() {
+  static const uint32_t detected = detect_tiers();
+  return detected;
+}
+
+static int32_t best_tier() { return 31 - __builtin_clz(tiers()); }
+
+static bool has_tier(int32_t tier) {
+  return tier >= 0 && tier <= NAS_CPU_TIER_AMX && (tiers() >> tier & 1) != 0;
 }
 
 static std::atomic<int32_t> &tier_setting() {
@@ -81,11 +112,14 @@ int32_t nas_best_tier(void) { return nas::best_tier(); }
 
 int32_t nas_tier(void) { return nas::tier_setting().load(std::memory_order_relaxed); }
 
+int32_t nas_has_tier(int32_t tier) { return nas::has_tier(tier) ? 1 : 0; }
+
 nas_status nas_set_tier(int32_t tier) {
-  if (tier < NAS_CPU_TIER_SCALAR || tier > nas::best_tier()) {
+  if (!nas::has_tier(tier)) {
     return nas::fail(NAS_INVALID_ARGUMENT,
-                     "nas_set_tier: tier is %d, must be 0 to %d, the best of this machine", (int)tier,
-                     (int)nas::best_tier());
+                     "nas_set_tier: tier is %d, must be one that nas_has_tier() confirms, 0 to %d, "
+                     "the best of this machine",
+                     (int)tier, (int)nas::best_tier());
   }
   nas::tier_setting().store(tier, std::memory_order_relaxed);
   return NAS_OK;

@@ -1,61 +1,165 @@
-/* Quantisation, and bounds from integer products, for the tiers that screen in int8. */
+/*
+ * Quantisation, and screening in int8, for the tiers that have it: over a type V that wraps the
+ * registers, as in screen_kernel.h, and a type Product that multiplies bytes with them.
+ *
+ * A tile of Product::kRows rows by two registers of codewords is kept in registers over the whole
+ * depth; a step reads two registers of packed codewords and broadcasts four bytes of every row, and is
+ * bound by the multiply-add units.
+ */
 #ifndef NAS_CPU_INT8_KERNEL_H
 #define NAS_CPU_INT8_KERNEL_H
 
-#include "zmm.h"
+#include "screen_kernel.h"
+#include "tier.h"
 
 namespace nas {
 namespace {
 
-void quantise_zmm(const float *x, const float *mean, int64_t d, float *centred, uint8_t *out,
-                  int64_t block_stride, Quantised *result) {
-  const __m512 sign = _mm512_set1_ps(-0.0f);
-  __m512 largest = _mm512_setzero_ps();
-  __m512d square0 = _mm512_setzero_pd(), square1 = _mm512_setzero_pd();
-  for (int64_t i = 0; i < d; i += 16) {
-    const __mmask16 mask = d - i < 16 ? (__mmask16)((1u << (d - i)) - 1) : (__mmask16)0xffff;
-    const __m512 a =
-        _mm512_sub_ps(_mm512_maskz_loadu_ps(mask, x + i), _mm512_maskz_loadu_ps(mask, mean + i));
-    _mm512_store_ps(centred + i, a);
-    largest = _mm512_max_ps(largest, _mm512_andnot_ps(sign, a));
-    const __m512d low = _mm512_cvtps_pd(_mm512_castps512_ps256(a));
-    const __m512d high = _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1));
-    square0 = _mm512_fmadd_pd(low, low, square0);
-    square1 = _mm512_fmadd_pd(high, high, square1);
+/* Elements of a step of quantisation, and lanes of its sums: their rounding is in the bound. */
+enum { kLanes = 16 };
+
+template <typename V>
+void quantise(const float *x, const float *mean, int64_t d, int most, float *centred, uint8_t *out,
+              int64_t block_stride, Quantised *result) {
+  const int parts = kLanes / V::kWidth;
+  typename V::Floats largest = V::zero();
+  typename V::Doubles square0 = V::zero64(), square1 = V::zero64();
+  for (int64_t i = 0; i < d; i += V::kWidth) {
+    const int64_t left = d - i;
+    const typename V::Floats a =
+        left >= V::kWidth ? V::sub(V::load(x + i), V::load(mean + i))
+                          : V::sub(V::load_first(x + i, (int)left), V::load_first(mean + i, (int)left));
+    V::store(centred + i, a);
+    largest = V::max(largest, V::magnitude(a));
+    const typename V::Doubles low = V::widen(V::low(a)), high = V::widen(V::high(a));
+    square0 = V::add64(square0, V::mul64(low, low));
+    square1 = V::add64(square1, V::mul64(high, high));
   }
-  result->square = _mm512_reduce_add_pd(_mm512_add_pd(square0, square1));
-  result->largest = _mm512_reduce_max_ps(largest);
-  result->scale = result->largest / 127.0f;
-  const float inverse = result->largest > 0.0f ? 127.0f / result->largest : 0.0f;
-  const __m512 scale = _mm512_set1_ps(result->scale), to_integer = _mm512_set1_ps(inverse);
-  const __m512i middle = _mm512_set1_epi32(128);
-  __m512 residual = _mm512_setzero_ps();
+  result->square = V::total64(V::add64(square0, square1));
+  float lanes[V::kWidth];
+  V::store(lanes, largest);
+  result->largest = lanes[0];
+  for (int l = 1; l < V::kWidth; ++l) {
+    result->largest = lanes[l] > result->largest ? lanes[l] : result->largest;
+  }
+  result->scale = result->largest / (float)most;
+  const float inverse = result->largest > 0.0f ? (float)most / result->largest : 0.0f;
+  const typename V::Floats scale = V::broadcast(result->scale), to_integer = V::broadcast(inverse);
+  const typename V::Ints middle = V::broadcast_ints(most + 1);
+  typename V::Floats residual[parts];
+  for (int p = 0; p < parts; ++p) residual[p] = V::zero();
   const int64_t depth = int8_depth(d);
-  for (int64_t i = 0; i < depth; i += 16) {
-    const __m512 a = i < d ? _mm512_load_ps(centred + i) : _mm512_setzero_ps();
-    const __m512i q = _mm512_cvtps_epi32(_mm512_mul_ps(a, to_integer));
-    const __m512 lost = _mm512_fnmadd_ps(_mm512_cvtepi32_ps(q), scale, a);
-    residual = _mm512_fmadd_ps(lost, lost, residual);
-    _mm_storeu_si128(
-        reinterpret_cast<__m128i *>(out + i / kDepth * block_stride + i % kDepth),
-        _mm512_cvtepi32_epi8(_mm512_add_epi32(q, middle)));
+  for (int64_t i = 0; i < depth; i += kLanes) {
+    typename V::Ints q[parts];
+    for (int p = 0; p < parts; ++p) {
+      const int64_t at = i + p * V::kWidth;
+      const typename V::Floats a = at < d ? V::load(centred + at) : V::zero();
+      const typename V::Ints integer = V::to_ints(V::mul(a, to_integer));
+      const typename V::Floats lost = V::fnmadd(V::to_floats(integer), scale, a);
+      residual[p] = V::fmadd(lost, lost, residual[p]);
+      q[p] = V::add_ints(integer, middle);
+    }
+    V::store_bytes(out + i / kDepth * block_stride + i % kDepth, q);
   }
-  result->residual2 = _mm512_reduce_add_ps(residual);
+  for (int p = 1; p < parts; ++p) residual[0] = V::add(residual[0], residual[p]);
+  result->residual2 = V::total(residual[0]);
 }
 
-/* The bounds of 16 codewords for one row from their integer products. */
-__attribute__((always_inline)) inline void int8_bounds(__m512i product, __m512 row_scale,
-                                                       __m512 row_norm, __m512 row_residual,
+/* The bounds of a register of codewords for one row from their integer products. */
+template <typename V>
+__attribute__((always_inline)) inline void int8_bounds(typename V::Ints product,
+                                                       typename V::Floats row_scale,
+                                                       typename V::Floats row_norm,
+                                                       typename V::Floats row_residual,
                                                        const Int8Panels &panels, int64_t code,
-                                                       float *lower, __m512 &least) {
-  const __m512 factor = _mm512_mul_ps(row_scale, _mm512_loadu_ps(panels.scale + code));
-  const __m512 middle = _mm512_fnmadd_ps(_mm512_cvtepi32_ps(product), factor,
-                                         _mm512_loadu_ps(panels.base + code));
-  const __m512 radius =
-      _mm512_fmadd_ps(row_residual, _mm512_loadu_ps(panels.norm + code),
-                      _mm512_mul_ps(row_norm, _mm512_loadu_ps(panels.residual + code)));
-  _mm512_storeu_ps(lower, _mm512_sub_ps(middle, radius));
-  least = _mm512_min_ps(least, _mm512_add_ps(middle, radius));
+                                                       float *lower, typename V::Floats &least) {
+  const typename V::Floats factor = V::mul(row_scale, V::load(panels.scale + code));
+  const typename V::Floats middle =
+      V::fnmadd(V::to_floats(product), factor, V::load(panels.base + code));
+  const typename V::Floats radius =
+      V::fmadd(row_residual, V::load(panels.norm + code),
+               V::mul(row_norm, V::load(panels.residual + code)));
+  V::store(lower, V::sub(middle, radius));
+  least = V::min(least, V::add(middle, radius));
+}
+
+template <typename V, typename Product, int R>
+__attribute__((noinline)) void int8_tile(const Int8Block *block, const uint8_t *rows, int64_t row,
+                                         int64_t code, const int8_t *codewords, float *lower) {
+  typename V::Ints sum[R][2];
+  const typename V::Ints offset0 = Product::start(V::load_ints(block->panels.offset + code));
+  const typename V::Ints offset1 =
+      Product::start(V::load_ints(block->panels.offset + code + V::kWidth));
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) {
+    sum[r][0] = offset0;
+    sum[r][1] = offset1;
+  }
+  /* One loop: with a second around it, GCC keeps the sums in memory. */
+  const int64_t groups = block->depth / 4;
+  for (int64_t g = 1; g <= groups; ++g) {
+    const typename V::Ints c0 = V::load_bytes(codewords);
+    const typename V::Ints c1 = V::load_bytes(codewords + 4 * V::kWidth);
+    codewords += 4 * kPanel;
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) {
+      int32_t four;
+      __builtin_memcpy(&four, rows + r * kDepth, sizeof four);
+      const typename V::Ints x = V::broadcast_ints(four);
+      Product::add(sum[r][0], x, c0);
+      Product::add(sum[r][1], x, c1);
+    }
+    rows += g % (kDepth / 4) == 0 ? Product::kRows * kDepth - kDepth + 4 : 4;
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) {
+    const typename V::Floats scale = V::broadcast(block->scale[row + r]);
+    const typename V::Floats norm = V::broadcast(block->norm[row + r]);
+    const typename V::Floats residual = V::broadcast(block->residual[row + r]);
+    float *out = lower + r * block->lower_stride, *least_upper = block->least_upper + (row + r) * 16;
+    typename V::Floats least = V::load(least_upper);
+    int8_bounds<V>(sum[r][0], scale, norm, residual, block->panels, code, out, least);
+    int8_bounds<V>(sum[r][1], scale, norm, residual, block->panels, code + V::kWidth,
+                   out + V::kWidth, least);
+    V::store(least_upper, least);
+  }
+}
+
+using Int8TileFunction = void (*)(const Int8Block *, const uint8_t *, int64_t, int64_t,
+                                  const int8_t *, float *);
+
+/* table[r - 1] handles r rows. */
+template <typename V, typename Product, int R>
+struct FillInt8Tiles {
+  static void fill(Int8TileFunction *table) {
+    table[R - 1] = int8_tile<V, Product, R>;
+    FillInt8Tiles<V, Product, R - 1>::fill(table);
+  }
+};
+
+template <typename V, typename Product>
+struct FillInt8Tiles<V, Product, 0> {
+  static void fill(Int8TileFunction *) {}
+};
+
+template <typename V, typename Product>
+void screen_int8(const Int8Block *block) {
+  const int64_t tall = Product::kRows;
+  Int8TileFunction tiles[Product::kRows];
+  FillInt8Tiles<V, Product, Product::kRows>::fill(tiles);
+  const int64_t tile_bytes = (block->depth + kDepth - 1) / kDepth * kDepth * tall;
+  for (int64_t p = 0; p < block->panel_count; ++p) {
+    const int64_t panel = block->first_panel + p;
+    const int8_t *codewords = block->panels.codewords + panel * kPanel * block->depth;
+    for (int64_t row = 0, t = 0; row < block->rows; row += tall, ++t) {
+      const int64_t left = block->rows - row;
+      for (int64_t c = 0; c < kPanel; c += 2 * V::kWidth) {
+        tiles[(left < tall ? left : tall) - 1](
+            block, block->quantised + t * tile_bytes, row, panel * kPanel + c, codewords + 4 * c,
+            block->lower + row * block->lower_stride + p * kPanel + c);
+      }
+    }
+  }
 }
 
 }  // namespace

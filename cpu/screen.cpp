@@ -206,7 +206,7 @@ bool pack_int8(const nas_codebook &codebook, const Tier &tier, int threads) {
         continue;
       }
       Quantised q;
-      tier.quantise(e + j * d, s.mean.get(), d, centred, integers, kDepth, &q);
+      tier.quantise(e + j * d, s.mean.get(), d, 127, centred, integers, kDepth, &q);
       const double norm = sqrt(s.square[j]) * kNormSlack;
       double residual = residual_of(q, norm);
       if (!(q.largest >= kSmallestElement)) {
@@ -359,7 +359,7 @@ void Screener::begin(const nas_codebook &codebook, const Tier &tier, Precision p
       const int64_t tile = i / tier.int8_rows_per_tile, within = i % tier.int8_rows_per_tile;
       const int64_t block_stride = (int64_t)tier.int8_rows_per_tile * kDepth;
       Quantised q;
-      tier.quantise(row, s.mean.get(), d, centred_.get(),
+      tier.quantise(row, s.mean.get(), d, tier.int8_most, centred_.get(),
                     &quantised_[tile * depth_blocks * block_stride + within * kDepth], block_stride,
                     &q);
       square = q.square;

@@ -48,7 +48,7 @@ struct Int8Panels {
 };
 
 struct Int8Block {
-  const uint8_t *quantised; /* [tile of rows][depth block][int8_rows_per_tile][kDepth], offset 128 */
+  const uint8_t *quantised; /* [tile of rows][depth block][int8_rows_per_tile][kDepth], int8_most + 1 added */
   const float *scale, *norm, *residual; /* [rows], as for codewords; norm is the centred row's own */
   int64_t rows;
   int64_t depth; /* int8_depth(d) */
@@ -63,7 +63,7 @@ struct Int8Block {
 struct Quantised {
   double square;   /* the float64 sum of a's squares, in any order */
   float largest;   /* the largest |a| */
-  float scale;     /* largest / 127 */
+  float scale;     /* largest / most */
   float residual2; /* the float32 sum of the squares of a - scale * q, in any order */
 };
 
@@ -117,10 +117,11 @@ struct Tier {
   float (*least_threshold)(const float *lower, int64_t count, int64_t wanted, float *scratch);
 
   int int8_rows_per_tile;
-  /* Centres d elements into `centred` and writes their integers + 128 to out, of which element t
-   * lies at (t / kDepth) * block_stride + t % kDepth, up to int8_depth(d) of them. */
-  void (*quantise)(const float *x, const float *mean, int64_t d, float *centred, uint8_t *out,
-                   int64_t block_stride, Quantised *result);
+  int int8_most; /* a row's integers are -int8_most..int8_most; a codeword's are -127..127 */
+  /* Centres d elements into `centred` and writes their integers of -most..most, plus most + 1, to out,
+   * of which element t lies at (t / kDepth) * block_stride + t % kDepth, up to int8_depth(d) of them. */
+  void (*quantise)(const float *x, const float *mean, int64_t d, int most, float *centred,
+                   uint8_t *out, int64_t block_stride, Quantised *result);
   void (*screen_int8)(const Int8Block *block);
 
   /* Columns first..last-1 of a code's update; whether all new elements of e, if any, are finite. */
@@ -130,6 +131,9 @@ struct Tier {
 extern const Tier kScalarTier;
 #if defined(NAS_HAVE_X86_TIERS)
 extern const Tier kAvx2Tier;
+#if defined(NAS_HAVE_AVX_VNNI)
+extern const Tier kAvxVnniTier;
+#endif
 extern const Tier kAvx512Tier;
 extern const Tier kAvx512VnniTier;
 extern const Tier kAmxTier;

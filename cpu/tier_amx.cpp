@@ -6,6 +6,7 @@
  * the steps, since they use other ports than the tile unit.
  */
 #include "int8_kernel.h"
+#include "zmm.h"
 
 namespace nas {
 namespace {
@@ -35,9 +36,9 @@ struct Pending {
       float *out = lower + r * block->lower_stride;
       float *least_upper = block->least_upper + (row + r) * 16;
       __m512 least = _mm512_load_ps(least_upper);
-      int8_bounds(_mm512_load_si512(sums + r * kPanel), scale, norm, residual, block->panels, code,
+      int8_bounds<Zmm>(_mm512_load_si512(sums + r * kPanel), scale, norm, residual, block->panels, code,
                   out, least);
-      int8_bounds(_mm512_load_si512(sums + r * kPanel + 16), scale, norm, residual, block->panels,
+      int8_bounds<Zmm>(_mm512_load_si512(sums + r * kPanel + 16), scale, norm, residual, block->panels,
                   code + 16, out + 16, least);
       _mm512_store_ps(least_upper, least);
     }
@@ -107,6 +108,6 @@ void screen_int8_amx(const Int8Block *block) {
 const Tier kAmxTier = {
     "amx", NAS_CPU_TIER_AMX, distance<Zmm>, distances<Zmm>, distances_of<Zmm>, estimates_of<Zmm>,
     all_finite<Zmm>, widen_zmm, Zmm::kRows, centre<Zmm>, screen<Zmm>, collect<Zmm>,
-    least_threshold<Zmm>, kAmxRows, quantise_zmm, screen_int8_amx, update_code<Zmm>};
+    least_threshold<Zmm>, kAmxRows, 127, quantise<Zmm>, screen_int8_amx, update_code<Zmm>};
 
 }  // namespace nas

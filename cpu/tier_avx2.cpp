@@ -1,128 +1,34 @@
-/* The AVX2 tier (AVX2 and FMA). */
-#include <immintrin.h>
-#include <math.h>
-
-#include "../common/elements.h"
-#include "screen_kernel.h"
-#include "update_kernel.h"
+/*
+ * The AVX2 tier (AVX2, FMA, F16C).
+ *
+ * It has no product of bytes that adds up in 32 bits. Products of unsigned by signed bytes are added in
+ * pairs in 16 bits, where they would saturate beyond 32,767. Rows therefore have integers of -63..63,
+ * and 64 added to them; a codeword's are -127..127. A pair is then at most 2 * 127 * 127 = 32,258.
+ */
+#include "int8_kernel.h"
+#include "ymm.h"
 
 namespace nas {
 namespace {
 
-struct Ymm {
-  static const int kWidth = 8;
-  /* 12 sums, 2 registers of codewords, 1 broadcast: 15 of 16 registers. */
+struct PairProducts {
   static const int kRows = 6;
+  static const int kMost = 63;
+  static_assert(2 * (2 * kMost + 1) * 127 <= INT16_MAX, "a pair of products must not saturate");
 
-  using Floats = __m256;
-  static Floats zero() { return _mm256_setzero_ps(); }
-  static Floats load(const float *p) { return _mm256_loadu_ps(p); }
-  static __m256i first_lanes(int count) {
-    return _mm256_cmpgt_epi32(_mm256_set1_epi32(count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-  }
-  /* count of 1..kWidth elements, 0 for the others */
-  static Floats load_first(const float *p, int count) {
-    return _mm256_maskload_ps(p, first_lanes(count));
-  }
-  static void store(float *p, Floats a) { _mm256_storeu_ps(p, a); }
-  static Floats broadcast(float a) { return _mm256_set1_ps(a); }
-  static Floats add(Floats a, Floats b) { return _mm256_add_ps(a, b); }
-  static Floats sub(Floats a, Floats b) { return _mm256_sub_ps(a, b); }
-  static Floats min(Floats a, Floats b) { return _mm256_min_ps(a, b); }
-  static Floats max(Floats a, Floats b) { return _mm256_max_ps(a, b); }
-  /* `other` in place of infinity */
-  static Floats finite_or(Floats a, float other) {
-    return _mm256_blendv_ps(_mm256_set1_ps(other), a,
-                            _mm256_cmp_ps(a, _mm256_set1_ps(INFINITY), _CMP_LT_OQ));
-  }
-  static float total(Floats a) {
-    const __m128 b = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
-    const __m128 c = _mm_add_ps(b, _mm_movehl_ps(b, b));
-    return _mm_cvtss_f32(_mm_add_ss(c, _mm_shuffle_ps(c, c, 1)));
-  }
-  static Floats fmadd(Floats a, Floats b, Floats c) { return _mm256_fmadd_ps(a, b, c); }
-  static Floats fnmadd(Floats a, Floats b, Floats c) { return _mm256_fnmadd_ps(a, b, c); }
-  static uint32_t at_most(Floats a, Floats b) {
-    return (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_LE_OQ));
-  }
-
-  struct Lanes {
-    __m256d low, high;
-  };
-  static Lanes no_distance() { return {_mm256_setzero_pd(), _mm256_setzero_pd()}; }
-  static __m256d term(__m128 x, __m128 y) {
-    __m256d t = _mm256_sub_pd(_mm256_cvtps_pd(x), _mm256_cvtps_pd(y));
-    return _mm256_mul_pd(t, t);
-  }
-  static void add_terms(Lanes &a, const float *x, const float *y) {
-    a.low = _mm256_add_pd(a.low, term(_mm_loadu_ps(x), _mm_loadu_ps(y)));
-    a.high = _mm256_add_pd(a.high, term(_mm_loadu_ps(x + 4), _mm_loadu_ps(y + 4)));
-  }
-  static void add_last_terms(Lanes &a, const float *x, const float *y, int count) {
-    __m256i mask = first_lanes(count);
-    __m256 xs = _mm256_maskload_ps(x, mask), ys = _mm256_maskload_ps(y, mask);
-    a.low = _mm256_add_pd(a.low, term(_mm256_castps256_ps128(xs), _mm256_castps256_ps128(ys)));
-    a.high = _mm256_add_pd(a.high, term(_mm256_extractf128_ps(xs, 1), _mm256_extractf128_ps(ys, 1)));
-  }
-  static double reduce(Lanes a) {
-    __m256d b = _mm256_add_pd(a.low, a.high);
-    __m128d c = _mm_add_pd(_mm256_castpd256_pd128(b), _mm256_extractf128_pd(b, 1));
-    return _mm_cvtsd_f64(_mm_add_sd(c, _mm_unpackhi_pd(c, c)));
-  }
-
-  static const int kDoubles = 4;
-  using Doubles = __m256d;
-  using Halves = __m128; /* kDoubles floats */
-  static Doubles zero64() { return _mm256_setzero_pd(); }
-  static Doubles load64(const double *p) { return _mm256_loadu_pd(p); }
-  static void store64(double *p, Doubles a) { _mm256_storeu_pd(p, a); }
-  static Doubles broadcast64(double a) { return _mm256_set1_pd(a); }
-  static Doubles add64(Doubles a, Doubles b) { return _mm256_add_pd(a, b); }
-  static Doubles mul64(Doubles a, Doubles b) { return _mm256_mul_pd(a, b); }
-  static Doubles div64(Doubles a, Doubles b) { return _mm256_div_pd(a, b); }
-  static Halves narrow(Doubles a) { return _mm256_cvtpd_ps(a); }
-  static void store_half(float *p, Halves a) { _mm_storeu_ps(p, a); }
-  static void stream_half(float *p, Halves a) { _mm_stream_ps(p, a); }
-  static Doubles widen(Halves a) { return _mm256_cvtps_pd(a); }
-  static Doubles widen(Float32, const float *p) { return widen(_mm_loadu_ps(p)); }
-  static __m128i load16(const uint16_t *p) {
-    return _mm_loadl_epi64(reinterpret_cast<const __m128i *>(p));
-  }
-  static Doubles widen(Bfloat16, const uint16_t *p) {
-    return widen(_mm_castsi128_ps(_mm_slli_epi32(_mm_cvtepu16_epi32(load16(p)), 16)));
-  }
-  static Doubles widen(Float16, const uint16_t *p) { return widen(_mm_cvtph_ps(load16(p))); }
-
-  /* The greatest bits of an absolute value. */
-  using Check = __m128i;
-  static Check no_check() { return _mm_setzero_si128(); }
-  static Check checked(Check a, Halves b) {
-    return _mm_max_epi32(a, _mm_and_si128(_mm_castps_si128(b), _mm_set1_epi32(0x7fffffff)));
-  }
-  static bool finite(Check a) {
-    return _mm_movemask_epi8(_mm_cmpgt_epi32(a, _mm_set1_epi32(0x7f7fffff))) == 0;
+  static __m256i start(__m256i offset) { return _mm256_srai_epi32(offset, 1); }
+  static void add(__m256i &sum, __m256i x, __m256i codewords) {
+    const __m256i pairs = _mm256_maddubs_epi16(x, codewords);
+    sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
   }
 };
-
-/* `type` is not NAS_FLOAT32. */
-void widen_ymm(const uint16_t *x, int32_t type, int64_t count, float *out) {
-  int64_t i = 0;
-  if (type == NAS_FLOAT16) {
-    for (; i + 8 <= count; i += 8) {
-      const __m128i narrow = _mm_loadu_si128(reinterpret_cast<const __m128i *>(x + i));
-      _mm256_storeu_ps(out + i, _mm256_cvtph_ps(narrow));
-    }
-    for (; i < count; ++i) out[i] = widen_float16(x[i]);
-  } else {
-    for (; i < count; ++i) out[i] = widen_bfloat16(x[i]);
-  }
-}
 
 }  // namespace
 
 const Tier kAvx2Tier = {
     "avx2", NAS_CPU_TIER_AVX2, distance<Ymm>, distances<Ymm>, distances_of<Ymm>, estimates_of<Ymm>,
     all_finite<Ymm>, widen_ymm, Ymm::kRows, centre<Ymm>, screen<Ymm>, collect<Ymm>,
-    least_threshold<Ymm>, 0, nullptr, nullptr, update_code<Ymm>};
+    least_threshold<Ymm>, PairProducts::kRows, PairProducts::kMost, quantise<Ymm>,
+    screen_int8<Ymm, PairProducts>, update_code<Ymm>};
 
 }  // namespace nas

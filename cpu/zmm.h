@@ -1,4 +1,4 @@
-/* The 512-bit registers of the AVX-512 tiers, as screen_kernel.h wants them. */
+/* The 512-bit registers of the AVX-512 tiers, as screen_kernel.h and int8_kernel.h want them. */
 #ifndef NAS_CPU_ZMM_H
 #define NAS_CPU_ZMM_H
 
@@ -37,7 +37,21 @@ struct Zmm {
   static float total(Floats a) { return _mm512_reduce_add_ps(a); }
   static Floats fmadd(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }
   static Floats fnmadd(Floats a, Floats b, Floats c) { return _mm512_fnmadd_ps(a, b, c); }
+  static Floats mul(Floats a, Floats b) { return _mm512_mul_ps(a, b); }
+  static Floats magnitude(Floats a) { return _mm512_andnot_ps(_mm512_set1_ps(-0.0f), a); }
   static uint32_t at_most(Floats a, Floats b) { return _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ); }
+
+  using Ints = __m512i;
+  static Ints load_ints(const int32_t *p) { return _mm512_loadu_si512(p); }
+  static Ints load_bytes(const int8_t *p) { return _mm512_loadu_si512(p); }
+  static Ints broadcast_ints(int32_t a) { return _mm512_set1_epi32(a); }
+  static Ints add_ints(Ints a, Ints b) { return _mm512_add_epi32(a, b); }
+  static Ints to_ints(Floats a) { return _mm512_cvtps_epi32(a); }
+  static Floats to_floats(Ints a) { return _mm512_cvtepi32_ps(a); }
+  /* 16 integers of 0..255 */
+  static void store_bytes(uint8_t *p, const Ints a[1]) {
+    _mm_storeu_si128(reinterpret_cast<__m128i *>(p), _mm512_cvtepi32_epi8(a[0]));
+  }
 
   using Lanes = __m512d;
   static Lanes no_distance() { return _mm512_setzero_pd(); }
@@ -69,6 +83,9 @@ struct Zmm {
   static Doubles add64(Doubles a, Doubles b) { return _mm512_add_pd(a, b); }
   static Doubles mul64(Doubles a, Doubles b) { return _mm512_mul_pd(a, b); }
   static Doubles div64(Doubles a, Doubles b) { return _mm512_div_pd(a, b); }
+  static Halves low(Floats a) { return _mm512_castps512_ps256(a); }
+  static Halves high(Floats a) { return _mm512_extractf32x8_ps(a, 1); }
+  static double total64(Doubles a) { return reduce(a); }
   static Halves narrow(Doubles a) { return _mm512_cvtpd_ps(a); }
   static void store_half(float *p, Halves a) { _mm256_storeu_ps(p, a); }
   static void stream_half(float *p, Halves a) { _mm256_stream_ps(p, a); }

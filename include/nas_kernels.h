@@ -58,7 +58,7 @@ extern "C" {
 #endif
 
 /* Raised whenever a signature or a meaning in this file changes. */
-#define NAS_ABI_VERSION 5
+#define NAS_ABI_VERSION 6
 
 #define NAS_MAX_CODEWORDS 65536 /* K */
 #define NAS_MAX_WIDTH 4096      /* d */
@@ -76,13 +76,15 @@ enum {
   NAS_INTERNAL = 6
 };
 
-/* Instruction tiers of the host library, in rising order. */
+/* Instruction tiers of the host library, in rising order. A machine that can run one can run those
+ * before it, but for AVX_VNNI, which processors with AVX-512 may lack: see nas_has_tier. */
 enum {
   NAS_CPU_TIER_SCALAR = 0,
-  NAS_CPU_TIER_AVX2 = 1,        /* AVX2, FMA, F16C */
-  NAS_CPU_TIER_AVX512 = 2,      /* AVX-512 F, DQ, BW, VL */
-  NAS_CPU_TIER_AVX512_VNNI = 3, /* and VNNI: screening in int8 */
-  NAS_CPU_TIER_AMX = 4          /* and AMX-INT8, where the operating system grants it */
+  NAS_CPU_TIER_AVX2 = 1,        /* AVX2, FMA, F16C: screening in int8, rows rounded to 7 bits */
+  NAS_CPU_TIER_AVX_VNNI = 2,    /* and AVX-VNNI: screening in int8 */
+  NAS_CPU_TIER_AVX512 = 3,      /* AVX2's and AVX-512 F, DQ, BW, VL: screening in float32 */
+  NAS_CPU_TIER_AVX512_VNNI = 4, /* and AVX-512 VNNI: screening in int8 */
+  NAS_CPU_TIER_AMX = 5          /* and AMX-INT8, where the operating system grants it */
 };
 
 /* Instruction tiers of the CUDA library, in rising order. */
@@ -115,8 +117,12 @@ NAS_API nas_status nas_describe(char *buffer, int64_t capacity);
  * CUDA library: the highest NAS_CUDA_TIER_... that the current device has. */
 NAS_API int32_t nas_best_tier(void);
 
+/* 1 where the host library has this tier and the machine can run it, or where the current device can run
+ * the CUDA library's; else 0. */
+NAS_API int32_t nas_has_tier(int32_t tier);
+
 /* The tier in use, at first the host library's best one and the CUDA library's NAS_CUDA_TIER_SCALAR (the
- * others have not been verified on a device). nas_set_tier refuses one above nas_best_tier().
+ * others have not been verified on a device). nas_set_tier refuses one that nas_has_tier() denies.
  * Process-wide; takes effect for calls that begin later. No result depends on it. */
 NAS_API int32_t nas_tier(void);
 NAS_API nas_status nas_set_tier(int32_t tier);
