@@ -212,49 +212,76 @@ void scan_row(Request &request, Worker &worker, const Part &part, const Rows &ro
   }
 }
 
-/* Decides among the candidates of a row: the most promising first, since a distance that is known
- * rules out others, then four at a time. Returns how many distances that took. */
+/* Puts the most promising of a row's candidates first, in order, up to four of them. */
+void put_first(Candidates &found) {
+  for (int64_t place = 0; place < 4 && place < found.count; ++place) {
+    int64_t least = place;
+    for (int64_t c = place + 1; c < found.count; ++c) {
+      if (found.lower[c] < found.lower[least]) least = c;
+    }
+    std::swap(found.index[place], found.index[least]);
+    std::swap(found.lower[place], found.lower[least]);
+  }
+}
+
+/* Drops candidates whose float32 distance, or the distance of another, shows that they are not the
+ * nearest, or are farther than `reach`. Four at a time, the most promising first, since a distance that
+ * is known rules out others. Returns how many fours that took. */
+int64_t rule_out(const Request &request, const Screener &screener, const nas_codebook &codebook,
+                 const float *x, int64_t slot, double reach, Candidates &found) {
+  put_first(found);
+  const double slack = estimate_slack(codebook.d);
+  float estimates[kCandidates];
+  int64_t estimated = 0, fours = 0;
+  for (int64_t next = 0; next < found.count;) {
+    const float threshold = reach < INFINITY ? screener.threshold_of(slot, reach) : INFINITY;
+    const int64_t begin = estimated;
+    for (; next < found.count && estimated - begin < 4; ++next) {
+      if (found.lower[next] <= threshold) found.index[estimated++] = found.index[next];
+    }
+    if (estimated == begin) break;
+    request.tier->estimates_of(x, codebook.e.get(), found.index + begin, estimated - begin, codebook.d,
+                               estimates + begin);
+    ++fours;
+    for (int64_t c = begin; c < estimated; ++c) {
+      reach = std::min(reach, estimates[c] * (1.0 + slack) + kEstimateUnderflow);
+    }
+  }
+  found.count = 0;
+  for (int64_t c = 0; c < estimated; ++c) {
+    if (estimates[c] * (1.0 - slack) - kEstimateUnderflow <= reach) {
+      found.index[found.count++] = found.index[c];
+    }
+  }
+  return fours;
+}
+
+/* Decides among the candidates of a row. Returns what that took, in quarters of a float64 distance. */
 int64_t decide(Request &request, Worker &worker, const Part &part, const Rows &rows, int64_t i,
                int64_t slot) {
   const nas_codebook &codebook = *part.codebook;
-  Screener &screener = worker.screener;
   Candidates &found = worker.candidates[slot];
+  const bool whole = part.codes == nullptr, index_alone = whole && request.distances == nullptr;
   worker.stats.candidates += found.count;
-  if (found.count == 1 && request.distances == nullptr && part.codes == nullptr) {
-    request.indices[rows.first + i] = found.index[0];
-    return 0;
-  }
   const float *x = rows.row(i), *e = codebook.e.get();
-  int64_t first = 0;
-  for (int64_t c = 1; c < found.count; ++c) {
-    if (found.lower[c] < found.lower[first]) first = c;
+  const double reach = whole ? INFINITY : worker.best[i].distance;
+  int64_t cost = 0;
+  if (found.count > 1 || reach < INFINITY) {
+    cost += 4 * rule_out(request, worker.screener, codebook, x, slot, reach, found);
+    if (found.count == 0) return cost; /* all of this group are farther */
   }
-  if (part.codes != nullptr && worker.best[i].distance < INFINITY &&
-      found.lower[first] > screener.threshold_of(slot, worker.best[i].distance)) {
-    return 0; /* all of this group are farther */
+  if (found.count == 1 && index_alone) {
+    request.indices[rows.first + i] = found.index[0];
+    return cost;
   }
+  double distances[kCandidates];
+  request.tier->distances_of(x, e, found.index, found.count, codebook.d, distances);
   Best best;
-  best.offer(request.tier->distance(x, e + found.index[first] * codebook.d, codebook.d),
-             found.index[first]);
-  found.index[first] = found.index[found.count - 1];
-  found.lower[first] = found.lower[found.count - 1];
-  int64_t computed = 1, next = 0, count = found.count - 1;
-  while (next < count) {
-    const float threshold = screener.threshold_of(slot, best.distance);
-    int32_t four[4];
-    int64_t batch = 0;
-    for (; next < count && batch < 4; ++next) {
-      if (found.lower[next] <= threshold) four[batch++] = found.index[next];
-    }
-    double distances[4];
-    request.tier->distances_of(x, e, four, batch, codebook.d, distances);
-    for (int64_t c = 0; c < batch; ++c) best.offer(distances[c], four[c]);
-    computed += batch;
-  }
+  for (int64_t c = 0; c < found.count; ++c) best.offer(distances[c], found.index[c]);
   answer(request, worker, part, rows, i, best);
-  worker.stats.distances += computed;
-  if (computed > 1 && part.codes == nullptr) ++worker.stats.rows_float64;
-  return computed;
+  worker.stats.distances += found.count;
+  if (found.count > 1 && whole) ++worker.stats.rows_float64;
+  return cost + 4 * found.count;
 }
 
 /* Settles rows ids[0..count) of a block, or 0..count-1 where ids is NULL, as far as this precision
@@ -294,25 +321,28 @@ int64_t screen_rows(Request &request, Worker &worker, const Part &part, const Ro
       found.count = kept + more;
     }
   }
-  int64_t left_over = 0, distances = 0;
+  int64_t left_over = 0, cost = 0;
   for (int64_t i = 0; i < count; ++i) {
     const int32_t row = ids != nullptr ? ids[i] : (int32_t)i;
     if (!screener.screened(i) || worker.candidates[i].count > kCandidates) {
       left[left_over++] = row;
     } else {
-      distances += decide(request, worker, part, rows, row, i);
+      cost += decide(request, worker, part, rows, row, i);
     }
   }
   const bool int8 = precision == Precision::kInt8;
   if (part.codes == nullptr) {
     (int8 ? worker.stats.rows_int8 : worker.stats.rows_float32) += count - left_over;
   }
-  /* A distance costs about d/2 cycles; float32 screening takes K*d/32 cycles for a row and int8
-   * screening at most a quarter of that. A row left over wasted all of it. Float32 screening is too
-   * dear where what follows costs half as much again. */
+  /* Quarters of a float64 distance. Float32 screening of a row takes as long as K/16 distances, and int8
+   * screening less by those of int8_saving; a row left over has been screened in vain. Float32
+   * screening is too dear where what follows costs half as much again. */
   const int64_t K = codebook.K;
-  (int8 ? part.screens->int8 : part.screens->float32)
-      .add(count, 24 * distances + K * left_over, int8 ? K + 64 : K / 2 + 64);
+  if (int8) {
+    part.screens->int8.add(count, cost + K / 4 * left_over, 4 * K / tier.int8_saving + 10);
+  } else {
+    part.screens->float32.add(count, cost + K / 6 * left_over, K / 12 + 10);
+  }
   return left_over;
 }
 

@@ -117,6 +117,7 @@ struct Tier {
   float (*least_threshold)(const float *lower, int64_t count, int64_t wanted, float *scratch);
 
   int int8_rows_per_tile;
+  int int8_saving; /* of a row, beside float32: what K / int8_saving float64 distances take */
   int int8_most; /* a row's integers are -int8_most..int8_most; a codeword's are -127..127 */
   /* Centres d elements into `centred` and writes their integers of -most..most, plus most + 1, to out,
    * of which element t lies at (t / kDepth) * block_stride + t % kDepth, up to int8_depth(d) of them. */

@@ -28,7 +28,7 @@ struct PairProducts {
 const Tier kAvx2Tier = {
     "avx2", NAS_CPU_TIER_AVX2, distance<Ymm>, distances<Ymm>, distances_of<Ymm>, estimates_of<Ymm>,
     all_finite<Ymm>, widen_ymm, Ymm::kRows, centre<Ymm>, screen<Ymm>, collect<Ymm>,
-    least_threshold<Ymm>, PairProducts::kRows, PairProducts::kMost, quantise<Ymm>,
+    least_threshold<Ymm>, PairProducts::kRows, 36, PairProducts::kMost, quantise<Ymm>,
     screen_int8<Ymm, PairProducts>, update_code<Ymm>};
 
 }  // namespace nas

@@ -6,6 +6,6 @@ namespace nas {
 const Tier kAvx512Tier = {
     "avx512", NAS_CPU_TIER_AVX512, distance<Zmm>, distances<Zmm>, distances_of<Zmm>, estimates_of<Zmm>,
     all_finite<Zmm>, widen_zmm, Zmm::kRows, centre<Zmm>, screen<Zmm>, collect<Zmm>,
-    least_threshold<Zmm>, 0, 0, nullptr, nullptr, update_code<Zmm>};
+    least_threshold<Zmm>, 0, 1, 0, nullptr, nullptr, update_code<Zmm>};
 
 }  // namespace nas

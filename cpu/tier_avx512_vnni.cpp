@@ -21,7 +21,7 @@ struct VnniProducts {
 const Tier kAvx512VnniTier = {
     "avx512_vnni", NAS_CPU_TIER_AVX512_VNNI, distance<Zmm>, distances<Zmm>, distances_of<Zmm>,
     estimates_of<Zmm>, all_finite<Zmm>, widen_zmm, Zmm::kRows, centre<Zmm>, screen<Zmm>, collect<Zmm>,
-    least_threshold<Zmm>, VnniProducts::kRows, VnniProducts::kMost, quantise<Zmm>,
+    least_threshold<Zmm>, VnniProducts::kRows, 24, VnniProducts::kMost, quantise<Zmm>,
     screen_int8<Zmm, VnniProducts>, update_code<Zmm>};
 
 }  // namespace nas

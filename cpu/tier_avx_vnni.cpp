@@ -21,7 +21,7 @@ struct VnniProducts {
 const Tier kAvxVnniTier = {
     "avx_vnni", NAS_CPU_TIER_AVX_VNNI, distance<Ymm>, distances<Ymm>, distances_of<Ymm>,
     estimates_of<Ymm>, all_finite<Ymm>, widen_ymm, Ymm::kRows, centre<Ymm>, screen<Ymm>, collect<Ymm>,
-    least_threshold<Ymm>, VnniProducts::kRows, VnniProducts::kMost, quantise<Ymm>,
+    least_threshold<Ymm>, VnniProducts::kRows, 24, VnniProducts::kMost, quantise<Ymm>,
     screen_int8<Ymm, VnniProducts>, update_code<Ymm>};
 
 }  // namespace nas
