@@ -104,9 +104,33 @@ static std::atomic<int32_t> &tier_setting() {
   return tier;
 }
 
-const Tier &current_tier() { return *kTiers[tier_setting().load(std::memory_order_relaxed)]; }
+static std::atomic<bool> float32_alone{false};
+
+/* The tiers as they are without int8. */
+static const Tier &without_int8(int32_t tier) {
+  struct Tiers {
+    Tier all[sizeof kTiers / sizeof kTiers[0]] = {};
+    Tiers() {
+      for (size_t t = 0; t < sizeof all / sizeof all[0]; ++t) {
+        if (kTiers[t] == nullptr) continue;
+        all[t] = *kTiers[t];
+        all[t].screen_int8 = nullptr;
+      }
+    }
+  };
+  static const Tiers tiers;
+  return tiers.all[tier];
+}
+
+const Tier &current_tier() {
+  const int32_t tier = tier_setting().load(std::memory_order_relaxed);
+  return float32_alone.load(std::memory_order_relaxed) ? without_int8(tier) : *kTiers[tier];
+}
 
 }  // namespace nas
+
+/* Not of the interface, for tests and timings: whether the tiers do without screening in int8. */
+extern "C" NAS_API void nas_screen_in_float32(int32_t yes) { nas::float32_alone.store(yes != 0); }
 
 int32_t nas_best_tier(void) { return nas::best_tier(); }
 

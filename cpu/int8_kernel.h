@@ -125,6 +125,24 @@ __attribute__((noinline)) void int8_tile(const Int8Block *block, const uint8_t *
   }
 }
 
+/*
+ * Products for processors without VNNI: of unsigned by signed bytes, added in pairs in 16 bits, where
+ * they would saturate beyond 32,767. Rows therefore have integers of -63..63, to which 64 is added; a
+ * codeword's are -127..127. A pair is then at most 2 * 127 * 127 = 32,258 either way.
+ */
+template <typename V>
+struct PairProducts {
+  static const int kRows = V::kPairRows;
+  static const int kMost = 63;
+  static_assert(2 * (2 * kMost + 1) * 127 <= INT16_MAX, "a pair of products must not saturate");
+
+  /* From -128 times the sum of a codeword's integers to -64 times. */
+  static typename V::Ints start(typename V::Ints offset) { return V::halve_ints(offset); }
+  static void add(typename V::Ints &sum, typename V::Ints x, typename V::Ints codewords) {
+    V::add_pairs(sum, x, codewords);
+  }
+};
+
 using Int8TileFunction = void (*)(const Int8Block *, const uint8_t *, int64_t, int64_t,
                                   const int8_t *, float *);
 

@@ -14,7 +14,7 @@ namespace {
 struct Zmm {
   static const int kWidth = 16;
   /* 28 sums, 2 registers of codewords, 1 broadcast: 31 of 32 registers. */
-  static const int kRows = 14;
+  static const int kRows = 14, kPairRows = 12;
 
   using Floats = __m512;
   static Floats zero() { return _mm512_setzero_ps(); }
@@ -46,6 +46,12 @@ struct Zmm {
   static Ints load_bytes(const int8_t *p) { return _mm512_loadu_si512(p); }
   static Ints broadcast_ints(int32_t a) { return _mm512_set1_epi32(a); }
   static Ints add_ints(Ints a, Ints b) { return _mm512_add_epi32(a, b); }
+  static Ints halve_ints(Ints a) { return _mm512_srai_epi32(a, 1); }
+  /* sum += the products of four unsigned bytes of x by four signed ones of y, added in pairs in 16 bits */
+  static void add_pairs(Ints &sum, Ints x, Ints y) {
+    const __m512i pairs = _mm512_maddubs_epi16(x, y);
+    sum = _mm512_add_epi32(sum, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
+  }
   static Ints to_ints(Floats a) { return _mm512_cvtps_epi32(a); }
   static Floats to_floats(Ints a) { return _mm512_cvtepi32_ps(a); }
   /* 16 integers of 0..255 */

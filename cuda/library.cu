@@ -329,6 +329,10 @@ int32_t nas_best_tier(void) {
   return best_tier(device);
 }
 
+int32_t nas_has_tier(int32_t tier) {
+  return tier >= NAS_CUDA_TIER_SCALAR && tier <= nas_best_tier() ? 1 : 0;
+}
+
 int32_t nas_tier(void) { return tier_in_use(); }
 
 nas_status nas_set_tier(int32_t tier) {

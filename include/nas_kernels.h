@@ -82,8 +82,8 @@ enum {
   NAS_CPU_TIER_SCALAR = 0,
   NAS_CPU_TIER_AVX2 = 1,        /* AVX2, FMA, F16C: screening in int8, rows rounded to 7 bits */
   NAS_CPU_TIER_AVX_VNNI = 2,    /* and AVX-VNNI: screening in int8 */
-  NAS_CPU_TIER_AVX512 = 3,      /* AVX2's and AVX-512 F, DQ, BW, VL: screening in float32 */
-  NAS_CPU_TIER_AVX512_VNNI = 4, /* and AVX-512 VNNI: screening in int8 */
+  NAS_CPU_TIER_AVX512 = 3,      /* AVX2's and AVX-512 F, DQ, BW, VL: as AVX2 */
+  NAS_CPU_TIER_AVX512_VNNI = 4, /* and AVX-512 VNNI: as AVX_VNNI */
   NAS_CPU_TIER_AMX = 5          /* and AMX-INT8, where the operating system grants it */
 };
 

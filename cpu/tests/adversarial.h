@@ -3,7 +3,8 @@
  * float32 screen, nearly, by SummationAdversary.
  *
  * The screen in question centres rows and codewords by the codebook's mean, A = x - mu and
- * B_j = e_j - mu, rounds each to multiples of its own scale max|.|/127, A' and B'_j, and estimates
+ * B_j = e_j - mu, rounds A to multiples of its scale max|A|/levels, with levels of 127 or, on tiers
+ * without VNNI, 63, and B_j to multiples of max|B_j|/127, to A' and B'_j, and estimates
  * t_j = ||B_j||^2/2 - A.B_j with an error of at most E_j = ||A|| ||B_j - B'_j|| + ||A - A'|| ||B'_j||.
  * By Cauchy-Schwarz the error is E_j only if A is parallel to the rounding residual of B_j, or B'_j
  * to that of A. Here it is: the residuals of a row's nearest and second nearest codeword are parallel
@@ -29,7 +30,7 @@ class Adversary {
   int64_t K = 0, d = 0, rows = 0;
   std::vector<float> e, x;
 
-  explicit Adversary(uint64_t seed) : random_(seed) {
+  Adversary(uint64_t seed, int64_t levels) : levels_(levels), random_(seed) {
     const int64_t range = pick(0, 19);
     d = range < 3 ? pick(48, 511) : range < 18 ? pick(512, 2048) : pick(2049, 4096);
     const int64_t fillers = pick(0, 1) ? pick(0, 3) : pick(0, 39);
@@ -71,7 +72,7 @@ class Adversary {
   void add_pair(double step) {
     const auto order = permutation(d);
     const int64_t free = pick(kTuning + 1, kTuning + 11);
-    const double row_step = step * (double)(2 << pick(0, 5));
+    const double row_step = step * (double)(2 << pick(0, 5)) * (levels_ == 127 ? 1 : 2);
     const double half = 0.5 - ldexp(1.0, -(int)pick(8, 15));
     const bool constant = pick(0, 1) != 0;
     Vector row((size_t)d, 0.0), first = row, second = row;
@@ -83,8 +84,8 @@ class Adversary {
     for (int64_t f = free; f < d; ++f) {
       const size_t t = order[(size_t)f];
       const double s = sign();
-      const double multiple = constant || f == free ? 127.0 : (double)pick(1, 127);
-      const double residual = s * step * kGrid * rint(half * multiple / 127 / kGrid);
+      const double multiple = constant || f == free ? (double)levels_ : (double)pick(1, levels_);
+      const double residual = s * step * kGrid * rint(half * multiple / (double)levels_ / kGrid);
       const int64_t integer = pick(-30, 119);
       row[t] = s * row_step * multiple;
       first[t] = s * step * (double)integer + residual;
@@ -144,21 +145,21 @@ class Adversary {
     const int64_t signed_count = d - free;
     std::vector<int64_t> integers((size_t)d);
     int64_t sum = 0;
-    for (int64_t f = free; f < d; ++f) sum += integers[(size_t)f] = pick(-126, 125);
+    for (int64_t f = free; f < d; ++f) sum += integers[(size_t)f] = pick(1 - levels_, levels_ - 2);
     /* The integers sum to half a step for each component below zero, which the residuals undo. */
     for (int64_t excess = sum + (signed_count - 1) / 2; excess != 0;) {
       int64_t &integer = integers[(size_t)pick(free, d - 1)];
       const int64_t moved = excess > 0 ? integer - 1 : integer + 1;
-      if (moved < -126 || moved > 125) continue;
+      if (moved < 1 - levels_ || moved > levels_ - 2) continue;
       excess += moved - integer;
       integer = moved;
     }
     const int64_t below = (1 << 15) - pick(1, 8), extra = below % signed_count;
     const int64_t rotation = pick(0, signed_count - 1);
     Vector row((size_t)d, 0.0);
-    row[order[0]] = sign() * 127 * row_step;
+    row[order[0]] = sign() * (double)levels_ * row_step;
     for (int64_t f = 1 + similar; f < free; ++f) {
-      row[order[(size_t)f]] = row_step * (double)pick(-127, 127);
+      row[order[(size_t)f]] = row_step * (double)pick(-levels_, levels_);
     }
     for (int64_t f = free; f < d; ++f) {
       const int64_t units = below / signed_count + ((f + rotation) % signed_count < extra ? 1 : 0);
@@ -202,6 +203,7 @@ class Adversary {
     for (size_t at = 0; at < x.size(); ++at) x[at] += offset[at % (size_t)d];
   }
 
+  const int64_t levels_;
   std::mt19937_64 random_;
   std::normal_distribution<double> normal_;
 };

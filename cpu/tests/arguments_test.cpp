@@ -16,6 +16,17 @@ static void test_arguments() {
   CHECK(nas_describe(nullptr, 9) == NAS_INVALID_ARGUMENT);
   CHECK(nas_set_tier(-1) == NAS_INVALID_ARGUMENT);
   CHECK(nas_set_tier(nas_best_tier() + 1) == NAS_INVALID_ARGUMENT);
+  CHECK(nas_has_tier(NAS_CPU_TIER_SCALAR) == 1 && nas_has_tier(nas_best_tier()) == 1);
+  for (int32_t tier : {INT32_MIN, -1, NAS_CPU_TIER_AMX + 1, 31, 32, INT32_MAX}) {
+    CHECK(nas_has_tier(tier) == 0);
+  }
+  for (int32_t tier = NAS_CPU_TIER_SCALAR; tier <= NAS_CPU_TIER_AMX; ++tier) {
+    const int32_t had = nas_has_tier(tier);
+    CHECK((had == 0 || had == 1) && (tier <= nas_best_tier() || had == 0));
+    CHECK(nas_set_tier(tier) == (had ? NAS_OK : NAS_INVALID_ARGUMENT));
+    CHECK(nas_tier() == tier || !had);
+  }
+  CHECK(nas_set_tier(nas_best_tier()) == NAS_OK);
   CHECK(nas_set_threads(0) == NAS_INVALID_ARGUMENT);
   CHECK(nas_set_threads(NAS_MAX_THREADS + 1) == NAS_INVALID_ARGUMENT);
   CHECK(nas_codebook_create(nullptr, 1, 1, &bad, nullptr, &out) == NAS_INVALID_ARGUMENT);

@@ -214,9 +214,9 @@ class Session {
   }
 
   void settings() {
-    const int32_t tier = (int32_t)in_.pick(-2, 8), threads = (int32_t)in_.pick(-1, 4);
+    const int32_t tier = (int32_t)in_.pick(-2, 9), threads = (int32_t)in_.pick(-1, 4);
     const int32_t kept = nas_tier();
-    wrong_ = tier < 0 || tier > nas_best_tier();
+    wrong_ = !nas_has_tier(tier);
     judge(nas_set_tier(tier));
     REQUIRE(nas_tier() == (wrong_ ? kept : tier));
     wrong_ = threads < 1;

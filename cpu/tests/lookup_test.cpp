@@ -17,12 +17,12 @@ static void test_lookup_case(int kind, int64_t K, int64_t d, int64_t rows) {
   }
   Guarded<float> input(strided, pick(0, 1));
   Codebook codebook(e, K, d);
-  for (int tier : tiers()) {
-    nas_set_tier(tier);
+  for (const Way &way : ways()) {
+    way.use();
     for (int threads : {1, 3}) {
       nas_set_threads(threads);
-      context = text("lookup kind %d K %d d %d rows %d tier %d threads %d", kind, (int)K, (int)d,
-                     (int)rows, tier, threads);
+      context = text("lookup kind %d K %d d %d rows %d tier %d int8 %d threads %d", kind, (int)K, (int)d,
+                     (int)rows, way.tier, way.int8, threads);
       Guarded<int32_t> out((size_t)rows, pick(0, 1));
       Guarded<float> out_distances((size_t)rows, pick(0, 1));
       int64_t bad = 5;
@@ -76,9 +76,9 @@ static void test_lookup_resolution() {
       for (int64_t t = 0; t < d; ++t) x[(size_t)(i * d + t)] = centre[(size_t)t] * (float)(1 + i * i);
     }
     Codebook codebook(e, K, d);
-    for (int tier : tiers()) {
-      nas_set_tier(tier);
-      context = text("resolution d %d tier %d", (int)d, tier);
+    for (const Way &way : ways()) {
+      way.use();
+      context = text("resolution d %d tier %d int8 %d", (int)d, way.tier, way.int8);
       std::vector<int32_t> out((size_t)rows);
       CHECK(lookup_float32(codebook.handle, x.data(), rows, d, out.data(), nullptr, nullptr) ==
             NAS_OK);
@@ -130,8 +130,8 @@ static void test_lookup_types() {
       }
       const Codebook codebook(e, K, d);
       Guarded<uint16_t> input(x);
-      for (int tier : tiers()) {
-        CHECK(nas_set_tier(tier) == NAS_OK);
+      for (const Way &way : ways()) {
+        way.use();
         Guarded<int32_t> out((size_t)rows);
         Guarded<float> distances((size_t)rows);
         CHECK(nas_lookup(codebook.handle, input.get(), type, rows, stride, out.get(),
@@ -171,21 +171,21 @@ static void test_lookup_stats() {
       CHECK(out[(size_t)i] == index);
     }
   };
-  for (int tier : tiers()) {
-    CHECK(nas_set_tier(tier) == NAS_OK);
-    const bool int8 = tier >= NAS_CPU_TIER_AVX512_VNNI;
-    context = text("stats, tier %d", tier);
+  for (const Way &way : ways()) {
+    way.use();
+    const bool int8 = way.int8;
+    context = text("stats, tier %d int8 %d", way.tier, way.int8);
 
     for (float &value : e) value = gaussian();
     for (float &value : x) value = gaussian();
     {
       const Codebook codebook(e, K, d);
       look_up(codebook);
-      CHECK(stats.tier == tier);
-      CHECK((tier == NAS_CPU_TIER_SCALAR) == (stats.packing_ns == 0));
-      CHECK(stats.rows_scanned == (tier == NAS_CPU_TIER_SCALAR ? rows : 0));
+      CHECK(stats.tier == way.tier);
+      CHECK((way.scalar()) == (stats.packing_ns == 0));
+      CHECK(stats.rows_scanned == (way.scalar() ? rows : 0));
       CHECK(stats.rows_int8 == (int8 ? rows : 0));
-      if (tier == NAS_CPU_TIER_SCALAR) continue;
+      if (way.scalar()) continue;
       CHECK(stats.candidates >= rows && stats.candidates < (int8 ? 12 * rows : rows + rows / 50));
       CHECK(stats.distances <= stats.candidates);
       CHECK(stats.rows_float64 <= (int8 ? rows : rows / 50));
@@ -215,7 +215,7 @@ static void test_lookup_stats() {
     for (float &value : centre) value = 10 * gaussian();
     for (int64_t j = 0; j < K; ++j) {
       for (int64_t t = 0; t < d; ++t) {
-        e[(size_t)(j * d + t)] = (j % 2 == 0 ? 1.0f : -1.0f) * centre[(size_t)t] + 0.05f * gaussian();
+        e[(size_t)(j * d + t)] = (j % 2 == 0 ? 1.0f : -1.0f) * centre[(size_t)t] + 0.07f * gaussian();
       }
     }
     for (int64_t i = 0; i < rows; ++i) {
@@ -301,9 +301,9 @@ static void test_lookup_groups() {
       const Codebook codebook(e, K, d);
       std::vector<float> bad = x;
       for (int64_t row : {1900, 2500}) bad[(size_t)(row * d + pick(0, d - 1))] = NAN;
-      for (int tier : tiers()) {
-        CHECK(nas_set_tier(tier) == NAS_OK);
-        context = text("groups, %d centres, ulp %d, tier %d", (int)centres, (int)ulp, tier);
+      for (const Way &way : ways()) {
+        way.use();
+        context = text("groups, %d centres, ulp %d, tier %d int8 %d", (int)centres, (int)ulp, way.tier, way.int8);
         nas_lookup_stats stats;
         for (int repeat = 0; repeat < 2; ++repeat) {
           std::fill(indices.begin(), indices.end(), -1);
@@ -315,8 +315,8 @@ static void test_lookup_groups() {
           CHECK(without == truth);
           CHECK(stats.rows_int8 + stats.rows_float32 + stats.rows_scanned == rows);
           /* By groups almost nothing is left to scan, and int8 does what it could not do before. */
-          if (tier != NAS_CPU_TIER_SCALAR) CHECK(stats.rows_scanned < rows / 10);
-          if (tier >= NAS_CPU_TIER_AVX512_VNNI) CHECK(stats.rows_int8 > rows / 2);
+          if (!way.scalar()) CHECK(stats.rows_scanned < rows / 10);
+          if (way.int8) CHECK(stats.rows_int8 > rows / 2);
         }
         int64_t row = 0;
         CHECK(nas_lookup(codebook.handle, bad.data(), NAS_FLOAT32, rows, d, indices.data(),
@@ -326,7 +326,7 @@ static void test_lookup_groups() {
       /* Groups go with the codewords they were made of. */
       for (float &value : e) value = gaussian();
       CHECK(nas_codebook_write(codebook.handle, e.data(), nullptr, nullptr, nullptr, nullptr) == NAS_OK);
-      CHECK(nas_set_tier(tiers().back()) == NAS_OK);
+      ways().back().use();
       CHECK(nas_lookup(codebook.handle, x.data(), NAS_FLOAT32, rows, d, indices.data(), nullptr, nullptr,
                        nullptr, nullptr) == NAS_OK);
       for (int64_t i = 0; i < rows; i += 19) {
@@ -354,10 +354,10 @@ static void test_lookup_non_finite() {
     Codebook codebook(e, K, d);
     Guarded<float> input(x);
     std::vector<int32_t> out((size_t)rows);
-    for (int tier : tiers()) {
-      nas_set_tier(tier);
+    for (const Way &way : ways()) {
+      way.use();
       nas_set_threads(1 + repeat % 3);
-      context = text("non-finite K %d d %d rows %d tier %d", (int)K, (int)d, (int)rows, tier);
+      context = text("non-finite K %d d %d rows %d tier %d int8 %d", (int)K, (int)d, (int)rows, way.tier, way.int8);
       int64_t bad = -7;
       CHECK(lookup_float32(codebook.handle, input.get(), rows, d, out.data(), nullptr, &bad) ==
             NAS_NON_FINITE);
@@ -373,8 +373,8 @@ static void test_lookup_non_finite() {
 static void test_overflowing_distance() {
   context = "overflowing distance";
   const float largest = std::numeric_limits<float>::max();
-  for (int tier : tiers()) {
-    nas_set_tier(tier);
+  for (const Way &way : ways()) {
+    way.use();
     Codebook codebook({largest, -largest}, 2, 1);
     const float x[] = {0.0f, -1.0f};
     int32_t indices[2];

@@ -25,10 +25,10 @@ static void check_neighbours(const std::vector<float> &e, int64_t K, int64_t d, 
   Codebook codebook(e, K, d);
   Guarded<uint8_t> guarded_live(live != nullptr ? *live : std::vector<uint8_t>(1));
   const std::string name = context;
-  for (int tier : tiers()) {
-    nas_set_tier(tier);
+  for (const Way &way : ways()) {
+    way.use();
     nas_set_threads(threads);
-    context = name + text(" tier %d", tier);
+    context = name + text(" tier %d int8 %d", way.tier, way.int8);
     Guarded<int32_t> out((size_t)(K * R));
     CHECK(nas_neighbours(codebook.handle, R, live != nullptr ? guarded_live.get() : nullptr,
                          out.get(), nullptr) == NAS_OK);
@@ -74,8 +74,8 @@ struct Lists {
     std::vector<float> e((size_t)(K * d));
     CHECK(nas_codebook_read(codebook.handle, e.data(), nullptr, nullptr, nullptr, nullptr) == NAS_OK);
     std::vector<int32_t> out((size_t)(K * R));
-    const std::vector<int> all = tiers();
-    nas_set_tier(all[(size_t)pick(all.size() > 1 ? 1 : 0, (int64_t)all.size() - 1)]);
+    const std::vector<Way> all = ways();
+    all[(size_t)pick(all.size() > 1 ? 1 : 0, (int64_t)all.size() - 1)].use();
     nas_set_threads((int32_t)pick(1, 3));
     CHECK(nas_neighbours(codebook.handle, R, live, out.data(), nullptr) == NAS_OK);
     CHECK(same_bits(out, naive_neighbours(e, K, d, R, live)));

@@ -70,7 +70,32 @@ struct Codebook {
 
 inline std::vector<int> tiers() {
   std::vector<int> all;
-  for (int tier = 0; tier <= nas_best_tier(); ++tier) all.push_back(tier);
+  for (int tier = 0; tier <= nas_best_tier(); ++tier) {
+    if (nas_has_tier(tier)) all.push_back(tier);
+  }
+  return all;
+}
+
+extern "C" void nas_screen_in_float32(int32_t yes);
+
+/* A tier, and which of its kinds of screening lookups begin with. */
+struct Way {
+  int tier;
+  bool int8;
+
+  bool scalar() const { return tier == NAS_CPU_TIER_SCALAR; }
+  void use() const {
+    CHECK(nas_set_tier(tier) == NAS_OK);
+    nas_screen_in_float32(int8 ? 0 : 1);
+  }
+};
+
+inline std::vector<Way> ways() {
+  std::vector<Way> all;
+  for (int tier : tiers()) {
+    all.push_back({tier, false});
+    if (tier != NAS_CPU_TIER_SCALAR) all.push_back({tier, true});
+  }
   return all;
 }
 

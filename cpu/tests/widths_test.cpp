@@ -16,6 +16,8 @@
 
 namespace {
 
+extern "C" void nas_screen_in_float32(int32_t yes);
+
 int64_t checks = 0, failures = 0;
 std::string where;
 
@@ -234,14 +236,18 @@ void test_width(int64_t d) {
                  &distances[(size_t)i]);
   }
   Results scalar;
-  for (int32_t tier = NAS_CPU_TIER_SCALAR; tier <= nas_best_tier(); ++tier) {
+  for (int32_t way = 0; way < 2 * (nas_best_tier() + 1); ++way) {
+    const int32_t tier = way / 2, float32_alone = way % 2;
+    if (!nas_has_tier(tier)) continue;
     CHECK(nas_set_tier(tier) == NAS_OK);
+    nas_screen_in_float32(float32_alone);
     for (bool at_end : {true, false}) {
       where = "d " + std::to_string(d) + ", K " + std::to_string(c.K) + ", rows " +
               std::to_string(c.rows) + ", tier " + std::to_string(tier) +
+              (float32_alone ? " without int8" : "") +
               (at_end ? ", before a page" : ", after a page");
       const Results results = run(c, at_end);
-      if (tier == NAS_CPU_TIER_SCALAR && at_end) {
+      if (way == 0 && at_end) {
         scalar = results;
         CHECK(same_bits(scalar.indices, indices));
         CHECK(same_bits(scalar.distances, distances));

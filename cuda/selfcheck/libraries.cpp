@@ -27,6 +27,7 @@ Api load(const std::string &path) {
   resolve(library, path, "nas_last_error", &api.last_error);
   resolve(library, path, "nas_describe", &api.describe);
   resolve(library, path, "nas_best_tier", &api.best_tier);
+  resolve(library, path, "nas_has_tier", &api.has_tier);
   resolve(library, path, "nas_tier", &api.tier);
   resolve(library, path, "nas_set_tier", &api.set_tier);
   resolve(library, path, "nas_threads", &api.threads);

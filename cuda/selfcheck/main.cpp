@@ -170,9 +170,10 @@ int main(int argc, char **argv) {
     Side reference;
     reference.name = "host scalar, 1 thread";
     reference.api = &host;
-    const char *const tiers[] = {"scalar", "avx2", "avx512", "avx512_vnni", "amx"};
+    const char *const tiers[] = {"scalar", "avx2", "avx_vnni", "avx512", "avx512_vnni", "amx"};
     int subjects = 0;
     for (int32_t tier = 0; tier <= host.best_tier(); ++tier) {
+      if (!host.has_tier(tier)) continue;
       for (int32_t threads : {1, 3}) {
         if (tier == 0 && threads == 1) continue;
         Side subject;

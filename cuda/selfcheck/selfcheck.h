@@ -50,6 +50,7 @@ struct Api {
   decltype(&nas_last_error) last_error;
   decltype(&nas_describe) describe;
   decltype(&nas_best_tier) best_tier;
+  decltype(&nas_has_tier) has_tier;
   decltype(&nas_tier) tier;
   decltype(&nas_set_tier) set_tier;
   decltype(&nas_threads) threads;
