@@ -6,12 +6,13 @@ import java.util.random.RandomGenerator;
  * Lookup problems on which an int8 screen's error bound is attained.
  *
  * <p>The screen in question centres rows and codewords by the codebook's mean, A = x − μ and B_j =
- * e_j − μ, rounds each to multiples of its own scale max|·|/127, and estimates t_j = ‖B_j‖²/2 −
- * A·B_j with an error of at most E_j = ‖A‖‖B_j − B̂_j‖ + ‖A − Â‖‖B̂_j‖. By Cauchy-Schwarz the error
- * is E_j only if A is parallel to the rounding residual of B_j, or B̂_j to that of A. Here it is:
- * the residuals of a row's nearest and second nearest codeword are parallel to the row and opposite
- * (or the two codewords are parallel and opposite to the row's residual), and their true t differ
- * by less than 0.02 % of E. A bound smaller by 1/1000 then loses the nearest codeword.
+ * e_j − μ, rounds A to multiples of its scale max|A|/levels, with levels of 127 or, on tiers
+ * without VNNI, 63, and B_j to multiples of max|B_j|/127, and estimates t_j = ‖B_j‖²/2 − A·B_j with
+ * an error of at most E_j = ‖A‖‖B_j − B̂_j‖ + ‖A − Â‖‖B̂_j‖. By Cauchy-Schwarz the error is E_j
+ * only if A is parallel to the rounding residual of B_j, or B̂_j to that of A. Here it is: the
+ * residuals of a row's nearest and second nearest codeword are parallel to the row and opposite (or
+ * the two codewords are parallel and opposite to the row's residual), and their true t differ by
+ * less than 0.02 % of E. A bound smaller by 1/1000 then loses the nearest codeword.
  *
  * <p>The codebook holds −b with every b, so that μ is exactly zero or a common offset. All scales
  * are powers of two and every number is exact in float32. {@code cpu/tests/adversarial.h} makes the
@@ -25,24 +26,27 @@ final class Int8Adversary {
   private static final int TUNING = 6;
 
   private final RandomGenerator random;
+  private final int levels;
   private final int width;
   private final float[] codewords;
   private final float[] rows;
   private int codewordCount;
   private int rowCount;
 
-  private Int8Adversary(RandomGenerator random, int width, int size, int rows) {
+  private Int8Adversary(RandomGenerator random, int levels, int width, int size, int rows) {
     this.random = random;
+    this.levels = levels;
     this.width = width;
     this.codewords = new float[size * width];
     this.rows = new float[rows * width];
   }
 
-  /** Codewords and rows, each a multiple of {@code width}. */
-  record Data(int width, float[] codewords, float[] rows) {}
+  /** Codewords and rows, each a multiple of {@code width}, and what rows are rounded to. */
+  record Data(int levels, int width, float[] codewords, float[] rows) {}
 
   /** A random adversarial problem. */
   static Data create(RandomGenerator random) {
+    int levels = random.nextBoolean() ? 127 : 63;
     int range = random.nextInt(20);
     int width =
         range < 3
@@ -50,13 +54,14 @@ final class Int8Adversary {
             : range < 18 ? random.nextInt(512, 2049) : random.nextInt(2049, 4097);
     int fillers = random.nextBoolean() ? random.nextInt(4) : random.nextInt(40);
     return random.nextBoolean()
-        ? codewordResiduals(random, width, random.nextInt(1, 4), fillers)
-        : rowResiduals(random, width, random.nextInt(4), fillers, random.nextInt(1, 8));
+        ? codewordResiduals(random, levels, width, random.nextInt(1, 4), fillers)
+        : rowResiduals(random, levels, width, random.nextInt(4), fillers, random.nextInt(1, 8));
   }
 
   /** Rows without a residual, parallel to those of their codewords. */
-  private static Data codewordResiduals(RandomGenerator random, int width, int pairs, int fillers) {
-    var problem = new Int8Adversary(random, width, 2 * (2 * pairs + fillers), 2 * pairs);
+  private static Data codewordResiduals(
+      RandomGenerator random, int levels, int width, int pairs, int fillers) {
+    var problem = new Int8Adversary(random, levels, width, 2 * (2 * pairs + fillers), 2 * pairs);
     double step = Math.scalb(1.0, random.nextInt(-20, 11));
     for (int pair = 0; pair < pairs; pair++) {
       problem.addPair(step);
@@ -70,7 +75,7 @@ final class Int8Adversary {
   private void addPair(double step) {
     int[] order = permutation(width);
     int free = random.nextInt(TUNING + 1, TUNING + 12);
-    double rowStep = step * (2 << random.nextInt(6));
+    double rowStep = step * (2 << random.nextInt(6)) * (levels == 127 ? 1 : 2);
     double half = 0.5 - Math.scalb(1.0, -random.nextInt(8, 16));
     boolean constant = random.nextBoolean();
     double[] row = new double[width];
@@ -85,8 +90,8 @@ final class Int8Adversary {
     for (int f = free; f < width; f++) {
       int t = order[f];
       double sign = random.nextBoolean() ? 1 : -1;
-      int multiple = constant || f == free ? 127 : random.nextInt(1, 128);
-      residual[t] = sign * step * GRID * Math.rint(half * multiple / 127 / GRID);
+      int multiple = constant || f == free ? levels : random.nextInt(1, levels + 1);
+      residual[t] = sign * step * GRID * Math.rint(half * multiple / levels / GRID);
       row[t] = sign * rowStep * multiple;
       int integer = random.nextInt(-30, 120);
       first[t] = sign * step * integer + residual[t];
@@ -130,8 +135,8 @@ final class Int8Adversary {
 
   /** Codewords without a residual, parallel to those of the rows. */
   private static Data rowResiduals(
-      RandomGenerator random, int width, int similar, int fillers, int rows) {
-    var problem = new Int8Adversary(random, width, 2 * (1 + similar + fillers), 2 * rows);
+      RandomGenerator random, int levels, int width, int similar, int fillers, int rows) {
+    var problem = new Int8Adversary(random, levels, width, 2 * (1 + similar + fillers), 2 * rows);
     double rowStep = Math.scalb(1.0, random.nextInt(-20, 11));
     double step = rowStep * (1 << random.nextInt(7));
     int[] order = problem.permutation(width);
@@ -151,7 +156,7 @@ final class Int8Adversary {
       problem.addFiller(3 * 127 * step, step * 0x1p-6);
     }
     for (int row = 0; row < rows; row++) {
-      problem.addRow(rowOf(random, order, free, similar, codeword, rowStep));
+      problem.addRow(rowOf(random, levels, order, free, similar, codeword, rowStep));
     }
     return problem.finish(rowStep);
   }
@@ -159,6 +164,7 @@ final class Int8Adversary {
   /** A row with a residual along the codeword, but all but orthogonal to it. */
   private static double[] rowOf(
       RandomGenerator random,
+      int levels,
       int[] order,
       int free,
       int similar,
@@ -169,7 +175,7 @@ final class Int8Adversary {
     int[] integers = new int[width];
     long sum = 0;
     for (int f = free; f < width; f++) {
-      integers[f] = random.nextInt(-126, 126);
+      integers[f] = random.nextInt(1 - levels, levels - 1);
       sum += integers[f];
     }
     /* The integers sum to half a step for each component below zero, which the residuals undo. */
@@ -177,7 +183,7 @@ final class Int8Adversary {
     while (excess != 0) {
       int f = random.nextInt(free, width);
       int moved = integers[f] - Long.signum(excess);
-      if (moved >= -126 && moved <= 125) {
+      if (moved >= 1 - levels && moved <= levels - 2) {
         integers[f] = moved;
         excess -= Long.signum(excess);
       }
@@ -185,9 +191,9 @@ final class Int8Adversary {
     int below = (1 << 15) - random.nextInt(1, 9);
     int extra = below % signed;
     double[] row = new double[width];
-    row[order[0]] = random.nextBoolean() ? 127 * rowStep : -127 * rowStep;
+    row[order[0]] = random.nextBoolean() ? levels * rowStep : -levels * rowStep;
     for (int f = 1 + similar; f < free; f++) {
-      row[order[f]] = rowStep * random.nextInt(-127, 128);
+      row[order[f]] = rowStep * random.nextInt(-levels, levels + 1);
     }
     int rotation = random.nextInt(signed);
     for (int f = free; f < width; f++) {
@@ -249,7 +255,7 @@ final class Int8Adversary {
         }
       }
     }
-    return new Data(width, shuffled, rows);
+    return new Data(levels, width, shuffled, rows);
   }
 
   private int[] permutation(int count) {

@@ -200,7 +200,7 @@ public final class Soak {
         long decided = 0;
         long wrong = 0;
         // The truth costs more than the kernels: each row is asked of all of them.
-        for (CpuTier tier : tiers()) {
+        for (CpuTier tier : Kernels.tiers()) {
           int from = 0;
           while (from < problem.rows()) {
             int to =
@@ -224,12 +224,6 @@ public final class Soak {
         shapes.computeIfAbsent(problem.shape(), shape -> new Tally()).add(problem, decided, wrong);
       }
     }
-  }
-
-  private static List<CpuTier> tiers() {
-    List<CpuTier> tiers = new ArrayList<>(List.of(CpuTier.values()));
-    tiers.removeIf(tier -> tier.compareTo(Kernels.bestTier()) > 0);
-    return tiers;
   }
 
   private static void apply(Setting setting) {
@@ -306,7 +300,7 @@ public final class Soak {
             indices,
             distances);
     try (Lookup kernel = kernels.apply(problem)) {
-      for (CpuTier tier : tiers()) {
+      for (CpuTier tier : Kernels.tiers()) {
         for (int threads = 1; threads <= 2; threads++) {
           var setting = new Setting(tier, threads);
           apply(setting);

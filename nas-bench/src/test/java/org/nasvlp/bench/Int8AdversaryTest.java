@@ -25,10 +25,10 @@ class Int8AdversaryTest {
       double[] mean = mean(data.codewords(), size, width);
       Rounded[] codewords = new Rounded[size];
       for (int j = 0; j < size; j++) {
-        codewords[j] = new Rounded(data.codewords(), j, mean);
+        codewords[j] = new Rounded(data.codewords(), j, mean, 127);
       }
       for (int i = 0; i < count; i++) {
-        var row = new Rounded(data.rows(), i, mean);
+        var row = new Rounded(data.rows(), i, mean, data.levels());
         rows++;
         lost += drops(row, codewords, nearest[i], 1.0) ? 1 : 0;
         lostByLess += drops(row, codewords, nearest[i], 0.999) ? 1 : 0;
@@ -83,7 +83,7 @@ class Int8AdversaryTest {
     private double residualSquare;
     private double roundedSquare;
 
-    Rounded(float[] vectors, int index, double[] mean) {
+    Rounded(float[] vectors, int index, double[] mean, int levels) {
       int width = mean.length;
       double[] exact = new double[width];
       double largest = 0;
@@ -91,7 +91,7 @@ class Int8AdversaryTest {
         exact[t] = vectors[index * width + t] - mean[t];
         largest = Math.max(largest, Math.abs(exact[t]));
       }
-      double scale = largest / 127;
+      double scale = largest / levels;
       rounded = new double[width];
       for (int t = 0; t < width; t++) {
         rounded[t] = scale * Math.rint(exact[t] / scale);

@@ -1,5 +1,6 @@
 package org.nasvlp.kernels;
 
+import java.util.List;
 import org.nasvlp.kernels.internal.Libraries;
 import org.nasvlp.kernels.internal.Philox;
 
@@ -54,7 +55,7 @@ public final class Kernels {
 
   /**
    * One line that tells what {@link #backend()} runs on, such as {@code cpu avx512, 2 threads
-   * (libnas_kernels ABI 5)} or {@code java, 2 threads (native library not loaded: …)}.
+   * (libnas_kernels ABI 6)} or {@code java, 2 threads (native library not loaded: …)}.
    */
   public static String describe() {
     return Libraries.describe();
@@ -84,10 +85,15 @@ public final class Kernels {
   /**
    * Sets {@link #tier()} for calls that begin later.
    *
-   * @throws IllegalArgumentException if the tier is above {@link #bestTier()}
+   * @throws IllegalArgumentException if the tier is not among {@link #tiers()}
    */
   public static void setTier(CpuTier tier) {
     Libraries.setTier(tier);
+  }
+
+  /** The tiers this machine can run, in rising order; the first is {@link CpuTier#SCALAR}. */
+  public static List<CpuTier> tiers() {
+    return Libraries.tiers();
   }
 
   /** The highest tier this machine can run; {@link CpuTier#SCALAR} without the CPU backend. */

@@ -83,7 +83,7 @@ class LoadingTest {
   void theShippedLibraryIsCopiedOnceIntoTheCache() throws Exception {
     String first = probe();
     assertThat(first)
-        .contains("backend cpu\n", "describe cpu ", "(libnas_kernels ABI 5)", "found 1\n")
+        .contains("backend cpu\n", "describe cpu ", "(libnas_kernels ABI 6)", "found 1\n")
         .doesNotContain("WARNING");
     Path copy = library();
     assertThat(copy.getParent().getFileName().toString()).matches("[0-9a-f]{64}");
@@ -143,7 +143,8 @@ class LoadingTest {
   @Test
   void unknownValuesAreErrors() throws Exception {
     assertThat(probe("-Dnas.backend=gpu")).contains("-Dnas.backend=gpu", "cuda, cpu, java");
-    assertThat(probe("-Dnas.tier=sse9")).contains("-Dnas.tier=sse9", "scalar, avx2, avx512");
+    assertThat(probe("-Dnas.tier=sse9"))
+        .contains("-Dnas.tier=sse9", "scalar, avx2, avx_vnni, avx512");
     assertThat(probe("-Dnas.threads=0")).contains("-Dnas.threads=0", "1..1024");
     assertThat(probe("-Dnas.threads=many")).contains("-Dnas.threads=many", "1..1024");
   }
@@ -192,7 +193,7 @@ class LoadingTest {
       assumeTrue(false, "no C compiler for the stub: " + e.getMessage());
     }
     assertThat(probe("-Dnas.native.path=" + stub))
-        .contains("thrown", "NasNativeException", "ABI version 99", "needs 5");
+        .contains("thrown", "NasNativeException", "ABI version 99", "needs 6");
   }
 
   @Test

@@ -1,7 +1,9 @@
 package org.nasvlp.kernels.internal;
 
+import java.util.List;
 import java.util.Locale;
 import java.util.Objects;
+import java.util.stream.Collectors;
 import org.nasvlp.kernels.Backend;
 import org.nasvlp.kernels.CpuTier;
 import org.nasvlp.kernels.CudaTier;
@@ -179,13 +181,10 @@ public final class Libraries {
     library.setThreads(threads());
     CpuTier tier = property("nas.tier", CpuTier.class);
     if (tier != null) {
-      CpuTier best = (CpuTier) library.bestTier();
-      if (tier.compareTo(best) > 0) {
+      List<CpuTier> tiers = library.tiers();
+      if (!tiers.contains(tier)) {
         return Outcome.failed(
-            "-Dnas.tier="
-                + tier
-                + " asks for more than this machine has; its best tier is "
-                + best);
+            "-Dnas.tier=" + tier + " is none of the tiers that this machine has: " + names(tiers));
       }
       library.setTier(tier);
     }
@@ -254,6 +253,16 @@ public final class Libraries {
     return library == null ? CpuTier.SCALAR : (CpuTier) library.tier();
   }
 
+  /** The CPU's tiers on this machine. */
+  public static List<CpuTier> tiers() {
+    NativeLibrary library = cpuLibrary();
+    return library == null ? List.of(CpuTier.SCALAR) : library.tiers();
+  }
+
+  private static String names(List<CpuTier> tiers) {
+    return tiers.stream().map(CpuTier::toString).collect(Collectors.joining(", "));
+  }
+
   /** The CPU's best tier. */
   public static CpuTier bestTier() {
     NativeLibrary library = cpuLibrary();
@@ -263,9 +272,10 @@ public final class Libraries {
   /** Sets the CPU's tier. */
   public static void setTier(CpuTier tier) {
     Objects.requireNonNull(tier, "tier");
-    CpuTier best = bestTier();
-    if (tier.compareTo(best) > 0) {
-      throw new IllegalArgumentException("tier is " + tier + ", but the best tier here is " + best);
+    List<CpuTier> tiers = tiers();
+    if (!tiers.contains(tier)) {
+      throw new IllegalArgumentException(
+          "tier is " + tier + ", but this machine has " + names(tiers));
     }
     NativeLibrary library = cpuLibrary();
     if (library != null) {

@@ -12,6 +12,8 @@ import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.invoke.MethodHandle;
+import java.util.List;
+import java.util.stream.Stream;
 import org.nasvlp.kernels.Backend;
 import org.nasvlp.kernels.CpuTier;
 import org.nasvlp.kernels.CudaTier;
@@ -28,7 +30,7 @@ import org.nasvlp.kernels.Tier;
  */
 final class NativeLibrary implements KernelLibrary {
   /** NAS_ABI_VERSION of the nas_kernels.h that this class was written for. */
-  static final int ABI_VERSION = 5;
+  static final int ABI_VERSION = 6;
 
   static final int OK = 0;
   static final int INVALID_ARGUMENT = 1;
@@ -38,7 +40,7 @@ final class NativeLibrary implements KernelLibrary {
 
   /** By their numbers. */
   private static final Tier[] CPU_TIERS = {
-    CpuTier.SCALAR, CpuTier.AVX2, CpuTier.AVX512, CpuTier.AVX512_VNNI, CpuTier.AMX
+    CpuTier.SCALAR, CpuTier.AVX2, CpuTier.AVX_VNNI, CpuTier.AVX512, CpuTier.AVX512_VNNI, CpuTier.AMX
   };
 
   private static final Tier[] CUDA_TIERS = {CudaTier.SCALAR, CudaTier.TENSOR, CudaTier.HOPPER};
@@ -48,7 +50,7 @@ final class NativeLibrary implements KernelLibrary {
   private static final int MESSAGE_BYTES = 4096;
 
   private static final MethodHandle GET_INT = handle(JAVA_INT);
-  private static final MethodHandle SET_INT = handle(JAVA_INT, JAVA_INT);
+  private static final MethodHandle INT_OF_INT = handle(JAVA_INT, JAVA_INT);
   private static final MethodHandle GET_ADDRESS = handle(ADDRESS);
   private static final MethodHandle WRITE_TEXT = handle(JAVA_INT, ADDRESS, JAVA_LONG);
   private static final MethodHandle CREATE =
@@ -112,6 +114,7 @@ final class NativeLibrary implements KernelLibrary {
   private final MemorySegment describe;
   private final MemorySegment layouts;
   private final MemorySegment bestTier;
+  private final MemorySegment hasTier;
   private final MemorySegment tier;
   private final MemorySegment setTier;
   private final MemorySegment threads;
@@ -147,6 +150,7 @@ final class NativeLibrary implements KernelLibrary {
     describe = find(symbols, "nas_describe");
     layouts = find(symbols, "nas_layouts");
     bestTier = find(symbols, "nas_best_tier");
+    hasTier = find(symbols, "nas_has_tier");
     tier = find(symbols, "nas_tier");
     setTier = find(symbols, "nas_set_tier");
     threads = find(symbols, "nas_threads");
@@ -224,23 +228,33 @@ final class NativeLibrary implements KernelLibrary {
     return tierOf(callInt(bestTier));
   }
 
+  /** Of the host library: the tiers that this machine has, in rising order. */
+  List<CpuTier> tiers() {
+    return Stream.of(CpuTier.values())
+        .filter(value -> callInt(hasTier, numberOf(value)) != 0)
+        .toList();
+  }
+
   Tier tier() {
     return tierOf(callInt(tier));
   }
 
   void setTier(Tier value) {
-    callSet(
-        setTier,
-        switch (value) {
-          case CpuTier.SCALAR -> 0;
-          case CpuTier.AVX2 -> 1;
-          case CpuTier.AVX512 -> 2;
-          case CpuTier.AVX512_VNNI -> 3;
-          case CpuTier.AMX -> 4;
-          case CudaTier.SCALAR -> 0;
-          case CudaTier.TENSOR -> 1;
-          case CudaTier.HOPPER -> 2;
-        });
+    callSet(setTier, numberOf(value));
+  }
+
+  private static int numberOf(Tier tier) {
+    return switch (tier) {
+      case CpuTier.SCALAR -> 0;
+      case CpuTier.AVX2 -> 1;
+      case CpuTier.AVX_VNNI -> 2;
+      case CpuTier.AVX512 -> 3;
+      case CpuTier.AVX512_VNNI -> 4;
+      case CpuTier.AMX -> 5;
+      case CudaTier.SCALAR -> 0;
+      case CudaTier.TENSOR -> 1;
+      case CudaTier.HOPPER -> 2;
+    };
   }
 
   Tier tierOf(int number) {
@@ -317,9 +331,17 @@ final class NativeLibrary implements KernelLibrary {
     }
   }
 
+  private static int callInt(MemorySegment function, int value) {
+    try {
+      return (int) INT_OF_INT.invokeExact(function, value);
+    } catch (Throwable e) {
+      throw unexpected(e);
+    }
+  }
+
   private void callSet(MemorySegment function, int value) {
     try {
-      check((int) SET_INT.invokeExact(function, value), -1);
+      check((int) INT_OF_INT.invokeExact(function, value), -1);
     } catch (Throwable e) {
       throw unexpected(e);
     }
