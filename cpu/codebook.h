@@ -16,6 +16,14 @@ namespace nas {
 
 struct Group;
 
+/* Int8Panels; base_unique has infinity for duplicates too. */
+struct Int8Codewords {
+  double largest_spread = 0;
+  Buffer<int8_t> packed;
+  Buffer<int32_t> offset;
+  Buffer<float> base, base_unique, scale, residual, norm;
+};
+
 /* What screening needs of a codebook. Derived from the codewords when a call first asks for it after
  * they changed, so that a run of updates packs once. */
 struct Screening {
@@ -33,11 +41,8 @@ struct Screening {
   double depth_slack = 0;
   Buffer<float> packed, base, base_unique, radius, spread;
 
-  /* kPackedInt8: Int8Panels */
-  double largest_spread = 0;
-  Buffer<int8_t> packed8;
-  Buffer<int32_t> offset8;
-  Buffer<float> base8, base8_unique, scale8, residual8, norm8;
+  /* int8_packing(): by Int8Levels */
+  Int8Codewords int8[2];
 
   /* kPackedGroups: none unless the codewords lie close around few points */
   Group *groups = nullptr;
@@ -49,7 +54,10 @@ struct Screening {
   Screening &operator=(const Screening &) = delete;
 };
 
-enum Packing { kPackedNorms = 1, kPackedFloat32 = 2, kPackedInt8 = 4, kPackedGroups = 8 };
+enum Packing : uint32_t { kPackedNorms = 1, kPackedFloat32 = 2, kPackedGroups = 4, kPackedInt8 = 8 };
+
+/* The bit of each of the levels: calls on other tiers may be at work with theirs. */
+inline uint32_t int8_packing(Int8Levels levels) { return (uint32_t)kPackedInt8 << levels; }
 
 /* What neighbour lists keep for the next time that they are asked for; see neighbours.cpp. Made by the
  * first call whose shape is worth it. */

@@ -20,9 +20,11 @@ nas_status check_handle(const char *function, const nas_codebook *codebook,
 
 int64_t packed_bytes(const Screening &s) {
   int64_t bytes = s.mean.bytes() + s.square.bytes() + s.duplicate.bytes() + s.packed.bytes() +
-                  s.base.bytes() + s.base_unique.bytes() + s.radius.bytes() + s.spread.bytes() +
-                  s.packed8.bytes() + s.offset8.bytes() + s.base8.bytes() + s.base8_unique.bytes() +
-                  s.scale8.bytes() + s.residual8.bytes() + s.norm8.bytes();
+                  s.base.bytes() + s.base_unique.bytes() + s.radius.bytes() + s.spread.bytes();
+  for (const Int8Codewords &c : s.int8) {
+    bytes += c.packed.bytes() + c.offset.bytes() + c.base.bytes() + c.base_unique.bytes() +
+             c.scale.bytes() + c.residual.bytes() + c.norm.bytes();
+  }
   for (int64_t g = 0; g < s.group_count; ++g) {
     const Group &group = s.groups[g];
     bytes += group.codes.bytes() + group.codebook.e.bytes() + packed_bytes(group.codebook.screening);

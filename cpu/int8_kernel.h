@@ -3,8 +3,8 @@
  * registers, as in screen_kernel.h, and a type Product that multiplies bytes with them.
  *
  * A tile of Product::kRows rows by two registers of codewords is kept in registers over the whole
- * depth; a step reads two registers of packed codewords and broadcasts four bytes of every row, and is
- * bound by the multiply-add units.
+ * depth; a step reads two registers of packed codewords, or two pairs, and broadcasts four bytes of every
+ * row, or eight, and is bound by the multiply-add units.
  */
 #ifndef NAS_CPU_INT8_KERNEL_H
 #define NAS_CPU_INT8_KERNEL_H
@@ -19,7 +19,7 @@ namespace {
 enum { kLanes = 16 };
 
 template <typename V>
-void quantise(const float *x, const float *mean, int64_t d, int most, float *centred, uint8_t *out,
+void quantise(const float *x, const float *mean, int64_t d, int levels, float *centred, uint8_t *out,
               int64_t block_stride, Quantised *result) {
   const int parts = kLanes / V::kWidth;
   typename V::Floats largest = V::zero();
@@ -42,10 +42,10 @@ void quantise(const float *x, const float *mean, int64_t d, int most, float *cen
   for (int l = 1; l < V::kWidth; ++l) {
     result->largest = lanes[l] > result->largest ? lanes[l] : result->largest;
   }
-  result->scale = result->largest / (float)most;
-  const float inverse = result->largest > 0.0f ? (float)most / result->largest : 0.0f;
+  result->scale = result->largest / (float)levels;
+  const float inverse = result->largest > 0.0f ? (float)levels / result->largest : 0.0f;
   const typename V::Floats scale = V::broadcast(result->scale), to_integer = V::broadcast(inverse);
-  const typename V::Ints middle = V::broadcast_ints(most + 1);
+  const typename V::Ints middle = V::broadcast_ints(levels + 1);
   typename V::Floats residual[parts];
   for (int p = 0; p < parts; ++p) residual[p] = V::zero();
   const int64_t depth = int8_depth(d);
@@ -83,6 +83,29 @@ __attribute__((always_inline)) inline void int8_bounds(typename V::Ints product,
   least = V::min(least, V::add(middle, radius));
 }
 
+/*
+ * Products for processors without VNNI: of unsigned by signed bytes, added in pairs in 16 bits, where
+ * they would saturate beyond 32,767, and two pairs added there too, which saves every other
+ * multiplication by one. Rows therefore have integers of -63..63, to which 64 is added, and codewords
+ * of -64..64: four products add up to 4 * 127 * 64 = 32,512 at most, either way.
+ */
+template <typename V>
+struct FourProducts {
+  static const int kRows = V::kFourRows, kStep = 8;
+  static const Int8Levels kLevels = kCoarse;
+  static_assert(4 * (2 * kRowLevels[kCoarse] + 1) * kCodewordLevels[kCoarse] <= INT16_MAX,
+                "four products must not saturate");
+
+  /* From -128 times the sum of a codeword's integers to -64 times. */
+  static typename V::Ints start(typename V::Ints offset) { return V::halve_ints(offset); }
+  static void add(typename V::Ints &sum, const uint8_t *row, const int8_t *codewords) {
+    const typename V::Ints first = V::pair_products(V::broadcast_bytes(row), V::load_bytes(codewords));
+    const typename V::Ints second =
+        V::pair_products(V::broadcast_bytes(row + 4), V::load_bytes(codewords + 4 * kPanel));
+    sum = V::add_ints(sum, V::add_pairs(first, second));
+  }
+};
+
 template <typename V, typename Product, int R>
 __attribute__((noinline)) void int8_tile(const Int8Block *block, const uint8_t *rows, int64_t row,
                                          int64_t code, const int8_t *codewords, float *lower) {
@@ -96,20 +119,16 @@ __attribute__((noinline)) void int8_tile(const Int8Block *block, const uint8_t *
     sum[r][1] = offset1;
   }
   /* One loop: with a second around it, GCC keeps the sums in memory. */
-  const int64_t groups = block->depth / 4;
-  for (int64_t g = 1; g <= groups; ++g) {
-    const typename V::Ints c0 = V::load_bytes(codewords);
-    const typename V::Ints c1 = V::load_bytes(codewords + 4 * V::kWidth);
-    codewords += 4 * kPanel;
+  const int64_t steps = block->depth / Product::kStep;
+  for (int64_t step = 1; step <= steps; ++step) {
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
-      int32_t four;
-      __builtin_memcpy(&four, rows + r * kDepth, sizeof four);
-      const typename V::Ints x = V::broadcast_ints(four);
-      Product::add(sum[r][0], x, c0);
-      Product::add(sum[r][1], x, c1);
+      Product::add(sum[r][0], rows + r * kDepth, codewords);
+      Product::add(sum[r][1], rows + r * kDepth, codewords + 4 * V::kWidth);
     }
-    rows += g % (kDepth / 4) == 0 ? Product::kRows * kDepth - kDepth + 4 : 4;
+    codewords += Product::kStep * kPanel;
+    rows += Product::kStep;
+    if (step % (kDepth / Product::kStep) == 0) rows += (Product::kRows - 1) * kDepth;
   }
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r) {
@@ -124,24 +143,6 @@ __attribute__((noinline)) void int8_tile(const Int8Block *block, const uint8_t *
     V::store(least_upper, least);
   }
 }
-
-/*
- * Products for processors without VNNI: of unsigned by signed bytes, added in pairs in 16 bits, where
- * they would saturate beyond 32,767. Rows therefore have integers of -63..63, to which 64 is added; a
- * codeword's are -127..127. A pair is then at most 2 * 127 * 127 = 32,258 either way.
- */
-template <typename V>
-struct PairProducts {
-  static const int kRows = V::kPairRows;
-  static const int kMost = 63;
-  static_assert(2 * (2 * kMost + 1) * 127 <= INT16_MAX, "a pair of products must not saturate");
-
-  /* From -128 times the sum of a codeword's integers to -64 times. */
-  static typename V::Ints start(typename V::Ints offset) { return V::halve_ints(offset); }
-  static void add(typename V::Ints &sum, typename V::Ints x, typename V::Ints codewords) {
-    V::add_pairs(sum, x, codewords);
-  }
-};
 
 using Int8TileFunction = void (*)(const Int8Block *, const uint8_t *, int64_t, int64_t,
                                   const int8_t *, float *);

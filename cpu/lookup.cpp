@@ -359,7 +359,7 @@ void look_up_in(Request &request, Worker &worker, const Part &part, const Rows &
   if (part.codebook->screening.screenable) {
     if (part.screens->int8.good.load(std::memory_order_relaxed)) {
       int32_t *left = worker.left_over[0].get();
-      if (!packed(request, worker, *part.codebook, kPackedInt8)) return;
+      if (!packed(request, worker, *part.codebook, int8_packing(request.tier->int8_levels))) return;
       count = screen_rows(request, worker, part, rows, Precision::kInt8, ids, count, left);
       ids = left;
     }
@@ -475,7 +475,7 @@ nas_status look_up_all(const char *function, const nas_codebook *codebook, const
     }
     screened = codebook->screening.screenable;
     int8 = screened && tier.screen_int8 != nullptr;
-    if (screened && !pack(*codebook, tier, int8 ? kPackedInt8 : kPackedFloat32, &total.packing_ns)) {
+    if (screened && !pack(*codebook, tier, int8 ? int8_packing(tier.int8_levels) : kPackedFloat32, &total.packing_ns)) {
       return out_of_memory(function, bytes);
     }
   }

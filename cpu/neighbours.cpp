@@ -553,7 +553,7 @@ nas_status make_lists(const nas_codebook &codebook, int64_t R, const uint8_t *li
     if (!pack(codebook, tier, kPackedNorms, &packing_ns)) return out_of_memory(function, packed);
     screened = codebook.screening.screenable;
     if (screened &&
-        !pack(codebook, tier, int8 ? kPackedInt8 : kPackedFloat32, &packing_ns)) {
+        !pack(codebook, tier, int8 ? int8_packing(tier.int8_levels) : kPackedFloat32, &packing_ns)) {
       return out_of_memory(function, packed);
     }
   }

@@ -173,15 +173,16 @@ struct Packer {
   Buffer<uint8_t> quantised; /* [kPanel][depth] */
 };
 
-bool pack_int8(const nas_codebook &codebook, const Tier &tier, int threads) {
+bool pack_int8(const nas_codebook &codebook, const Tier &tier, Int8Levels levels, int threads) {
   const int64_t K = codebook.K, d = codebook.d, depth = int8_depth(d);
   const int64_t padded = codebook.panel_count() * kPanel;
   const float *e = codebook.e.get();
   Screening &s = codebook.screening;
+  Int8Codewords &packed = s.int8[levels];
   PerWorker<Packer> packers;
-  if (!s.packed8.reserve(padded * depth) || !s.offset8.reserve(padded) ||
-      !s.base8.reserve(padded) || !s.base8_unique.reserve(padded) || !s.scale8.reserve(padded) ||
-      !s.residual8.reserve(padded) || !s.norm8.reserve(padded) || !packers.allocate(threads)) {
+  if (!packed.packed.reserve(padded * depth) || !packed.offset.reserve(padded) ||
+      !packed.base.reserve(padded) || !packed.base_unique.reserve(padded) || !packed.scale.reserve(padded) ||
+      !packed.residual.reserve(padded) || !packed.norm.reserve(padded) || !packers.allocate(threads)) {
     return false;
   }
   for (int i = 0; i < threads; ++i) {
@@ -189,8 +190,9 @@ bool pack_int8(const nas_codebook &codebook, const Tier &tier, int threads) {
       return false;
     }
   }
+  const int middle = kCodewordLevels[levels] + 1;
   const double beta = slack_of_square(d);
-  s.largest_spread = 2 * beta * s.largest_square * kInt8Slack;
+  packed.largest_spread = 2 * beta * s.largest_square * kInt8Slack;
 
   auto body = [&](int64_t panel, int worker) {
     float *centred = packers[worker].centred.get();
@@ -199,43 +201,44 @@ bool pack_int8(const nas_codebook &codebook, const Tier &tier, int threads) {
       const int64_t j = panel * kPanel + c;
       uint8_t *integers = quantised + c * depth;
       if (j >= K) {
-        memset(integers, 128, (size_t)depth);
-        s.base8[j] = s.base8_unique[j] = INFINITY;
-        s.scale8[j] = s.residual8[j] = s.norm8[j] = 0.0f;
-        s.offset8[j] = 0;
+        memset(integers, 0, (size_t)depth);
+        packed.base[j] = packed.base_unique[j] = INFINITY;
+        packed.scale[j] = packed.residual[j] = packed.norm[j] = 0.0f;
+        packed.offset[j] = 0;
         continue;
       }
       Quantised q;
-      tier.quantise(e + j * d, s.mean.get(), d, 127, centred, integers, kDepth, &q);
+      tier.quantise(e + j * d, s.mean.get(), d, kCodewordLevels[levels], centred, integers, kDepth, &q);
       const double norm = sqrt(s.square[j]) * kNormSlack;
       double residual = residual_of(q, norm);
       if (!(q.largest >= kSmallestElement)) {
-        memset(integers, 128, (size_t)depth);
+        memset(integers, middle, (size_t)depth);
         q.scale = 0.0f;
         residual = norm;
       }
       int64_t sum = 0, sum2 = 0;
       for (int64_t t = 0; t < depth; ++t) {
-        const int value = (int)integers[t] - 128;
+        const int value = (int)integers[t] - middle;
         sum += value;
         sum2 += value * value;
+        integers[t] = (uint8_t)value;
       }
       const double quantised_norm = (double)q.scale * sqrt((double)sum2) * kInt8Slack;
-      s.offset8[j] = (int32_t)(-128 * sum);
-      s.scale8[j] = q.scale;
-      s.norm8[j] = (float)(quantised_norm * NAS_INT8_BOUND_SCALE);
-      s.residual8[j] = (float)((residual * kInt8Slack + 0x1p-18 * quantised_norm + kUnderflow) *
+      packed.offset[j] = (int32_t)(-128 * sum);
+      packed.scale[j] = q.scale;
+      packed.norm[j] = (float)(quantised_norm * NAS_INT8_BOUND_SCALE);
+      packed.residual[j] = (float)((residual * kInt8Slack + 0x1p-18 * quantised_norm + kUnderflow) *
                                NAS_INT8_BOUND_SCALE);
-      s.base8[j] = (float)(0.5 * s.square[j] - beta * norm * norm);
-      s.base8_unique[j] = s.duplicate[j] ? INFINITY : s.base8[j];
+      packed.base[j] = (float)(0.5 * s.square[j] - beta * norm * norm);
+      packed.base_unique[j] = s.duplicate[j] ? INFINITY : packed.base[j];
     }
-    /* Groups of four bytes, side by side for the panel's codewords; the offset of 128 goes. */
-    uint32_t *out = reinterpret_cast<uint32_t *>(s.packed8.get() + panel * kPanel * depth);
+    /* Groups of four bytes, side by side for the panel's codewords. */
+    uint32_t *out = reinterpret_cast<uint32_t *>(packed.packed.get() + panel * kPanel * depth);
     for (int64_t g0 = 0; g0 < depth / 4; g0 += 16) {
       for (int64_t c = 0; c < kPanel; ++c) {
         uint32_t words[16];
         memcpy(words, quantised + c * depth + g0 * 4, sizeof words);
-        for (int64_t g = 0; g < 16; ++g) out[(g0 + g) * kPanel + c] = words[g] ^ 0x80808080u;
+        for (int64_t g = 0; g < 16; ++g) out[(g0 + g) * kPanel + c] = words[g];
       }
     }
   };
@@ -314,7 +317,9 @@ bool pack(const nas_codebook &codebook, const Tier &tier, uint32_t packing, int6
   bool done = true;
   if (done && (due & kPackedNorms) != 0) done = pack_norms(codebook, tier, threads);
   if (done && (due & kPackedFloat32) != 0) done = pack_float32(codebook, threads);
-  if (done && (due & kPackedInt8) != 0) done = pack_int8(codebook, tier, threads);
+  for (Int8Levels levels : {kFine, kCoarse}) {
+    if (done && (due & int8_packing(levels)) != 0) done = pack_int8(codebook, tier, levels, threads);
+  }
   if (done && (due & kPackedGroups) != 0) done = pack_groups(codebook, tier, threads);
   if (done) s.ready.store(ready | due, std::memory_order_release);
   pthread_mutex_unlock(&s.mutex);
@@ -359,7 +364,7 @@ void Screener::begin(const nas_codebook &codebook, const Tier &tier, Precision p
       const int64_t tile = i / tier.int8_rows_per_tile, within = i % tier.int8_rows_per_tile;
       const int64_t block_stride = (int64_t)tier.int8_rows_per_tile * kDepth;
       Quantised q;
-      tier.quantise(row, s.mean.get(), d, tier.int8_most, centred_.get(),
+      tier.quantise(row, s.mean.get(), d, kRowLevels[tier.int8_levels], centred_.get(),
                     &quantised_[tile * depth_blocks * block_stride + within * kDepth], block_stride,
                     &q);
       square = q.square;
@@ -383,7 +388,7 @@ void Screener::begin(const nas_codebook &codebook, const Tier &tier, Precision p
     const double norm = sqrt(square) * kNormSlack;
     square_[i] = square;
     constant_[i] = s.far_slack * norm * norm + kUnderflow +
-                   (precision == Precision::kInt8 ? 0.5 * s.largest_spread : 0.0);
+                   (precision == Precision::kInt8 ? 0.5 * s.int8[tier.int8_levels].largest_spread : 0.0);
     for (int l = 0; l < 16; ++l) least_upper_[i * 16 + l] = INFINITY;
   }
 }
@@ -398,9 +403,9 @@ void Screener::screen(int64_t first_panel, int64_t panel_count) {
     block.residual = residual_.get();
     block.rows = rows_;
     block.depth = int8_depth(codebook_->d);
-    block.panels = {s.packed8.get(), s.offset8.get(),
-                    unique_ ? s.base8_unique.get() : s.base8.get(), s.scale8.get(),
-                    s.residual8.get(), s.norm8.get()};
+    const Int8Codewords &c = s.int8[tier_->int8_levels];
+    block.panels = {c.packed.get(), c.offset.get(), unique_ ? c.base_unique.get() : c.base.get(),
+                    c.scale.get(), c.residual.get(), c.norm.get()};
     block.first_panel = first_panel;
     block.panel_count = panel_count;
     block.lower = lower_.get();

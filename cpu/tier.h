@@ -32,6 +32,11 @@ struct ScreenBlock {
   float *least_upper; /* [rows][16], 64-byte aligned: lowered to the least upper bounds seen */
 };
 
+/* How finely int8 screening rounds: to integers of -levels..levels. kCoarse is for products of bytes that
+ * are added in 16 bits. */
+enum Int8Levels { kFine = 0, kCoarse = 1 };
+constexpr int kRowLevels[] = {127, 63}, kCodewordLevels[] = {127, 64};
+
 /* Int8 products work on steps of kInt8Step elements; a row or codeword is 0 from d up to the next step. */
 enum { kInt8Step = 64 };
 
@@ -48,7 +53,7 @@ struct Int8Panels {
 };
 
 struct Int8Block {
-  const uint8_t *quantised; /* [tile of rows][depth block][int8_rows_per_tile][kDepth], int8_most + 1 added */
+  const uint8_t *quantised; /* [tile of rows][depth block][int8_rows_per_tile][kDepth], kRowLevels + 1 added */
   const float *scale, *norm, *residual; /* [rows], as for codewords; norm is the centred row's own */
   int64_t rows;
   int64_t depth; /* int8_depth(d) */
@@ -63,7 +68,7 @@ struct Int8Block {
 struct Quantised {
   double square;   /* the float64 sum of a's squares, in any order */
   float largest;   /* the largest |a| */
-  float scale;     /* largest / most */
+  float scale;     /* largest / levels */
   float residual2; /* the float32 sum of the squares of a - scale * q, in any order */
 };
 
@@ -118,10 +123,10 @@ struct Tier {
 
   int int8_rows_per_tile;
   int int8_saving; /* of a row, beside float32: what K / int8_saving float64 distances take */
-  int int8_most; /* a row's integers are -int8_most..int8_most; a codeword's are -127..127 */
-  /* Centres d elements into `centred` and writes their integers of -most..most, plus most + 1, to out,
-   * of which element t lies at (t / kDepth) * block_stride + t % kDepth, up to int8_depth(d) of them. */
-  void (*quantise)(const float *x, const float *mean, int64_t d, int most, float *centred,
+  Int8Levels int8_levels;
+  /* Centres d elements into `centred` and writes their integers of -levels..levels to out, levels + 1
+   * added to them, of which element t lies at (t / kDepth) * block_stride + t % kDepth, up to int8_depth(d) of them. */
+  void (*quantise)(const float *x, const float *mean, int64_t d, int levels, float *centred,
                    uint8_t *out, int64_t block_stride, Quantised *result);
   void (*screen_int8)(const Int8Block *block);
 

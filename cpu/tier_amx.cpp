@@ -108,6 +108,6 @@ void screen_int8_amx(const Int8Block *block) {
 const Tier kAmxTier = {
     "amx", NAS_CPU_TIER_AMX, distance<Zmm>, distances<Zmm>, distances_of<Zmm>, estimates_of<Zmm>,
     all_finite<Zmm>, widen_zmm, Zmm::kRows, centre<Zmm>, screen<Zmm>, collect<Zmm>,
-    least_threshold<Zmm>, kAmxRows, 24, 127, quantise<Zmm>, screen_int8_amx, update_code<Zmm>};
+    least_threshold<Zmm>, kAmxRows, 24, kFine, quantise<Zmm>, screen_int8_amx, update_code<Zmm>};
 
 }  // namespace nas

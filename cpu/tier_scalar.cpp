@@ -60,6 +60,6 @@ bool update_code(const CodeUpdate &u, int64_t first, int64_t last) {
 
 const Tier kScalarTier = {
     "scalar", NAS_CPU_TIER_SCALAR, distance, distances, distances_of, nullptr, all_finite, widen, 0,
-    nullptr, nullptr, nullptr, nullptr, 0, 1, 0, nullptr, nullptr, update_code};
+    nullptr, nullptr, nullptr, nullptr, 0, 1, kFine, nullptr, nullptr, update_code};
 
 }  // namespace nas

@@ -15,7 +15,7 @@ namespace {
 struct Ymm {
   static const int kWidth = 8;
   /* 12 sums, 2 registers of codewords, 1 broadcast: 15 of 16 registers. */
-  static const int kRows = 6, kPairRows = 6;
+  static const int kRows = 6, kFourRows = 6;
 
   using Floats = __m256;
   static Floats zero() { return _mm256_setzero_ps(); }
@@ -58,13 +58,20 @@ struct Ymm {
   static Ints load_bytes(const int8_t *p) {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i *>(p));
   }
+  /* Four bytes, again and again */
+  static Ints broadcast_bytes(const uint8_t *p) {
+    int32_t four;
+    __builtin_memcpy(&four, p, sizeof four);
+    return broadcast_ints(four);
+  }
   static Ints broadcast_ints(int32_t a) { return _mm256_set1_epi32(a); }
   static Ints add_ints(Ints a, Ints b) { return _mm256_add_epi32(a, b); }
   static Ints halve_ints(Ints a) { return _mm256_srai_epi32(a, 1); }
-  /* sum += the products of four unsigned bytes of x by four signed ones of y, added in pairs in 16 bits */
-  static void add_pairs(Ints &sum, Ints x, Ints y) {
-    const __m256i pairs = _mm256_maddubs_epi16(x, y);
-    sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+  /* Products of unsigned bytes of x by signed ones of y, added in pairs in 16 bits, with saturation */
+  static Ints pair_products(Ints x, Ints y) { return _mm256_maddubs_epi16(x, y); }
+  /* x + y in 16 bits, and then in pairs in 32 */
+  static Ints add_pairs(Ints x, Ints y) {
+    return _mm256_madd_epi16(_mm256_add_epi16(x, y), _mm256_set1_epi16(1));
   }
   static Ints to_ints(Floats a) { return _mm256_cvtps_epi32(a); }
   static Floats to_floats(Ints a) { return _mm256_cvtepi32_ps(a); }

@@ -14,7 +14,7 @@ namespace {
 struct Zmm {
   static const int kWidth = 16;
   /* 28 sums, 2 registers of codewords, 1 broadcast: 31 of 32 registers. */
-  static const int kRows = 14, kPairRows = 12;
+  static const int kRows = 14, kFourRows = 12;
 
   using Floats = __m512;
   static Floats zero() { return _mm512_setzero_ps(); }
@@ -44,13 +44,20 @@ struct Zmm {
   using Ints = __m512i;
   static Ints load_ints(const int32_t *p) { return _mm512_loadu_si512(p); }
   static Ints load_bytes(const int8_t *p) { return _mm512_loadu_si512(p); }
+  /* Four bytes, again and again */
+  static Ints broadcast_bytes(const uint8_t *p) {
+    int32_t four;
+    __builtin_memcpy(&four, p, sizeof four);
+    return broadcast_ints(four);
+  }
   static Ints broadcast_ints(int32_t a) { return _mm512_set1_epi32(a); }
   static Ints add_ints(Ints a, Ints b) { return _mm512_add_epi32(a, b); }
   static Ints halve_ints(Ints a) { return _mm512_srai_epi32(a, 1); }
-  /* sum += the products of four unsigned bytes of x by four signed ones of y, added in pairs in 16 bits */
-  static void add_pairs(Ints &sum, Ints x, Ints y) {
-    const __m512i pairs = _mm512_maddubs_epi16(x, y);
-    sum = _mm512_add_epi32(sum, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
+  /* Products of unsigned bytes of x by signed ones of y, added in pairs in 16 bits, with saturation */
+  static Ints pair_products(Ints x, Ints y) { return _mm512_maddubs_epi16(x, y); }
+  /* x + y in 16 bits, and then in pairs in 32 */
+  static Ints add_pairs(Ints x, Ints y) {
+    return _mm512_madd_epi16(_mm512_add_epi16(x, y), _mm512_set1_epi16(1));
   }
   static Ints to_ints(Floats a) { return _mm512_cvtps_epi32(a); }
   static Floats to_floats(Ints a) { return _mm512_cvtepi32_ps(a); }

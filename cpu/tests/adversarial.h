@@ -3,8 +3,8 @@
  * float32 screen, nearly, by SummationAdversary.
  *
  * The screen in question centres rows and codewords by the codebook's mean, A = x - mu and
- * B_j = e_j - mu, rounds A to multiples of its scale max|A|/levels, with levels of 127 or, on tiers
- * without VNNI, 63, and B_j to multiples of max|B_j|/127, to A' and B'_j, and estimates
+ * B_j = e_j - mu, rounds each to multiples of its own scale, max|A|/127 and max|B_j|/127 or, on tiers
+ * without VNNI, max|A|/63 and max|B_j|/64, to A' and B'_j, and estimates
  * t_j = ||B_j||^2/2 - A.B_j with an error of at most E_j = ||A|| ||B_j - B'_j|| + ||A - A'|| ||B'_j||.
  * By Cauchy-Schwarz the error is E_j only if A is parallel to the rounding residual of B_j, or B'_j
  * to that of A. Here it is: the residuals of a row's nearest and second nearest codeword are parallel
@@ -30,7 +30,8 @@ class Adversary {
   int64_t K = 0, d = 0, rows = 0;
   std::vector<float> e, x;
 
-  Adversary(uint64_t seed, int64_t levels) : levels_(levels), random_(seed) {
+  Adversary(uint64_t seed, bool coarse)
+      : levels_(coarse ? 63 : 127), codeword_levels_(coarse ? 64 : 127), random_(seed) {
     const int64_t range = pick(0, 19);
     d = range < 3 ? pick(48, 511) : range < 18 ? pick(512, 2048) : pick(2049, 4096);
     const int64_t fillers = pick(0, 1) ? pick(0, 3) : pick(0, 39);
@@ -72,12 +73,12 @@ class Adversary {
   void add_pair(double step) {
     const auto order = permutation(d);
     const int64_t free = pick(kTuning + 1, kTuning + 11);
-    const double row_step = step * (double)(2 << pick(0, 5)) * (levels_ == 127 ? 1 : 2);
+    const double row_step = step * (double)(2 << pick(0, 5));
     const double half = 0.5 - ldexp(1.0, -(int)pick(8, 15));
     const bool constant = pick(0, 1) != 0;
     Vector row((size_t)d, 0.0), first = row, second = row;
     for (int64_t f = kTuning; f < free; ++f) {
-      const double integer = f == kTuning ? 127.0 : (double)pick(0, 127);
+      const double integer = (double)(f == kTuning ? codeword_levels_ : pick(0, codeword_levels_));
       first[order[(size_t)f]] = sign() * step * integer;
       second[order[(size_t)f]] = sign() * step * integer;
     }
@@ -86,7 +87,7 @@ class Adversary {
       const double s = sign();
       const double multiple = constant || f == free ? (double)levels_ : (double)pick(1, levels_);
       const double residual = s * step * kGrid * rint(half * multiple / (double)levels_ / kGrid);
-      const int64_t integer = pick(-30, 119);
+      const int64_t integer = pick(-codeword_levels_ / 4, codeword_levels_ - 8);
       row[t] = s * row_step * multiple;
       first[t] = s * step * (double)integer + residual;
       second[t] = s * step * (double)(integer + pick(-3, 3)) - residual;
@@ -94,12 +95,13 @@ class Adversary {
     /* Whole steps bring the second codeword just ahead of the first, a longer norm just behind it. */
     const double target = half_t(first, row);
     double gap = half_t(second, row) - target;
-    while (gap > 0 || gap < -16000 * step * step) {
+    const double most = (double)codeword_levels_;
+    while (gap > 0 || gap < -1.5 * most * most * step * step) {
       const size_t t = order[(size_t)pick(free, d - 1)];
       const double move = copysign(step, gap > 0 ? row[t] : -row[t]);
       const double change = move * (second[t] + move / 2 - row[t]);
       if (fabs(change) > 16 * step * step && (change < 0) == (gap > 0) &&
-          fabs(second[t] + move) < 126 * step) {
+          fabs(second[t] + move) < (most - 1) * step) {
         second[t] += move;
         gap += change;
       }
@@ -107,8 +109,8 @@ class Adversary {
     gap = half_t(second, row) - target;
     int64_t squares = (int64_t)floor(-2 * gap / (step * step)) + 1;
     for (int64_t f = 0; f < kTuning && squares > 0; ++f) {
-      int64_t root = std::min<int64_t>(127, (int64_t)sqrt((double)squares));
-      if (f == kTuning - 1 && root * root < squares) root = std::min<int64_t>(127, root + 1);
+      int64_t root = std::min(codeword_levels_, (int64_t)sqrt((double)squares));
+      if (f == kTuning - 1 && root * root < squares) root = std::min(codeword_levels_, root + 1);
       second[order[(size_t)f]] = (double)root * step;
       squares -= root * root;
     }
@@ -125,7 +127,7 @@ class Adversary {
     int64_t free = 2 + similar + pick(0, 5);
     free += (d - free + 1) % 2;
     Vector codeword((size_t)d, 0.0);
-    for (int64_t f = free; f < d; ++f) codeword[order[(size_t)f]] = sign() * 127 * step;
+    for (int64_t f = free; f < d; ++f) codeword[order[(size_t)f]] = sign() * (double)codeword_levels_ * step;
     add(e, K, codeword);
     for (int64_t f = 1; f <= similar; ++f) {
       Vector other = codeword;
@@ -203,7 +205,7 @@ class Adversary {
     for (size_t at = 0; at < x.size(); ++at) x[at] += offset[at % (size_t)d];
   }
 
-  const int64_t levels_;
+  const int64_t levels_, codeword_levels_;
   std::mt19937_64 random_;
   std::normal_distribution<double> normal_;
 };

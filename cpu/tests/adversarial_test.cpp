@@ -47,17 +47,17 @@ struct Rounded {
 };
 
 /* How many rows a plain int8 screen loses whose bound is `factor` times the right one. */
-int64_t lost(const Adversary &problem, int64_t levels, const std::vector<int32_t> &nearest,
+int64_t lost(const Adversary &problem, bool coarse, const std::vector<int32_t> &nearest,
              double factor) {
   const size_t d = (size_t)problem.d, K = (size_t)problem.K;
   std::vector<double> mean(d, 0.0);
   for (size_t at = 0; at < problem.e.size(); ++at) mean[at % d] += (double)problem.e[at];
   for (double &value : mean) value = (double)(float)(value / (double)K);
   std::vector<Rounded> codewords;
-  for (size_t j = 0; j < K; ++j) codewords.emplace_back(&problem.e[j * d], mean, 127);
+  for (size_t j = 0; j < K; ++j) codewords.emplace_back(&problem.e[j * d], mean, coarse ? 64 : 127);
   int64_t count = 0;
   for (size_t i = 0; i < nearest.size(); ++i) {
-    const Rounded row(&problem.x[i * d], mean, levels);
+    const Rounded row(&problem.x[i * d], mean, coarse ? 63 : 127);
     double least = INFINITY;
     for (const Rounded &codeword : codewords) {
       least = std::min(least, row.estimate(codeword) + factor * row.bound(codeword));
@@ -142,22 +142,22 @@ void define(const Problem &problem, std::vector<int32_t> &indices, std::vector<f
 int main(int argc, char **argv) {
   const int64_t problems = argc > 1 ? atoll(argv[1]) : 3000;
   const uint64_t first = argc > 2 ? strtoull(argv[2], nullptr, 10) : 1;
-  Comparison<Adversary> int8("int8", false), int7("int8, rows of 7 bits", false);
+  Comparison<Adversary> int8("int8", false), int7("int8 of 7 bits", false);
   Comparison<SummationAdversary> float32("float32", true);
   int64_t simulated = 0, lost_rightly = 0, lost_wrongly = 0;
   std::vector<int32_t> expected;
   std::vector<float> expected_distances;
   for (uint64_t seed = first; seed < first + (uint64_t)problems; ++seed) {
-    for (int64_t levels : {127, 63}) {
-      const Adversary problem(seed, levels);
+    for (bool coarse : {false, true}) {
+      const Adversary problem(seed, coarse);
       define(problem, expected, expected_distances);
       /* The problems are worth something only if they tell the bound from a smaller one. */
       if (seed < first + 40) {
         simulated += problem.rows;
-        lost_wrongly += lost(problem, levels, expected, 1.0);
-        lost_rightly += lost(problem, levels, expected, 0.999);
+        lost_wrongly += lost(problem, coarse, expected, 1.0);
+        lost_rightly += lost(problem, coarse, expected, 0.999);
       }
-      (levels == 127 ? int8 : int7).check(problem, expected, expected_distances, seed);
+      (coarse ? int7 : int8).check(problem, expected, expected_distances, seed);
     }
     const SummationAdversary summation(seed);
     define(summation, expected, expected_distances);

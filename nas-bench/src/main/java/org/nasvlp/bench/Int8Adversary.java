@@ -6,13 +6,13 @@ import java.util.random.RandomGenerator;
  * Lookup problems on which an int8 screen's error bound is attained.
  *
  * <p>The screen in question centres rows and codewords by the codebook's mean, A = x − μ and B_j =
- * e_j − μ, rounds A to multiples of its scale max|A|/levels, with levels of 127 or, on tiers
- * without VNNI, 63, and B_j to multiples of max|B_j|/127, and estimates t_j = ‖B_j‖²/2 − A·B_j with
- * an error of at most E_j = ‖A‖‖B_j − B̂_j‖ + ‖A − Â‖‖B̂_j‖. By Cauchy-Schwarz the error is E_j
- * only if A is parallel to the rounding residual of B_j, or B̂_j to that of A. Here it is: the
- * residuals of a row's nearest and second nearest codeword are parallel to the row and opposite (or
- * the two codewords are parallel and opposite to the row's residual), and their true t differ by
- * less than 0.02 % of E. A bound smaller by 1/1000 then loses the nearest codeword.
+ * e_j − μ, rounds each to multiples of its own scale, max|A|/127 and max|B_j|/127 or, on tiers
+ * without VNNI, max|A|/63 and max|B_j|/64, and estimates t_j = ‖B_j‖²/2 − A·B_j with an error of at
+ * most E_j = ‖A‖‖B_j − B̂_j‖ + ‖A − Â‖‖B̂_j‖. By Cauchy-Schwarz the error is E_j only if A is
+ * parallel to the rounding residual of B_j, or B̂_j to that of A. Here it is: the residuals of a
+ * row's nearest and second nearest codeword are parallel to the row and opposite (or the two
+ * codewords are parallel and opposite to the row's residual), and their true t differ by less than
+ * 0.02 % of E. A bound smaller by 1/1000 then loses the nearest codeword.
  *
  * <p>The codebook holds −b with every b, so that μ is exactly zero or a common offset. All scales
  * are powers of two and every number is exact in float32. {@code cpu/tests/adversarial.h} makes the
@@ -26,14 +26,14 @@ final class Int8Adversary {
   private static final int TUNING = 6;
 
   private final RandomGenerator random;
-  private final int levels;
+  private final Levels levels;
   private final int width;
   private final float[] codewords;
   private final float[] rows;
   private int codewordCount;
   private int rowCount;
 
-  private Int8Adversary(RandomGenerator random, int levels, int width, int size, int rows) {
+  private Int8Adversary(RandomGenerator random, Levels levels, int width, int size, int rows) {
     this.random = random;
     this.levels = levels;
     this.width = width;
@@ -41,12 +41,18 @@ final class Int8Adversary {
     this.rows = new float[rows * width];
   }
 
-  /** Codewords and rows, each a multiple of {@code width}, and what rows are rounded to. */
-  record Data(int levels, int width, float[] codewords, float[] rows) {}
+  /** A scale is the largest magnitude divided by this. */
+  record Levels(int row, int codeword) {
+    static final Levels FINE = new Levels(127, 127);
+    static final Levels COARSE = new Levels(63, 64);
+  }
+
+  /** Codewords and rows, each a multiple of {@code width}, and what they are rounded to. */
+  record Data(Levels levels, int width, float[] codewords, float[] rows) {}
 
   /** A random adversarial problem. */
   static Data create(RandomGenerator random) {
-    int levels = random.nextBoolean() ? 127 : 63;
+    Levels levels = random.nextBoolean() ? Levels.FINE : Levels.COARSE;
     int range = random.nextInt(20);
     int width =
         range < 3
@@ -60,7 +66,7 @@ final class Int8Adversary {
 
   /** Rows without a residual, parallel to those of their codewords. */
   private static Data codewordResiduals(
-      RandomGenerator random, int levels, int width, int pairs, int fillers) {
+      RandomGenerator random, Levels levels, int width, int pairs, int fillers) {
     var problem = new Int8Adversary(random, levels, width, 2 * (2 * pairs + fillers), 2 * pairs);
     double step = Math.scalb(1.0, random.nextInt(-20, 11));
     for (int pair = 0; pair < pairs; pair++) {
@@ -75,7 +81,8 @@ final class Int8Adversary {
   private void addPair(double step) {
     int[] order = permutation(width);
     int free = random.nextInt(TUNING + 1, TUNING + 12);
-    double rowStep = step * (2 << random.nextInt(6)) * (levels == 127 ? 1 : 2);
+    double rowStep = step * (2 << random.nextInt(6));
+    int most = levels.codeword();
     double half = 0.5 - Math.scalb(1.0, -random.nextInt(8, 16));
     boolean constant = random.nextBoolean();
     double[] row = new double[width];
@@ -83,17 +90,17 @@ final class Int8Adversary {
     double[] second = new double[width];
     double[] residual = new double[width];
     for (int f = TUNING; f < free; f++) {
-      int integer = f == TUNING ? 127 : random.nextInt(128);
+      int integer = f == TUNING ? most : random.nextInt(most + 1);
       first[order[f]] = (random.nextBoolean() ? step : -step) * integer;
       second[order[f]] = (random.nextBoolean() ? step : -step) * integer;
     }
     for (int f = free; f < width; f++) {
       int t = order[f];
       double sign = random.nextBoolean() ? 1 : -1;
-      int multiple = constant || f == free ? levels : random.nextInt(1, levels + 1);
-      residual[t] = sign * step * GRID * Math.rint(half * multiple / levels / GRID);
+      int multiple = constant || f == free ? levels.row() : random.nextInt(1, levels.row() + 1);
+      residual[t] = sign * step * GRID * Math.rint(half * multiple / levels.row() / GRID);
       row[t] = sign * rowStep * multiple;
-      int integer = random.nextInt(-30, 120);
+      int integer = random.nextInt(-most / 4, most - 7);
       first[t] = sign * step * integer + residual[t];
       second[t] = sign * step * (integer + random.nextInt(-3, 4)) - residual[t];
     }
@@ -104,16 +111,16 @@ final class Int8Adversary {
       int t = order[random.nextInt(free, width)];
       double move = Math.copySign(step, row[t]);
       double change = move * (second[t] + move / 2 - row[t]);
-      if (change < -16 * step * step && Math.abs(second[t] + move) < 126 * step) {
+      if (change < -16 * step * step && Math.abs(second[t] + move) < (most - 1) * step) {
         second[t] += move;
         gap += change;
       }
     }
-    while (gap < -16000 * step * step) {
+    while (gap < -1.5 * most * most * step * step) {
       int t = order[random.nextInt(free, width)];
       double move = -Math.copySign(step, row[t]);
       double change = move * (second[t] + move / 2 - row[t]);
-      if (change > 16 * step * step && Math.abs(second[t] + move) < 126 * step) {
+      if (change > 16 * step * step && Math.abs(second[t] + move) < (most - 1) * step) {
         second[t] += move;
         gap += change;
       }
@@ -121,9 +128,9 @@ final class Int8Adversary {
     gap = half(second, row) - target;
     long squares = (long) Math.floor(-2 * gap / (step * step)) + 1;
     for (int f = 0; f < TUNING && squares > 0; f++) {
-      long root = Math.min(127, (long) Math.sqrt((double) squares));
+      long root = Math.min(most, (long) Math.sqrt((double) squares));
       if (f == TUNING - 1 && root * root < squares) {
-        root = Math.min(127, root + 1);
+        root = Math.min(most, root + 1);
       }
       second[order[f]] = root * step;
       squares -= root * root;
@@ -135,7 +142,7 @@ final class Int8Adversary {
 
   /** Codewords without a residual, parallel to those of the rows. */
   private static Data rowResiduals(
-      RandomGenerator random, int levels, int width, int similar, int fillers, int rows) {
+      RandomGenerator random, Levels levels, int width, int similar, int fillers, int rows) {
     var problem = new Int8Adversary(random, levels, width, 2 * (1 + similar + fillers), 2 * rows);
     double rowStep = Math.scalb(1.0, random.nextInt(-20, 11));
     double step = rowStep * (1 << random.nextInt(7));
@@ -144,7 +151,7 @@ final class Int8Adversary {
     free += (width - free + 1) % 2;
     double[] codeword = new double[width];
     for (int f = free; f < width; f++) {
-      codeword[order[f]] = random.nextBoolean() ? 127 * step : -127 * step;
+      codeword[order[f]] = random.nextBoolean() ? levels.codeword() * step : -levels.codeword() * step;
     }
     problem.addCodeword(codeword);
     for (int f = 1; f <= similar; f++) {
@@ -156,7 +163,7 @@ final class Int8Adversary {
       problem.addFiller(3 * 127 * step, step * 0x1p-6);
     }
     for (int row = 0; row < rows; row++) {
-      problem.addRow(rowOf(random, levels, order, free, similar, codeword, rowStep));
+      problem.addRow(rowOf(random, levels.row(), order, free, similar, codeword, rowStep));
     }
     return problem.finish(rowStep);
   }

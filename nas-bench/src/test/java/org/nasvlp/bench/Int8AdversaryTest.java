@@ -25,10 +25,10 @@ class Int8AdversaryTest {
       double[] mean = mean(data.codewords(), size, width);
       Rounded[] codewords = new Rounded[size];
       for (int j = 0; j < size; j++) {
-        codewords[j] = new Rounded(data.codewords(), j, mean, 127);
+        codewords[j] = new Rounded(data.codewords(), j, mean, data.levels().codeword());
       }
       for (int i = 0; i < count; i++) {
-        var row = new Rounded(data.rows(), i, mean, data.levels());
+        var row = new Rounded(data.rows(), i, mean, data.levels().row());
         rows++;
         lost += drops(row, codewords, nearest[i], 1.0) ? 1 : 0;
         lostByLess += drops(row, codewords, nearest[i], 0.999) ? 1 : 0;
