@@ -151,7 +151,8 @@ final class Int8Adversary {
     free += (width - free + 1) % 2;
     double[] codeword = new double[width];
     for (int f = free; f < width; f++) {
-      codeword[order[f]] = random.nextBoolean() ? levels.codeword() * step : -levels.codeword() * step;
+      codeword[order[f]] =
+          random.nextBoolean() ? levels.codeword() * step : -levels.codeword() * step;
     }
     problem.addCodeword(codeword);
     for (int f = 1; f <= similar; f++) {
