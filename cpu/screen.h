@@ -22,7 +22,8 @@
  * where 1.02 covers the second-order terms and the rounding of the bounds themselves. The last two
  * terms of E_j do not depend on j and are added to the threshold instead.
  *
- * Int8, from a ~ A' = s q and b_j ~ B'_j = s_j q_j with integers of -127..127 and one scale a vector:
+ * Int8, from a ~ A' = s q and b_j ~ B'_j = s_j q_j with integers of -127..127, or fewer levels (see
+ * Int8Levels), and one scale a vector:
  *   A'.B'_j against A.B_j         ||A|| ||B_j - B'_j|| + ||A - A'|| ||B'_j||
  *   q.q_j                         exact, being below 2^31
  *   the float32 operations that make the bounds from it

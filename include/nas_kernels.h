@@ -180,7 +180,7 @@ typedef struct {
   int64_t rows_float32;    /* rows whose candidates float32 screening found */
   int64_t rows_scanned;    /* rows compared with every codeword, or all of a group, in float64 */
   int64_t candidates;      /* codewords that screening left, over the rows that were not scanned */
-  int64_t distances;       /* float64 distances computed for them */
+  int64_t distances;       /* float64 distances computed for them, where float32 ones did not rule them out */
   int64_t rows_float64;    /* rows decided by float64 distances: scanned, with two or more, or looked
                             * up in groups of codewords */
   int64_t packing_ns;      /* time spent packing codewords that had changed, in nanoseconds */

@@ -107,6 +107,7 @@ static double peak(int32_t tier, int32_t threads) {
 /* ---------------------------------------------------------------- neighbour lists */
 
 extern "C" int64_t nas_screened_lists(const nas_codebook *codebook);
+extern "C" void nas_screen_in_float32(int32_t yes);
 
 /* Refreshes of the lists while momentum updates move the codewords: `steps` updates between two, each
  * from rows of its own near Gaussian centres, all alike or in families of K / 64. */
@@ -217,6 +218,7 @@ static double reading(const std::vector<uint64_t> &data, int32_t threads) {
 static const char *name_of(int32_t tier) {
   switch (tier) {
     case NAS_CPU_TIER_AVX2: return "avx2";
+    case NAS_CPU_TIER_AVX_VNNI: return "avx_vnni";
     case NAS_CPU_TIER_AVX512: return "avx512";
     case NAS_CPU_TIER_AVX512_VNNI: return "avx512_vnni";
     case NAS_CPU_TIER_AMX: return "amx";
@@ -224,17 +226,28 @@ static const char *name_of(int32_t tier) {
   }
 }
 
+/* The vector tiers, the best first. */
+static std::vector<int32_t> vector_tiers() {
+  std::vector<int32_t> tiers;
+  for (int32_t tier = nas_best_tier(); tier >= NAS_CPU_TIER_AVX2; --tier) {
+    if (nas_has_tier(tier)) tiers.push_back(tier);
+  }
+  return tiers;
+}
+
 /* Codewords around few centres, and rows near codewords: by a little that a float32 product cannot
  * tell apart, or by one unit in the last place. */
 static int worst_cases(int64_t rows, int64_t K, int64_t d, int rounds) {
   struct Problem {
     const char *name;
-    int64_t centres; /* 0: Gaussian codewords, what the others are compared with */
+    int64_t centres; /* 0: Gaussian codewords */
     bool ulp;
     nas_codebook *codebook;
     std::vector<float> x;
   };
-  std::vector<Problem> problems = {{"gaussian", 0, false, nullptr, {}},
+  /* The first one without int8: what the others are compared with. */
+  std::vector<Problem> problems = {{"float32 alone", 0, false, nullptr, {}},
+                                   {"gaussian", 0, false, nullptr, {}},
                                    {"0.02 around 1", 1, false, nullptr, {}},
                                    {"0.02 around 2", 2, false, nullptr, {}},
                                    {"0.02 around 16", 16, false, nullptr, {}},
@@ -272,14 +285,14 @@ static int worst_cases(int64_t rows, int64_t K, int64_t d, int rounds) {
     require(nas_codebook_create(e.data(), K, d, nullptr, nullptr, &p.codebook));
   }
   std::vector<int32_t> codes((size_t)rows);
-  std::vector<int32_t> tiers;
-  for (int32_t tier = nas_best_tier(); tier >= NAS_CPU_TIER_AVX2; --tier) tiers.push_back(tier);
+  const std::vector<int32_t> tiers = vector_tiers();
   std::vector<std::vector<double>> times(problems.size() * tiers.size());
   std::vector<nas_lookup_stats> stats(times.size());
   for (int round = 0; round <= rounds; ++round) {
     for (size_t c = 0; c < times.size(); ++c) {
       const Problem &p = problems[c / tiers.size()];
       require(nas_set_tier(tiers[c % tiers.size()]));
+      nas_screen_in_float32(c < tiers.size());
       const double time = time_of([&] {
         require(nas_lookup(p.codebook, p.x.data(), NAS_FLOAT32, rows, d, codes.data(), nullptr,
                            nullptr, &stats[c], nullptr));
@@ -289,13 +302,10 @@ static int worst_cases(int64_t rows, int64_t K, int64_t d, int rounds) {
   }
   for (size_t c = 0; c < times.size(); ++c) {
     const size_t tier = c % tiers.size();
-    /* The float32 tier of the same width on Gaussian codewords. */
-    size_t plain = tier;
-    while (tiers[plain] > NAS_CPU_TIER_AVX512) ++plain;
     printf("%-16s %-11s lookup %9.2f ms, %5.2f of float32's on gaussian; rows by int8 %lld, by float32 "
            "%lld, scanned %lld; candidates %.1f, distances %.1f a row\n",
            problems[c / tiers.size()].name, name_of(tiers[tier]), median(times[c]) * 1e3,
-           median(times[c]) / median(times[plain]), (long long)stats[c].rows_int8,
+           median(times[c]) / median(times[tier]), (long long)stats[c].rows_int8,
            (long long)stats[c].rows_float32, (long long)stats[c].rows_scanned,
            (double)stats[c].candidates / (double)rows, (double)stats[c].distances / (double)rows);
   }
@@ -331,15 +341,19 @@ int main(int argc, char **argv) {
 
   struct Case {
     int32_t tier, threads;
-    bool clusters;
+    bool float32, clusters;
     std::vector<double> times, peaks, shares;
     nas_lookup_stats stats;
   };
   std::vector<Case> cases;
   const int32_t all = nas_threads();
-  for (int32_t tier = nas_best_tier(); tier >= NAS_CPU_TIER_AVX2; --tier) {
+  for (int32_t tier : vector_tiers()) {
     for (int32_t threads = 1; threads <= all; threads += all > 1 ? all - 1 : 1) {
-      for (bool clusters : {false, true}) cases.push_back({tier, threads, clusters, {}, {}, {}, {}});
+      for (bool float32 : {false, true}) {
+        for (bool clusters : {false, true}) {
+          cases.push_back({tier, threads, float32, clusters, {}, {}, {}, {}});
+        }
+      }
     }
   }
   const double flop = 2.0 * (double)rows * (double)K * (double)d;
@@ -347,6 +361,7 @@ int main(int argc, char **argv) {
     for (Case &c : cases) {
       require(nas_set_tier(c.tier));
       require(nas_set_threads(c.threads));
+      nas_screen_in_float32(c.float32);
       const std::vector<float> &x = c.clusters ? clustered : gaussian;
       const double before = peak(c.tier, c.threads);
       const double time = time_of([&] {
@@ -365,15 +380,16 @@ int main(int argc, char **argv) {
     require(nas_set_tier(c.tier));
     require(nas_set_threads(c.threads));
     require(nas_describe(name, sizeof name));
-    printf("%-28s %-9s lookup %8.2f ms, %6.0f GFLOP/s, peak %5.0f, share %.2f; candidates %.2f, "
+    printf("%-28s %-7s %-9s lookup %8.2f ms, %6.0f GFLOP/s, peak %5.0f, share %.2f; candidates %.2f, "
            "distances %.2f a row\n",
-           name, c.clusters ? "clustered" : "gaussian", median(c.times) * 1e3,
+           name, c.float32 ? "float32" : "int8", c.clusters ? "clustered" : "gaussian", median(c.times) * 1e3,
            flop / median(c.times) * 1e-9, median(c.peaks) * 1e-9, median(c.shares),
            (double)c.stats.candidates / (double)rows, (double)c.stats.distances / (double)rows);
   }
 
   require(nas_set_tier(nas_best_tier()));
   require(nas_set_threads(all));
+  nas_screen_in_float32(false);
   /* Images of 196 tokens, of which 15 % are swapped. */
   const int64_t tokens = rows < 196 ? rows : 196, images = rows / tokens;
   const int64_t chosen = (tokens * 15 + 99) / 100, swapped_floats = images * tokens * d;
