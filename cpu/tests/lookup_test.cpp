@@ -92,6 +92,40 @@ static void test_lookup_resolution() {
   }
 }
 
+/* All integers of rows and codewords at their ends, so that products add up to the most there can be in
+ * 16 bits, and to the least: codewords of +-1 with their opposites, so that the mean is 0, and rows of
+ * +-3 that are parallel to them but for a few elements. */
+static void test_lookup_corners() {
+  for (int64_t d : {4, 8, 12, 33, 64, 192, 200, 768, 4096}) {
+    const int64_t K = 64, rows = 40;
+    std::vector<float> e((size_t)(K * d)), x((size_t)(rows * d));
+    std::vector<int32_t> truth((size_t)rows);
+    for (int64_t j = 0; j < K; j += 2) {
+      for (int64_t t = 0; t < d; ++t) {
+        float &value = e[(size_t)(j * d + t)];
+        value = j == 0 || pick(0, 7) != 0 ? 1.0f : -1.0f;
+        e[(size_t)((j + 1) * d + t)] = -value;
+      }
+    }
+    for (int64_t i = 0; i < rows; ++i) {
+      const int64_t z = i < 2 ? i : pick(0, K - 1);
+      for (int64_t t = 0; t < d; ++t) x[(size_t)(i * d + t)] = 3 * e[(size_t)(z * d + t)];
+      if (i >= 2) x[(size_t)(i * d + pick(0, d - 1))] *= -1.0f;
+      float distance;
+      naive_lookup(e, K, d, &x[(size_t)(i * d)], &truth[(size_t)i], &distance);
+    }
+    Codebook codebook(e, K, d);
+    for (const Way &way : ways()) {
+      way.use();
+      context = text("corners d %d tier %d int8 %d", (int)d, way.tier, way.int8);
+      std::vector<int32_t> out((size_t)rows);
+      CHECK(lookup_float32(codebook.handle, x.data(), rows, d, out.data(), nullptr, nullptr) ==
+            NAS_OK);
+      CHECK(out == truth);
+    }
+  }
+}
+
 static float widen_by_definition(uint16_t bits, int32_t type) {
   if (type == NAS_BFLOAT16) {
     const uint32_t word = (uint32_t)bits << 16;
@@ -391,6 +425,7 @@ int main() {
   test_lookup_stats();
   test_lookup_groups();
   test_lookup_resolution();
+  test_lookup_corners();
   test_lookup_non_finite();
   test_overflowing_distance();
   return conclude();
