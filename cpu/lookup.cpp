@@ -120,10 +120,6 @@ struct Worth {
   }
 };
 
-struct Screens {
-  Worth int8, float32;
-};
-
 struct Request {
   const nas_codebook *codebook;
   const Tier *tier;
@@ -134,7 +130,7 @@ struct Request {
   float *distances;
   std::atomic<int64_t> bad_row{INT64_MAX};
   std::atomic<bool> no_memory{false};
-  Screens screens{}, group_screens[kMostGroups]{};
+  Worth int8{}, group_int8[kMostGroups]{}; /* screening in int8, of the codebook and of its groups */
   std::atomic<bool> by_groups{false}; /* whether rows go to the groups at once */
   std::atomic<int64_t> unsettled{0};  /* rows that no screening of the whole codebook could settle */
 
@@ -154,7 +150,7 @@ struct Request {
 struct Part {
   const nas_codebook *codebook;
   const int32_t *codes; /* of a group's codewords; NULL for the codebook: their own numbers */
-  Screens *screens;
+  Worth *int8;
 };
 
 enum Path : uint8_t { kInt8Path, kFloat32Path, kScanPath };
@@ -335,14 +331,9 @@ int64_t screen_rows(Request &request, Worker &worker, const Part &part, const Ro
     (int8 ? worker.stats.rows_int8 : worker.stats.rows_float32) += count - left_over;
   }
   /* Quarters of a float64 distance. Float32 screening of a row takes as long as K/16 distances, and int8
-   * screening less by those of int8_saving; a row left over has been screened in vain. Float32
-   * screening is too dear where what follows costs half as much again. */
+   * screening less by those of int8_saving; a row left over has been screened in vain. */
   const int64_t K = codebook.K;
-  if (int8) {
-    part.screens->int8.add(count, cost + K / 4 * left_over, 4 * K / tier.int8_saving + 10);
-  } else {
-    part.screens->float32.add(count, cost + K / 6 * left_over, K / 12 + 10);
-  }
+  if (int8) part.int8->add(count, cost + K / 4 * left_over, 4 * K / tier.int8_saving + 10);
   return left_over;
 }
 
@@ -357,7 +348,7 @@ void look_up_in(Request &request, Worker &worker, const Part &part, const Rows &
                 const int32_t *ids, int64_t count) {
   if (!packed(request, worker, *part.codebook, kPackedNorms)) return;
   if (part.codebook->screening.screenable) {
-    if (part.screens->int8.good.load(std::memory_order_relaxed)) {
+    if (part.int8->good.load(std::memory_order_relaxed)) {
       int32_t *left = worker.left_over[0].get();
       if (!packed(request, worker, *part.codebook, int8_packing(request.tier->int8_levels))) return;
       count = screen_rows(request, worker, part, rows, Precision::kInt8, ids, count, left);
@@ -390,7 +381,7 @@ void look_up_by_groups(Request &request, Worker &worker, const Rows &rows, const
   }
   for (int64_t g = 0; g < screening.group_count; ++g) {
     const Group &group = screening.groups[g];
-    const Part part{&group.codebook, group.codes.get(), &request.group_screens[g]};
+    const Part part{&group.codebook, group.codes.get(), &request.group_int8[g]};
     look_up_in(request, worker, part, rows, all, count);
     if (request.no_memory.load(std::memory_order_relaxed)) return;
   }
@@ -419,17 +410,15 @@ void look_up(Request &request, Worker &worker, int64_t from, int64_t count) {
   if (request.by_groups.load(std::memory_order_acquire)) {
     return look_up_by_groups(request, worker, rows, ids, count);
   }
-  const Part whole{request.codebook, nullptr, &request.screens};
-  if (request.screens.int8.good.load(std::memory_order_relaxed)) {
+  const Part whole{request.codebook, nullptr, &request.int8};
+  if (request.int8.good.load(std::memory_order_relaxed)) {
     int32_t *left = worker.left_over[0].get();
     count = screen_rows(request, worker, whole, rows, Precision::kInt8, nullptr, count, left);
     ids = left;
   }
   if (count == 0) return;
-  const bool dear = request.tier->screen_int8 != nullptr
-                        ? !request.screens.int8.good.load(std::memory_order_relaxed)
-                        : !request.screens.float32.good.load(std::memory_order_relaxed);
-  if (dear && request.rows >= kGroupRows && divided(request, worker)) {
+  if (!request.int8.good.load(std::memory_order_relaxed) && request.rows >= kGroupRows &&
+      divided(request, worker)) {
     return look_up_by_groups(request, worker, rows, ids, count);
   }
   if (!packed(request, worker, *request.codebook, kPackedFloat32)) return;
@@ -480,8 +469,8 @@ nas_status look_up_all(const char *function, const nas_codebook *codebook, const
     }
   }
   Request request{codebook, &tier, x, type, rows, row_stride, indices, distances};
-  request.screens.int8.good = int8;
-  for (Screens &screens : request.group_screens) screens.int8.good = int8;
+  request.int8.good = int8;
+  for (Worth &worth : request.group_int8) worth.good = int8;
 
   int threads = thread_limit();
   const int64_t tile = int8 ? tier.int8_rows_per_tile : screened ? tier.rows_per_tile : 1;
@@ -516,7 +505,7 @@ nas_status look_up_all(const char *function, const nas_codebook *codebook, const
       look_up(request, worker, from, count);
     } else {
       const Rows all = rows_of(request, worker, from, count);
-      const Part whole{codebook, nullptr, &request.screens};
+      const Part whole{codebook, nullptr, &request.int8};
       for (int64_t i = 0; i < count; ++i) scan_row(request, worker, whole, all, i);
     }
   };
