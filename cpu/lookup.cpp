@@ -464,7 +464,8 @@ nas_status look_up_all(const char *function, const nas_codebook *codebook, const
     }
     screened = codebook->screening.screenable;
     int8 = screened && tier.screen_int8 != nullptr;
-    if (screened && !pack(*codebook, tier, int8 ? int8_packing(tier.int8_levels) : kPackedFloat32, &total.packing_ns)) {
+    const uint32_t packing = int8 ? int8_packing(tier.int8_levels) : kPackedFloat32;
+    if (screened && !pack(*codebook, tier, packing, &total.packing_ns)) {
       return out_of_memory(function, bytes);
     }
   }

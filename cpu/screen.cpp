@@ -181,8 +181,9 @@ bool pack_int8(const nas_codebook &codebook, const Tier &tier, Int8Levels levels
   Int8Codewords &packed = s.int8[levels];
   PerWorker<Packer> packers;
   if (!packed.packed.reserve(padded * depth) || !packed.offset.reserve(padded) ||
-      !packed.base.reserve(padded) || !packed.base_unique.reserve(padded) || !packed.scale.reserve(padded) ||
-      !packed.residual.reserve(padded) || !packed.norm.reserve(padded) || !packers.allocate(threads)) {
+      !packed.base.reserve(padded) || !packed.base_unique.reserve(padded) ||
+      !packed.scale.reserve(padded) || !packed.residual.reserve(padded) ||
+      !packed.norm.reserve(padded) || !packers.allocate(threads)) {
     return false;
   }
   for (int i = 0; i < threads; ++i) {
@@ -208,7 +209,8 @@ bool pack_int8(const nas_codebook &codebook, const Tier &tier, Int8Levels levels
         continue;
       }
       Quantised q;
-      tier.quantise(e + j * d, s.mean.get(), d, kCodewordLevels[levels], centred, integers, kDepth, &q);
+      tier.quantise(e + j * d, s.mean.get(), d, kCodewordLevels[levels], centred, integers, kDepth,
+                    &q);
       const double norm = sqrt(s.square[j]) * kNormSlack;
       double residual = residual_of(q, norm);
       if (!(q.largest >= kSmallestElement)) {

@@ -32,8 +32,8 @@ struct ScreenBlock {
   float *least_upper; /* [rows][16], 64-byte aligned: lowered to the least upper bounds seen */
 };
 
-/* How finely int8 screening rounds: to integers of -levels..levels. kCoarse is for products of bytes that
- * are added in 16 bits. */
+/* How finely int8 screening rounds: to integers of -levels..levels. kCoarse is for products of bytes
+ * that are added in 16 bits. */
 enum Int8Levels { kFine = 0, kCoarse = 1 };
 constexpr int kRowLevels[] = {127, 63}, kCodewordLevels[] = {127, 64};
 
@@ -53,7 +53,8 @@ struct Int8Panels {
 };
 
 struct Int8Block {
-  const uint8_t *quantised; /* [tile of rows][depth block][int8_rows_per_tile][kDepth], kRowLevels + 1 added */
+  /* [tile of rows][depth block][int8_rows_per_tile][kDepth], kRowLevels + 1 added */
+  const uint8_t *quantised;
   const float *scale, *norm, *residual; /* [rows], as for codewords; norm is the centred row's own */
   int64_t rows;
   int64_t depth; /* int8_depth(d) */
@@ -125,7 +126,8 @@ struct Tier {
   int int8_saving; /* of a row, beside float32: what K / int8_saving float64 distances take */
   Int8Levels int8_levels;
   /* Centres d elements into `centred` and writes their integers of -levels..levels to out, levels + 1
-   * added to them, of which element t lies at (t / kDepth) * block_stride + t % kDepth, up to int8_depth(d) of them. */
+   * added to them; element t lies at (t / kDepth) * block_stride + t % kDepth, up to int8_depth(d) of
+   * them. */
   void (*quantise)(const float *x, const float *mean, int64_t d, int levels, float *centred,
                    uint8_t *out, int64_t block_stride, Quantised *result);
   void (*screen_int8)(const Int8Block *block);

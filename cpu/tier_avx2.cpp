@@ -3,6 +3,7 @@
 #include "ymm.h"
 
 namespace nas {
+
 const Tier kAvx2Tier = {
     "avx2", NAS_CPU_TIER_AVX2, distance<Ymm>, distances<Ymm>, distances_of<Ymm>, estimates_of<Ymm>,
     all_finite<Ymm>, widen_ymm, Ymm::kRows, centre<Ymm>, screen<Ymm>, collect<Ymm>,

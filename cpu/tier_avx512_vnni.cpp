@@ -12,7 +12,9 @@ struct VnniProducts {
   static __m512i start(__m512i offset) { return offset; }
   /* GCC 12 moves and spills the sums around the intrinsic, which costs a factor of three. */
   static void add(__m512i &sum, const uint8_t *row, const int8_t *codewords) {
-    __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(Zmm::broadcast_bytes(row)), "v"(Zmm::load_bytes(codewords)));
+    __asm__("vpdpbusd %2, %1, %0"
+            : "+v"(sum)
+            : "v"(Zmm::broadcast_bytes(row)), "v"(Zmm::load_bytes(codewords)));
   }
 };
 

@@ -12,7 +12,9 @@ struct VnniProducts {
   static __m256i start(__m256i offset) { return offset; }
   /* Assembler: as in the AVX-512 VNNI tier, and for compilers that know no AVX-VNNI. */
   static void add(__m256i &sum, const uint8_t *row, const int8_t *codewords) {
-    __asm__("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sum) : "x"(Ymm::broadcast_bytes(row)), "x"(Ymm::load_bytes(codewords)));
+    __asm__("%{vex%} vpdpbusd %2, %1, %0"
+            : "+x"(sum)
+            : "x"(Ymm::broadcast_bytes(row)), "x"(Ymm::load_bytes(codewords)));
   }
 };
 

@@ -337,7 +337,8 @@ static void test_lookup_groups() {
       for (int64_t row : {1900, 2500}) bad[(size_t)(row * d + pick(0, d - 1))] = NAN;
       for (const Way &way : ways()) {
         way.use();
-        context = text("groups, %d centres, ulp %d, tier %d int8 %d", (int)centres, (int)ulp, way.tier, way.int8);
+        context = text("groups, %d centres, ulp %d, tier %d int8 %d", (int)centres, (int)ulp,
+                       way.tier, way.int8);
         nas_lookup_stats stats;
         for (int repeat = 0; repeat < 2; ++repeat) {
           std::fill(indices.begin(), indices.end(), -1);
@@ -391,7 +392,8 @@ static void test_lookup_non_finite() {
     for (const Way &way : ways()) {
       way.use();
       nas_set_threads(1 + repeat % 3);
-      context = text("non-finite K %d d %d rows %d tier %d int8 %d", (int)K, (int)d, (int)rows, way.tier, way.int8);
+      context = text("non-finite K %d d %d rows %d tier %d int8 %d", (int)K, (int)d, (int)rows,
+                     way.tier, way.int8);
       int64_t bad = -7;
       CHECK(lookup_float32(codebook.handle, input.get(), rows, d, out.data(), nullptr, &bad) ==
             NAS_NON_FINITE);

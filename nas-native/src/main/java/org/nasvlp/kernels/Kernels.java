@@ -14,8 +14,8 @@ import org.nasvlp.kernels.internal.Philox;
  *   <li>{@code nas.backend} = {@code cuda|cpu|java}: the backend to use. It can only ask for less:
  *       backends above it are switched off, and asking for one that is not available is an error
  *       that says why.
- *   <li>{@code nas.tier} = {@code scalar|avx2|avx512|avx512_vnni|amx}: likewise for the instruction
- *       tier.
+ *   <li>{@code nas.tier} = {@code scalar|avx2|avx_vnni|avx512|avx512_vnni|amx}: likewise for the
+ *       instruction tier.
  *   <li>{@code nas.cuda.tier} = {@code scalar|tensor|hopper}: how the CUDA library screens; see
  *       {@link CudaTier#TENSOR} and {@link CudaTier#HOPPER}
  *   <li>{@code nas.threads}: threads one call may use, 1..1024.
