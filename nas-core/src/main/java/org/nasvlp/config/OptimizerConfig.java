@@ -1,5 +1,7 @@
 package org.nasvlp.config;
 
+import java.util.List;
+
 /**
  * AdamW (Loshchilov and Hutter, arXiv 1711.05101) with linear warm-up and cosine decay.
  *
@@ -16,6 +18,12 @@ package org.nasvlp.config;
  *     contrast, and moves the dictionary, unless {@code objective.itcOverAccumulation} makes them
  *     one batch for both
  * @param clipNorm largest Euclidean norm of all gradients together; 0 for no clipping
+ * @param freeze parameters that stay as they are, by the names under which they are exported:
+ *     {@code *} stands for any characters, {@code ?} for one, as in {@code image_encoder.*}. They
+ *     have no gradient, no moments and no weight decay
+ * @param layerDecay what the learning rate of an encoder's layer is multiplied by for each layer
+ *     above it, and once more: heads have the whole rate, embeddings the lowest (ELECTRA, arXiv
+ *     2003.10555; BEiT, arXiv 2106.08254); 1 for one rate
  */
 @ConfigSection
 public record OptimizerConfig(
@@ -28,7 +36,9 @@ public record OptimizerConfig(
     double beta2,
     double epsilon,
     int accumulation,
-    double clipNorm) {
+    double clipNorm,
+    List<String> freeze,
+    double layerDecay) {
 
   /** Checks ranges. */
   public OptimizerConfig {
@@ -46,6 +56,18 @@ public record OptimizerConfig(
     ConfigCheck.range("optimizer.epsilon", epsilon, 1e-15, 1);
     ConfigCheck.range("optimizer.accumulation", accumulation, 1, 65_536);
     ConfigCheck.range("optimizer.clipNorm", clipNorm, 0, 1e6);
+    ConfigCheck.present("optimizer.freeze", freeze);
+    ConfigCheck.that(
+        freeze.stream().noneMatch(pattern -> pattern == null || pattern.isBlank()),
+        "optimizer.freeze",
+        freeze,
+        "must be names of parameters, or patterns of them");
+    freeze = List.copyOf(freeze);
+    ConfigCheck.that(
+        layerDecay > 0 && layerDecay <= 1,
+        "optimizer.layerDecay",
+        layerDecay,
+        "must lie in (0, 1]");
   }
 
   /** Learning rate of step {@code step} (0-based) in a run of {@code steps}. */

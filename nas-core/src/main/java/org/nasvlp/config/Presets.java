@@ -57,6 +57,8 @@ final class Presets {
             .epsilon(1e-8)
             .accumulation(1)
             .clipNorm(1)
+            .freeze(List.of())
+            .layerDecay(1)
             .build(),
         DataConfig.defaults(64),
         TrainingConfig.defaults(100_000));

@@ -79,22 +79,29 @@ public final class Network {
   /**
    * {@link #encodeImage} without keeping what its layers computed (Chen et al., "Training deep nets
    * with sublinear memory cost", arXiv 1604.06174): only the layers' inputs are kept, and each
-   * layer is computed again when its gradient is asked for.
+   * layer is computed again when its gradient is asked for. At least one parameter is not frozen.
    */
   public Recomputed recomputedImage(Tensor images) {
-    return new Recomputed(images, vision.stages(), precision);
+    return new Recomputed(images, vision.stages(), vision.firstTrained(), precision);
+  }
+
+  /** Whether any parameter of the image encoder is not frozen. */
+  public boolean trainsImageEncoder() {
+    return vision.firstTrained() < vision.stages().size();
   }
 
   /** Image features whose gradient goes on by {@link #backward}. Used once, on one thread. */
   public static final class Recomputed implements Deferred {
     private final List<UnaryOperator<Tensor>> stages;
+    private final int first;
     private final MixedPrecision precision;
     private final List<Tensor> inputs = new ArrayList<>();
     private final Tensor features;
 
     private Recomputed(
-        Tensor images, List<UnaryOperator<Tensor>> stages, MixedPrecision precision) {
+        Tensor images, List<UnaryOperator<Tensor>> stages, int first, MixedPrecision precision) {
       this.stages = stages;
+      this.first = first;
       this.precision = precision;
       try (AutoGradMode off = Torch.withoutGradient()) {
         features =
@@ -122,7 +129,7 @@ public final class Network {
     @Override
     public void backward() {
       Tensor gradient = features.grad();
-      for (int i = stages.size() - 1; i > 0; i--) {
+      for (int i = stages.size() - 1; i > first; i--) {
         int stage = i;
         Tensor output = gradient;
         gradient =
@@ -133,7 +140,7 @@ public final class Network {
                   return inputs.get(stage).grad();
                 });
       }
-      backward(0, gradient);
+      backward(first, gradient);
     }
 
     private void backward(int stage, Tensor gradient) {

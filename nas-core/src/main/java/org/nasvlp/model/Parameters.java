@@ -7,6 +7,7 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.AutoGradMode;
@@ -145,6 +146,22 @@ public final class Parameters implements AutoCloseable {
   private void open() {
     if (closed) {
       throw new IllegalStateException("the model is closed");
+    }
+  }
+
+  /**
+   * Ends the training of some parameters: no gradient is computed for them from now on. Where a few
+   * of several that are computed with as one are frozen, theirs is computed with the others'.
+   *
+   * @param names of parameters
+   */
+  public void freeze(Set<String> names) {
+    open();
+    for (Parameter parameter : bound) {
+      List<Parameter> parts = parameter.parts().isEmpty() ? List.of(parameter) : parameter.parts();
+      if (parts.stream().allMatch(part -> names.contains(part.name()))) {
+        Tensor _ = parameter.value().set_requires_grad(false);
+      }
     }
   }
 

@@ -18,22 +18,31 @@ final class VisionEncoder {
   private final Parameter positions;
   private final Stem stem;
   private final List<UnaryOperator<Tensor>> stages = new ArrayList<>();
+  private final List<List<Parameter>> parameters = new ArrayList<>();
 
   VisionEncoder(ParameterScope scope, ModelConfig config) {
     int d = config.width();
+    int others = scope.declared().size();
     ParameterScope embeddings = scope.scope("embeddings");
     classToken = embeddings.declare("cls_token", Start.NORMAL, false, 1, 1, d);
     positions =
         embeddings.declare(
             "position_embeddings", Start.NORMAL, false, 1, 1 + config.patchTokens(), d);
     stem = Stem.of(embeddings, config);
-    stages.add(this::embed);
+    add(this::embed, scope, others);
     for (int i = 0; i < config.imageLayers(); i++) {
-      stages.add(
-          new VitBlock(scope.scope("encoder.layer." + i), d, config.heads(), config.imageNormEps())
-              ::apply);
+      others = scope.declared().size();
+      ParameterScope layer = scope.scope("encoder.layer." + i);
+      add(new VitBlock(layer, d, config.heads(), config.imageNormEps())::apply, scope, others);
     }
-    stages.add(new LayerNorm(scope.scope("layernorm"), d, config.imageNormEps())::apply);
+    others = scope.declared().size();
+    add(new LayerNorm(scope.scope("layernorm"), d, config.imageNormEps())::apply, scope, others);
+  }
+
+  /** Adds a stage, whose parameters are those declared after so many others. */
+  private void add(UnaryOperator<Tensor> stage, ParameterScope scope, int others) {
+    stages.add(stage);
+    parameters.add(scope.declared().values().stream().skip(others).toList());
   }
 
   private Tensor embed(Tensor images) {
@@ -49,6 +58,16 @@ final class VisionEncoder {
       x = stage.apply(x);
     }
     return x;
+  }
+
+  /** The first of {@link #stages} with parameters that are not frozen; their number if all are. */
+  int firstTrained() {
+    int stage = 0;
+    while (stage < stages.size()
+        && parameters.get(stage).stream().noneMatch(of -> of.value().requires_grad())) {
+      stage++;
+    }
+    return stage;
   }
 
   /** What {@link #features} does one after the other: embedding, each layer, the last norm. */

@@ -14,11 +14,14 @@ import org.nasvlp.model.Deferred;
  */
 record Detached(Tensor output, Tensor features) implements Deferred {
   static Detached of(Tensor output) {
-    return new Detached(output, output.detach().set_requires_grad(true));
+    return new Detached(output, output.detach().set_requires_grad(output.requires_grad()));
   }
 
   @Override
   public void backward() {
+    if (!output.requires_grad()) {
+      return; // a frozen encoder
+    }
     output.backward(features.grad(), new BoolOptional(), false, new TensorArrayRefOptional());
   }
 }

@@ -109,10 +109,10 @@ final class ForwardPass {
      */
     void backward(double factor, Runnable ready) {
       Tensor own = total == null || factor == 1 ? total : total.mul(new Scalar(factor));
-      if (own == null) {
-        Objects.requireNonNull(cached).backward();
-      } else {
-        (cached == null ? own : own.add(cached)).backward();
+      Tensor all =
+          own == null ? Objects.requireNonNull(cached) : cached == null ? own : own.add(cached);
+      if (all.requires_grad()) { // unless the batch's losses are of frozen parameters alone
+        all.backward();
       }
       later.forEach(Runnable::run);
       if (images != null) {

@@ -57,9 +57,10 @@ final class ImageEncoder {
     Network network = model.network();
     Tensor pixels = pixels(batch);
     Deferred deferred = null;
-    if (withGradient && config.training().gradientCheckpointing()) {
+    boolean trained = withGradient && network.trainsImageEncoder();
+    if (trained && config.training().gradientCheckpointing()) {
       deferred = network.recomputedImage(pixels);
-    } else if (withGradient && !ranks.isAlone()) {
+    } else if (trained && !ranks.isAlone()) {
       deferred = Detached.of(network.encodeImage(pixels));
     }
     Tensor features = deferred != null ? deferred.features() : network.encodeImage(pixels);

@@ -175,7 +175,7 @@ final class RankExchange {
     long width = imageEmbeddings.size(1);
     backward(imageEmbeddings, own.narrow(1, 0, width));
     backward(textEmbeddings, own.narrow(1, width, width));
-    if (gathered != null) {
+    if (gathered != null && captions.requires_grad()) {
       long length = captions.size(1);
       long d = captions.size(2);
       try (AutoGradMode off = Torch.withoutGradient()) {
@@ -193,6 +193,9 @@ final class RankExchange {
   }
 
   private static void backward(Tensor output, Tensor gradient) {
+    if (!output.requires_grad()) {
+      return; // of frozen parameters alone
+    }
     output.backward(gradient, new BoolOptional(), false, new TensorArrayRefOptional());
   }
 

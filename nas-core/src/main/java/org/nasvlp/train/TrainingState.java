@@ -98,7 +98,7 @@ final class TrainingState {
    * Writes a checkpoint, whole or not at all, and drops old ones.
    *
    * @param output folder of the run
-   * @param moments the optimizer's, of all parameters
+   * @param moments the optimizer's, of all ranks
    * @return the checkpoint's folder
    */
   Path save(Path output, Progress progress, AdamW.Moments moments) throws IOException {
@@ -336,7 +336,7 @@ final class TrainingState {
     try (Arena arena = Arena.ofConfined();
         PointerScope scope = new PointerScope()) {
       Map<String, Safetensors.Entry> found = Safetensors.read(file, arena);
-      long[] moments = {model.parameters().count()};
+      long[] moments = {trainingStep.optimizer().count()};
       requireFits(file, FIRST, found.get(FIRST), Safetensors.Type.F32, moments);
       requireFits(file, SECOND, found.get(SECOND), Safetensors.Type.F32, moments);
       for (var expected : entries().entrySet()) {

@@ -266,6 +266,9 @@ final class ConfigurationPage {
     if (type == String.class) {
       return "text";
     }
+    if (type == List.class) {
+      return "list of texts";
+    }
     return type.isEnum() ? "`" + type.getSimpleName() + "`" : "number by `EditType`";
   }
 

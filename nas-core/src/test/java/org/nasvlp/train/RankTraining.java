@@ -153,6 +153,17 @@ public final class RankTraining {
     if (kind.contains("rounded")) {
       config = config.withTraining(training -> training.gradientExchange(Precision.BFLOAT16));
     }
+    if (kind.contains("layered")) {
+      config =
+          config.withOptimizer(
+              optimizer ->
+                  optimizer.layerDecay(0.5).freeze(List.of("image_enc*", "*.query.weight")));
+    }
+    if (kind.contains("wordless")) {
+      config =
+          config.withOptimizer(
+              optimizer -> optimizer.freeze(List.of("text_encoder.*", "text_projection.*")));
+    }
     if (kind.contains("differently") && cluster.rank() == 1) {
       config = config.withOptimizer(optimizer -> optimizer.learningRate(1e-3));
     }

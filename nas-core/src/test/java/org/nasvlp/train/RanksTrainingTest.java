@@ -23,6 +23,7 @@ import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.nasvlp.checkpoint.Safetensors;
 import org.nasvlp.distributed.RankProcesses;
 
@@ -95,7 +96,10 @@ class RanksTrainingTest {
     "everything, 4",
     // of a quarter of the captions: some ranks have none
     "everything-few, 4",
-    "plain-accumulated-checkpointing, 2"
+    "plain-accumulated-checkpointing, 2",
+    // and frozen parameters, and rates by layer
+    "everything-layered, 2",
+    "plain-wordless, 2"
   })
   void ranksLearnWhatOneProcessLearns(String kind, int count) throws Exception {
     try (RankProcesses one = start("one", kind, 1);
@@ -253,9 +257,10 @@ class RanksTrainingTest {
     }
   }
 
-  @Test
-  void aShardedOptimizerChangesNoBit() throws Exception {
-    String kind = "everything-broken-evaluated-best";
+  @ParameterizedTest
+  @ValueSource(
+      strings = {"everything-broken-evaluated-best", "everything-broken-evaluated-best-layered"})
+  void aShardedOptimizerChangesNoBit(String kind) throws Exception {
     try (RankProcesses whole = start("whole", kind, 4);
         RankProcesses sharded = start("sharded", kind + "-sharded-stopped", 4)) {
       sharded.await(240);
