@@ -33,6 +33,13 @@ final class ExportCommand implements Callable<Integer> {
               + " ${DEFAULT-VALUE}).")
   private Path checkpoint;
 
+  @Option(
+      names = "--average",
+      description =
+          "Write the moving average of the parameters, which a run with momentum encoders or"
+              + " training.evaluateAverage keeps, in their place.")
+  private boolean average;
+
   @ArgGroup(multiplicity = "1")
   private Form form;
 
@@ -61,6 +68,9 @@ final class ExportCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     try (NasModel model = NasModel.load(checkpoint)) {
+      if (average) {
+        model.readAverage(checkpoint);
+      }
       if (form.onnx != null) {
         for (Path file : OnnxExport.write(model, form.onnx).files()) {
           shell.out().println("%s: %s bytes".formatted(file, Text.count(Files.size(file))));

@@ -49,12 +49,12 @@ record RunNeeds(
       NasConfig config, int vocabulary, int benchmarks, boolean compared, int ranks) {
     long parameters = parameters(config, vocabulary);
     ObjectiveConfig objective = config.objective();
-    boolean momentum = objective.queue() > 0 || objective.softTargets() > 0;
+    int copies = (config.keepsAverage() ? 1 : 0) + (objective.distillWeight() > 0 ? 1 : 0);
     long queue = 2L * objective.queue() * config.model().projection();
     long dictionary = 3L * config.dictionary().codewords() * config.model().width();
     long words = config.nva().usesWords() ? 4L * config.dictionary().codewords() * vocabulary : 0;
-    // Parameters and two moments; beside them in memory the gradients.
-    long saved = 4 * (parameters * (momentum ? 4 : 3) + queue + dictionary + words);
+    // Parameters, two moments, average and start; beside them in memory the gradients.
+    long saved = 4 * (parameters * (3 + copies) + queue + dictionary + words);
     long moments = 8 * parameters;
     long others = config.training().shardedOptimizer() ? moments - moments / ranks : 0;
     int best = config.training().keepBest() ? (compared ? 4 : 0) + 2 * benchmarks : 0;

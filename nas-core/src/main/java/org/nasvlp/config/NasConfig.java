@@ -159,6 +159,11 @@ public record NasConfig(
     return ConfigFiles.toJson(this);
   }
 
+  /** Whether a moving average of the parameters is kept. */
+  public boolean keepsAverage() {
+    return objective.usesMomentumEncoders() || training.evaluateAverage();
+  }
+
   /** A builder that begins with these values, for changes that hold only together. */
   public NasConfigBuilder toBuilder() {
     return new NasConfigBuilder(this);

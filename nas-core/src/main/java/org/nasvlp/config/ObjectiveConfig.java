@@ -30,6 +30,10 @@ package org.nasvlp.config;
  *     MLM (ALBEF: 0.4)
  * @param softTargetRamp epochs over which alpha rises linearly from 0 (ALBEF: 1)
  * @param maskRatio share of a caption's tokens that MLM masks (ALBEF: 0.15)
+ * @param distillWeight weight of distillation from the model that the run starts with: contrast is
+ *     to compare images and captions as that one does (learning without forgetting, arXiv
+ *     1606.09282). 0 leaves that model out of memory and checkpoints; above 0 the run needs weights
+ *     to start from
  */
 @ConfigSection
 public record ObjectiveConfig(
@@ -47,7 +51,8 @@ public record ObjectiveConfig(
     double encoderMomentum,
     double softTargets,
     double softTargetRamp,
-    double maskRatio) {
+    double maskRatio,
+    double distillWeight) {
 
   /** Checks ranges. */
   public ObjectiveConfig {
@@ -64,6 +69,7 @@ public record ObjectiveConfig(
     ConfigCheck.range("objective.softTargets", softTargets, 0, 1);
     ConfigCheck.range("objective.softTargetRamp", softTargetRamp, 0, 1000);
     ConfigCheck.range("objective.maskRatio", maskRatio, 0, 0.9);
+    ConfigCheck.range("objective.distillWeight", distillWeight, 0, 100);
   }
 
   /** The library's defaults with a queue of that length. */
@@ -84,10 +90,11 @@ public record ObjectiveConfig(
         .softTargets(0.4)
         .softTargetRamp(1)
         .maskRatio(0.15)
+        .distillWeight(0)
         .build();
   }
 
-  /** Whether momentum copies of the encoders are kept. */
+  /** Whether the losses need momentum copies of the encoders. */
   public boolean usesMomentumEncoders() {
     return queue > 0 || softTargets > 0;
   }

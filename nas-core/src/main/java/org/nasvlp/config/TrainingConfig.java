@@ -16,6 +16,9 @@ package org.nasvlp.config;
  * @param keepCheckpoints most recent checkpoints that are kept
  * @param keepBest whether the checkpoint of the best evaluation so far is kept besides, for each
  *     metric of {@link org.nasvlp.eval.EvaluationReport#metrics}
+ * @param evaluateAverage whether the moving average of all parameters is evaluated in place of the
+ *     parameters themselves: that of the momentum encoders, which is kept for it where there are
+ *     none (decay {@code objective.encoderMomentum}). {@code nas export --average} writes it
  * @param gradientCheckpointing whether the image encoder's layers are computed again for the
  *     gradient rather than kept: about a third more time, much less memory, the same result
  * @param shardedOptimizer whether each of several ranks keeps AdamW's moments of its share of the
@@ -37,6 +40,7 @@ public record TrainingConfig(
     int checkpointEvery,
     int keepCheckpoints,
     boolean keepBest,
+    boolean evaluateAverage,
     boolean gradientCheckpointing,
     boolean shardedOptimizer,
     Precision gradientExchange,
@@ -74,6 +78,7 @@ public record TrainingConfig(
         .checkpointEvery(Math.max(1, steps / 10))
         .keepCheckpoints(2)
         .keepBest(true)
+        .evaluateAverage(false)
         .gradientCheckpointing(false)
         .shardedOptimizer(false)
         .gradientExchange(Precision.FLOAT32)

@@ -16,6 +16,9 @@ import org.bytedeco.pytorch.AutoGradMode;
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.checkpoint.Checkpoints;
+import org.nasvlp.checkpoint.FileSums;
+import org.nasvlp.checkpoint.Safetensors;
+import org.nasvlp.checkpoint.TensorRange;
 import org.nasvlp.config.ModelConfig;
 import org.nasvlp.config.NasConfig;
 import org.nasvlp.data.image.RgbImage;
@@ -38,6 +41,12 @@ import org.nasvlp.scoring.ImageTextScorer;
  * nothing.
  */
 public final class NasModel implements AutoCloseable {
+  /** The file of a checkpoint that holds what a run goes on from besides the model. */
+  public static final String TRAINING_FILE = "training.safetensors";
+
+  /** The tensor of {@link #TRAINING_FILE} with the moving average of all parameters. */
+  public static final String AVERAGE = "momentum";
+
   /** Images that are encoded at once for their codes. */
   private static final int CHUNK = 64;
 
@@ -224,6 +233,36 @@ public final class NasModel implements AutoCloseable {
   }
 
   /**
+   * Replaces the parameters by their moving average, which a run with momentum encoders or {@code
+   * training.evaluateAverage} keeps. Not while the model is in use by another thread.
+   *
+   * @param path the checkpoint's folder that the model is from, or the run's
+   * @throws IOException naming the file, if it has no average or was changed since it was written;
+   *     the model is then unchanged
+   */
+  public void readAverage(Path path) throws IOException {
+    try (Lifetime.Use use = lifetime.use();
+        Arena arena = Arena.ofConfined()) {
+      if (Files.isRegularFile(path)) {
+        throw new IOException(path + " is no checkpoint: an exported file has no average");
+      }
+      Path checkpoint = Checkpoints.resolve(path);
+      FileSums.check(checkpoint, List.of(TRAINING_FILE));
+      Path file = checkpoint.resolve(TRAINING_FILE);
+      Safetensors.Entry average = Safetensors.read(file, arena).get(AVERAGE);
+      if (average == null
+          || average.type() != Safetensors.Type.F32
+          || !Arrays.equals(average.shape(), new long[] {parameters.count()})) {
+        throw new IOException(
+            file + " has no average of this model's parameters: train with"
+                + " training.evaluateAverage true");
+      }
+      TensorRange.FINITE.require(file, AVERAGE, average);
+      Torch.copyInto(parameters.values(), average.data());
+    }
+  }
+
+  /**
    * Writes all parameters as float32 into one safetensors file, under the names that {@link
    * #importWeights} reads: {@code image_encoder.} and HuggingFace's names of a ViT, {@code
    * text_encoder.} and {@code fusion_encoder.} and those of a BERT, then the heads, and the
@@ -289,7 +328,10 @@ public final class NasModel implements AutoCloseable {
     }
   }
 
-  /** A copy of the parameters without gradients, and a network over it, for momentum encoders. */
+  /**
+   * A copy of the parameters without gradients, and a network over it: momentum encoders, or the
+   * model of a run's start.
+   */
   public MomentumCopy momentumCopy() {
     try (Lifetime.Use use = lifetime.use()) {
       ParameterScope declared = ParameterScope.root();
@@ -298,7 +340,7 @@ public final class NasModel implements AutoCloseable {
     }
   }
 
-  /** Momentum encoders; owns its parameters. */
+  /** A network without gradients; owns its parameters. */
   public record MomentumCopy(Parameters parameters, Network network) implements AutoCloseable {
     @Override
     public void close() {

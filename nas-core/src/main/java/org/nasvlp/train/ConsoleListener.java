@@ -81,6 +81,11 @@ final class ConsoleListener implements TrainingListener {
   }
 
   @Override
+  public void onGuard(long step, String metric, double start, double value) {
+    line("step %,d: the guard ends the run: %s fell from %.4f to %.4f", step, metric, start, value);
+  }
+
+  @Override
   public void onWarning(String message) {
     line("warning: %s", message);
   }

@@ -75,6 +75,11 @@ final class Listeners implements TrainingListener {
   }
 
   @Override
+  public void onGuard(long step, String metric, double start, double value) {
+    all.forEach(listener -> listener.onGuard(step, metric, start, value));
+  }
+
+  @Override
   public void onCheckpoint(long step, Path directory) {
     all.forEach(listener -> listener.onCheckpoint(step, directory));
   }

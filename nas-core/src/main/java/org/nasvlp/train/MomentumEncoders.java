@@ -15,8 +15,10 @@ import org.nasvlp.objective.EncodedCaptions;
 import org.nasvlp.objective.MomentumFeatures;
 
 /**
- * Copies of the encoders whose parameters follow the trained ones slowly, θ̃ ← m θ̃ + (1 - m) θ (He
- * et al., MoCo, arXiv 1911.05722). Not thread-safe.
+ * A copy of the whole network, heads and temperature too, whose parameters follow the trained ones
+ * slowly, θ̃ ← m θ̃ + (1 - m) θ (He et al., MoCo, arXiv 1911.05722): the momentum encoders of contrast
+ * and masked language modelling, and the average that may be evaluated (Polyak and Juditsky, 1992).
+ * Not thread-safe.
  */
 final class MomentumEncoders implements AutoCloseable {
   private final NasConfig config;
@@ -93,6 +95,31 @@ final class MomentumEncoders implements AutoCloseable {
       copy.parameters()
           .values()
           .lerp_(model.parameters().values(), new Scalar(1 - config.objective().encoderMomentum()));
+    }
+  }
+
+  /** Averages in the place of a model's parameters, which come back when it is closed. */
+  @FunctionalInterface
+  interface Borrowed extends AutoCloseable {
+    Borrowed NOTHING = () -> {};
+
+    @Override
+    void close();
+  }
+
+  /** Gives the model these parameters for a while. */
+  Borrowed lend() {
+    Tensor values = model.parameters().values();
+    try (AutoGradMode off = Torch.withoutGradient()) {
+      Tensor own = values.clone();
+      own.retainReference();
+      values.copy_(copy.parameters().values());
+      return () -> {
+        try (AutoGradMode still = Torch.withoutGradient()) {
+          values.copy_(own);
+        }
+        own.releaseReference();
+      };
     }
   }
 

@@ -37,6 +37,7 @@ public final class NasTrainerBuilder {
   private @Nullable FineGrainedBenchmark benchmark;
   private final Map<String, Evaluator.Published> published = new LinkedHashMap<>();
   private final Map<String, Metric> metrics = new LinkedHashMap<>();
+  private @Nullable Guard guard;
   private @Nullable Path output;
   private PretrainedWeights initialWeights = PretrainedWeights.none();
   private boolean resume;
@@ -153,6 +154,22 @@ public final class NasTrainerBuilder {
     if (metrics.putIfAbsent(name, value) != null) {
       throw new IllegalArgumentException("two metrics are called '" + name + "'");
     }
+    return this;
+  }
+
+  /**
+   * Ends the run where it loses too much of what its first model could do. The metrics are taken
+   * before the first step as well; an evaluation that finds this one lower by more than the drop
+   * ends the run, is told by {@link TrainingListener#onGuard}, and none of it becomes a best
+   * checkpoint. The value of the start is part of the checkpoints, for a run that is resumed.
+   *
+   * @param metric one of {@link Evaluation#metrics}
+   * @param drop 0 or more, in the metric's unit: 0.02 for two points of an accuracy
+   * @return this
+   * @throws IllegalArgumentException if the drop is out of range
+   */
+  public NasTrainerBuilder guard(String metric, double drop) {
+    guard = new Guard(Objects.requireNonNull(metric, "metric"), drop);
     return this;
   }
 
@@ -314,6 +331,7 @@ public final class NasTrainerBuilder {
             benchmark,
             Collections.unmodifiableMap(new LinkedHashMap<>(published)),
             Collections.unmodifiableMap(new LinkedHashMap<>(metrics)),
+            guard,
             Objects.requireNonNull(output, "output is missing"),
             initialWeights,
             resume,

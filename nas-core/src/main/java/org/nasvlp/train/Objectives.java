@@ -13,6 +13,7 @@ import org.nasvlp.model.NasModel;
 import org.nasvlp.negatives.NegativeTextAugmentation;
 import org.nasvlp.objective.CommitmentLoss;
 import org.nasvlp.objective.ContrastiveLoss;
+import org.nasvlp.objective.DistillationLoss;
 import org.nasvlp.objective.MaskedLanguageLoss;
 import org.nasvlp.objective.MaskedVisualLoss;
 import org.nasvlp.objective.MatchingLoss;
@@ -31,7 +32,7 @@ import org.nasvlp.objective.Objective;
  */
 record Objectives(ContrastiveLoss contrast, NegativeImageLoss negativeImages, List<Objective> all) {
   private static final Set<String> OWN =
-      Set.of("itc", "itm", "nva", "mirror", "nta", "mlm", "mvm", "commitment");
+      Set.of("itc", "itm", "nva", "mirror", "nta", "mlm", "mvm", "commitment", "distill");
 
   private static final Pattern NAME = Pattern.compile("[a-z0-9][a-z0-9_-]*");
 
@@ -39,12 +40,14 @@ record Objectives(ContrastiveLoss contrast, NegativeImageLoss negativeImages, Li
    * Makes them.
    *
    * @param textNegatives hard negative captions; null if the configuration makes none
+   * @param start the model of the run's start; null exactly if it is not distilled from
    * @param further the program's own
    */
   static Objectives of(
       NasConfig config,
       NasModel model,
       @Nullable NegativeTextAugmentation textNegatives,
+      NasModel.@Nullable MomentumCopy start,
       List<Objective> further) {
     TorchDevice device = TorchDevice.of(model.parameters().values());
     WordCodes words =
@@ -70,6 +73,9 @@ record Objectives(ContrastiveLoss contrast, NegativeImageLoss negativeImages, Li
     }
     if (config.dictionary().commitmentWeight() > 0) {
       all.add(new CommitmentLoss(config));
+    }
+    if (start != null) {
+      all.add(new DistillationLoss(config, start.network()));
     }
     all.addAll(further);
     return new Objectives(contrast, negativeImages, List.copyOf(all));

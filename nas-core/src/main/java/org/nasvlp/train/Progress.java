@@ -15,6 +15,7 @@ import org.nasvlp.data.LoaderState;
  * @param samples what the loader has counted; null if nothing
  * @param best highest value of each metric in evaluations so far
  * @param bestSteps the steps that they were found at; none if an earlier version wrote them
+ * @param startMetrics each metric's value before the first step; none in a run without a guard
  */
 record Progress(
     int step,
@@ -23,12 +24,14 @@ record Progress(
     double stepSeconds,
     @Nullable LoaderState samples,
     Map<String, Double> best,
-    Map<String, Integer> bestSteps) {
+    Map<String, Integer> bestSteps,
+    Map<String, Double> startMetrics) {
   /** Of a run that has not begun. */
-  static final Progress NONE = new Progress(0, 0, 0, 0, null, Map.of(), Map.of());
+  static final Progress NONE = new Progress(0, 0, 0, 0, null, Map.of(), Map.of(), Map.of());
 
   Progress {
     best = new TreeMap<>(best);
     bestSteps = new TreeMap<>(bestSteps);
+    startMetrics = new TreeMap<>(startMetrics);
   }
 }

@@ -107,6 +107,7 @@ final class RanksOfRun {
     facts.put("whether there is a benchmark", String.valueOf(settings.benchmark() != null));
     facts.put("the published benchmarks", settings.published().keySet().toString());
     facts.put("the metrics of the program's own", settings.metrics().keySet().toString());
+    facts.put("the guard", String.valueOf(settings.guard()));
     facts.put("whether the run is resumed", String.valueOf(settings.resume()));
     facts.put("whether waiting for other ranks is timed", String.valueOf(settings.timesWaiting()));
     return facts;

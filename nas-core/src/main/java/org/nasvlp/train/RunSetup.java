@@ -135,6 +135,12 @@ final class RunSetup {
   NasModel model() throws IOException {
     NasModel model = NasModel.create(config, settings.tokenizer());
     if (settings.initialWeights().isEmpty()) {
+      if (previous == null && config.objective().distillWeight() > 0) {
+        model.close();
+        throw new TrainingException(
+            "objective.distillWeight is %s, but the run starts with random weights: give it weights to start from, or set it to 0"
+                .formatted(config.objective().distillWeight()));
+      }
       return model;
     }
     if (previous != null) {
@@ -218,7 +224,7 @@ final class RunSetup {
       if (config.training().stepMinutes() > 0) {
         planner.begin();
       }
-      boolean _ = rewind(0, false);
+      boolean _ = rewind(0, true);
       startDictionary(model, trainingStep);
     }
     BatchLoader loader = loader((long) progress.step() * config.optimizer().accumulation());

@@ -9,8 +9,8 @@ import org.nasvlp.dictionary.DictionaryHealth;
  * @param step steps done, this one included
  * @param steps planned length of the run in steps
  * @param loss the weighted sum
- * @param losses unweighted losses by name: itc, itm, nva, mirror, nta, mlm, mvm, commitment, and
- *     the program's own; those that are switched off are absent
+ * @param losses unweighted losses by name: itc, itm, nva, mirror, nta, mlm, mvm, commitment,
+ *     distill, and the program's own; those that are switched off are absent
  * @param learningRate of this step
  * @param gradientNorm before clipping
  * @param temperature of the contrast, after the step

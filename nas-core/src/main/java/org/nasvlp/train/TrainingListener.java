@@ -110,6 +110,17 @@ public interface TrainingListener {
   default void onArtefactProbe(long step, ArtefactProbe.Result result) {}
 
   /**
+   * After an evaluation that found the metric of {@link NasTrainerBuilder#guard} too low; the run
+   * ends.
+   *
+   * @param step steps done
+   * @param metric its name
+   * @param start its value before the first step
+   * @param value its value now
+   */
+  default void onGuard(long step, String metric, double start, double value) {}
+
+  /**
    * After a checkpoint was written.
    *
    * @param step steps done

@@ -8,6 +8,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.TreeMap;
 import org.bytedeco.javacpp.PointerScope;
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.config.NasConfig;
@@ -51,6 +52,8 @@ final class TrainingRun implements AutoCloseable {
   private int checkpointStep;
   private Map<String, Double> losses = Map.of();
   private LoaderCounts counts;
+  private Map<String, Double> startMetrics;
+  private boolean guardBroken;
 
   /**
    * @param from where it stands
@@ -87,6 +90,7 @@ final class TrainingRun implements AutoCloseable {
     this.from = from;
     this.evaluated = evaluated;
     this.step = from.step();
+    this.startMetrics = from.startMetrics();
     this.checkpoint = previous;
     this.checkpointStep = from.step();
     this.counts = new LoaderCounts(from.samples(), ranks);
@@ -115,9 +119,24 @@ final class TrainingRun implements AutoCloseable {
       loader.restore(from.samples());
     }
     boolean _ = agree(false);
+    takeStartMetrics();
     if (step > 0 && !evaluated) {
       boolean _ = evaluateIfDue();
     }
+  }
+
+  /** With a guard: what the metrics are before the first step. */
+  private void takeStartMetrics() throws IOException {
+    Guard guard = settings.guard();
+    if (guard == null) {
+      return;
+    }
+    if (step == 0) {
+      Map<String, Double> metrics = new TreeMap<>(evaluate(false).metrics());
+      metrics.values().removeIf(value -> !Double.isFinite(value));
+      startMetrics = metrics;
+    }
+    double _ = guard.of(startMetrics);
   }
 
   /**
@@ -240,9 +259,9 @@ final class TrainingRun implements AutoCloseable {
     return !(evaluator.isIdle() && metrics.isEmpty());
   }
 
-  /** Whether a listener wants the run to stop. */
+  /** Whether a listener wants the run to stop, or the guard is broken. */
   boolean wantsStop() {
-    return listeners.wantsStop();
+    return guardBroken || listeners.wantsStop();
   }
 
   /**
@@ -273,18 +292,26 @@ final class TrainingRun implements AutoCloseable {
   private Evaluation evaluate(boolean last) throws IOException {
     double began = clock.seconds();
     ImageTextScorer itm = model.itmScorer();
-    Evaluation evaluation =
-        evaluator
-            .evaluate(
-                model.itcScorer(),
-                ranks.isAlone() ? itm : new DividedScorer(itm, ranks),
-                1 / model.temperature(),
-                last)
-            .with(metrics.of(model, step));
+    Evaluation evaluation;
+    try (PointerScope scope = new PointerScope();
+        MomentumEncoders.Borrowed average = trainingStep.evaluated()) {
+      evaluation =
+          evaluator
+              .evaluate(
+                  model.itcScorer(),
+                  ranks.isAlone() ? itm : new DividedScorer(itm, ranks),
+                  1 / model.temperature(),
+                  last)
+              .with(metrics.of(model, step));
+    }
     planner.evaluationTook(clock.seconds() - began);
     LoaderState samples = counts.merged(loader);
     // Before the log has it: what is in the log is not evaluated again after a kill.
-    if (config.training().keepBest()) {
+    Guard guard = step > 0 ? settings.guard() : null;
+    guardBroken =
+        guard != null
+            && guard.isBroken(guard.of(startMetrics), guard.of(evaluation.metrics()));
+    if (config.training().keepBest() && step > 0 && !guardBroken) {
       keepBest(evaluation, samples);
     }
     if (!ranks.isFirst()) {
@@ -295,6 +322,10 @@ final class TrainingRun implements AutoCloseable {
       listeners.onEvaluation(step, evaluation.report());
     }
     evaluation.benchmarks().forEach((name, byWay) -> listeners.onBenchmark(step, name, byWay));
+    if (guard != null && guardBroken) {
+      listeners.onGuard(
+          step, guard.metric(), guard.of(startMetrics), guard.of(evaluation.metrics()));
+    }
     return evaluation;
   }
 
@@ -339,7 +370,8 @@ final class TrainingRun implements AutoCloseable {
                 clock.steps(),
                 samples,
                 best.values(),
-                best.steps()),
+                best.steps(),
+                startMetrics),
             moments);
     checkpoint = written;
     checkpointStep = step;

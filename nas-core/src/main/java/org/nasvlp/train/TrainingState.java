@@ -37,7 +37,7 @@ import tools.jackson.databind.json.JsonMapper;
 
 /**
  * All that a run goes on from, in a checkpoint's folder: the model as {@link NasModel#write} writes
- * it; optimizer, momentum encoders, queue and word counts in {@code training.safetensors}; {@link
+ * it; optimizer, momentum encoders, the model of the start, queue and word counts in {@code training.safetensors}; {@link
  * Progress} in {@code state.json}. All files are in the list that {@link FileSums} keeps.
  */
 final class TrainingState {
@@ -52,7 +52,7 @@ final class TrainingState {
           .build();
   private static final int FORMAT = 1;
   private static final String STATE = "state.json";
-  private static final String TENSORS = "training.safetensors";
+  private static final String TENSORS = NasModel.TRAINING_FILE;
   private static final String FIRST = "adamw.first";
   private static final String SECOND = "adamw.second";
 
@@ -77,7 +77,8 @@ final class TrainingState {
       int queueNext,
       @Nullable LoaderState samples,
       @Nullable Map<String, Double> best,
-      @Nullable Map<String, Integer> bestSteps) {}
+      @Nullable Map<String, Integer> bestSteps,
+      @Nullable Map<String, Double> startMetrics) {}
 
   private final NasConfig config;
   private final NasModel model;
@@ -126,7 +127,8 @@ final class TrainingState {
                   queue == null ? 0 : queue.next(),
                   progress.samples(),
                   progress.best(),
-                  progress.bestSteps());
+                  progress.bestSteps(),
+                  progress.startMetrics().isEmpty() ? null : progress.startMetrics());
           Files.writeString(directory.resolve(STATE), JSON.writeValueAsString(saved));
           FileSums.add(directory, List.of(TENSORS, STATE));
         });
@@ -159,7 +161,8 @@ final class TrainingState {
         saved.stepSeconds() == null ? saved.seconds() : saved.stepSeconds(),
         saved.samples(),
         saved.best() == null ? Map.of() : saved.best(),
-        saved.bestSteps() == null ? Map.of() : saved.bestSteps());
+        saved.bestSteps() == null ? Map.of() : saved.bestSteps(),
+        saved.startMetrics() == null ? Map.of() : saved.startMetrics());
   }
 
   private static Saved read(Path file) throws IOException {
@@ -225,6 +228,17 @@ final class TrainingState {
           boolean finite = value != null && Double.isFinite(value);
           require(file, finite, "best." + metric, value, "a finite number");
         });
+    if (saved.startMetrics() != null) {
+      saved
+          .startMetrics()
+          .forEach(
+              (metric, value) -> {
+                require(
+                    file, METRIC.matcher(metric).matches(), "startMetrics", metric, "metrics' names");
+                boolean finite = value != null && Double.isFinite(value);
+                require(file, finite, "startMetrics." + metric, value, "a finite number");
+              });
+    }
     if (saved.bestSteps() != null) {
       boolean known = best.keySet().containsAll(saved.bestSteps().keySet());
       require(file, known, "bestSteps", saved.bestSteps(), "metrics that best has");
@@ -287,12 +301,16 @@ final class TrainingState {
     return new TrainingException(file + " is damaged (" + how + "): remove this checkpoint", cause);
   }
 
-  /** Momentum encoders and queue, by name. */
+  /** Momentum encoders, the model of the start and queue, by name. */
   private Map<String, Tensor> tensors() {
     Map<String, Tensor> tensors = new TreeMap<>();
     NasModel.MomentumCopy momentum = trainingStep.momentum();
     if (momentum != null) {
-      tensors.put("momentum", momentum.parameters().values());
+      tensors.put(NasModel.AVERAGE, momentum.parameters().values());
+    }
+    NasModel.MomentumCopy start = trainingStep.start();
+    if (start != null) {
+      tensors.put("start", start.parameters().values());
     }
     FeatureQueue queue = trainingStep.queue();
     if (queue != null) {

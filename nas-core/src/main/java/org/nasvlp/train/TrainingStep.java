@@ -31,6 +31,7 @@ final class TrainingStep implements AutoCloseable {
   private final NasModel model;
   private final AdamW optimizer;
   private final @Nullable MomentumEncoders momentum;
+  private final NasModel.@Nullable MomentumCopy start;
   private final Objectives objectives;
   private final boolean together;
   private final List<Objective> perBatch;
@@ -60,14 +61,22 @@ final class TrainingStep implements AutoCloseable {
             ? AdamW.sharded(config.optimizer(), model.parameters(), ranks)
             : new AdamW(config.optimizer(), model.parameters());
     this.momentum =
-        config.objective().usesMomentumEncoders()
+        config.keepsAverage()
             ? new MomentumEncoders(config, model, stepsPerEpoch)
             : null;
-    this.objectives = Objectives.of(config, model, textNegatives, further);
+    this.start = config.objective().distillWeight() > 0 ? model.momentumCopy() : null;
+    this.objectives = Objectives.of(config, model, textNegatives, start, further);
     this.together =
         config.objective().itcOverAccumulation() && config.optimizer().accumulation() > 1;
     this.perBatch = together ? objectives.withoutContrast() : objectives.all();
-    this.forward = new ForwardPass(config, model, perBatch, momentum, textNegatives, ranks);
+    this.forward =
+        new ForwardPass(
+            config,
+            model,
+            perBatch,
+            config.objective().usesMomentumEncoders() ? momentum : null,
+            textNegatives,
+            ranks);
     this.gradientSum =
         new GradientSum(model.parameters(), ranks, config.training().gradientExchange());
     this.restartSeed = Draws.DICTIONARY_RESTART.seed(config.training().seed());
@@ -79,6 +88,22 @@ final class TrainingStep implements AutoCloseable {
 
   NasModel.@Nullable MomentumCopy momentum() {
     return momentum == null ? null : momentum.copy();
+  }
+
+  /** The model that the run started with, part of a checkpoint; null where it is not needed. */
+  NasModel.@Nullable MomentumCopy start() {
+    return start;
+  }
+
+  /**
+   * Gives the model its average parameters until it is closed, if those are to be evaluated.
+   *
+   * @return to be closed before the next step or checkpoint
+   */
+  MomentumEncoders.Borrowed evaluated() {
+    return momentum != null && config.training().evaluateAverage()
+        ? momentum.lend()
+        : MomentumEncoders.Borrowed.NOTHING;
   }
 
   @Nullable FeatureQueue queue() {
@@ -295,6 +320,9 @@ final class TrainingStep implements AutoCloseable {
     optimizer.close();
     if (momentum != null) {
       momentum.close();
+    }
+    if (start != null) {
+      start.close();
     }
     objectives.contrast().close();
   }

@@ -200,6 +200,56 @@ class FurtherContrastTest {
     }
   }
 
+  /** The divergence from the softmaxes of another model, whatever the temperature of this one. */
+  @ParameterizedTest
+  @ValueSource(doubles = {0.07, 1})
+  void contrastAsTheModelOfTheStart(double temperature) {
+    NasConfig other =
+        Shapes.config(10)
+            .withTraining(training -> training.seed(99))
+            .withObjective(loss -> loss.temperature(0.2));
+    NasConfig config = Shapes.config(10).withObjective(loss -> loss.distillWeight(0.5));
+    try (EncodedBatch start = new EncodedBatch(folder, other)) {
+      Objective objective = new DistillationLoss(config, start.network);
+      assertThat(objective.weight(0, 10)).isEqualTo(0.5);
+      try (Drawn drawn = new Drawn(objective)) {
+        double loss = drawn.loss(objective, 3, temperature);
+        Features features = start.features(drawn.captions);
+        double[][] images = rows(features.imageEmbeddings());
+        double[][] texts = rows(features.textEmbeddings());
+        BiFunction<double[][], double[][], Double> truth =
+            (v, t) -> {
+              double sum = 0;
+              for (int i = 0; i < SIZE; i++) {
+                sum += divergence(cosines(images[i], texts), cosines(v[i], t), 2 * 0.2);
+                sum += divergence(cosines(texts[i], images), cosines(t[i], v), 2 * 0.2);
+              }
+              return sum / (2 * SIZE);
+            };
+        assertThat(loss)
+            .isPositive()
+            .isCloseTo(truth.apply(drawn.images, drawn.texts), CLOSE);
+        drawn.requireGradient(truth);
+        assertThat(truth.apply(images, texts)).isZero();
+      }
+    }
+  }
+
+  private static double[] cosines(double[] row, double[][] columns) {
+    return Arrays.stream(columns).mapToDouble(column -> Truth.dot(row, column)).toArray();
+  }
+
+  private static double divergence(double[] expected, double[] cosines, double scale) {
+    double all = Arrays.stream(expected).map(c -> Math.exp(c / scale)).sum();
+    double own = Arrays.stream(cosines).map(c -> Math.exp(c / scale)).sum();
+    double sum = 0;
+    for (int j = 0; j < cosines.length; j++) {
+      double p = Math.exp(expected[j] / scale) / all;
+      sum += p * Math.log(p / (Math.exp(cosines[j] / scale) / own));
+    }
+    return sum;
+  }
+
   private static double lead(
       double[][] images, double[][] texts, Drawn drawn, int row, int negative) {
     return (Truth.dot(images[row], texts[row]) - Truth.dot(images[row], drawn.negatives[negative]))

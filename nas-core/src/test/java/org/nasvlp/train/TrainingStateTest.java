@@ -44,7 +44,8 @@ class TrainingStateTest {
           11.5,
           new LoaderState(0, new byte[] {5}, new byte[] {4}, List.of("shape 2: torn"), 3),
           Map.of("itc", 0.5, "itm-group", 0.25),
-          Map.of("itc", 7, "itm-group", 4));
+          Map.of("itc", 7, "itm-group", 4),
+          Map.of("itc", 0.25));
 
   @TempDir private Path folder;
   private CaptionTokenizer tokenizer;
@@ -236,7 +237,7 @@ class TrainingStateTest {
     try (Parts restored = parts(Shapes.config(50))) {
       assertSame(
           restored.state.restore(checkpoint),
-          new Progress(7, 0, 12.5, 12.5, null, Map.of(), Map.of()));
+          new Progress(7, 0, 12.5, 12.5, null, Map.of(), Map.of(), Map.of()));
     }
   }
 

@@ -61,7 +61,8 @@ final class ChartData {
           "nta", "hard negative captions",
           "mlm", "masked words",
           "mvm", "masked codes",
-          "commitment", "patch tokens to their codewords");
+          "commitment", "patch tokens to their codewords",
+          "distill", "distance from the start's contrast");
 
   private ChartData() {}
 
