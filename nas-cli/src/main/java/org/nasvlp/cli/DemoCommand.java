@@ -133,7 +133,8 @@ final class DemoCommand implements Callable<Integer> {
             options.memory,
             options.ignoreMemory,
             Cluster.alone(),
-            hint)
+            hint,
+            null)
         .run();
   }
 }

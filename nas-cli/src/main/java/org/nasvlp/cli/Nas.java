@@ -83,6 +83,7 @@ public final class Nas implements Runnable {
     return new CommandLine(nas)
         .addSubcommand(new DemoCommand(shell))
         .addSubcommand(new TrainCommand(shell))
+        .addSubcommand(new FinetuneCommand(shell))
         .addSubcommand(new LaunchCommand(shell))
         .addSubcommand(new ScoreCommand(shell))
         .addSubcommand(new SearchCommand(shell))

@@ -183,7 +183,8 @@ final class TrainCommand implements Callable<Integer> {
             options.memory,
             options.ignoreMemory,
             cluster,
-            "the same command with --resume")
+            "the same command with --resume",
+            null)
         .run();
   }
 

@@ -22,6 +22,7 @@ import org.nasvlp.train.TrainingResult;
  * @param captionEdits where the captions' edits may lie already
  * @param cluster the processes that train together
  * @param profiled whether waiting for other ranks is timed
+ * @param tuning what a fine-tuning measures; null for any other training
  */
 record TrainingJob(
     NasConfig config,
@@ -35,7 +36,8 @@ record TrainingJob(
     boolean resume,
     int threads,
     Cluster cluster,
-    boolean profiled) {
+    boolean profiled,
+    @Nullable FineTuning tuning) {
 
   /** A published benchmark, what it is called in the log, and where its images are. */
   record NamedBenchmark(String name, PublishedBenchmark items, Path images) {}
@@ -74,6 +76,9 @@ record TrainingJob(
         builder.timeWaiting();
       }
       job.benchmarks().forEach(of -> builder.benchmark(of.name(), of.items(), of.images()));
+      if (job.tuning() != null) {
+        job.tuning().apply(builder);
+      }
       NasTrainer trainer = builder.build();
       return new Run() {
         @Override

@@ -41,6 +41,7 @@ import org.nasvlp.train.TrainingStart;
  * @param ignoreMemory whether it begins although the memory will not do
  * @param cluster the processes that train together; rank 0 alone tells of it
  * @param resumeHint the command line that continues the run
+ * @param tuning what a fine-tuning measures; null for any other training
  */
 record TrainingSession(
     Shell shell,
@@ -62,7 +63,8 @@ record TrainingSession(
     boolean needsOnly,
     boolean ignoreMemory,
     Cluster cluster,
-    String resumeHint) {
+    String resumeHint,
+    @Nullable FineTuning tuning) {
 
   /** Hard negative images for TensorBoard at most. */
   private static final int BOARD_PICTURES = 8;
@@ -89,7 +91,8 @@ record TrainingSession(
               resume,
               threads,
               cluster,
-              profiled);
+              profiled,
+              tuning);
       RunNeeds needs =
           RunNeeds.of(
               config,
@@ -206,6 +209,11 @@ record TrainingSession(
       edits = display.edits();
       profile = display.profile();
     }
+    if (tuning != null && tuning.broken() != null) {
+      shell.out().println(tuning.broken());
+      shell.out().print(tuning.table(output, result.checkpoint()));
+      return 0;
+    }
     if (result.stopped()) {
       shell
           .err()
@@ -231,6 +239,9 @@ record TrainingSession(
             ProcessMemory.peakMebibytes(),
             output.log());
     shell.out().print(report.text());
+    if (tuning != null) {
+      shell.out().print("\n" + tuning.table(output, result.checkpoint()));
+    }
     if (profiled) {
       shell.out().print("\n" + profile.table());
     }

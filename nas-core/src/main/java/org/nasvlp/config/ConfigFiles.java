@@ -42,13 +42,27 @@ final class ConfigFiles {
   private ConfigFiles() {}
 
   static NasConfig load(Path file) throws IOException {
+    boolean yaml = isYaml(file);
+    return parse(InputFiles.text(file, MAX_BYTES), file.toString(), yaml);
+  }
+
+  /** The configuration with the fields of a file in place of its own. */
+  static NasConfig merge(NasConfig base, Path file) throws IOException {
+    boolean yaml = isYaml(file);
+    String text = InputFiles.text(file, MAX_BYTES);
+    return named(
+        file.toString(),
+        () -> merge(base, object(yaml ? YAML.readTree(text) : JSON.readTree(text))));
+  }
+
+  private static boolean isYaml(Path file) {
     String name = String.valueOf(file.getFileName()).toLowerCase(Locale.ROOT);
     boolean yaml = name.endsWith(".yaml") || name.endsWith(".yml");
     if (!yaml && !name.endsWith(".json")) {
       throw new IllegalArgumentException(
           file + ": a configuration file's name ends in .json, .yaml or .yml");
     }
-    return parse(InputFiles.text(file, MAX_BYTES), file.toString(), yaml);
+    return yaml;
   }
 
   /** The configuration of a file's text: the fields it names in place of its preset's. */

@@ -153,6 +153,16 @@ public record NasConfig(
   }
 
   /**
+   * This configuration with the fields that a file, JSON or YAML, names in place of its own.
+   *
+   * @throws IllegalArgumentException as {@link #load} does
+   * @throws IOException if the file cannot be read
+   */
+  public NasConfig merge(Path file) throws IOException {
+    return ConfigFiles.merge(this, file);
+  }
+
+  /**
    * The whole configuration as indented JSON, which {@link #fromJson} reads back to an equal one.
    */
   public String toJson() {

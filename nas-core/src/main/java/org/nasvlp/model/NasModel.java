@@ -254,7 +254,8 @@ public final class NasModel implements AutoCloseable {
           || average.type() != Safetensors.Type.F32
           || !Arrays.equals(average.shape(), new long[] {parameters.count()})) {
         throw new IOException(
-            file + " has no average of this model's parameters: train with"
+            file
+                + " has no average of this model's parameters: train with"
                 + " training.evaluateAverage true");
       }
       TensorRange.FINITE.require(file, AVERAGE, average);

@@ -15,11 +15,12 @@ import org.nasvlp.model.Network;
  * model of the start does (learning without forgetting; Li and Hoiem, arXiv 1606.09282). With
  * embeddings V, T of the rank's B pairs and Ṽ, T̃ of the start's, the columns those of all ranks,
  *
- * <p>L = ½ [KL(softmax(Ṽ T̃ᵀ / s) ‖ softmax(V Tᵀ / s)) + KL(softmax(T̃ Ṽᵀ / s) ‖ softmax(T Vᵀ / s))],
+ * <p>L = ½ [KL(softmax(Ṽ T̃ᵀ / s) ‖ softmax(V Tᵀ / s)) + KL(softmax(T̃ Ṽᵀ / s) ‖ softmax(T Vᵀ /
+ * s))],
  *
  * <p>mean over the batch, s = 2 τ̃: the start's temperature, softened by the paper's factor of 2.
- * The paper's cross-entropy has the same gradient; the divergence is 0 at the start. The model's own
- * temperature has no part in it.
+ * The paper's cross-entropy has the same gradient; the divergence is 0 at the start. The model's
+ * own temperature has no part in it.
  */
 public final class DistillationLoss implements Objective {
   private static final double SOFTENED = 2;

@@ -23,8 +23,7 @@ public interface Objective {
 
   /**
    * What the loss is called in reports and in the log: lower-case letters, digits, '-' and '_'. The
-   * library's own are itc, itm, nva, mirror, nta, mlm, mvm, commitment
-   * and distill.
+   * library's own are itc, itm, nva, mirror, nta, mlm, mvm, commitment and distill.
    */
   String name();
 

@@ -16,9 +16,9 @@ import org.nasvlp.objective.MomentumFeatures;
 
 /**
  * A copy of the whole network, heads and temperature too, whose parameters follow the trained ones
- * slowly, θ̃ ← m θ̃ + (1 - m) θ (He et al., MoCo, arXiv 1911.05722): the momentum encoders of contrast
- * and masked language modelling, and the average that may be evaluated (Polyak and Juditsky, 1992).
- * Not thread-safe.
+ * slowly, θ̃ ← m θ̃ + (1 - m) θ (He et al., MoCo, arXiv 1911.05722): the momentum encoders of
+ * contrast and masked language modelling, and the average that may be evaluated (Polyak and
+ * Juditsky, 1992). Not thread-safe.
  */
 final class MomentumEncoders implements AutoCloseable {
   private final NasConfig config;

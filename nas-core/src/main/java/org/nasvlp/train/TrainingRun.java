@@ -309,8 +309,7 @@ final class TrainingRun implements AutoCloseable {
     // Before the log has it: what is in the log is not evaluated again after a kill.
     Guard guard = step > 0 ? settings.guard() : null;
     guardBroken =
-        guard != null
-            && guard.isBroken(guard.of(startMetrics), guard.of(evaluation.metrics()));
+        guard != null && guard.isBroken(guard.of(startMetrics), guard.of(evaluation.metrics()));
     if (config.training().keepBest() && step > 0 && !guardBroken) {
       keepBest(evaluation, samples);
     }

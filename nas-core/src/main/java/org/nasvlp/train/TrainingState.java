@@ -37,8 +37,9 @@ import tools.jackson.databind.json.JsonMapper;
 
 /**
  * All that a run goes on from, in a checkpoint's folder: the model as {@link NasModel#write} writes
- * it; optimizer, momentum encoders, the model of the start, queue and word counts in {@code training.safetensors}; {@link
- * Progress} in {@code state.json}. All files are in the list that {@link FileSums} keeps.
+ * it; optimizer, momentum encoders, the model of the start, queue and word counts in {@code
+ * training.safetensors}; {@link Progress} in {@code state.json}. All files are in the list that
+ * {@link FileSums} keeps.
  */
 final class TrainingState {
   private static final JsonMapper JSON =
@@ -234,7 +235,11 @@ final class TrainingState {
           .forEach(
               (metric, value) -> {
                 require(
-                    file, METRIC.matcher(metric).matches(), "startMetrics", metric, "metrics' names");
+                    file,
+                    METRIC.matcher(metric).matches(),
+                    "startMetrics",
+                    metric,
+                    "metrics' names");
                 boolean finite = value != null && Double.isFinite(value);
                 require(file, finite, "startMetrics." + metric, value, "a finite number");
               });

@@ -61,9 +61,7 @@ final class TrainingStep implements AutoCloseable {
             ? AdamW.sharded(config.optimizer(), model.parameters(), ranks)
             : new AdamW(config.optimizer(), model.parameters());
     this.momentum =
-        config.keepsAverage()
-            ? new MomentumEncoders(config, model, stepsPerEpoch)
-            : null;
+        config.keepsAverage() ? new MomentumEncoders(config, model, stepsPerEpoch) : null;
     this.start = config.objective().distillWeight() > 0 ? model.momentumCopy() : null;
     this.objectives = Objectives.of(config, model, textNegatives, start, further);
     this.together =

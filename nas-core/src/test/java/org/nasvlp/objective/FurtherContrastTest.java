@@ -226,9 +226,7 @@ class FurtherContrastTest {
               }
               return sum / (2 * SIZE);
             };
-        assertThat(loss)
-            .isPositive()
-            .isCloseTo(truth.apply(drawn.images, drawn.texts), CLOSE);
+        assertThat(loss).isPositive().isCloseTo(truth.apply(drawn.images, drawn.texts), CLOSE);
         drawn.requireGradient(truth);
         assertThat(truth.apply(images, texts)).isZero();
       }

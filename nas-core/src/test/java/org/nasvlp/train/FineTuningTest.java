@@ -157,18 +157,14 @@ class FineTuningTest {
     assertThat(losses.getFirst()).isCloseTo(0, Offset.offset(1e-6));
     assertThat(losses.getLast()).isGreaterThan(1e-4);
     TrainingResult stopped =
-        trainer(distilled(), "parts")
-            .initialWeights(weights)
-            .listener(stopAt(3))
-            .build()
-            .run();
+        trainer(distilled(), "parts").initialWeights(weights).listener(stopAt(3)).build().run();
     assertThat(stopped.step()).isEqualTo(3);
     // The weights file may have gone: the checkpoint has what is distilled from.
     Path parts = trainer(distilled(), "parts").resume(true).build().run().checkpoint();
-    assertSame(
-        whole, parts, "model.safetensors", "dictionary.safetensors", "training.safetensors");
+    assertSame(whole, parts, "model.safetensors", "dictionary.safetensors", "training.safetensors");
     // It has an influence.
-    Path without = trainer(averaged(), "without").initialWeights(weights).build().run().checkpoint();
+    Path without =
+        trainer(averaged(), "without").initialWeights(weights).build().run().checkpoint();
     assertThat(Files.readAllBytes(without.resolve("model.safetensors")))
         .isNotEqualTo(Files.readAllBytes(whole.resolve("model.safetensors")));
     assertThatThrownBy(() -> trainer(distilled(), "random").build().run())
