@@ -9,6 +9,8 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.function.Consumer;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.data.ImageTextDataset;
 import org.nasvlp.eval.RetrievalBenchmark;
@@ -37,6 +39,7 @@ final class FineTuning implements AutoCloseable {
   private @Nullable String guard;
   private double drop;
   private @Nullable String broken;
+  private Consumer<String> told = line -> {};
 
   /** Measures retrieval of held-out pairs, which it closes; the first are what is aimed at. */
   void retrieval(String name, ImageTextDataset pairs) {
@@ -73,6 +76,11 @@ final class FineTuning implements AutoCloseable {
         : String.format(Locale.ROOT, "%s may fall by %.1f points", guard, PERCENT * drop);
   }
 
+  /** Tells each evaluation's metrics. */
+  void tell(Consumer<String> lines) {
+    told = lines;
+  }
+
   /** Gives a trainer the metrics and the guard. */
   void apply(NasTrainerBuilder builder) {
     metrics.forEach(builder::metric);
@@ -84,6 +92,13 @@ final class FineTuning implements AutoCloseable {
           @Override
           public void onEvaluated(long step, Evaluation evaluation) {
             evaluations.put(step, evaluation.metrics());
+            told.accept(
+                "step %d: %s"
+                    .formatted(
+                        step,
+                        evaluation.metrics().entrySet().stream()
+                            .map(of -> of.getKey() + " " + percent(of.getValue()))
+                            .collect(Collectors.joining(", "))));
           }
 
           @Override
@@ -146,7 +161,7 @@ final class FineTuning implements AutoCloseable {
         better
             ? "Use         %s: the best %s%n"
                 .formatted(output.path().resolve("checkpoints").resolve("best-" + aim), aim)
-            : "No evaluation was better than the start in %s: keep the model of the start%n"
+            : "No evaluation that the guard allows was better than the start in %s: keep the start%n"
                 .formatted(aim));
     return text.toString();
   }

@@ -191,6 +191,9 @@ record TrainingSession(
             new TrainingDisplay(shell.err(), shell.columns(), System::nanoTime);
         MlflowListener tracked = mlflow == null ? null : tracked(mlflow, display)) {
       display.noteAtStart(note);
+      if (tuning != null) {
+        tuning.tell(display::tell);
+      }
       List<TrainingListener> listeners = new ArrayList<>(List.of(display));
       if (board != null) {
         listeners.add(board);

@@ -139,14 +139,16 @@ class FinetuneCommandTest {
         .contains("frozen      text_encoder.*, mlm_head.*")
         .contains("start       distilled from with weight 1.0")
         .contains("guard       kept-r1 may fall by 100.0 points")
-        .contains("start/checkpoints/step-00000030: ");
+        .contains("start/checkpoints/step-00000030: ")
+        .containsPattern("step 0: data-r1 [0-9.]+, kept-r1 [0-9.]+")
+        .containsPattern("step 8: data-r1 [0-9.]+, kept-r1 [0-9.]+");
     assertThat(shell.out())
         .contains("Steps       10 of 10")
         .containsPattern("Metric +start +end")
         .containsPattern("data-r1 +[0-9.]+ +[0-9.]+")
         .containsPattern("kept-r1 +[0-9.]+ +[0-9.]+")
         .containsPattern(
-            "(best-data-r1: the best data-r1|No evaluation was better than the start)");
+            "(best-data-r1: the best data-r1|No evaluation that the guard allows was better)");
     JsonNode told = state("out", 10).path("startMetrics");
     assertThat(told.propertyNames()).containsExactly("data-r1", "kept-r1");
     NasConfig config = NasConfig.load(folder.resolve("out/checkpoints/step-00000010/config.json"));

@@ -97,6 +97,30 @@ class RunNeedsTest {
         .isEqualTo(alone.stateBytes());
   }
 
+  @Test
+  void theAverageAndTheStartAreFurtherCopiesOfTheParameters() {
+    NasConfig plain = NasConfig.preset("emoji");
+    assertThat(plain.objective().usesMomentumEncoders()).isFalse();
+    RunNeeds none = RunNeeds.of(plain, 600, 0, false, 1);
+    NasConfig average = plain.withTraining(training -> training.evaluateAverage(true));
+    RunNeeds one = RunNeeds.of(average, 600, 0, false, 1);
+    RunNeeds two =
+        RunNeeds.of(average.withObjective(loss -> loss.distillWeight(1)), 600, 0, false, 1);
+    assertThat(one.stateBytes() - none.stateBytes()).isEqualTo(4 * none.parameters());
+    assertThat(two.checkpointBytes() - one.checkpointBytes()).isEqualTo(4 * none.parameters());
+    // The encoders' momentum copy is the average.
+    NasConfig momentum = NasConfig.preset("base");
+    assertThat(
+            RunNeeds.of(
+                    momentum.withTraining(training -> training.evaluateAverage(true)),
+                    600,
+                    0,
+                    false,
+                    1)
+                .stateBytes())
+        .isEqualTo(RunNeeds.of(momentum, 600, 0, false, 1).stateBytes());
+  }
+
   private static long step(NasConfig config) {
     return RunNeeds.of(config, 30_522, 0, false, 1).activationBytes();
   }

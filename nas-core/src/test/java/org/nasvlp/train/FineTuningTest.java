@@ -253,6 +253,43 @@ class FineTuningTest {
     assertThat(result.stopped()).isTrue();
   }
 
+  /** A run that fails before its first checkpoint begins anew, and its log too. */
+  @Test
+  void theStartStandsInTheLogOnce() throws IOException {
+    TrainingListener failing =
+        new TrainingListener() {
+          @Override
+          public void onStep(StepReport report) {
+            throw new IllegalStateException("made to fail");
+          }
+        };
+    assertThatThrownBy(
+            () ->
+                trainer(guarded(), "out")
+                    .metric("kept", values(0.75))
+                    .guard("kept", 0.25)
+                    .listener(failing)
+                    .build()
+                    .run())
+        .hasMessageContaining("made to fail");
+    Path log = folder.resolve("out/log.jsonl");
+    assertThat(evaluations(log)).isEqualTo(1);
+    trainer(guarded(), "out")
+        .metric("kept", values(0.7, 0.7, 0.7, 0.7))
+        .guard("kept", 0.25)
+        .build()
+        .run();
+    // At the start, after steps 2 and 4, and at the end.
+    assertThat(evaluations(log)).isEqualTo(4);
+    assertThat(Files.readString(log)).contains("\"kept\":0.7").doesNotContain("\"kept\":0.75");
+  }
+
+  private static long evaluations(Path log) throws IOException {
+    return Files.readAllLines(log).stream()
+        .filter(line -> line.contains("\"kind\":\"evaluation\""))
+        .count();
+  }
+
   @Test
   void aGuardWithoutItsMetricIsRefusedBeforeTheFirstStep() {
     assertThatThrownBy(
