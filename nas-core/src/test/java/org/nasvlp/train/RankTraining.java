@@ -18,6 +18,8 @@ import org.nasvlp.config.Precision;
 import org.nasvlp.data.text.CaptionTokenizer;
 import org.nasvlp.distributed.Cluster;
 import org.nasvlp.internal.Torch;
+import org.nasvlp.model.NasModel;
+import org.nasvlp.model.PretrainedWeights;
 import org.nasvlp.negatives.CaptionEdit;
 import org.nasvlp.negatives.Mirror;
 import org.nasvlp.negatives.TextEditor;
@@ -93,6 +95,15 @@ public final class RankTraining {
         builder.benchmark(ShapesBenchmarks.pairs(words));
         builder.metric("rank-and-a-half", model -> cluster.rank() + 0.5);
       }
+      if (kind.contains("distilled")) {
+        Path start = words.resolve("start.safetensors");
+        NasConfig other = config(kind, steps, cluster).withTraining(training -> training.seed(9));
+        try (NasModel model = NasModel.create(other, tokenizer)) {
+          model.exportWeights(start);
+        }
+        builder.initialWeights(PretrainedWeights.none().withModel(start));
+        builder.guard("rank-and-a-half", 0);
+      }
       NasTrainer trainer = builder.build();
       if (isLast && kind.contains("stopped")) {
         watch.stops = trainer;
@@ -163,6 +174,12 @@ public final class RankTraining {
       config =
           config.withOptimizer(
               optimizer -> optimizer.freeze(List.of("text_encoder.*", "text_projection.*")));
+    }
+    if (kind.contains("distilled")) {
+      config =
+          config
+              .withObjective(loss -> loss.distillWeight(3))
+              .withTraining(training -> training.evaluateAverage(true).evaluateEvery(9));
     }
     if (kind.contains("differently") && cluster.rank() == 1) {
       config = config.withOptimizer(optimizer -> optimizer.learningRate(1e-3));

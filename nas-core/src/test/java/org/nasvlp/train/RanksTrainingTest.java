@@ -99,7 +99,9 @@ class RanksTrainingTest {
     "plain-accumulated-checkpointing, 2",
     // and frozen parameters, and rates by layer
     "everything-layered, 2",
-    "plain-wordless, 2"
+    "plain-wordless, 2",
+    // from weights that are distilled from, with their average evaluated
+    "plain-distilled-evaluated, 2"
   })
   void ranksLearnWhatOneProcessLearns(String kind, int count) throws Exception {
     try (RankProcesses one = start("one", kind, 1);
@@ -113,6 +115,8 @@ class RanksTrainingTest {
       assertThat(expected).containsKeys("1 itc 2", "20 itc 2", "20 mlm 2");
       assertThat(expected.keySet().stream().anyMatch(name -> name.contains("mirror")))
           .isEqualTo(kind.contains("everything"));
+      assertThat(expected.getOrDefault("20 distill 2", 0.0) > 1e-4)
+          .isEqualTo(kind.contains("distilled"));
       assertThat(actual).hasSameSizeAs(expected);
       expected.forEach((name, loss) -> assertThat(actual.get(name)).isCloseTo(loss, within(1e-5)));
       List<String> first = codewords(many.printed(0));
