@@ -29,6 +29,9 @@ package org.nasvlp.config;
  * @param softTargets alpha: share of the momentum encoders' distribution in the targets of ITC and
  *     MLM (ALBEF: 0.4)
  * @param softTargetRamp epochs over which alpha rises linearly from 0 (ALBEF: 1)
+ * @param itmFocus gamma of the focal loss (Lin et al., arXiv 1708.02002) in matching: a pair's
+ *     cross-entropy counts (1 - p)^gamma, p being the probability of its true label, so that pairs
+ *     which are told surely count less; 0 for the cross-entropy itself
  * @param maskRatio share of a caption's tokens that MLM masks (ALBEF: 0.15)
  * @param distillWeight weight of distillation from the model that the run starts with: contrast is
  *     to compare images and captions as that one does (learning without forgetting, arXiv
@@ -51,6 +54,7 @@ public record ObjectiveConfig(
     double encoderMomentum,
     double softTargets,
     double softTargetRamp,
+    double itmFocus,
     double maskRatio,
     double distillWeight) {
 
@@ -68,6 +72,10 @@ public record ObjectiveConfig(
     ConfigCheck.range("objective.encoderMomentum", encoderMomentum, 0, 1);
     ConfigCheck.range("objective.softTargets", softTargets, 0, 1);
     ConfigCheck.range("objective.softTargetRamp", softTargetRamp, 0, 1000);
+    ConfigCheck.range("objective.itmFocus", itmFocus, 0, 10);
+    // Between them the gradient of a pair that is told quite surely is not finite.
+    ConfigCheck.that(
+        itmFocus == 0 || itmFocus >= 1, "objective.itmFocus", itmFocus, "must be 0, or 1 or more");
     ConfigCheck.range("objective.maskRatio", maskRatio, 0, 0.9);
     ConfigCheck.range("objective.distillWeight", distillWeight, 0, 100);
   }
@@ -89,6 +97,7 @@ public record ObjectiveConfig(
         .encoderMomentum(0.995)
         .softTargets(0.4)
         .softTargetRamp(1)
+        .itmFocus(0)
         .maskRatio(0.15)
         .distillWeight(0)
         .build();

@@ -3,6 +3,7 @@ package org.nasvlp.objective;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
@@ -16,7 +17,9 @@ import org.nasvlp.random.Draws;
  * head over the batch's pairs, which match, and over pairs that do not: each caption with a hard
  * image of the batch, and each image with a hard caption, drawn by contrastive similarity ({@link
  * HardNegatives}). Rows without a candidate are left out; so are, with {@code objective.itmShare}
- * below 1, those that contrast tells most surely from all of another image. Of several ranks the
+ * below 1, those that contrast tells most surely from all of another image. With {@code
+ * objective.itmFocus} above 0 it is the focal loss (Lin et al., arXiv 1708.02002): the mean of -(1 -
+ * p)^gamma log p, p being the probability of a pair's true label. Of several ranks the
  * batch is that of all, with {@code objective.itmAcrossRanks}, or each rank's own.
  */
 public final class MatchingLoss implements Objective {
@@ -170,7 +173,16 @@ public final class MatchingLoss implements Objective {
     Tensor logits = Torch.cat(0, forward.matchLogits(positives), forward.matchLogits(mismatches));
     long[] labels = new long[positives.count() + mismatches.count()];
     Arrays.fill(labels, 0, positives.count(), 1);
-    return torch.cross_entropy_loss(logits, TorchDevice.of(logits).longs(labels, labels.length));
+    Tensor target = TorchDevice.of(logits).longs(labels, labels.length);
+    double focus = config.objective().itmFocus();
+    return focus == 0 ? torch.cross_entropy_loss(logits, target) : focal(logits, target, focus);
+  }
+
+  /** The mean over rows of logits of -(1 - p)^focus log p, p being that of the row's target. */
+  static Tensor focal(Tensor logits, Tensor target, double focus) {
+    Tensor log = torch.log_softmax(logits, 1).gather(1, target.unsqueeze(1));
+    Tensor miss = log.exp().neg().add(new Scalar(1));
+    return miss.pow(new Scalar(focus)).mul(log).mean().neg();
   }
 
   @Override

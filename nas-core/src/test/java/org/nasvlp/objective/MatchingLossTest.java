@@ -12,6 +12,8 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.nasvlp.config.NasConfig;
 import org.nasvlp.internal.Torch;
 import org.nasvlp.train.Shapes;
@@ -69,6 +71,47 @@ class MatchingLossTest {
         sum -= Truth.logSoftmax(batch.matchAlone(features, i, caption), 0);
       }
       assertThat(loss.item_double()).isCloseTo(sum / (3 * SIZE), Offset.offset(5e-5));
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(doubles = {1, 2, 3.5})
+  void aFocusCountsPairsByWhatIsMissedOfThem(double focus) {
+    NasConfig config = Shapes.config(10).withObjective(loss -> loss.itmFocus(focus));
+    try (EncodedBatch batch = new EncodedBatch(folder, config);
+        PointerScope scope = new PointerScope()) {
+      Arrays.fill(batch.batch.imageIds(), 1);
+      Features features = similar(batch.features(batch.captionPlan()));
+      MatchingLoss objective = new MatchingLoss(config);
+      FusionPlan plan = new FusionPlan(features, batch.network);
+      objective.plan(plan);
+      double sum = 0;
+      for (int i = 0; i < SIZE; i++) {
+        double log = Truth.logSoftmax(batch.matchAlone(features, i, i), 1);
+        sum -= Math.pow(1 - Math.exp(log), focus) * log;
+      }
+      Tensor loss = objective.loss(plan.run());
+      assertThat(loss.item_double()).isCloseTo(sum / SIZE, Offset.offset(5e-5));
+    }
+  }
+
+  @Test
+  void aPairThatIsToldQuiteSurelyHasAGradient() {
+    // Beyond 17 float32 has 1 for the sigmoid: nothing is missed.
+    for (double focus : new double[] {1, 2.5}) {
+      try (PointerScope scope = new PointerScope()) {
+        Tensor logits =
+            Torch.floats(new float[] {-40, 40, 1, 0.5f}, 2, 2).set_requires_grad(true);
+        MatchingLoss.focal(logits, Torch.longs(new long[] {1, 0}, 2), focus).backward();
+        float[] gradient = Torch.toFloats(logits.grad());
+        double p = 1 / (1 + Math.exp(-0.5));
+        // d/dz of -(1-p)^g log p, p = sigmoid(z): (1-p)^g (g p log p - (1-p)), and half of it.
+        double expected =
+            Math.pow(1 - p, focus) * (focus * p * Math.log(p) - (1 - p)) / 2;
+        assertThat(gradient[0]).isZero();
+        assertThat((double) gradient[2]).isCloseTo(expected, Offset.offset(1e-6));
+        assertThat((double) gradient[3]).isCloseTo(-expected, Offset.offset(1e-6));
+      }
     }
   }
 
