@@ -24,6 +24,7 @@ final class ImportedFile {
     this.kind = kind;
     this.file = file;
     this.config = config;
+    notes.addAll(file.notes());
   }
 
   WeightKind kind() {

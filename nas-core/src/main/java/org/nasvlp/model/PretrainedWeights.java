@@ -5,8 +5,9 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Files of published weights that a model's parameters are to start from; what {@link
- * NasModel#importWeights} reads. Each is a safetensors file, the {@code .safetensors.index.json} of
- * a sharded one, or a folder with either under HuggingFace's usual name. Immutable.
+ * NasModel#importWeights} reads. Each is a safetensors file, one that PyTorch's {@code torch.save}
+ * wrote (read without executing anything), the {@code .index.json} of a sharded one, or a folder
+ * with either under HuggingFace's usual name. Immutable.
  *
  * @param model weights written by {@link NasModel#exportWeights} or a checkpoint's folder, for
  *     every parameter; loaded first

@@ -6,6 +6,7 @@ import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -13,6 +14,7 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.checkpoint.FileSums;
 import org.nasvlp.checkpoint.Safetensors;
+import org.nasvlp.checkpoint.TorchFile;
 import org.nasvlp.internal.InputFiles;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
@@ -25,28 +27,41 @@ import tools.jackson.databind.json.JsonMapper;
  * @param folder where the files beside it are
  * @param tensors by name, mapped
  * @param metadata texts of the file; of a sharded one none
+ * @param notes where in the file the tensors were found, if that is worth knowing
  */
 record WeightFile(
-    Path path, Path folder, Map<String, Safetensors.Entry> tensors, Map<String, String> metadata) {
-  private static final String SINGLE = "model.safetensors";
-  private static final String INDEX = "model.safetensors.index.json";
+    Path path,
+    Path folder,
+    Map<String, Safetensors.Entry> tensors,
+    Map<String, String> metadata,
+    List<String> notes) {
+  /** The names of a folder's weights; the first one that is there counts. */
+  private static final List<String> NAMES =
+      List.of(
+          "model.safetensors",
+          "model.safetensors.index.json",
+          "pytorch_model.bin",
+          "pytorch_model.bin.index.json");
+
   private static final JsonMapper JSON = JsonMapper.builder().build();
 
   /** Maps a file, for as long as the arena lives. */
   static WeightFile open(Path path, Arena arena) throws IOException {
     Path file = path;
     if (Files.isDirectory(path)) {
-      file = path.resolve(SINGLE);
-      if (!Files.exists(file) && Files.exists(path.resolve(INDEX))) {
-        file = path.resolve(INDEX);
-      }
-      if (!Files.exists(file) && Files.exists(path.resolve("pytorch_model.bin"))) {
-        file = path.resolve("pytorch_model.bin");
-      }
-      if (!Files.exists(file)) {
-        throw new NoSuchFileException(
-            path.toString(), null, "the folder holds neither " + SINGLE + " nor " + INDEX);
-      }
+      file =
+          NAMES.stream()
+              .map(path::resolve)
+              .filter(Files::exists)
+              .findFirst()
+              .orElseThrow(
+                  () ->
+                      new NoSuchFileException(
+                          path.toString(),
+                          null,
+                          "the folder holds none of "
+                              + String.join(", ", NAMES)
+                              + ": name the file itself"));
       if (Files.exists(path.resolve(FileSums.NAME))) {
         FileSums.check(path, List.of(file.getFileName().toString()));
       }
@@ -57,33 +72,31 @@ record WeightFile(
     Path parent = file.toAbsolutePath().getParent();
     Path folder = parent == null ? file.toAbsolutePath() : parent;
     if (file.toString().endsWith(".json")) {
-      return new WeightFile(path, folder, shards(file, folder, arena), Map.of());
+      return new WeightFile(path, folder, shards(file, folder, arena), Map.of(), List.of());
     }
-    refusePickle(file);
-    Safetensors.Contents contents = Safetensors.open(file, arena);
-    return new WeightFile(path, folder, contents.tensors(), contents.metadata());
+    List<String> notes = new ArrayList<>();
+    Safetensors.Contents contents = read(file, arena, notes);
+    return new WeightFile(path, folder, contents.tensors(), contents.metadata(), notes);
   }
 
-  /** PyTorch's own files are zip archives of pickles, or bare pickles. */
-  private static void refusePickle(Path file) throws IOException {
+  /** A file of either kind, told apart by its first bytes. */
+  private static Safetensors.Contents read(Path file, Arena arena, List<String> notes)
+      throws IOException {
     byte[] start;
     try (InputStream in = Files.newInputStream(file)) {
-      start = in.readNBytes(8);
+      start = in.readNBytes(TorchFile.startBytes());
     }
-    if (start.length < 8) {
-      return;
+    if (!TorchFile.isOne(start)) {
+      return Safetensors.open(file, arena);
     }
-    boolean zip = start[0] == 'P' && start[1] == 'K' && start[2] == 3 && start[3] == 4;
-    // A safetensors file begins with its header's length, which is below 2^32.
-    boolean longHeader = (start[4] | start[5] | start[6] | start[7]) != 0;
-    boolean pickle = start[0] == (byte) 0x80 && start[1] >= 2 && start[1] <= 5 && longHeader;
-    if (zip || pickle) {
-      throw new IOException(
-          file
-              + " is a PyTorch file, not safetensors: convert it, in Python with transformers:"
-              + " AutoModel.from_pretrained(folder).save_pretrained(other,"
-              + " safe_serialization=True)");
+    TorchFile.Contents contents = TorchFile.open(file, arena);
+    if (!contents.key().isEmpty()) {
+      notes.add("its tensors are those under the key " + contents.key());
     }
+    if (!contents.prefix().isEmpty()) {
+      notes.add("all its names begin with " + contents.prefix() + ", which is taken off");
+    }
+    return new Safetensors.Contents(contents.tensors(), Map.of());
   }
 
   private static Map<String, Safetensors.Entry> shards(Path index, Path folder, Arena arena)
@@ -97,7 +110,7 @@ record WeightFile(
     Map<String, Safetensors.Entry> tensors = new LinkedHashMap<>();
     for (var name : names.properties()) {
       String file = name.getValue().asString("");
-      if (!file.matches("[^/\\\\]+\\.safetensors")) {
+      if (!file.matches("[^/\\\\]+\\.(safetensors|bin|pth|pt)")) {
         throw new IOException(
             index + " places " + name.getKey() + " in '" + file + "', which is no weights file");
       }
@@ -106,7 +119,7 @@ record WeightFile(
         if (!Files.isRegularFile(shard)) {
           throw new NoSuchFileException(shard.toString(), null, "a shard that " + index + " names");
         }
-        files.put(file, Safetensors.read(shard, arena));
+        files.put(file, read(shard, arena, new ArrayList<>()).tensors());
       }
       Safetensors.Entry entry = files.get(file).get(name.getKey());
       if (entry == null) {

@@ -5,6 +5,7 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
+import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -22,6 +23,8 @@ import java.util.zip.GZIPOutputStream;
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.checkpoint.FileSums;
 import org.nasvlp.checkpoint.Safetensors;
+import org.nasvlp.checkpoint.TorchFile;
+import org.nasvlp.checkpoint.TorchFiles;
 import org.nasvlp.config.NasConfig;
 import org.nasvlp.data.BadSampleException;
 import org.nasvlp.data.Fixtures;
@@ -59,6 +62,9 @@ public final class Readers {
     CONFIG_YAML("config.yaml"),
     TOKENIZER("tokenizer.json"),
     SAFETENSORS("weights.safetensors"),
+    TORCH_ZIP("weights.pth"),
+    /** What {@link #TORCH_ZIP} has for data.pkl; records and checksums are right. */
+    TORCH_PICKLE("weights.bin"),
     /** The first byte chooses the file of a checkpoint that the others replace. */
     CHECKPOINT("checkpoint"),
     PAIRS("pairs.json"),
@@ -140,6 +146,9 @@ public final class Readers {
             Safetensors.read(Files.write(file, data), arena);
           }
         }
+        case TORCH_ZIP -> torch(Files.write(file, data));
+        case TORCH_PICKLE ->
+            torch(Files.write(file, TorchFiles.zip("a", data, Map.of("data/0", new byte[64]))));
         case CHECKPOINT -> checkpoint(place, data);
         case PAIRS -> {
           try (ImageTextDataset test =
@@ -216,6 +225,21 @@ public final class Readers {
   private static void tokenizer(Path file) throws IOException {
     try (CaptionTokenizer tokenizer = CaptionTokenizer.load(file, 8)) {
       tokenizer.encode(List.of("a red dog", "a BLUE, dög…"));
+    }
+  }
+
+  private static void torch(Path file) throws IOException {
+    try (Arena arena = Arena.ofConfined()) {
+      TorchFile.open(file, arena)
+          .tensors()
+          .forEach(
+              (name, tensor) -> {
+                // Every byte is in memory that may be read.
+                byte[] bytes = tensor.data().toArray(ValueLayout.JAVA_BYTE);
+                if (bytes.length != tensor.data().byteSize()) {
+                  throw new AssertionError(name + " has other elements than it says");
+                }
+              });
     }
   }
 
@@ -413,6 +437,11 @@ public final class Readers {
       case TOKENIZER -> List.of(Files.readAllBytes(Fixtures.tokenizerFile()));
       case SAFETENSORS ->
           List.of(Files.readAllBytes(place().resolve("whole").resolve("dictionary.safetensors")));
+      case TORCH_ZIP ->
+          List.of(
+              Files.readAllBytes(Path.of("src/test/resources/torch/state.pt")),
+              TorchFiles.zip("a", torchPickle(), Map.of("data/0", new byte[64])));
+      case TORCH_PICKLE -> List.of(torchPickle());
       case CHECKPOINT -> {
         Map<Integer, byte[]> files = new LinkedHashMap<>();
         for (int i = 0; i < CHECKPOINT_FILES.size(); i++) {
@@ -536,6 +565,29 @@ public final class Readers {
               {"image": "b.png", "caption": "a mat on a cup", "label": 0, "relation": "on"}
               """);
     };
+  }
+
+  private static byte[] torchPickle() {
+    return new TorchFiles.Pickle(4)
+        .ops("}")
+        .text("model")
+        .ops("}(")
+        .text("module.w")
+        .tensor("FloatStorage", "0", 16, 2, new long[] {2, 3}, new long[] {1, 2})
+        .text("module.v")
+        .global("torch._utils", "_rebuild_parameter")
+        .ops("(")
+        .tensor("FloatStorage", "0", 16, 0, new long[] {16}, new long[] {1})
+        .op(0x88)
+        .global("collections", "OrderedDict")
+        .ops(")RtR")
+        .ops("us")
+        .text("args")
+        .global("argparse", "Namespace")
+        .ops(")")
+        .op(0x81)
+        .ops("}bs")
+        .end();
   }
 
   private static List<byte[]> texts(String... texts) {

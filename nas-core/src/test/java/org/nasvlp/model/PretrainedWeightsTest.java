@@ -9,6 +9,7 @@ import java.lang.foreign.MemorySegment;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
@@ -25,6 +26,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.nasvlp.checkpoint.Safetensors;
+import org.nasvlp.checkpoint.TorchFiles;
 import org.nasvlp.config.NasConfig;
 import org.nasvlp.data.text.CaptionTokenizer;
 import org.nasvlp.internal.Torch;
@@ -306,24 +308,11 @@ class PretrainedWeightsTest {
   @Test
   void shardsAreReadByTheirIndex() throws IOException {
     PublicWeights weights = vit(GRID);
-    Map<String, Safetensors.Entry> first = new LinkedHashMap<>();
-    Map<String, Safetensors.Entry> second = new LinkedHashMap<>();
-    StringBuilder map = new StringBuilder();
-    weights
-        .entries()
-        .forEach(
-            (name, entry) -> {
-              boolean a = name.hashCode() % 2 == 0;
-              (a ? first : second).put(name, entry);
-              map.append(map.isEmpty() ? "" : ",");
-              map.append("\"%s\":\"%s.safetensors\"".formatted(name, a ? "a" : "b"));
-            });
+    Shards parts = new Shards(weights, "safetensors");
     Path shards = Files.createDirectory(folder.resolve("shards"));
-    Safetensors.write(shards.resolve("a.safetensors"), first);
-    Safetensors.write(shards.resolve("b.safetensors"), second);
-    Path index =
-        Files.writeString(
-            shards.resolve("model.safetensors.index.json"), "{\"weight_map\":{" + map + "}}");
+    Safetensors.write(shards.resolve("a.safetensors"), parts.first);
+    Safetensors.write(shards.resolve("b.safetensors"), parts.second);
+    Path index = Files.writeString(shards.resolve("model.safetensors.index.json"), parts.index());
     WeightReport report = model.importWeights(PretrainedWeights.none().withImage(shards));
     assertThat(report.loaded()).isEqualTo(weights.values.size() - 2);
     Files.delete(shards.resolve("b.safetensors"));
@@ -334,6 +323,73 @@ class PretrainedWeightsTest {
     unchanged(PretrainedWeights.none().withImage(index), "../a.safetensors");
     Files.writeString(index, "{}");
     unchanged(PretrainedWeights.none().withImage(index), "weight_map");
+  }
+
+  @Test
+  void pyTorchsOwnFilesAreReadLikeSafetensors() throws IOException {
+    PublicWeights weights = vit(GRID);
+    Path file = weights.write(folder.resolve("vit.safetensors"));
+    WeightReport.Source expected =
+        model.importWeights(PretrainedWeights.none().withImage(file)).sources().getFirst();
+    float[] values = Torch.toFloats(model.parameters().values());
+    Path bin = Files.createDirectory(folder.resolve("hf")).resolve("pytorch_model.bin");
+    Files.write(bin, TorchFiles.stateDict(weights.entries()));
+    for (Path path : List.of(bin, bin.getParent())) {
+      try (NasModel other = NasModel.create(config(), tokenizer)) {
+        WeightReport.Source source =
+            other.importWeights(PretrainedWeights.none().withImage(path)).sources().getFirst();
+        assertThat(source.loaded()).isEqualTo(expected.loaded());
+        assertThat(source.unexpected()).isEqualTo(expected.unexpected());
+        assertThat(source.notes()).isEqualTo(expected.notes());
+        assertThat(Torch.toFloats(other.parameters().values())).containsExactly(values);
+      }
+    }
+    // What training programs write says which of its parts was taken.
+    WeightFile whole;
+    try (Arena arena = Arena.ofConfined()) {
+      whole = WeightFile.open(Path.of("src/test/resources/torch/checkpoint-2.pth"), arena);
+    }
+    assertThat(whole.notes())
+        .containsExactly(
+            "its tensors are those under the key model",
+            "all its names begin with module., which is taken off");
+  }
+
+  @Test
+  void shardsOfPyTorchAreReadByTheirIndex() throws IOException {
+    PublicWeights weights = vit(GRID);
+    Shards shards = new Shards(weights, "bin");
+    Path at = Files.createDirectory(folder.resolve("shards"));
+    Files.write(at.resolve("a.bin"), TorchFiles.stateDict(shards.first));
+    Files.write(at.resolve("b.bin"), TorchFiles.stateDict(shards.second));
+    Files.writeString(at.resolve("pytorch_model.bin.index.json"), shards.index());
+    WeightReport report = model.importWeights(PretrainedWeights.none().withImage(at));
+    assertThat(report.loaded()).isEqualTo(weights.values.size() - 2);
+    assertThat(parameter("image_encoder.layernorm.bias"))
+        .containsExactly(weights.values.get("vit.layernorm.bias"));
+  }
+
+  /** Weights in two parts, a and b. */
+  private static final class Shards {
+    final Map<String, Safetensors.Entry> first = new LinkedHashMap<>();
+    final Map<String, Safetensors.Entry> second = new LinkedHashMap<>();
+    private final StringBuilder map = new StringBuilder();
+
+    Shards(PublicWeights weights, String ending) {
+      weights
+          .entries()
+          .forEach(
+              (name, entry) -> {
+                boolean a = name.hashCode() % 2 == 0;
+                (a ? first : second).put(name, entry);
+                map.append(map.isEmpty() ? "" : ",");
+                map.append("\"%s\":\"%s.%s\"".formatted(name, a ? "a" : "b", ending));
+              });
+    }
+
+    String index() {
+      return "{\"weight_map\":{" + map + "}}";
+    }
   }
 
   /** The import fails with that in its message, and leaves every parameter as it was. */
@@ -410,11 +466,11 @@ class PretrainedWeightsTest {
     PretrainedWeights directory = PretrainedWeights.none().withImage(file.getParent());
     unchanged(directory, "model.safetensors.index.json");
     Path bin = file.resolveSibling("pytorch_model.bin");
-    Files.write(bin, new byte[] {'P', 'K', 3, 4, 0, 0, 0, 0, 0, 0});
-    unchanged(directory, "pytorch_model.bin", "convert", "safe_serialization");
-    Files.write(
-        bin, new byte[] {(byte) 0x80, 2, (byte) 0x8a, 10, 108, (byte) 0xfc, (byte) 0x9c, 70, 1});
-    unchanged(PretrainedWeights.none().withText(bin), "pytorch_model.bin", "convert");
+    Files.write(bin, new byte[] {'P', 'K', 3, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0});
+    unchanged(directory, "pytorch_model.bin", "it was cut");
+    Files.copy(
+        Path.of("src/test/resources/torch/legacy.pt"), bin, StandardCopyOption.REPLACE_EXISTING);
+    unchanged(PretrainedWeights.none().withText(bin), "pytorch_model.bin", "torch.save");
     unchanged(PretrainedWeights.none().withText(folder.resolve("absent")), "absent");
     assertThatThrownBy(() -> model.importWeights(PretrainedWeights.none()))
         .isInstanceOf(IllegalArgumentException.class);
