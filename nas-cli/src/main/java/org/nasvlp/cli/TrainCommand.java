@@ -108,8 +108,8 @@ final class TrainCommand implements Callable<Integer> {
       names = "--image-weights",
       paramLabel = "FILE",
       description =
-          "ViT or DeiT weights from HuggingFace (safetensors, or a folder with them) that the image"
-              + " encoder starts from.")
+          "ViT or DeiT weights under HuggingFace's or timm's names (a safetensors or PyTorch file,"
+              + " or a folder with one) that the image encoder starts from.")
   private @Nullable Path imageWeights;
 
   @Option(
@@ -123,7 +123,9 @@ final class TrainCommand implements Callable<Integer> {
   @Option(
       names = "--weights",
       paramLabel = "FILE",
-      description = "Weights of a whole model, as nas export writes them, to start from.")
+      description =
+          "Weights of a whole model to start from: a file that nas export wrote, a checkpoint's"
+              + " folder, or a checkpoint of ALBEF or TCL.")
   private @Nullable Path weights;
 
   TrainCommand(Shell shell) {

@@ -399,7 +399,7 @@ final class Unpickler {
     return marks.isEmpty() ? 0 : marks.getLast();
   }
 
-  private ArrayList<Object> popToMark() throws IOException {
+  private List<Object> popToMark() throws IOException {
     if (marks.isEmpty()) {
       throw damaged("an end without its mark");
     }

@@ -18,6 +18,7 @@ package org.nasvlp.config;
  * @param imageNormEps epsilon of the image encoder's layer norms (ViT: 1e-6)
  * @param textNormEps epsilon of the text and fusion encoders' layer norms (BERT: 1e-12)
  * @param fusionInput what the fusion encoder sees of a patch token
+ * @param fusionPositions what marks the place of a patch token that the fusion encoder sees
  */
 @ConfigSection
 public record ModelConfig(
@@ -33,7 +34,8 @@ public record ModelConfig(
     int textTokens,
     double imageNormEps,
     double textNormEps,
-    FusionInput fusionInput) {
+    FusionInput fusionInput,
+    FusionPositions fusionPositions) {
 
   /** How pixels become patch tokens. */
   public enum Stem {
@@ -52,6 +54,17 @@ public record ModelConfig(
     QUANTIZED,
     /** v_i itself; a hard negative exchanges the codeword part and keeps the residual. */
     RESIDUAL
+  }
+
+  /** What marks the place of a patch token that the fusion encoder sees. */
+  public enum FusionPositions {
+    /** Fixed two-dimensional sine-cosine positions, added before a layer norm of their own. */
+    SINE_COSINE,
+    /**
+     * Nothing besides the positions that the image encoder adds, and no norm (ALBEF, arXiv
+     * 2107.07651): for weights trained so.
+     */
+    NONE
   }
 
   /** Checks ranges and divisibility. */
@@ -84,6 +97,7 @@ public record ModelConfig(
     ConfigCheck.range("model.imageNormEps", imageNormEps, 1e-15, 1e-2);
     ConfigCheck.range("model.textNormEps", textNormEps, 1e-15, 1e-2);
     ConfigCheck.present("model.fusionInput", fusionInput);
+    ConfigCheck.present("model.fusionPositions", fusionPositions);
   }
 
   /** Patches along one side. */

@@ -41,6 +41,7 @@ final class Presets {
             .imageNormEps(1e-6)
             .textNormEps(1e-12)
             .fusionInput(ModelConfig.FusionInput.RESIDUAL)
+            .fusionPositions(ModelConfig.FusionPositions.SINE_COSINE)
             .build(),
         DictionaryConfig.defaults(2048),
         NvaConfig.defaults(),

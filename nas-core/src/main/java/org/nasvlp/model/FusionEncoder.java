@@ -9,7 +9,9 @@ import org.bytedeco.pytorch.ScalarTypeOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
+import org.jspecify.annotations.Nullable;
 import org.nasvlp.config.ModelConfig;
+import org.nasvlp.config.ModelConfig.FusionPositions;
 import org.nasvlp.internal.Torch;
 import org.nasvlp.model.layer.BertBlock;
 import org.nasvlp.model.layer.CrossAttention;
@@ -21,7 +23,7 @@ import org.nasvlp.model.layer.ParameterScope;
 /** BERT's further layers, with attention to an image (ALBEF, arXiv 2107.07651, section 3.1). */
 final class FusionEncoder {
   private final Parameter positions;
-  private final LayerNorm visualNorm;
+  private final @Nullable LayerNorm visualNorm;
   private final List<BertBlock> blocks = new ArrayList<>();
 
   FusionEncoder(ParameterScope scope, ModelConfig config) {
@@ -29,7 +31,10 @@ final class FusionEncoder {
     double epsilon = config.textNormEps();
     positions =
         scope.constant("positions", sineCosine(config.grid(), d), 1, config.patchTokens(), d);
-    visualNorm = new LayerNorm(scope.scope("visual_norm"), d, epsilon);
+    visualNorm =
+        config.fusionPositions() == FusionPositions.SINE_COSINE
+            ? new LayerNorm(scope.scope("visual_norm"), d, epsilon)
+            : null;
     for (int i = 0; i < config.fusionLayers(); i++) {
       blocks.add(
           new BertBlock(scope.scope("encoder.layer." + i), d, config.heads(), epsilon, true));
@@ -37,14 +42,15 @@ final class FusionEncoder {
   }
 
   /**
-   * [V_cls ; LN(u_i + PE_2d(i))].
+   * [V_cls ; LN(u_i + PE_2d(i))], or [V_cls ; u_i] without {@code model.fusionPositions}.
    *
    * @param cls B x d class tokens
    * @param tokens B x N x d patch tokens u
    * @return B x (1 + N) x d
    */
   Tensor input(Tensor cls, Tensor tokens) {
-    return Torch.cat(1, cls.unsqueeze(1), visualNorm.apply(tokens.add(positions.value())));
+    Tensor placed = visualNorm == null ? tokens : visualNorm.apply(tokens.add(positions.value()));
+    return Torch.cat(1, cls.unsqueeze(1), placed);
   }
 
   /** PE_2d, 1 x N x d. */

@@ -176,7 +176,8 @@ public final class Network {
   }
 
   /**
-   * What the fusion encoder sees of images: [V_cls ; LN(u_i + PE_2d(i))].
+   * What the fusion encoder sees of images: [V_cls ; LN(u_i + PE_2d(i))], or [V_cls ; u_i] if
+   * {@code model.fusionPositions} is NONE.
    *
    * @param cls B x d class tokens
    * @param tokens B x N x d patch tokens u

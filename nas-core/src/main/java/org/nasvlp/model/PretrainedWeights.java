@@ -10,8 +10,8 @@ import org.jspecify.annotations.Nullable;
  * with either under HuggingFace's usual name. Immutable.
  *
  * @param model weights written by {@link NasModel#exportWeights} or a checkpoint's folder, for
- *     every parameter; loaded first
- * @param image ViT or DeiT weights under HuggingFace's names, for the image encoder
+ *     every parameter, or a checkpoint of ALBEF or TCL; loaded first
+ * @param image ViT or DeiT weights under HuggingFace's or timm's names, for the image encoder
  * @param text BERT weights under HuggingFace's names, for the text encoder (the first layers), the
  *     fusion encoder (the next ones), word embeddings and the masked-language head
  */

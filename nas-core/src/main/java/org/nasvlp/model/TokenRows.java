@@ -146,7 +146,7 @@ final class TokenRows {
       return CaptionTokenizer.vocabulary(file.path(), own);
     }
     String lines = file.beside("vocab.txt");
-    if (lines != null && of.kind() == WeightKind.TEXT) {
+    if (lines != null && (of.kind() == WeightKind.TEXT || file.names() != null)) {
       Map<String, Integer> ids = new HashMap<>();
       for (String line : lines.lines().toList()) {
         ids.put(line, ids.size());

@@ -20,13 +20,38 @@ final class WeightConfigCheck {
    * @throws IOException naming each field that differs, and the remedy
    */
   static void check(ImportedFile of) throws IOException {
-    if (of.kind() == WeightKind.MODEL) {
+    if (of.file().names() != null) {
+      checkTimm(of);
+    } else if (of.kind() == WeightKind.MODEL) {
       checkExported(of);
     } else {
       checkPublished(of);
     }
     if (of.kind() == WeightKind.IMAGE) {
       checkPixels(of);
+    }
+  }
+
+  /** Neither timm nor ALBEF writes these beside weights; what is told is what their code has. */
+  private static void checkTimm(ImportedFile of) {
+    ModelConfig config = of.config();
+    int each = config.width() / config.heads();
+    if (each != 64 || config.imageNormEps() != 1e-6) {
+      of.note(
+          "timm's ViTs have heads 64 wide and norms of epsilon 1e-6; here they are "
+              + each
+              + " wide (model.heads) and model.imageNormEps is "
+              + config.imageNormEps());
+    }
+    if (of.kind() == WeightKind.MODEL) {
+      if (config.textNormEps() != 1e-12) {
+        of.note("ALBEF's BERT has norms of epsilon 1e-12, here " + config.textNormEps());
+      }
+      if (config.fusionPositions() != ModelConfig.FusionPositions.NONE) {
+        of.note(
+            "ALBEF's fusion encoder sees patch tokens as they are: it computes what it was trained"
+                + " to with model.fusionPositions NONE; visual_norm starts as without weights");
+      }
     }
   }
 
@@ -134,6 +159,7 @@ final class WeightConfigCheck {
     compare(faults, "model.imageNormEps", theirs.imageNormEps(), own.imageNormEps());
     compare(faults, "model.textNormEps", theirs.textNormEps(), own.textNormEps());
     compare(faults, "model.fusionInput", theirs.fusionInput(), own.fusionInput());
+    compare(faults, "model.fusionPositions", theirs.fusionPositions(), own.fusionPositions());
     if (!faults.isEmpty()) {
       throw new IOException(
           file.path()

@@ -27,14 +27,18 @@ import tools.jackson.databind.json.JsonMapper;
  * @param folder where the files beside it are
  * @param tensors by name, mapped
  * @param metadata texts of the file; of a sharded one none
- * @param notes where in the file the tensors were found, if that is worth knowing
+ * @param notes where in the file the tensors were found, and how they were fitted, if that is worth
+ *     knowing
+ * @param names the parameter that each tensor belongs to, if the names tell it otherwise than those
+ *     of HuggingFace; of a tensor without a place there is none
  */
 record WeightFile(
     Path path,
     Path folder,
     Map<String, Safetensors.Entry> tensors,
     Map<String, String> metadata,
-    List<String> notes) {
+    List<String> notes,
+    @Nullable Map<String, String> names) {
   /** The names of a folder's weights; the first one that is there counts. */
   private static final List<String> NAMES =
       List.of(
@@ -72,11 +76,11 @@ record WeightFile(
     Path parent = file.toAbsolutePath().getParent();
     Path folder = parent == null ? file.toAbsolutePath() : parent;
     if (file.toString().endsWith(".json")) {
-      return new WeightFile(path, folder, shards(file, folder, arena), Map.of(), List.of());
+      return new WeightFile(path, folder, shards(file, folder, arena), Map.of(), List.of(), null);
     }
     List<String> notes = new ArrayList<>();
     Safetensors.Contents contents = read(file, arena, notes);
-    return new WeightFile(path, folder, contents.tensors(), contents.metadata(), notes);
+    return new WeightFile(path, folder, contents.tensors(), contents.metadata(), notes, null);
   }
 
   /** A file of either kind, told apart by its first bytes. */

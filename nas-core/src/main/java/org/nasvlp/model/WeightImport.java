@@ -47,7 +47,8 @@ final class WeightImport {
       return;
     }
     try (Arena arena = Arena.ofConfined()) {
-      read(new ImportedFile(kind, WeightFile.open(path, arena), config));
+      WeightFile file = TimmNames.translated(kind, WeightFile.open(path, arena), config);
+      read(new ImportedFile(kind, file, config));
     }
   }
 
@@ -119,7 +120,11 @@ final class WeightImport {
       case PositionFit.IMAGE -> {
         boolean distilled =
             of.kind() == WeightKind.IMAGE
-                && unexpected.stream().anyMatch(n -> n.endsWith("embeddings.distillation_token"));
+                && unexpected.stream()
+                    .anyMatch(
+                        n ->
+                            n.endsWith("embeddings.distillation_token")
+                                || n.endsWith("dist_token"));
         PositionFit.grid(of, entry, name, into, distilled);
       }
       case PositionFit.TEXT -> PositionFit.text(of, entry, name, into);

@@ -7,10 +7,13 @@ import org.nasvlp.config.ModelConfig;
 
 /** What a weights file holds, and so how its names are read. */
 enum WeightKind {
-  MODEL("log_temperature", "weights exported by this library"),
+  MODEL(
+      "image_encoder.embeddings.cls_token",
+      "weights exported by this library, or ALBEF's (visual_encoder.cls_token and so on)"),
   IMAGE(
       "image_encoder.embeddings.cls_token",
-      "ViT or DeiT weights under HuggingFace's names (vit.embeddings.cls_token and so on)"),
+      "ViT or DeiT weights under HuggingFace's names (vit.embeddings.cls_token and so on) or timm's"
+          + " (cls_token and so on)"),
   TEXT(
       "text_encoder.embeddings.word_embeddings.weight",
       "BERT weights under HuggingFace's names (bert.embeddings.word_embeddings.weight and so on)");
@@ -38,6 +41,9 @@ enum WeightKind {
 
   /** The parameter that a tensor of the file belongs to, if there is one; null if none can be. */
   @Nullable String parameter(String name, WeightFile file, ModelConfig config) {
+    if (file.names() != null) {
+      return file.names().get(name);
+    }
     return switch (this) {
       case MODEL -> name;
       case IMAGE -> "image_encoder." + without(name, "vit.", "deit.");
@@ -54,7 +60,8 @@ enum WeightKind {
     return name;
   }
 
-  private static @Nullable String bert(String name, WeightFile file, int textLayers) {
+  /** The parameter that a tensor of a BERT belongs to; null if none can be. */
+  static @Nullable String bert(String name, WeightFile file, int textLayers) {
     // The names that BERT's first release gave to the layer norms.
     String current =
         name.replaceFirst("LayerNorm\\.gamma$", "LayerNorm.weight")

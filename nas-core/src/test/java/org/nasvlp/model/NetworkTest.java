@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -12,6 +13,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.function.Function;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.assertj.core.data.Offset;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.AutoGradMode;
@@ -19,6 +22,10 @@ import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.nasvlp.checkpoint.TorchFiles;
 import org.nasvlp.config.ModelConfig;
 import org.nasvlp.config.NasConfig;
 import org.nasvlp.data.text.CaptionTokenizer;
@@ -104,26 +111,9 @@ class NetworkTest {
       float[] actual = Torch.toFloats(model.network().encodeText(ids, attentionMask));
 
       Reference reference = Reference.of(model, "", 1e-12);
-      double[][] x = new double[length][];
+      double[][] x = embedded(reference, "text_encoder.", tokens);
+      bertLayer(reference, "text_encoder.encoder.layer.0.", x);
       for (int i = 0; i < length; i++) {
-        x[i] = new double[d];
-        for (int t = 0; t < d; t++) {
-          x[i][t] =
-              reference.at("text_encoder.embeddings.word_embeddings.weight", tokens.ids()[i], t, d)
-                  + reference.at("text_encoder.embeddings.position_embeddings.weight", i, t, d)
-                  + reference.at("text_encoder.embeddings.token_type_embeddings.weight", 0, t, d);
-        }
-        x[i] = reference.norm(x[i], "text_encoder.embeddings.LayerNorm");
-      }
-      String layer = "text_encoder.encoder.layer.0.";
-      double[][] attended = reference.attention(x, x, layer + "attention.self.", 2);
-      for (int i = 0; i < length; i++) {
-        double[] out = reference.dense(attended[i], layer + "attention.output.dense");
-        x[i] = reference.norm(Reference.sum(x[i], out), layer + "attention.output.LayerNorm");
-        x[i] =
-            reference.norm(
-                Reference.sum(x[i], reference.feedForward(x[i], layer)),
-                layer + "output.LayerNorm");
         for (int t = 0; t < d; t++) {
           assertThat((double) actual[i * d + t]).isCloseTo(x[i][t], Offset.offset(1e-5));
         }
@@ -136,6 +126,47 @@ class NetworkTest {
   void theImageEncoderIsAViT() throws IOException {
     PublicWeights weights = PublicWeights.vit("vit.", 2, 16, 4, 4, false);
     Path file = weights.write(folder.resolve("vit.safetensors"));
+    Reference reference = new Reference(name -> weights.values.get("vit." + name), 1e-4);
+    imageEncoderIs(reference, file);
+  }
+
+  /** The same from timm's names, of which queries, keys and values are one. */
+  @ParameterizedTest
+  @ValueSource(strings = {"", "backbone.", "model."})
+  void theImageEncoderIsTimmsViT(String prefix) throws IOException {
+    PublicWeights weights = new PublicWeights().timm(prefix, 2, 16, 4, 4, false);
+    Path file = weights.write(folder.resolve("timm.safetensors"));
+    imageEncoderIs(new Reference(name -> timm(weights, prefix, name), 1e-4), file);
+  }
+
+  /** Of a ViT under timm's names what HuggingFace's name stands for. */
+  private static float[] timm(PublicWeights weights, String prefix, String name) {
+    Matcher joined =
+        Pattern.compile(
+                "encoder\\.layer\\.(\\d+)\\.attention\\.attention\\.(query|key|value)\\.(.+)")
+            .matcher(name);
+    if (joined.matches()) {
+      float[] all =
+          weights.values.get(prefix + "blocks." + joined.group(1) + ".attn.qkv." + joined.group(3));
+      int third = all.length / 3;
+      int part = List.of("query", "key", "value").indexOf(joined.group(2));
+      return Arrays.copyOfRange(all, part * third, (part + 1) * third);
+    }
+    String own =
+        name.replace("embeddings.cls_token", "cls_token")
+            .replace("embeddings.position_embeddings", "pos_embed")
+            .replace("embeddings.patch_embeddings.projection", "patch_embed.proj")
+            .replace("encoder.layer.", "blocks.")
+            .replace("layernorm_before", "norm1")
+            .replace("layernorm_after", "norm2")
+            .replace("attention.output.dense", "attn.proj")
+            .replace("intermediate.dense", "mlp.fc1")
+            .replace("output.dense", "mlp.fc2")
+            .replace("layernorm", "norm");
+    return weights.values.get(prefix + own);
+  }
+
+  private void imageEncoderIs(Reference reference, Path file) throws IOException {
     NasConfig two =
         NasConfig.fromJson(
             """
@@ -153,49 +184,202 @@ class NetworkTest {
       var _ = model.importWeights(PretrainedWeights.none().withImage(file));
       actual = Torch.toFloats(model.network().encodeImage(Torch.floats(pixels, 2, 3, 16, 16)));
     }
-    Reference reference = new Reference(name -> weights.values.get("vit." + name), 1e-4);
     double worst = 0;
     for (int image = 0; image < 2; image++) {
-      double[][] x = new double[17][16];
-      float[] kernel = reference.values("embeddings.patch_embeddings.projection.weight");
-      float[] bias = reference.values("embeddings.patch_embeddings.projection.bias");
+      double[] own = new double[768];
+      int from = 768 * image;
+      Arrays.setAll(own, i -> pixels[from + i]);
+      double[][] features = vit(reference, own, 2);
       for (int i = 0; i < 17; i++) {
         for (int t = 0; t < 16; t++) {
-          double sum = i == 0 ? reference.at("embeddings.cls_token", 0, t, 16) : bias[t];
-          for (int k = 0; i > 0 && k < 48; k++) {
-            int y = (i - 1) / 4 * 4 + k % 16 / 4;
-            int column = (i - 1) % 4 * 4 + k % 4;
-            sum +=
-                (double) kernel[t * 48 + k] * pixels[((image * 3 + k / 16) * 16 + y) * 16 + column];
-          }
-          x[i][t] = sum + reference.at("embeddings.position_embeddings", i, t, 16);
-        }
-      }
-      for (int l = 0; l < 2; l++) {
-        String layer = "encoder.layer." + l + ".";
-        double[][] normed = new double[17][];
-        for (int i = 0; i < 17; i++) {
-          normed[i] = reference.norm(x[i], layer + "layernorm_before");
-        }
-        double[][] attended =
-            reference.attention(normed, normed, layer + "attention.attention.", 2);
-        for (int i = 0; i < 17; i++) {
-          x[i] =
-              Reference.sum(x[i], reference.dense(attended[i], layer + "attention.output.dense"));
-          double[] hidden =
-              reference.feedForward(reference.norm(x[i], layer + "layernorm_after"), layer);
-          x[i] = Reference.sum(x[i], hidden);
-        }
-      }
-      for (int i = 0; i < 17; i++) {
-        double[] out = reference.norm(x[i], "layernorm");
-        for (int t = 0; t < 16; t++) {
-          worst = Math.max(worst, Math.abs(actual[(image * 17 + i) * 16 + t] - out[t]));
+          worst = Math.max(worst, Math.abs(actual[(image * 17 + i) * 16 + t] - features[i][t]));
         }
       }
     }
     System.out.printf("ViT features, greatest difference from float64: %.2g%n", worst);
     assertThat(worst).isLessThanOrEqualTo(1e-5);
+  }
+
+  /** What a ViT of width 16 and 4 x 4 patches makes of the pixels of one image. */
+  private static double[][] vit(Reference reference, double[] pixels, int layers) {
+    double[][] x = new double[17][16];
+    float[] kernel = reference.values("embeddings.patch_embeddings.projection.weight");
+    float[] bias = reference.values("embeddings.patch_embeddings.projection.bias");
+    for (int i = 0; i < 17; i++) {
+      for (int t = 0; t < 16; t++) {
+        double sum = i == 0 ? reference.at("embeddings.cls_token", 0, t, 16) : bias[t];
+        for (int k = 0; i > 0 && k < 48; k++) {
+          int y = (i - 1) / 4 * 4 + k % 16 / 4;
+          int column = (i - 1) % 4 * 4 + k % 4;
+          sum += kernel[t * 48 + k] * pixels[(k / 16 * 16 + y) * 16 + column];
+        }
+        x[i][t] = sum + reference.at("embeddings.position_embeddings", i, t, 16);
+      }
+    }
+    for (int l = 0; l < layers; l++) {
+      String layer = "encoder.layer." + l + ".";
+      double[][] normed = new double[17][];
+      for (int i = 0; i < 17; i++) {
+        normed[i] = reference.norm(x[i], layer + "layernorm_before");
+      }
+      double[][] attended = reference.attention(normed, normed, layer + "attention.attention.", 2);
+      for (int i = 0; i < 17; i++) {
+        x[i] = Reference.sum(x[i], reference.dense(attended[i], layer + "attention.output.dense"));
+        double[] hidden =
+            reference.feedForward(reference.norm(x[i], layer + "layernorm_after"), layer);
+        x[i] = Reference.sum(x[i], hidden);
+      }
+    }
+    double[][] out = new double[17][];
+    for (int i = 0; i < 17; i++) {
+      out[i] = reference.norm(x[i], "layernorm");
+    }
+    return out;
+  }
+
+  /**
+   * ALBEF's forward pass in plain float64 from its own names, for networks of one layer and more:
+   * image, text and fusion features, embeddings, match logits, masked-language logits.
+   */
+  @ParameterizedTest
+  @CsvSource({"1,1,1", "2,1,2", "3,2,1", "2,3,3"})
+  void albefsWeightsComputeWhatAlbefComputes(int imageLayers, int textLayers, int fusionLayers)
+      throws IOException {
+    NasConfig config =
+        config(ModelConfig.Stem.PATCH).toBuilder()
+            .model(
+                model ->
+                    model
+                        .imageLayers(imageLayers)
+                        .textLayers(textLayers)
+                        .fusionLayers(fusionLayers)
+                        .fusionPositions(ModelConfig.FusionPositions.NONE))
+            .build();
+    try (CaptionTokenizer tokenizer = Shapes.tokenizer(folder, 8);
+        NasModel model = NasModel.create(config, tokenizer);
+        PointerScope scope = new PointerScope();
+        AutoGradMode off = new AutoGradMode(false)) {
+      PublicWeights weights =
+          PublicWeights.albef(
+              new int[] {imageLayers, textLayers + fusionLayers},
+              textLayers,
+              16,
+              4,
+              4,
+              8,
+              tokenizer.vocabularySize());
+      Path file = Files.write(folder.resolve("albef.pth"), TorchFiles.stateDict(weights.entries()));
+      WeightReport report = model.importWeights(PretrainedWeights.none().withModel(file));
+      assertThat(report.missing()).isEmpty();
+      assertThat(report.sources().getFirst().unexpected()).isEmpty();
+      assertThat(model.temperature()).isCloseTo(0.07, Offset.offset(1e-7));
+      Network network = model.network();
+      Reference heads = new Reference(weights.values::get, 1e-12);
+
+      // A pixel p of 0..1 is 2 p - 1 here, and (p - mean) / deviation in ALBEF.
+      double[] mean = {0.48145466, 0.4578275, 0.40821073};
+      double[] deviation = {0.26862954, 0.26130258, 0.27577711};
+      float[] pixels = ramp(768);
+      double[] albefs = new double[768];
+      Arrays.setAll(albefs, i -> ((pixels[i] + 1.0) / 2 - mean[i / 256]) / deviation[i / 256]);
+      double[][] seen =
+          vit(
+              new Reference(name -> timm(weights, "visual_encoder.", name), 1e-6),
+              albefs,
+              imageLayers);
+      Tensor image = network.encodeImage(Torch.floats(pixels, 1, 3, 16, 16));
+      near("image features", image, seen);
+      near(
+          "image embedding",
+          network.projectImage(image.select(1, 0)),
+          unit(heads.dense(seen[0], "vision_proj")));
+
+      TokenizedCaptions tokens = tokenizer.encode(List.of("red bar left"));
+      int length = tokens.length();
+      Reference bert = new Reference(n -> weights.values.get("text_encoder.bert." + n), 1e-12);
+      double[][] x = embedded(bert, "", tokens);
+      for (int l = 0; l < textLayers; l++) {
+        bertLayer(bert, "encoder.layer." + l + ".", x);
+      }
+      Tensor attentionMask = Torch.longs(tokens.mask(), 1, length).ne(new Scalar(0));
+      Tensor text = network.encodeText(Torch.longs(tokens.ids(), 1, length), attentionMask);
+      near("text features", text, x);
+      near(
+          "text embedding",
+          network.projectText(text.select(1, 0)),
+          unit(heads.dense(x[0], "text_proj")));
+
+      for (int l = textLayers; l < textLayers + fusionLayers; l++) {
+        String layer = "text_encoder.bert.encoder.layer." + l + ".";
+        fuse(new Reference(name -> weights.values.get(layer + name), 1e-12), x, seen);
+      }
+      Tensor row = Torch.index(new int[] {0});
+      Tensor fused =
+          network.fuse(
+              network.imageContext(network.fusionInput(image.select(1, 0), image.narrow(1, 1, 16))),
+              row,
+              network.captionContext(text, attentionMask),
+              row);
+      near("fusion features", fused, x);
+      near("match logits", network.matchLogits(fused.select(1, 0)), heads.dense(x[0], "itm_head"));
+
+      String head = "text_encoder.cls.predictions.";
+      double[] hidden = heads.dense(x[1], head + "transform.dense");
+      Arrays.setAll(hidden, t -> hidden[t] * 0.5 * (1 + Reference.erf(hidden[t] / Math.sqrt(2))));
+      double[] normed = heads.norm(hidden, head + "transform.LayerNorm");
+      double[] logits = new double[tokenizer.vocabularySize()];
+      for (int token = 0; token < logits.length; token++) {
+        logits[token] = heads.values(head + "bias")[token];
+        for (int t = 0; t < 16; t++) {
+          logits[token] += bert.at("embeddings.word_embeddings.weight", token, t, 16) * normed[t];
+        }
+      }
+      near("masked-language logits", network.maskedLogits(fused.select(1, 1)), logits);
+    }
+  }
+
+  private static void near(String what, Tensor actual, double[]... rows) {
+    double[] expected = Arrays.stream(rows).flatMapToDouble(Arrays::stream).toArray();
+    float[] values = Torch.toFloats(actual);
+    assertThat(values).hasSameSizeAs(expected);
+    double worst = 0;
+    for (int i = 0; i < values.length; i++) {
+      worst = Math.max(worst, Math.abs(values[i] - expected[i]));
+    }
+    System.out.printf("%s, greatest difference from float64: %.2g%n", what, worst);
+    assertThat(worst).as(what).isLessThanOrEqualTo(1e-5);
+  }
+
+  private static double[] unit(double[] x) {
+    double length = Math.sqrt(Arrays.stream(x).map(v -> v * v).sum());
+    return Arrays.stream(x).map(v -> v / length).toArray();
+  }
+
+  /** A BERT's embeddings of width 16 of one caption. */
+  private static double[][] embedded(Reference reference, String prefix, TokenizedCaptions tokens) {
+    double[][] x = new double[tokens.length()][16];
+    for (int i = 0; i < x.length; i++) {
+      for (int t = 0; t < 16; t++) {
+        x[i][t] =
+            reference.at(prefix + "embeddings.word_embeddings.weight", tokens.ids()[i], t, 16)
+                + reference.at(prefix + "embeddings.position_embeddings.weight", i, t, 16)
+                + reference.at(prefix + "embeddings.token_type_embeddings.weight", 0, t, 16);
+      }
+      x[i] = reference.norm(x[i], prefix + "embeddings.LayerNorm");
+    }
+    return x;
+  }
+
+  /** One of its layers: x becomes what comes of it. */
+  private static void bertLayer(Reference reference, String layer, double[][] x) {
+    double[][] attended = reference.attention(x, x, layer + "attention.self.", 2);
+    for (int i = 0; i < x.length; i++) {
+      double[] out = reference.dense(attended[i], layer + "attention.output.dense");
+      x[i] = reference.norm(Reference.sum(x[i], out), layer + "attention.output.LayerNorm");
+      x[i] =
+          reference.norm(
+              Reference.sum(x[i], reference.feedForward(x[i], layer)), layer + "output.LayerNorm");
+    }
   }
 
   /** Fusion layers in plain float64: self-attention, attention to the image, feed-forward. */

@@ -325,6 +325,105 @@ class PretrainedWeightsTest {
     unchanged(PretrainedWeights.none().withImage(index), "weight_map");
   }
 
+  private Path torch(String name, PublicWeights weights) throws IOException {
+    return Files.write(folder.resolve(name), TorchFiles.stateDict(weights.entries()));
+  }
+
+  private PublicWeights albef(int textLayers) {
+    return PublicWeights.albef(
+        new int[] {2, 2}, textLayers, D, 4, GRID, 8, tokenizer.vocabularySize());
+  }
+
+  /** What of it computes the same as ALBEF is NetworkTest's. */
+  @Test
+  void albefsCopiesAndQueuesAreLeftOutAndTheRestIsTold() throws IOException {
+    PublicWeights weights = albef(1).add("cls_head.weight", 3, D);
+    Path file = torch("albef.pth", weights);
+    WeightReport report = model.importWeights(PretrainedWeights.none().withModel(file));
+    WeightReport.Source source = report.sources().getFirst();
+    assertThat(source.unexpected()).containsExactly("cls_head.weight");
+    assertThat(report.missing())
+        .containsExactly("fusion_encoder.visual_norm.bias", "fusion_encoder.visual_norm.weight");
+    long left =
+        weights.values.keySet().stream()
+            .filter(name -> name.contains("_m.") || name.contains("queue"))
+            .count();
+    assertThat(source.notes())
+        .anyMatch(note -> note.startsWith(left + 2 + " tensors are left out"))
+        .anyMatch(note -> note.contains("model.fusionPositions NONE"))
+        .anyMatch(note -> note.contains("CLIP's mean"))
+        .anyMatch(note -> note.contains("heads 64 wide") && note.contains("8 wide"));
+    assertThat(parameter("text_projection.weight"))
+        .containsExactly(weights.values.get("text_proj.weight"));
+    // The image encoder alone, of the same file.
+    try (NasModel other = NasModel.create(config(), tokenizer)) {
+      WeightReport image = other.importWeights(PretrainedWeights.none().withImage(file));
+      assertThat(image.missing()).noneMatch(name -> name.startsWith("image_encoder."));
+      for (String name : image.sources().getFirst().loaded()) {
+        assertThat(Torch.toFloats(other.parameters().byName().get(name)))
+            .as(name)
+            .containsExactly(parameter(name));
+      }
+    }
+  }
+
+  @Test
+  void weightsThatAreNotAlbefsChangeNothing() throws IOException {
+    Path two = torch("two.pth", albef(2).add("text_encoder.bert.encoder.layer.2.x", 1));
+    // Without cross-attention nothing tells where the fusion encoder begins.
+    assertThat(model.importWeights(PretrainedWeights.none().withModel(two)).missing())
+        .contains("fusion_encoder.encoder.layer.0.crossattention.self.query.weight");
+    unchanged(
+        PretrainedWeights.none().withModel(torch("zero.pth", albef(0))),
+        "begins at layer 0",
+        "not ALBEF's");
+    NasConfig three = config().merge("{\"model\":{\"textLayers\":3}}", "test");
+    try (NasModel other = NasModel.create(three, tokenizer)) {
+      Path file = torch("one.pth", albef(1));
+      assertThatThrownBy(() -> other.importWeights(PretrainedWeights.none().withModel(file)))
+          .isInstanceOf(IOException.class)
+          .hasMessageContainingAll("layer 1", "textLayers is 3", "set model.textLayers to 1");
+    }
+    PublicWeights odd = albef(1).add("temp", new float[] {-1}, 1);
+    unchanged(PretrainedWeights.none().withModel(torch("odd.pth", odd)), "temp", "NaN");
+    PublicWeights wide = albef(1).add("itm_head.weight", 3, D);
+    unchanged(PretrainedWeights.none().withModel(torch("w.pth", wide)), "itm_head", "[3, 16]");
+    PublicWeights narrow = albef(1).add("visual_encoder.blocks.0.attn.qkv.bias", 3L * D - 3);
+    unchanged(PretrainedWeights.none().withModel(torch("n.pth", narrow)), "qkv.bias (query)");
+  }
+
+  @Test
+  void timmsVitsOfOtherLayersAreRefused() throws IOException {
+    PublicWeights scaled = timm("", false).add("blocks.1.ls1.gamma", D);
+    badImage(scaled, "blocks.1.ls1.gamma", "lacks", "plain ViT");
+    badImage(timm("", false).add("norm_pre.weight", D), "norm_pre.weight", "lacks");
+    badImage(timm("", false).add("blocks.0.attn.q_norm.weight", 8), "q_norm");
+    badImage(timm("", false).remove("cls_token"), "does not hold ViT", "timm");
+    badImage(timm("", false).add("blocks.0.attn.qkv.weight", 3L * D + 1, D), "qkv", "[49, 16]");
+  }
+
+  private static PublicWeights timm(String prefix, boolean distilled) {
+    return new PublicWeights().timm(prefix, 2, D, 4, GRID, distilled);
+  }
+
+  @Test
+  void timmsDistillationTokenIsLeftOutAndWhatIsNotKnownIsTold() throws IOException {
+    PublicWeights weights = timm("", true).add("head.weight", 3, D).add("blocks.2.norm1.bias", D);
+    Path file = weights.write(folder.resolve("timm.safetensors"));
+    WeightReport report = model.importWeights(PretrainedWeights.none().withImage(file));
+    WeightReport.Source source = report.sources().getFirst();
+    assertThat(source.unexpected())
+        .containsExactly("blocks.2.norm1.bias", "dist_token", "head.weight");
+    assertThat(report.missing()).noneMatch(name -> name.startsWith("image_encoder."));
+    assertThat(source.notes())
+        .anyMatch(note -> note.contains("scale of pixels"))
+        .anyMatch(note -> note.contains("distillation"));
+    float[] given = weights.values.get("pos_embed");
+    assertThat(parameter("image_encoder.embeddings.position_embeddings"))
+        .startsWith(Arrays.copyOf(given, D))
+        .endsWith(Arrays.copyOfRange(given, 2 * D, given.length));
+  }
+
   @Test
   void pyTorchsOwnFilesAreReadLikeSafetensors() throws IOException {
     PublicWeights weights = vit(GRID);

@@ -105,6 +105,68 @@ final class PublicWeights {
     return weights;
   }
 
+  /** A ViT under timm's names. */
+  PublicWeights timm(String prefix, int layers, int d, int patch, int grid, boolean distilled) {
+    add(prefix + "cls_token", 1, 1, d);
+    if (distilled) {
+      add(prefix + "dist_token", 1, 1, d);
+    }
+    add(prefix + "pos_embed", 1, grid * grid + (distilled ? 2 : 1), d);
+    add(prefix + "patch_embed.proj.weight", d, 3, patch, patch);
+    add(prefix + "patch_embed.proj.bias", d);
+    for (int i = 0; i < layers; i++) {
+      String layer = prefix + "blocks." + i + ".";
+      norm(layer + "norm1", "weight", "bias", d);
+      linear(layer + "attn.qkv", 3L * d, d);
+      linear(layer + "attn.proj", d, d);
+      norm(layer + "norm2", "weight", "bias", d);
+      linear(layer + "mlp.fc1", 4L * d, d);
+      linear(layer + "mlp.fc2", d, 4L * d);
+    }
+    norm(prefix + "norm", "weight", "bias", d);
+    return this;
+  }
+
+  /**
+   * ALBEF's pretrained network: an image encoder under timm's names, a BERT whose last layers have
+   * cross-attention, heads, momentum copies and queues.
+   *
+   * @param layers of the image encoder; the BERT's
+   * @param textLayers without cross-attention
+   */
+  static PublicWeights albef(
+      int[] layers, int textLayers, int d, int patch, int grid, int projection, int vocabulary) {
+    PublicWeights weights = new PublicWeights();
+    for (String copy : new String[] {"", "_m"}) {
+      weights.timm("visual_encoder" + copy + ".", layers[0], d, patch, grid, false);
+      String text = "text_encoder" + copy + ".";
+      PublicWeights bert =
+          bert(text + "bert.", layers[1], d, vocabulary, 12, false)
+              .remove(text + "bert.pooler.dense.weight")
+              .remove(text + "bert.pooler.dense.bias");
+      bert.shapes.forEach(
+          (name, shape) -> weights.add(name.startsWith("cls.") ? text + name : name, shape));
+      weights.add(text + "cls.predictions.decoder.weight", vocabulary, d);
+      weights.add(text + "cls.predictions.decoder.bias", vocabulary);
+      for (int i = textLayers; i < layers[1]; i++) {
+        String layer = text + "bert.encoder.layer." + i + ".crossattention.";
+        for (String part : new String[] {"query", "key", "value"}) {
+          weights.linear(layer + "self." + part, d, d);
+        }
+        weights.linear(layer + "output.dense", d, d);
+        weights.norm(layer + "output.LayerNorm", "weight", "bias", d);
+      }
+      weights.linear("vision_proj" + copy, projection, d);
+      weights.linear("text_proj" + copy, projection, d);
+    }
+    weights.linear("itm_head", 2, d);
+    weights.add("temp", new float[] {0.07f});
+    weights.add("image_queue", projection, 6);
+    weights.add("text_queue", projection, 6);
+    weights.add("queue_ptr", 1);
+    return weights;
+  }
+
   Map<String, Safetensors.Entry> entries() {
     Map<String, Safetensors.Entry> entries = new LinkedHashMap<>();
     values.forEach(

@@ -6,6 +6,7 @@ import java.util.List;
 import org.bytedeco.pytorch.Tensor;
 import org.nasvlp.config.ModelConfig;
 import org.nasvlp.config.ModelConfig.FusionInput;
+import org.nasvlp.config.ModelConfig.FusionPositions;
 
 /**
  * From pixels to what contrast and matching use of an image: a ViT, its projection, the nearest
@@ -237,7 +238,7 @@ final class ImageEncoderGraph {
         OnnxGraph.attribute("keepdims", 0));
   }
 
-  /** [V_cls ; LN(u_i + PE_2d(i))], where u is the patch token or its codeword. */
+  /** [V_cls ; LN(u_i + PE_2d(i))] or [V_cls ; u_i], where u is the patch token or its codeword. */
   private void fusionInput(String features, String patches) {
     String seen =
         config.fusionInput() == FusionInput.QUANTIZED
@@ -247,12 +248,18 @@ final class ImageEncoderGraph {
                 List.of(graph.weight(OnnxExport.CODEWORDS), "codes"),
                 OnnxGraph.attribute("axis", 0))
             : patches;
-    String placed = layers.add(FUSION + ".placed", seen, graph.weight(OnnxExport.FUSION_POSITIONS));
-    String normalized = layers.norm(FUSION + ".visual_norm", placed, config.textNormEps());
+    String placed = config.fusionPositions() == FusionPositions.NONE ? seen : placed(seen);
     graph.node(
         "image_tokens",
         "Concat",
-        List.of(layers.tokens(FUSION + ".cls", features, 0, 1), normalized),
+        List.of(layers.tokens(FUSION + ".cls", features, 0, 1), placed),
         OnnxGraph.attribute("axis", 1));
+  }
+
+  private String placed(String seen) {
+    return layers.norm(
+        FUSION + ".visual_norm",
+        layers.add(FUSION + ".placed", seen, graph.weight(OnnxExport.FUSION_POSITIONS)),
+        config.textNormEps());
   }
 }

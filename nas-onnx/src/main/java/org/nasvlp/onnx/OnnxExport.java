@@ -152,7 +152,9 @@ public final class OnnxExport {
     ModelConfig config = model.config().model();
     Tensor codewords = model.dictionary().codewords();
     Map<String, Tensor> parameters = new HashMap<>(model.parameters().byName());
-    parameters.put(FUSION_POSITIONS, model.network().fusionPositions());
+    if (model.config().model().fusionPositions() == ModelConfig.FusionPositions.SINE_COSINE) {
+      parameters.put(FUSION_POSITIONS, model.network().fusionPositions());
+    }
     parameters.put(CODEWORDS, codewords);
     Map<String, String> metadata = metadata(model);
     Written files = files(into);
