@@ -100,7 +100,8 @@ public record WeightReport(List<Source> sources, List<String> missing) {
   private static String grouped(List<String> names) {
     Map<String, Integer> groups = new TreeMap<>();
     names.forEach(
-        name -> groups.merge(name.replaceAll("\\.layer\\.\\d+\\.", ".layer.*."), 1, Integer::sum));
+        name ->
+            groups.merge(name.replaceAll("(layer|blocks)\\.\\d+\\.", "$1.*."), 1, Integer::sum));
     List<String> shown = new ArrayList<>();
     groups.forEach((name, count) -> shown.add(count == 1 ? name : name + " (" + count + ")"));
     return String.join(", ", shown);

@@ -18,7 +18,6 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.junit.jupiter.params.provider.ValueSource;
 import org.nasvlp.checkpoint.TorchFiles.Pickle;
 
 class TorchFileTest {
@@ -189,16 +188,20 @@ class TorchFileTest {
   }
 
   @ParameterizedTest
-  @ValueSource(
-      strings = {"os system", "builtins eval", "torch load", "torch.nn.Linear x", "torch Tensor"})
-  void otherNamesAreRefusedByName(String name) throws IOException {
-    String[] parts = name.split(" ");
-    String shown = parts[0] + "." + parts[1];
+  @CsvSource({
+    "os,system",
+    "builtins,eval",
+    "torch,load",
+    "torch.nn.modules.linear,Linear",
+    "torch,Tensor"
+  })
+  void otherNamesAreRefusedByName(String module, String name) throws IOException {
+    String shown = module + "." + name;
     refusedPickle(
-        new Pickle(2).global(parts[0], parts[1]).ops("(").text("x").ops("tR."), shown, "executed");
-    refusedPickle(new Pickle(4).text(parts[0]).text(parts[1]).op(0x93), shown, "executed");
+        new Pickle(2).global(module, name).ops("(").text("x").ops("tR."), shown, "executed");
+    refusedPickle(new Pickle(4).text(module).text(name).op(0x93), shown, "executed");
     // Also where nothing is called.
-    refusedPickle(new Pickle(2).ops("}").text("a").global(parts[0], parts[1]).ops("s."), shown);
+    refusedPickle(new Pickle(2).ops("}").text("a").global(module, name).ops("s."), shown);
   }
 
   @Test

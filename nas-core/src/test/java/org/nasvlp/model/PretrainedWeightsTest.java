@@ -414,6 +414,7 @@ class PretrainedWeightsTest {
     WeightReport.Source source = report.sources().getFirst();
     assertThat(source.unexpected())
         .containsExactly("blocks.2.norm1.bias", "dist_token", "head.weight");
+    assertThat(report.text()).contains("3 tensors: blocks.*.norm1.bias, dist_token, head.weight");
     assertThat(report.missing()).noneMatch(name -> name.startsWith("image_encoder."));
     assertThat(source.notes())
         .anyMatch(note -> note.contains("scale of pixels"))

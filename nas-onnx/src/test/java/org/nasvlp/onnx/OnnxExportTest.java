@@ -88,6 +88,13 @@ class OnnxExportTest {
       "dictionary":{"codewords":48},"objective":{"queue":0}}
       """;
 
+  private static final String WITHOUT_POSITIONS =
+      """
+      {"model":{"imageSize":16,"patchSize":8,"width":16,"heads":2,"imageLayers":1,"textLayers":1,
+      "fusionLayers":2,"projection":8,"textTokens":8,"fusionPositions":"NONE"},
+      "dictionary":{"codewords":48},"objective":{"queue":0}}
+      """;
+
   private static final String PRESET = "{\"preset\":\"emoji\"}";
 
   private static List<RgbImage> pictures;
@@ -187,7 +194,15 @@ class OnnxExportTest {
 
   @ParameterizedTest
   @ValueSource(
-      strings = {PATCH, QUANTIZED, CONVOLUTION, ONE_LAYER, ONE_TOKEN_LARGE_EPSILON, PRESET})
+      strings = {
+        PATCH,
+        QUANTIZED,
+        CONVOLUTION,
+        ONE_LAYER,
+        ONE_TOKEN_LARGE_EPSILON,
+        WITHOUT_POSITIONS,
+        PRESET
+      })
   void onnxRuntimeGivesWhatLibTorchGives(String json) throws IOException, OrtException {
     int length = NasConfig.fromJson(json, "test").model().textTokens();
     try (CaptionTokenizer tokenizer = tokenizer(length);
