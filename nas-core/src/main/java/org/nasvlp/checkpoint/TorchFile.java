@@ -13,6 +13,7 @@ import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.nasvlp.internal.Excerpt;
@@ -162,23 +163,31 @@ public final class TorchFile {
       throw new IOException("it holds no dict of tensors: save model.state_dict()");
     }
     StringBuilder key = new StringBuilder();
-    while (!holdsTensors(dict)) {
+    while (true) {
       Map<String, Unpickler.Dict> inner = inner(dict);
-      String chosen =
-          KEYS.stream()
-              .filter(inner::containsKey)
-              .findFirst()
-              .orElse(inner.size() == 1 ? inner.keySet().iterator().next() : null);
+      // First, since a program may keep a measure as a tensor beside its weights.
+      @Nullable String chosen = KEYS.stream().filter(inner::containsKey).findFirst().orElse(null);
+      if (chosen == null && holdsTensors(dict)) {
+        break;
+      }
+      if (chosen == null && inner.size() == 1) {
+        chosen = inner.keySet().iterator().next();
+      }
       if (chosen == null || key.length() > 200) {
         throw new IOException(
             "it holds no tensors under "
                 + String.join(", ", KEYS)
                 + ", nor at its top; its keys are "
-                + shown(dict.values.keySet().stream().limit(20).toList().toString())
+                + shown(
+                    dict.values.keySet().stream()
+                        .filter(String.class::isInstance)
+                        .limit(20)
+                        .toList()
+                        .toString())
                 + ": save the state_dict alone");
       }
       key.append(key.isEmpty() ? "" : ".").append(chosen);
-      dict = inner.get(chosen);
+      dict = Objects.requireNonNull(inner.get(chosen));
     }
     Map<String, Unpickler.View> views = new LinkedHashMap<>();
     dict.values.forEach(
