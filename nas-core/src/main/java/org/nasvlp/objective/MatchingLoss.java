@@ -18,9 +18,9 @@ import org.nasvlp.random.Draws;
  * image of the batch, and each image with a hard caption, drawn by contrastive similarity ({@link
  * HardNegatives}). Rows without a candidate are left out; so are, with {@code objective.itmShare}
  * below 1, those that contrast tells most surely from all of another image. With {@code
- * objective.itmFocus} above 0 it is the focal loss (Lin et al., arXiv 1708.02002): the mean of -(1 -
- * p)^gamma log p, p being the probability of a pair's true label. Of several ranks the
- * batch is that of all, with {@code objective.itmAcrossRanks}, or each rank's own.
+ * objective.itmFocus} above 0 it is the focal loss (Lin et al., arXiv 1708.02002): the mean of -(1
+ * - p)^gamma log p, p being the probability of a pair's true label. Of several ranks the batch is
+ * that of all, with {@code objective.itmAcrossRanks}, or each rank's own.
  */
 public final class MatchingLoss implements Objective {
   private final NasConfig config;

@@ -100,14 +100,12 @@ class MatchingLossTest {
     // Beyond 17 float32 has 1 for the sigmoid: nothing is missed.
     for (double focus : new double[] {1, 2.5}) {
       try (PointerScope scope = new PointerScope()) {
-        Tensor logits =
-            Torch.floats(new float[] {-40, 40, 1, 0.5f}, 2, 2).set_requires_grad(true);
+        Tensor logits = Torch.floats(new float[] {-40, 40, 1, 0.5f}, 2, 2).set_requires_grad(true);
         MatchingLoss.focal(logits, Torch.longs(new long[] {1, 0}, 2), focus).backward();
         float[] gradient = Torch.toFloats(logits.grad());
         double p = 1 / (1 + Math.exp(-0.5));
         // d/dz of -(1-p)^g log p, p = sigmoid(z): (1-p)^g (g p log p - (1-p)), and half of it.
-        double expected =
-            Math.pow(1 - p, focus) * (focus * p * Math.log(p) - (1 - p)) / 2;
+        double expected = Math.pow(1 - p, focus) * (focus * p * Math.log(p) - (1 - p)) / 2;
         assertThat(gradient[0]).isZero();
         assertThat((double) gradient[2]).isCloseTo(expected, Offset.offset(1e-6));
         assertThat((double) gradient[3]).isCloseTo(-expected, Offset.offset(1e-6));
