@@ -87,32 +87,36 @@ final class FineTuning implements AutoCloseable {
     if (guard != null) {
       builder.guard(guard, drop);
     }
-    builder.listener(
-        new TrainingListener() {
-          @Override
-          public void onEvaluated(long step, Evaluation evaluation) {
-            evaluations.put(step, evaluation.metrics());
-            told.accept(
-                "step %d: %s"
-                    .formatted(
-                        step,
-                        evaluation.metrics().entrySet().stream()
-                            .map(of -> of.getKey() + " " + percent(of.getValue()))
-                            .collect(Collectors.joining(", "))));
-          }
+    builder.listener(listener());
+  }
 
-          @Override
-          public void onGuard(long step, String metric, double start, double value) {
-            broken =
-                String.format(
-                    Locale.ROOT,
-                    "the guard has ended the training after step %d: %s fell from %.1f to %.1f",
+  /** Keeps what the evaluations find. */
+  TrainingListener listener() {
+    return new TrainingListener() {
+      @Override
+      public void onEvaluated(long step, Evaluation evaluation) {
+        evaluations.put(step, evaluation.metrics());
+        told.accept(
+            "step %d: %s"
+                .formatted(
                     step,
-                    metric,
-                    PERCENT * start,
-                    PERCENT * value);
-          }
-        });
+                    evaluation.metrics().entrySet().stream()
+                        .map(of -> of.getKey() + " " + percent(of.getValue()))
+                        .collect(Collectors.joining(", "))));
+      }
+
+      @Override
+      public void onGuard(long step, String metric, double start, double value) {
+        broken =
+            String.format(
+                Locale.ROOT,
+                "the guard has ended the training after step %d: %s fell from %.1f to %.1f",
+                step,
+                metric,
+                PERCENT * start,
+                PERCENT * value);
+      }
+    };
   }
 
   /** Why the guard has ended the training; null if it has not. */
@@ -124,8 +128,9 @@ final class FineTuning implements AutoCloseable {
    * The metrics of the start, the end and the best checkpoint, in percent, and which to use.
    *
    * @param last the last checkpoint, of which the state is read
+   * @param average whether the metrics are those of the parameters' average
    */
-  String table(OutputFolder output, Path last) throws IOException {
+  String table(OutputFolder output, Path last, boolean average) throws IOException {
     JsonNode state = JsonMapper.shared().readTree(Files.readString(last.resolve("state.json")));
     JsonNode start = state.path("startMetrics");
     if (start.isMissingNode() || start.isNull() || evaluations.isEmpty()) {
@@ -163,6 +168,9 @@ final class FineTuning implements AutoCloseable {
                 .formatted(output.path().resolve("checkpoints").resolve("best-" + aim), aim)
             : "No evaluation that the guard allows was better than the start in %s: keep the start%n"
                 .formatted(aim));
+    if (better && average) {
+      text.append("            by the average of its parameters: nas export --average writes it\n");
+    }
     return text.toString();
   }
 

@@ -214,7 +214,9 @@ record TrainingSession(
     }
     if (tuning != null && tuning.broken() != null) {
       shell.out().println(tuning.broken());
-      shell.out().print(tuning.table(output, result.checkpoint()));
+      shell
+          .out()
+          .print(tuning.table(output, result.checkpoint(), config.training().evaluateAverage()));
       return 0;
     }
     if (result.stopped()) {
@@ -243,7 +245,11 @@ record TrainingSession(
             output.log());
     shell.out().print(report.text());
     if (tuning != null) {
-      shell.out().print("\n" + tuning.table(output, result.checkpoint()));
+      shell
+          .out()
+          .print(
+              "\n"
+                  + tuning.table(output, result.checkpoint(), config.training().evaluateAverage()));
     }
     if (profiled) {
       shell.out().print("\n" + profile.table());
