@@ -91,7 +91,16 @@ record WeightFile(
       start = in.readNBytes(TorchFile.startBytes());
     }
     if (!TorchFile.isOne(start)) {
-      return Safetensors.open(file, arena);
+      try {
+        return Safetensors.open(file, arena);
+      } catch (IOException e) {
+        if (!file.toString().matches(".+\\.(bin|pth|pt)")) {
+          throw e;
+        }
+        throw new IOException(
+            file + " is no PyTorch file, although its name says so, nor safetensors: was it cut?",
+            e);
+      }
     }
     TorchFile.Contents contents = TorchFile.open(file, arena);
     if (!contents.key().isEmpty()) {

@@ -384,6 +384,8 @@ class PretrainedWeightsTest {
           .isInstanceOf(IOException.class)
           .hasMessageContainingAll("layer 1", "textLayers is 3", "set model.textLayers to 1");
     }
+    Path cut = Files.write(folder.resolve("cut.pth"), new byte[] {1, 2, 3});
+    unchanged(PretrainedWeights.none().withModel(cut), "cut.pth is no PyTorch file");
     PublicWeights odd = albef(1).add("temp", new float[] {-1}, 1);
     unchanged(PretrainedWeights.none().withModel(torch("odd.pth", odd)), "temp", "NaN");
     PublicWeights wide = albef(1).add("itm_head.weight", 3, D);

@@ -2,6 +2,7 @@ package org.nasvlp.train;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -149,7 +150,11 @@ class NasTrainerTest {
     // The other parameters begin with the same values.
     Map<String, Double> first = new HashMap<>(with.getFirst());
     assertThat(first.remove("mvm")).isBetween(0.5 * Math.log(24), 3 * Math.log(24));
-    assertThat(first).isEqualTo(without.getFirst());
+    assertThat(first.keySet()).isEqualTo(without.getFirst().keySet());
+    // More pairs are fused at once, of which some of OpenBLAS's kernels make other last bits.
+    without
+        .getFirst()
+        .forEach((name, loss) -> assertThat(first.get(name)).isCloseTo(loss, within(2e-6)));
     // Hidden codes are more even than codes in use, so that knowing how often each is used, and
     // nothing of the picture, cannot bring the loss below the logarithm of the perplexity.
     double last =
