@@ -3,6 +3,7 @@ package org.nasvlp.fuzz;
 import java.awt.image.BufferedImage;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.ValueLayout;
@@ -439,7 +440,7 @@ public final class Readers {
           List.of(Files.readAllBytes(place().resolve("whole").resolve("dictionary.safetensors")));
       case TORCH_ZIP ->
           List.of(
-              Files.readAllBytes(Path.of("src/test/resources/torch/state.pt")),
+              resource("/torch/state.pt"),
               TorchFiles.zip("a", torchPickle(), Map.of("data/0", new byte[64])));
       case TORCH_PICKLE -> List.of(torchPickle());
       case CHECKPOINT -> {
@@ -565,6 +566,12 @@ public final class Readers {
               {"image": "b.png", "caption": "a mat on a cup", "label": 0, "relation": "on"}
               """);
     };
+  }
+
+  private static byte[] resource(String name) throws IOException {
+    try (InputStream in = Objects.requireNonNull(Readers.class.getResourceAsStream(name))) {
+      return in.readAllBytes();
+    }
   }
 
   private static byte[] torchPickle() {
