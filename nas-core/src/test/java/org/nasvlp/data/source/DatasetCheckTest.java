@@ -26,6 +26,36 @@ class DatasetCheckTest {
         Files.writeString(folder.resolve("list.json"), json), Fixtures.WHITE);
   }
 
+  private static ImageTextDataset of(List<ImageTextPair> pairs) {
+    return new ImageTextDataset() {
+      @Override
+      public long size() {
+        return pairs.size();
+      }
+
+      @Override
+      public ImageTextPair get(long index) {
+        return pairs.get((int) index);
+      }
+
+      @Override
+      public String name() {
+        return "many";
+      }
+    };
+  }
+
+  @Test
+  void theMedianOfEvenlyManyIsTheLower() throws Exception {
+    List<ImageTextPair> pairs = new ArrayList<>();
+    for (int n = 1; n <= 6; n++) {
+      String caption = "a" + " b".repeat(n - 1);
+      pairs.add(new ImageTextPair("k" + n, n, new RgbImage(1, 1, new byte[3]), caption));
+      assertThat(DatasetCheck.run(of(pairs), null, 1, done -> {}).words())
+          .isEqualTo(new DatasetReport.Spread(1, (n + 1) / 2, n));
+    }
+  }
+
   @Test
   void countsOfManyAreThoseOfSets() throws Exception {
     Random random = new Random(5);
@@ -38,23 +68,7 @@ class DatasetCheckTest {
           new ImageTextPair(
               "k" + i, picture - 300, new RgbImage(1, 1, rgb), "caption " + random.nextInt(900)));
     }
-    ImageTextDataset many =
-        new ImageTextDataset() {
-          @Override
-          public long size() {
-            return pairs.size();
-          }
-
-          @Override
-          public ImageTextPair get(long index) {
-            return pairs.get((int) index);
-          }
-
-          @Override
-          public String name() {
-            return "many";
-          }
-        };
+    ImageTextDataset many = of(pairs);
     DatasetReport report = DatasetCheck.run(many, null, 2, done -> {});
     Map<String, Long> firstOf = new HashMap<>();
     long shared = 0;
